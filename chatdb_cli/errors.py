@@ -119,3 +119,7 @@ class ChatdbError(Exception):
     def exit(self) -> Exit:
         """The exit code that this error ends in."""
         return self.code.exit
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, handled as Ctrl-C; the command line raises it."""

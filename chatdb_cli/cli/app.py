@@ -1,0 +1,41 @@
+"""The application: its groups, and what `chatdb` says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chatdb_cli.cli import migrate, server, setup
+
+app = typer.Typer(
+    name="chatdb",
+    help="PostgreSQL migrations in hand-written SQL, and the schema of a real-time chat back end.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    pretty_exceptions_enable=False,
+)
+app.add_typer(migrate.group, name="migrate")
+app.add_typer(server.group, name="server")
+setup.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from chatdb_cli import __version__
+
+        typer.echo(f"chatdb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chatdb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """PostgreSQL migrations in hand-written SQL, and the schema of a real-time chat back end."""

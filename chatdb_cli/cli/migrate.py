@@ -1,0 +1,125 @@
+"""`chatdb migrate ...`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING, Session, command
+from chatdb_cli.errors import Exit
+
+group = typer.Typer(
+    help="Apply migrations, take them back, and see where you are.", no_args_is_help=True
+)
+
+_To = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The last version.")]
+_Steps = Annotated[int | None, typer.Option("--steps", min=1, help="How many at the most.")]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print the script that would be sent; change nothing."),
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed in production.")]
+_SyncEach = Annotated[
+    bool, typer.Option("--sync-each", help="Wait for the disk after each migration.")
+]
+
+
+@command(group, "up", MIGRATING)
+def up(
+    session: Session,
+    to: _To = None,
+    steps: _Steps = None,
+    dry_run: _DryRun = False,
+    allow_out_of_order: Annotated[
+        bool,
+        typer.Option(
+            "--allow-out-of-order", help="Also apply a file older than the newest applied one."
+        ),
+    ] = False,
+    sync_each: _SyncEach = False,
+) -> None:
+    """Apply what is pending."""
+    target = session.target()
+    if not dry_run:
+        session.out.target(target)
+    run = session.migrator(target, sync_each=sync_each).up(
+        to=to, steps=steps, allow_out_of_order=allow_out_of_order, dry_run=dry_run
+    )
+    session.out.run(run)
+
+
+@command(group, "down", MIGRATING)
+def down(
+    session: Session,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="VERSION", help="Take back all that is newer; 0 is all."),
+    ] = None,
+    steps: _Steps = None,
+    everything: Annotated[bool, typer.Option("--all", help="Take back everything.")] = False,
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    sync_each: _SyncEach = False,
+) -> None:
+    """Take back the newest migration, or more."""
+    target = session.target()
+    if not dry_run:
+        session.out.target(target)
+        _confirm_in_production(session, target.database, "take migrations back", yes=yes)
+    run = session.migrator(target, sync_each=sync_each).down(
+        to=to, steps=steps, everything=everything, dry_run=dry_run
+    )
+    session.out.run(run)
+
+
+@command(group, "redo", MIGRATING)
+def redo(session: Session, dry_run: _DryRun = False, yes: _Yes = False) -> None:
+    """Take the newest migration back, and apply it again."""
+    target = session.target()
+    if not dry_run:
+        session.out.target(target)
+        _confirm_in_production(session, target.database, "redo the newest migration", yes=yes)
+    session.out.run(session.migrator(target).redo(dry_run=dry_run))
+
+
+@command(group, "status", CONNECTED)
+def status(
+    session: Session,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit 1 when something is pending, 6 on a problem."),
+    ] = False,
+) -> None:
+    """List what is applied, pending, or not as it should be."""
+    found = session.migrator(session.target()).status()
+    session.out.status(found)
+    if check and found.problems:
+        raise typer.Exit(Exit.DISAGREE)
+    if check and found.pending:
+        raise typer.Exit(Exit.FOUND)
+
+
+@command(group, "history", CONNECTED)
+def history(session: Session) -> None:
+    """Print the audit log: what was applied and taken back, when and by whom."""
+    target = session.target()
+    session.out.history(target, session.migrator(target).history())
+
+
+@command(group, "new", FILES)
+def new(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="What it does, such as add_users.")],
+) -> None:
+    """Write the next version's pair of files."""
+    from chatdb_cli import migrations
+
+    pair = migrations.new(migrations.writable_folder(session.settings.directory), name)
+    document = {"format": 1, "up": str(pair[0]), "down": str(pair[1])}
+    session.out.result(document, f"{pair[0]}\n{pair[1]}")
+
+
+def _confirm_in_production(session: Session, database: str, what: str, *, yes: bool) -> None:
+    if session.settings.environment == "production" and not yes:
+        session.confirm(f"{what} in production, on database {database!r}", database)

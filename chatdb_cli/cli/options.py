@@ -1,0 +1,195 @@
+"""The options that many commands share, and the session that they make.
+
+A command declares what is its own; `command` adds the shared ones to its signature, reads the
+settings, and gives it a `Session`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatdb_cli.render import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatdb_cli.connection import Target
+    from chatdb_cli.migrator import Migrator
+    from chatdb_cli.settings import Settings
+
+_CONNECTION = "Connection"
+_SHARED: dict[str, Any] = {
+    "database_url": Annotated[
+        str | None,
+        typer.Option("--database-url", "-d", metavar="URL", rich_help_panel=_CONNECTION,
+                     help="The database, as a URL or a libpq keyword string."),
+    ],
+    "schema": Annotated[
+        str | None,
+        typer.Option("--schema", metavar="NAME", rich_help_panel=_CONNECTION,
+                     help="The schema that holds the objects and their history [public]."),
+    ],
+    "embedded": Annotated[
+        bool,
+        typer.Option("--embedded", rich_help_panel=_CONNECTION,
+                     help="Use the project's own PostgreSQL, whatever else is configured."),
+    ],
+    "insecure": Annotated[
+        bool,
+        typer.Option("--insecure", rich_help_panel=_CONNECTION,
+                     help="In production, allow a connection that nothing protects."),
+    ],
+    "env_file": Annotated[
+        str | None,
+        typer.Option("--env-file", metavar="FILE", rich_help_panel=_CONNECTION,
+                     help="Read this file in place of ./.env.local and ./.env."),
+    ],
+    "dir": Annotated[
+        str | None,
+        typer.Option("--dir", metavar="DIR", rich_help_panel=_CONNECTION,
+                     help="The folder that holds up/ and down/ [./sql]; @chat is the shipped one."),
+    ],
+}  # fmt: skip
+_OUTPUT: dict[str, Any] = {
+    "format": Annotated[
+        str | None,
+        typer.Option("--format", metavar="text|json", rich_help_panel="Output",
+                     help="How the result is printed."),
+    ],
+    "log_format": Annotated[
+        str | None,
+        typer.Option("--log-format", metavar="text|json", rich_help_panel="Output",
+                     help="How logs are printed."),
+    ],
+    "quiet": Annotated[
+        bool,
+        typer.Option("--quiet", "-q", rich_help_panel="Output", help="No progress, no notes."),
+    ],
+    "verbose": Annotated[
+        bool,
+        typer.Option("--verbose", "-v", rich_help_panel="Output",
+                     help="Log each statement with its milliseconds."),
+    ],
+}  # fmt: skip
+_TIMING: dict[str, Any] = {
+    "lock_timeout": Annotated[
+        str | None,
+        typer.Option("--lock-timeout", metavar="TIME",
+                     help="How long a statement may wait for a lock [5s]."),
+    ],
+    "statement_timeout": Annotated[
+        str | None,
+        typer.Option("--statement-timeout", metavar="TIME",
+                     help="How long a statement may run; 0s is for ever [0s]."),
+    ],
+    "wait": Annotated[
+        str | None,
+        typer.Option("--wait", metavar="TIME",
+                     help="How long to wait for another migrator; 0s is not at all [60s]."),
+    ],
+}  # fmt: skip
+
+CONNECTED = _SHARED | _OUTPUT
+MIGRATING = _TIMING | CONNECTED
+LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
+FILES = {"dir": _SHARED["dir"]} | LOCAL
+
+
+@dataclass
+class Session:
+    """What a command works with: the settings, and how to speak."""
+
+    settings: Settings
+    out: Output
+
+    def target(self) -> Target:
+        """Return the target, with the embedded server running if it is that one."""
+        from chatdb_cli.connection import open_target
+
+        return open_target(self.settings, self.out.say)
+
+    def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
+        """Return a migrator for a target, and say which files it takes when nobody named them."""
+        from chatdb_cli.migrator import Migrator
+
+        migrator = Migrator(target, progress=self.out.progress, sync_each=sync_each)
+        if migrator.folder.shipped and not migrator.folder.named:
+            self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
+        return migrator
+
+    def confirm(self, what: str, word: str) -> None:
+        """Ask the user to type a word before something is destroyed; no is the default.
+
+        Raises:
+            ChatdbError: `REFUSED` where nobody can be asked, `DECLINED` for any other answer.
+        """
+        from chatdb_cli.errors import ChatdbError, Code
+
+        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise ChatdbError(Code.REFUSED, f"this would {what}", hint="if you mean it, add --yes")
+        answer = typer.prompt(
+            f"This will {what}.\nType {word!r} to go on", default="", show_default=False, err=True
+        )
+        if answer != word:
+            raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
+
+
+def command(
+    group: typer.Typer, name: str, shared: dict[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command that takes shared options beside its own.
+
+    Args:
+        group: where it belongs.
+        name: how it is called.
+        shared: one of the tables above.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+        @wraps(function)
+        def run(**given: Any) -> None:
+            flags = {key: given.pop(key) for key in shared}
+            session = _session(flags)
+            try:
+                function(session, **given)
+            finally:
+                session.out.close()
+
+        added = [
+            inspect.Parameter(
+                key,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if kind.__origin__ is bool else None,
+                annotation=kind,
+            )
+            for key, kind in shared.items()
+        ]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        group.command(name)(run)
+        return function
+
+    return register
+
+
+def _session(flags: dict[str, Any]) -> Session:
+    from chatdb_cli import settings as reading
+
+    settings = reading.load(flags)
+    out = Output(settings.format, settings.quiet)
+    if settings.verbose:
+        from chatdb_cli import log
+
+        log.configure(sys.stderr, settings.log_format)
+    for warning in settings.warnings:
+        out.warn(warning)
+    return Session(settings, out)

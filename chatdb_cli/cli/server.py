@@ -1,0 +1,90 @@
+"""`chatdb server ...`: the PostgreSQL of this project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatdb_cli.cli.options import LOCAL, Session, command
+
+if TYPE_CHECKING:
+    from chatdb_cli.server import EmbeddedServer
+
+group = typer.Typer(
+    help="The project's own PostgreSQL, for development; its data is in ./.chatdb.",
+    no_args_is_help=True,
+)
+
+
+def _server(session: Session) -> EmbeddedServer:
+    from chatdb_cli.server import EmbeddedServer
+
+    settings = session.settings
+    return EmbeddedServer(settings.home, programs=settings.postgres_programs)
+
+
+@command(group, "start", LOCAL)
+def start(session: Session) -> None:
+    """Start it, and make it where there is none."""
+    server = _server(session)
+    if not server.start():
+        session.out.say("it was running already")
+    session.out.server(server.status(), server.url())
+
+
+@command(group, "stop", LOCAL)
+def stop(session: Session) -> None:
+    """Stop it; its data stays."""
+    server = _server(session)
+    if not server.stop():
+        session.out.say("it was not running")
+    session.out.server(server.status(), None)
+
+
+@command(group, "status", LOCAL)
+def status(session: Session) -> None:
+    """Say whether it runs, and where it keeps what."""
+    server = _server(session)
+    found = server.status()
+    session.out.server(found, server.url() if found.running else None)
+
+
+@command(group, "url", LOCAL)
+def url(session: Session) -> None:
+    """Print the URL for psql and other programs; no password is in it."""
+    server = _server(session)
+    if server.exists and server.start():
+        session.out.say(f"started the embedded PostgreSQL in {session.settings.home}")
+    session.out.result({"format": 1, "url": server.url()}, server.url())
+
+
+@command(group, "psql", LOCAL)
+def psql(
+    session: Session,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="For psql, behind --: chatdb server psql -- -l")
+    ] = None,
+) -> None:
+    """Open psql on it."""
+    import os
+
+    server = _server(session)
+    if server.exists and server.start():
+        session.out.say(f"started the embedded PostgreSQL in {session.settings.home}")
+    program = str(server.programs / "psql")
+    os.execv(program, [program, server.url(), *(arguments or [])])  # noqa: S606
+
+
+@command(group, "destroy", LOCAL)
+def destroy(
+    session: Session,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop it, and remove all of its data."""
+    server = _server(session)
+    home = session.settings.home
+    if server.exists and not yes:
+        session.confirm(f"remove the embedded server in {home} with all of its data", "chat")
+    server.destroy()
+    session.out.result({"format": 1, "destroyed": str(home)}, f"removed {home}")

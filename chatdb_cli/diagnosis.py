@@ -1,0 +1,253 @@
+"""What PostgreSQL or the network said, as a `ChatdbError` with a place and a way out.
+
+What belongs here: from a SQLSTATE to a hint, from a position in a statement to a line in a file, from
+the text of a refused connection to a kind of failure.  What does not: deciding what to do about it
+(retries are `connection.py`'s, the rest of a run `migrator.py`'s), drawing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatdb_cli import sqltext
+from chatdb_cli.errors import ChatdbError, Code, Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg
+    from psycopg.errors import Diagnostic
+
+SETUP = "'chatdb setup' makes it"
+
+
+def sqlstate_name(sqlstate: str | None) -> str | None:
+    """Return PostgreSQL's own name of a SQLSTATE, such as `undefined_column`, or None."""
+    import re
+
+    from psycopg import errors
+
+    try:
+        name = errors.lookup(sqlstate or "").__name__
+    except KeyError:
+        return None
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def hint(sqlstate: str | None, diag: Diagnostic) -> str | None:
+    """Return what to do about an error of the server, or None where it speaks for itself."""
+    template = _HINTS.get(sqlstate or "")
+    if template is None:
+        return None
+    return template.format(
+        schema=diag.schema_name or "the schema",
+        table=diag.table_name or "the table",
+        constraint=diag.constraint_name or "the constraint",
+    )
+
+
+_HINTS = {
+    "42P04": "the database is there already: nothing to do",
+    "42P06": "the schema is there already; write CREATE SCHEMA IF NOT EXISTS, or drop it first",
+    "42P07": "something of that name is there already, perhaps made by hand: "
+    "drop it, or name yours differently",
+    "42501": "grant the right that is named to the role that migrates, or use another role",
+    "3D000": SETUP,
+    "23505": "rows in {table} break the unique rule {constraint}: clean them up in this migration, "
+    "before the rule is made",
+    "23503": "rows in {table} point to rows that are not there ({constraint}): clean them up in "
+    "this migration, or correct the order of the statements",
+    "28P01": "correct the password where it is set, or in ~/.pgpass",
+    "53300": "wait, or raise max_connections; 'SELECT * FROM pg_stat_activity' shows who is on",
+    "53200": "raise max_locks_per_transaction, or spread the work over several migrations",
+    "53100": "make room on the server's disk; nothing of this migration was kept",
+    "55P03": "another session holds a lock on what this changes; run it again when that is done, "
+    "or wait longer with --lock-timeout",
+    "57P03": "the server is starting or stopping: try again in a moment",
+    "57014": "raise --statement-timeout if the statement has to take this long",
+    "25006": "the server is a standby or set to read-only: name the primary",
+    "25001": "put it alone into a file that begins with '-- chatdb: transactional: false', or, for "
+    "an isolation level, write '-- chatdb: isolation: serializable'",
+    "2D000": "the procedure commits by itself: call it outside of a migration",
+    "40P01": "two sessions wait for each other: run it again",
+    "40001": "another transaction came between: run it again",
+}
+
+
+def statement_error(
+    error: psycopg.Error,
+    path: Path,
+    text: str,
+    statement: sqltext.Statement,
+    *,
+    notes: tuple[str, ...] = (),
+) -> ChatdbError:
+    """Return the error of a file's statement, with its place and its line.
+
+    Args:
+        error: what the server said.
+        path: the file.
+        text: its whole text.
+        statement: the statement that failed.
+        notes: what became of the run, to be said last.
+    """
+    diag = error.diag
+    position = diag.statement_position
+    if position is not None:
+        # PostgreSQL counts characters of what was sent, from 1.
+        offset = statement.offset + int(position) - 1
+        place = sqltext.locate(text, offset, path)
+    else:
+        offset = statement.offset
+        at = sqltext.locate(text, offset, path, context=0)
+        place = Place(path, at.line, None, at.excerpt)
+    facts = [*_facts(diag), *notes]
+    if position is not None and (odd := _invisible(text, offset)):
+        facts.insert(0, odd)
+    message = sqltext.mask(diag.message_primary or str(error).strip())
+    return ChatdbError(
+        Code.STATEMENT,
+        message,
+        place=place,
+        sqlstate=error.sqlstate,
+        hint=hint(error.sqlstate, diag) or 'correct the file and run "chatdb migrate up" again',
+        notes=tuple(facts),
+    )
+
+
+def server_error(error: psycopg.Error, code: Code, what: str, **more: str | None) -> ChatdbError:
+    """Return the error of a statement that chatdb itself sent.
+
+    Args:
+        error: what the server said.
+        code: the kind.
+        what: what chatdb was doing, to begin the message with.
+        more: `hint` in place of the table's.
+    """
+    message = error.diag.message_primary or str(error).strip().splitlines()[0]
+    return ChatdbError(
+        code,
+        f"{what}: {message}",
+        sqlstate=error.sqlstate,
+        hint=more.get("hint") or hint(error.sqlstate, error.diag),
+        notes=tuple(_facts(error.diag)),
+    )
+
+
+def _facts(diag: Diagnostic) -> list[str]:
+    facts = []
+    if diag.message_detail:
+        facts.append(f"server detail: {diag.message_detail}")
+    if diag.message_hint:
+        facts.append(f"server hint: {diag.message_hint}")
+    if diag.internal_query:
+        facts.append(f"in the statement: {_first_line(diag.internal_query)}")
+    if diag.context:
+        facts.append(f"in function: {diag.context}")
+    return [sqltext.mask(fact) for fact in facts]
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0]
+
+
+def _invisible(text: str, offset: int) -> str | None:
+    """Name a character at the place of an error that no eye can see."""
+    for n in range(offset, min(offset + 2, len(text))):
+        char = text[n]
+        if ord(char) > 127 and unicodedata.category(char) in ("Cf", "Zs", "Zl", "Zp", "Co"):
+            name = unicodedata.name(char, "unnamed")
+            return f"an invisible character stands here: U+{ord(char):04X} {name}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A kind of failed connection.
+
+    Attributes:
+        code: the kind of error.
+        sign: a part of libpq's or the server's text, in lower case.
+        hint: what to do about it.
+        sqlstate: what the server meant; libpq does not hand it on.
+        errno: the operating system's name of it.
+        transient: it is worth another try.
+    """
+
+    code: Code
+    sign: str
+    hint: str
+    sqlstate: str | None = None
+    errno: str | None = None
+    transient: bool = False
+
+
+# libpq gives a failed connection as text alone; these are its own words and the server's.
+_FAILURES = (
+    Failure(Code.UNREACHABLE, "connection refused", "start the server, or correct host and port",
+            errno="ECONNREFUSED", transient=True),
+    Failure(Code.UNREACHABLE, "no such file or directory",
+            "no server listens on that socket: start it, or correct the host",
+            errno="ENOENT", transient=True),
+    Failure(Code.UNREACHABLE, "failed to resolve host", "correct the host's name", errno="ENOTFOUND"),
+    Failure(Code.UNREACHABLE, "could not translate host name", "correct the host's name",
+            errno="ENOTFOUND"),
+    Failure(Code.UNREACHABLE, "timeout expired",
+            "check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT",
+            errno="ETIMEDOUT"),
+    Failure(Code.UNREACHABLE, "no route to host", "check host and network", errno="EHOSTUNREACH"),
+    Failure(Code.UNREACHABLE, "network is unreachable", "check the network", errno="ENETUNREACH"),
+    Failure(Code.UNREACHABLE, "the database system is", _HINTS["57P03"], "57P03", transient=True),
+    Failure(Code.UNREACHABLE, "too many", _HINTS["53300"], "53300", transient=True),
+    Failure(Code.UNREACHABLE, "remaining connection slots", _HINTS["53300"], "53300",
+            transient=True),
+    Failure(Code.UNREACHABLE, "server closed the connection", "try again; look at the server's log",
+            transient=True),
+    Failure(Code.LOGIN, "password authentication failed", _HINTS["28P01"], "28P01"),
+    Failure(Code.LOGIN, "no password supplied", "give a password, or an entry in ~/.pgpass", "28P01"),
+    Failure(Code.LOGIN, "authentication failed", "log in as the role that pg_hba.conf lets in",
+            "28000"),
+    Failure(Code.LOGIN, "no pg_hba.conf entry", "pg_hba.conf of the server lets nobody in this way",
+            "28000"),
+    Failure(Code.LOGIN, "is not permitted to log in", "name a role that may log in", "28000"),
+    Failure(Code.LOGIN, "permission denied for database", "GRANT CONNECT ON DATABASE to the role",
+            "42501"),
+)  # fmt: skip
+
+
+def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, bool]:
+    """Return the error of a failed connection, and whether it is worth another try.
+
+    Args:
+        error: what psycopg raised.
+        where: the target, for the message.
+    """
+    text = str(error).strip()
+    low = text.lower()
+    if "fatal:" in low and "does not exist" in low:
+        missing = Code.MISSING_DATABASE if 'database "' in low else Code.LOGIN
+        sqlstate = "3D000" if missing is Code.MISSING_DATABASE else "28000"
+        way = SETUP if missing is Code.MISSING_DATABASE else "name a role that exists"
+        return _connection_error(Failure(missing, "", way, sqlstate), text, where), False
+    found = next((f for f in _FAILURES if f.sign in low), None)
+    if found is None:
+        found = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
+    return _connection_error(found, text, where), found.transient
+
+
+def _connection_error(found: Failure, text: str, where: str) -> ChatdbError:
+    from chatdb_cli.settings import redact
+
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = lines[0]
+    for lead in ("connection failed: ", "connection is bad: "):
+        reason = reason.removeprefix(lead)
+    return ChatdbError(
+        found.code,
+        f"can't connect to {where}: {redact(reason)}",
+        hint=found.hint,
+        sqlstate=found.sqlstate,
+        errno=found.errno,
+    )

@@ -1,0 +1,297 @@
+"""Migrate a target: status, up, down, redo.
+
+    Migrator   reads files and history, plans, has the plan carried out
+    Status     files against history
+
+This is the deep room: whoever migrates, from the command line or from a program, comes through here.
+What does not belong here: how files are read (`migrations.py`), what to do in which order (`plan.py`),
+carrying it out (`runner.py`).  Nothing here prints; progress goes through one callback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from chatdb_cli import diagnosis, history, migrations, plan
+from chatdb_cli.connection import connect
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.runner import Event, Options, Run, Runner, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    import psycopg
+
+    from chatdb_cli.connection import Target
+    from chatdb_cli.history import History, LogEntry
+    from chatdb_cli.migrations import Files, Folder, Migration
+    from chatdb_cli.plan import Applied, AppliedState, Plan, Problem, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Files against history.
+
+    Attributes:
+        target: what was read.
+        folder: which files.
+        current: the highest applied version, or None.
+        applied: each applied migration with its state, in the order of versions.
+        pending: what is on disk and not applied, in order.
+        problems: in what they disagree.
+        warnings: what is odd and stops nothing.
+    """
+
+    target: Target
+    folder: Folder
+    current: str | None
+    applied: tuple[tuple[Applied, AppliedState], ...]
+    pending: tuple[Migration, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+class Migrator:
+    """Migrates one target.
+
+    Args:
+        target: a database and a schema.
+        directory: the folder that holds `up/` and `down/`; `@chat` for the shipped schema; by
+            default the settings' own, else `./sql`, else the shipped one.
+        progress: called as things happen.
+        sync_each: every COMMIT waits for the disk.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        directory: str | Path | None = None,
+        *,
+        progress: Callable[[Event], None] = _ignore,
+        sync_each: bool = False,
+    ) -> None:
+        settings = target.settings
+        self.target = target
+        named = str(directory) if directory is not None else settings.directory
+        self.folder = migrations.folder(named)
+        self._progress = progress
+        self._options = Options(
+            settings.lock_timeout_ms, settings.statement_timeout_ms, settings.wait_ms, sync_each
+        )
+
+    def status(self) -> Status:
+        """Compare files and history; writes nothing and needs no right to write.
+
+        Raises:
+            ChatdbError: no connection, or no such schema.
+        """
+        files = migrations.read(self.folder)
+        with self._connect() as conn:
+            past = self._read(conn)
+        todo = plan.pending(files, past.applied)
+        refused = tuple(
+            plan.Problem("refused", m.version, plan.described(e), e.hint or "")
+            for m in todo
+            if (e := refused(m.up))
+        )
+        return Status(
+            self.target,
+            self.folder,
+            plan.current(past.applied),
+            plan.states(files, past.applied),
+            todo,
+            (*plan.problems(files, past.applied), *refused, *_yoyo_lock(past)),
+            plan.warnings(files, past.applied),
+        )
+
+    def history(self) -> tuple[LogEntry, ...]:
+        """Return the audit log, oldest first; writes nothing."""
+        with self._connect() as conn:
+            past = self._read(conn)
+            return history.read_log(conn, self.target.schema) if past.exists else ()
+
+    def up(
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        allow_out_of_order: bool = False,
+        dry_run: bool = False,
+    ) -> Run:
+        """Apply what is pending.
+
+        Args:
+            to: the last version to apply.
+            steps: how many at the most.
+            allow_out_of_order: also a file that is older than the newest applied one.
+            dry_run: only say what would be sent; takes no lock and writes nothing.
+
+        Raises:
+            MigrationError: a migration failed; its `run` tells how far it came.
+            ChatdbError: anything that stopped it before.
+        """
+        _exclusive(to=to, steps=steps)
+        files = migrations.read(self.folder)
+
+        def replan(past: History, left: Sequence[Step]) -> Plan:
+            if steps is None:
+                return plan.up(files, past.applied, to=to, allow_out_of_order=allow_out_of_order)
+            return plan.up(
+                files, past.applied, steps=len(left), allow_out_of_order=allow_out_of_order
+            )
+
+        with self._connect() as conn:
+            past = self._read(conn)
+            self._refuse_shipped(past)
+            first = plan.up(
+                files, past.applied, to=to, steps=steps, allow_out_of_order=allow_out_of_order
+            )
+            return self._migrate(conn, past, first, "up", replan, dry_run=dry_run)
+
+    def down(
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
+    ) -> Run:
+        """Take back the newest migration, or more.
+
+        Args:
+            to: take back all that is newer; this one stays; `0` is all.
+            steps: how many; 1 by default.
+            everything: all of them.
+            dry_run: only say what would be sent; takes no lock and writes nothing.
+
+        Raises:
+            MigrationError: a migration failed; its `run` tells how far it came.
+            ChatdbError: anything that stopped it before.
+        """
+        _exclusive(to=to, steps=steps, all=everything or None)
+        files = migrations.read(self.folder)
+        with self._connect() as conn:
+            past = self._read(conn)
+            first = plan.down(files, past.applied, to=to, steps=steps, everything=everything)
+            return self._migrate(conn, past, first, "down", _go_on(files), dry_run=dry_run)
+
+    def redo(self, *, dry_run: bool = False) -> Run:
+        """Take back the newest migration and apply it again.
+
+        Raises:
+            MigrationError: a migration failed; its `run` tells how far it came.
+            ChatdbError: anything that stopped it before.
+        """
+        files = migrations.read(self.folder)
+        with self._connect() as conn:
+            past = self._read(conn)
+            first = plan.redo(files, past.applied)
+            return self._migrate(conn, past, first, "redo", _go_on(files), dry_run=dry_run)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
+
+    def _read(self, conn: psycopg.Connection[Any]) -> History:
+        import psycopg
+
+        try:
+            past = history.read(conn, self.target.schema)
+        except psycopg.OperationalError as error:
+            raise diagnosis.server_error(error, Code.LOST, "the connection was lost") from None
+        except psycopg.Error as error:
+            raise diagnosis.server_error(error, Code.HISTORY, "the history can't be read") from None
+        if not past.schema_exists:
+            raise ChatdbError(
+                Code.MISSING_SCHEMA,
+                f"there is no schema {self.target.schema!r} in database {past.database!r}",
+                hint="'chatdb setup' makes it",
+            )
+        return past
+
+    def _refuse_shipped(self, past: History) -> None:
+        """Keep the shipped schema, when nobody named it, out of a schema that has other things."""
+        folder = self.folder
+        if folder.shipped and not folder.named and past.other_relations and not past.exists:
+            raise ChatdbError(
+                Code.REFUSED,
+                f"schema {self.target.schema!r} holds tables already, and without a ./sql the chat "
+                "schema that comes with chatdb would go into it",
+                hint="name your own folder with --dir, or mean it with --dir @chat",
+            )
+
+    def _migrate(
+        self,
+        conn: psycopg.Connection[Any],
+        past: History,
+        first: Plan,
+        direction: Literal["up", "down", "redo"],
+        replan: Callable[[History, Sequence[Step]], Plan],
+        *,
+        dry_run: bool,
+    ) -> Run:
+        _refuse_problems(first)
+        runner = Runner(
+            self.target, conn, past, first, direction, self._options, replan, self._progress
+        )
+        return runner.dry_run() if dry_run else runner.run(self._connect)
+
+
+def _refuse_problems(first: Plan) -> None:
+    if not first.problems:
+        return
+    problem = first.problems[0]
+    others = tuple(p.message for p in first.problems[1:])
+    code = Code.BAD_FILE if problem.code == "refused" else Code.HISTORY
+    raise ChatdbError(code, problem.message, hint=problem.hint, notes=others)
+
+
+def _exclusive(**options: object) -> None:
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise ChatdbError(
+            Code.USAGE, f"{' and '.join(given)} contradict each other", hint="give one of them"
+        )
+
+
+def _yoyo_lock(past: History) -> tuple[Problem, ...]:
+    lock = past.yoyo_lock
+    if lock is None:
+        return ()
+    return (
+        plan.Problem(
+            "yoyo-lock",
+            None,
+            f"a yoyo client with process id {lock.pid} has held its lock since {lock.since} UTC",
+            "if it is gone, 'yoyo break-lock' removes the row; chatdb does not wait for it",
+        ),
+    )
+
+
+def _go_on(files: Files) -> Callable[[History, Sequence[Step]], Plan]:
+    """Return how to go on with what is left of a way back, after another changed the history.
+
+    Just that or nothing: what was not shown at first is never taken back.
+    """
+
+    def replan(past: History, left: Sequence[Step]) -> Plan:
+        done = {a.number for a in past.applied}
+        kept = [s for s in left if (s.number in done) == (s.direction == "down")]
+        if kept and kept[0].direction == "down":
+            newest = plan.down(files, past.applied).steps[0]
+            if newest.number != kept[0].number:
+                raise ChatdbError(
+                    Code.HISTORY,
+                    f"{newest.id} was applied by another in the meantime, and {kept[0].id} "
+                    "is no longer the newest",
+                    hint="look at 'chatdb migrate status' and decide again",
+                )
+        return plan.Plan(tuple(kept))
+
+    return replan

@@ -1,0 +1,196 @@
+"""Every statement that chatdb itself sends, as a literal constant.
+
+`{name}` stands for a value that `history.py` puts in, quoted by libpq; `%s` for a parameter.  Names
+are qualified wherever a migration could have bent the search path.  What does not belong here:
+anything that decides; the SQL of the user.
+"""
+
+from typing import Final, LiteralString
+
+# What and where am I, which of the history's tables are there, and what else is in the schema?
+INSPECT: Final[LiteralString] = """\
+SELECT pg_backend_pid(), current_setting('server_version_num')::int,
+       current_database(), session_user::text, n.oid IS NOT NULL,
+       ARRAY(SELECT relname::text FROM pg_class c
+             WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
+               AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
+                               'chatdb_migration', 'yoyo_lock')),
+       EXISTS (SELECT FROM pg_class c
+               WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
+                 AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
+                                     'chatdb_migration', 'yoyo_lock')
+                 AND NOT EXISTS (SELECT FROM pg_depend d
+                                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                                   AND d.deptype = 'e')),
+       ARRAY(SELECT DISTINCT e.nspname::text
+             FROM pg_extension x JOIN pg_namespace e ON e.oid = x.extnamespace
+             WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
+FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
+
+# Which migrations does the history hold, for yoyo and for chatdb?
+READ: Final = """\
+SELECT y.migration_id, c.migration_id, y.applied_at_utc, c.duration_ms, c.up_checksum,
+       c.down_checksum, c.down_text IS NOT NULL
+FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
+
+# The same of a database that only yoyo has written so far.
+READ_YOYO: Final = """\
+SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false
+FROM {schema}._yoyo_migration"""
+
+# Does a yoyo lock row stand there, and whose is it?
+READ_YOYO_LOCK: Final = "SELECT pid, ctime FROM {schema}.yoyo_lock"
+
+# The texts with which a migration was applied.
+READ_TEXTS: Final = """\
+SELECT migration_id, up_text, down_text
+FROM {schema}.chatdb_migration WHERE migration_id = ANY (%s)"""
+
+# The audit log, newest last.
+READ_LOG: Final = """\
+SELECT created_at_utc, operation, migration_id, username, hostname, comment
+FROM {schema}._yoyo_log ORDER BY created_at_utc, id"""
+
+# What yoyo's tables have no column for.
+CREATE_TABLE: Final = """\
+CREATE TABLE {schema}.chatdb_migration (
+    version numeric CONSTRAINT chatdb_migration_version PRIMARY KEY,
+    migration_id text NOT NULL CONSTRAINT chatdb_migration_id UNIQUE,
+    up_checksum text,
+    down_checksum text,
+    up_text text,
+    down_text text,
+    claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    duration_ms integer,
+    applied_by text NOT NULL DEFAULT session_user,
+    client text,
+    chatdb_version text
+)"""
+COMMENTS: Final = (
+    """\
+COMMENT ON TABLE {schema}.chatdb_migration IS
+    'What chatdb remembers of each applied migration, beside _yoyo_migration and _yoyo_log'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.version IS
+    'The leading digits of the file name, as a number; the claim that lets one migrator apply it'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.migration_id IS
+    'The file name without its suffix, as in _yoyo_migration'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.up_checksum IS
+    'Algorithm and digest of the up file, line ends and byte order mark normalised; NULL: unknown'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.down_text IS
+    'The down file as it was, so that the migration can be taken back without it'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.client IS
+    'Who ran chatdb, on which machine'""",
+)
+
+# Take over what yoyo applied, and drop what yoyo took back.
+ADOPT: Final = """\
+WITH gone AS (
+    DELETE FROM {schema}.chatdb_migration c
+    WHERE NOT EXISTS (SELECT FROM {schema}._yoyo_migration y WHERE y.migration_id = c.migration_id)
+)
+INSERT INTO {schema}.chatdb_migration (version, migration_id)
+SELECT substring(migration_id FROM '^[0-9]+')::numeric, migration_id
+FROM {schema}._yoyo_migration y
+WHERE migration_id ~ '^[0-9]'
+  AND NOT EXISTS (SELECT FROM {schema}.chatdb_migration c WHERE c.migration_id = y.migration_id)
+ON CONFLICT DO NOTHING"""
+
+# The frame of a transaction.  RESET stands inside it: outside it would open an implicit transaction.
+BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
+RESETS: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL")
+SETTINGS: Final = """\
+SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
+       set_config('lock_timeout', {lock_timeout}, true),
+       set_config('statement_timeout', {statement_timeout}, true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('tcp_keepalives_idle', '30', true),
+       set_config('tcp_keepalives_interval', '10', true)"""
+# The last transaction of a run waits for the disk; the log is sequential, so all before it are safe
+# then too.
+NO_WAIT: Final = ",\n       set_config('synchronous_commit', 'off', true)"
+# Only where the server has it (17 and newer).
+TRANSACTION_TIMEOUT: Final = (
+    ",\n       set_config('transaction_timeout', {transaction_timeout}, true)"
+)
+
+# One migrator at a time for this target, as long as the transaction lasts.
+LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
+# The same where a transaction has one snapshot for all of its statements: these two take none, so
+# that the claim sees what was committed while they waited.
+LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
+LOCK_BEFORE_SNAPSHOT: Final = "LOCK TABLE {schema}.chatdb_migration IN SHARE ROW EXCLUSIVE MODE"
+
+# The claim: only one transaction can make it, and only on the history that the plan was made for.
+CLAIM_UP: Final = """\
+WITH claim AS (
+    INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
+                                           up_text, down_text, client, chatdb_version)
+    SELECT {version}, {id}, {up_checksum}, {down_checksum}, {up_text}, {down_text},
+           {client}, {chatdb}
+    WHERE (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, true) FROM claim"""
+CLAIM_DOWN: Final = """\
+WITH claim AS (
+    DELETE FROM {schema}.chatdb_migration
+    WHERE migration_id = {id}
+      AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+    RETURNING 1
+)
+SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, true) FROM claim"""
+
+# Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
+# the file left in the session survives.
+SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
+CLEAN: Final = (*RESETS, "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
+
+RECORD_UP: Final = """\
+WITH migration AS (
+    INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
+    VALUES (encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+            clock_timestamp() AT TIME ZONE 'UTC')
+), log AS (
+    INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
+                                    hostname, comment, created_at_utc)
+    VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+            'apply', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
+)
+UPDATE {schema}.chatdb_migration
+SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000)
+WHERE version = {version} RETURNING duration_ms"""
+RECORD_DOWN: Final = """\
+WITH migration AS (
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {id}
+)
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
+                                hostname, comment, created_at_utc)
+VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+        'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
+RETURNING round(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000)::int"""
+RECORD_FAILURE: Final = """\
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
+                                hostname, comment, created_at_utc)
+VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+        'failed', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"
+
+# A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
+FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
+
+# For a file that goes as one message: is this still the transaction that the frame began?
+TRANSACTION_ID: Final = "SELECT pg_current_xact_id()::text"
+
+# `setup`: a database, a schema.
+CREATE_DATABASE: Final = "CREATE DATABASE {database}"
+SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_namespace WHERE nspname = %s"
+CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
+# A pooled connection looks where the migrations put things.
+SET_SEARCH_PATH: Final[LiteralString] = "SELECT set_config('search_path', %s, false)"

@@ -1,0 +1,431 @@
+"""Results, errors and progress as text or JSON.  The only user of rich.
+
+stdout carries the result alone; stderr carries the target, progress, warnings and the human form of
+an error.  Colours and bars appear on a terminal only; off one, tables are plain and never cut, and
+progress is one line a migration.  What does not belong here: SQL, decisions, exit codes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatdb_cli.errors import ChatdbError, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TextIO
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from chatdb_cli.connection import Target
+    from chatdb_cli.history import LogEntry
+    from chatdb_cli.migrator import Status
+    from chatdb_cli.runner import Event, Run
+    from chatdb_cli.server import ServerStatus
+
+FORMAT = 1
+Document = dict[str, Any]
+
+_STYLES = {
+    "applied": "green",
+    "reverted": "yellow",
+    "pending": "cyan",
+    "planned": "cyan",
+    "by-another": "dim",
+    "not-run": "dim",
+    "failed": "bold red",
+    "changed": "bold yellow",
+    "missing": "bold red",
+}
+# What a terminal would obey, were it printed as it is.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass
+class Output:
+    """Where and how a command speaks.
+
+    Attributes:
+        form: text, or one JSON document on stdout.
+        quiet: no progress, no target, no notes.
+        stdout: for the result.
+        stderr: for all else.
+    """
+
+    form: Literal["text", "json"] = "text"
+    quiet: bool = False
+    stdout: TextIO = sys.stdout
+    stderr: TextIO = sys.stderr
+    _bar: Progress | None = None
+    _console: Console | None = None
+
+    # --- while it runs ----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Say something that is good to know."""
+        if not self.quiet:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Say something that the user should look at; `--quiet` does not hide it."""
+        self._line(f"warning: {text}", "yellow")
+
+    def target(self, target: Target) -> None:
+        """Say what is about to be written to."""
+        self.say(f"target: {target}")
+
+    def progress(self, event: Event) -> None:
+        """Show what happens in a run."""
+        if event.kind in ("notice", "waiting"):
+            name = f"{event.step.version} " if event.step else ""
+            self.say(f"{name}{event.text}")
+        elif event.kind == "planned":
+            self._open_bar(event.total)
+        elif event.kind == "started" and self._bar and event.step:
+            label = f"{event.step.version} {event.step.name}"
+            self._bar.update(self._bar.task_ids[0], description=label)
+        elif event.kind == "done" and event.step:
+            if self._bar:
+                self._bar.advance(self._bar.task_ids[0])
+            took = "" if event.duration_ms is None else f" ({event.duration_ms} ms)"
+            state = event.state or ""
+            words = f"{state:<9} {event.step.version} {event.step.name}".rstrip()
+            if not self.quiet:
+                self._line(words + took, _STYLES.get(state, ""))
+
+    def _open_bar(self, total: int) -> None:
+        if self.quiet or total == 0 or not self.stderr.isatty():
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=self._stderr_console(),
+            transient=True,
+        )
+        self._bar.add_task("", total=total)
+        self._bar.start()
+
+    def close(self) -> None:
+        """Take the progress bar away, whatever happened."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def _stderr_console(self) -> Console:
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(file=self.stderr, highlight=False, soft_wrap=True)
+        return self._console
+
+    def _line(self, text: str, style: str = "") -> None:
+        text = printable(text)
+        if self.stderr.isatty():
+            from rich.text import Text
+
+            self._stderr_console().print(Text(text, style=style))
+        else:
+            print(text, file=self.stderr, flush=True)
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def result(self, document: Document, text: str) -> None:
+        """Print a result: the document in JSON mode, else the text."""
+        self.close()
+        if self.form == "json":
+            print(json.dumps(document, ensure_ascii=False), file=self.stdout)
+        elif text:
+            self.stdout.write(text if text.endswith("\n") else text + "\n")
+        self.stdout.flush()
+
+    def run(self, run: Run) -> None:
+        """Print what became of an up, a down, a redo or a setup."""
+        self.close()
+        for warning in run.warnings:
+            self.warn(warning)
+        self.result(run_document(run), _run_text(run))
+
+    def status(self, status: Status) -> None:
+        """Print files against history."""
+        self.result(status_document(status), self._status_text(status))
+        for warning in status.warnings:
+            self.warn(warning)
+
+    def _status_text(self, status: Status) -> str:
+        rows: list[tuple[str, str, str, str, str]] = [
+            (row.version, row.name, state, _time(row.applied_at) or "", _ms(row.duration_ms))
+            for row, state in status.applied
+        ]
+        rows += [(m.version, m.name, "pending", "", "") for m in status.pending]
+        where = f"{status.target.where}, schema {status.target.schema}"
+        counts = f"{len(status.applied)} applied, {len(status.pending)} pending"
+        lines = [f"current {status.current or 'none'}; {counts}; {where}"]
+        for problem in status.problems:
+            lines += ["", f"problem: {problem.message}", f"hint: {problem.hint}"]
+        table = self.table(("version", "name", "state", "applied at", "ms"), rows)
+        return table + "\n".join(map(printable, lines))
+
+    def history(self, target: Target, entries: Sequence[LogEntry]) -> None:
+        """Print the audit log."""
+        documents = [
+            {
+                "at": _time(e.at),
+                "operation": e.operation,
+                "migration": e.id,
+                "user": e.user,
+                "host": e.host,
+                "comment": e.comment,
+            }
+            for e in entries
+        ]
+        columns = ("at", "operation", "migration", "user", "host", "comment")
+        rows = [tuple(d[c] or "" for c in columns) for d in documents]
+        text = self.table(columns, rows) if rows else "nothing was ever applied here"
+        self.result(_document(target) | {"entries": documents}, text)
+
+    def server(self, status: ServerStatus, url: str | None) -> None:
+        """Print how the embedded server is."""
+        facts = {
+            "home": str(status.home),
+            "exists": status.exists,
+            "running": status.running,
+            "pid": status.pid,
+            "version": status.version,
+            "data": str(status.data) if status.data else None,
+            "log": str(status.log) if status.log else None,
+            "url": url,
+        }
+        state = "running" if status.running else "stopped" if status.exists else "not made yet"
+        lines = [f"{'state':<8} {state}"]
+        lines += [
+            f"{name:<8} {value}"
+            for name, value in facts.items()
+            if name not in ("exists", "running") and value is not None
+        ]
+        self.result({"format": FORMAT, "server": facts}, "\n".join(lines))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+        """Return a table; in colour on a terminal, plain and never cut elsewhere."""
+        cells = [[printable(c) for c in row] for row in rows]
+        if not cells:
+            return ""
+        widths = [max(_width(c) for c in column) for column in zip(columns, *cells, strict=True)]
+
+        def line(row: Sequence[str], style: Callable[[str], str] = str) -> str:
+            padded = (style(c) + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
+            return "  ".join(padded).rstrip() + "\n"
+
+        paint = self._painter()
+        return line(columns) + "".join(line(row, paint) for row in cells)
+
+    def _painter(self) -> Callable[[str], str]:
+        if self.form == "json" or not self.stdout.isatty():
+            return str
+        from rich.console import Console
+
+        console = Console(file=self.stdout, highlight=False)
+
+        def paint(cell: str) -> str:
+            style = _STYLES.get(cell)
+            if style is None:
+                return cell
+            with console.capture() as captured:
+                console.print(cell, style=style, end="")
+            return captured.get()
+
+        return paint
+
+    # --- errors -----------------------------------------------------------------------------------
+
+    def error(self, error: ChatdbError) -> None:
+        """Print an error: a document on stdout in JSON mode, and always for people on stderr."""
+        self.close()
+        if self.form == "json":
+            run: Run | None = getattr(error, "run", None)
+            document = run_document(run) if run else {"format": FORMAT}
+            self.result(document | {"error": error_document(error)}, "")
+        for text, style in error_lines(error):
+            self._line(text, style)
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey."""
+    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
+
+
+def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
+    """Return an error as (line, style), the way a compiler shows it."""
+    state = ""
+    if error.sqlstate:
+        from chatdb_cli.diagnosis import sqlstate_name
+
+        state = f" [{' '.join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))}]"
+    elif error.errno:
+        state = f" [{error.errno}]"
+    lines = [(f"error: {error.message}{state}", "bold red")]
+    place = error.place
+    if place:
+        at = "".join(f":{n}" for n in (place.line, place.column) if n is not None)
+        lines.append((f"  --> {place.file}{at}", ""))
+    gutter = len(str(place.line)) if place and place.line else 1
+    if place and place.excerpt:
+        lines.append((f"{' ' * gutter} |", "blue"))
+        lines += [(f"{n:>{gutter}} | {text}", "") for n, text in place.excerpt]
+        if place.column is not None:
+            before = place.excerpt[-1][1][: place.column - 1]
+            lines.append((f"{' ' * gutter} | {_pad(before)}^", "bold red"))
+    for note in error.notes:
+        first, *more = note.splitlines() or [""]
+        lines.append((f"{' ' * gutter} = {first}", ""))
+        lines += [(f"{' ' * gutter}   {line}", "") for line in more]
+    if error.hint:
+        lines += [("", ""), (f"hint: {error.hint}", "cyan")]
+    return lines
+
+
+def _pad(before: str) -> str:
+    """Return blanks as wide as a text; its tabs stay tabs, wide letters count twice."""
+    return "".join("\t" if c == "\t" else " " * _width(c) for c in before)
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+def _document(target: Target) -> Document:
+    return {
+        "format": FORMAT,
+        "target": {
+            "host": target.host,
+            "port": target.port,
+            "database": target.database,
+            "user": target.user,
+            "schema": target.schema,
+            "via": target.via,
+            "source": target.source,
+        },
+        "schema": target.schema,
+    }
+
+
+def run_document(run: Run) -> Document:
+    """Return a run as the contract's document."""
+    steps = []
+    for step in run.steps:
+        document: Document = {
+            "version": step.version,
+            "name": step.name,
+            "state": step.state,
+            "duration_ms": step.duration_ms,
+        }
+        if run.direction == "redo":
+            document["direction"] = step.direction
+        if step.sql is not None:
+            document["sql"] = step.sql
+        steps.append(document)
+    document = _document(run.target) | {
+        "direction": run.direction,
+        "steps": steps,
+        "current": run.current,
+        "warnings": list(run.warnings),
+    }
+    if run.prepare_sql is not None:
+        document["prepare_sql"] = run.prepare_sql
+    return document
+
+
+def status_document(status: Status) -> Document:
+    """Return a status as the contract's document."""
+    return _document(status.target) | {
+        "current": status.current,
+        "applied": [
+            {
+                "version": row.version,
+                "name": row.name,
+                "applied_at": _time(row.applied_at),
+                "duration_ms": row.duration_ms,
+                "state": state,
+            }
+            for row, state in status.applied
+        ],
+        "pending": [{"version": m.version, "name": m.name} for m in status.pending],
+        "problems": [
+            {"code": p.code, "version": p.version, "message": p.message, "hint": p.hint}
+            for p in status.problems
+        ],
+        "warnings": list(status.warnings),
+    }
+
+
+def error_document(error: ChatdbError) -> Document:
+    """Return an error as the contract's document."""
+    place = error.place
+    return {
+        "code": error.code.slug,
+        "message": error.message,
+        "hint": error.hint,
+        "file": str(place.file) if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "sqlstate": error.sqlstate,
+        "errno": error.errno,
+        "notes": list(error.notes),
+    }
+
+
+def _run_text(run: Run) -> str:
+    if run.steps and all(s.sql is not None for s in run.steps):
+        return _script_text(run)
+    if not run.steps:
+        what = "to take back" if run.direction == "down" else "to do"
+        return f"nothing {what}; current {run.current or 'none'}"
+    done = sum(s.state in ("applied", "reverted") for s in run.steps)
+    others = sum(s.state == "by-another" for s in run.steps)
+    verb = {"up": "applied", "down": "taken back", "redo": "steps done"}[run.direction]
+    by = f", {others} by another" if others else ""
+    return f"{done} {verb}{by}; current {run.current or 'none'}"
+
+
+def _script_text(run: Run) -> str:
+    """Return a dry run as a script that psql runs as it stands."""
+    parts = [f"-- {printable(str(run.target))}\n\\set ON_ERROR_STOP on\n\\encoding UTF8\n"]
+    if run.prepare_sql:
+        parts.append(f"\n-- the tables of the history\n{run.prepare_sql}")
+    parts += [
+        f"\n-- {s.direction} {printable(s.version + ' ' + s.name)}\n{s.sql}" for s in run.steps
+    ]
+    return "".join(parts)
+
+
+def internal_error(correlation_id: str, error: BaseException) -> ChatdbError:
+    """Return what is shown of a mistake of our own."""
+    return ChatdbError(
+        Code.INTERNAL,
+        f"internal error {correlation_id}: {type(error).__name__}",
+        hint="run it again with CHATDB_DEBUG=1 and report what it prints",
+    )
+
+
+def _time(at: datetime | None) -> str | None:
+    """Return a time that is UTC already as RFC 3339."""
+    return f"{at.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z" if at else None
+
+
+def _ms(duration: int | None) -> str:
+    return "" if duration is None else str(duration)

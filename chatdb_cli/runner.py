@@ -1,0 +1,599 @@
+"""Carry out a plan: every step one transaction, all of them one pipeline.
+
+    Runner           carries out, and goes on when another migrator came between
+    Run              what became of each step
+    MigrationError   an error, with the Run so far
+    Event            what a watcher may want to see at once
+
+A run never leaves anything between two versions: each migration commits together with its history,
+or not at all, whatever is killed.  A failure is known for what it is by its part in the transaction
+(the lock, the claim, the file, the record), never by SQLSTATE alone, since a file may raise the same.
+
+What does not belong here: choosing the steps (`plan.py`, `migrator.py`), the SQL around a migration
+(`history.py`), the wire (`pipeline.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import psycopg
+
+from chatdb_cli import diagnosis, history, log, migrations, pipeline, plan, sqltext
+from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from chatdb_cli.connection import Target
+    from chatdb_cli.history import History
+    from chatdb_cli.migrations import Direction, Script
+    from chatdb_cli.pipeline import Done, Message, Outcome
+    from chatdb_cli.plan import Plan, Step
+
+StepState = Literal["applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another"]
+Request = Literal["up", "down", "redo"]
+Replan = "Callable[[History, Sequence[Step]], Plan]"
+
+_LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
+_HISTORY_GONE = ("42P01", "3F000")
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one step.
+
+    Attributes:
+        direction: up or down.
+        version: as in the file name.
+        name: what comes behind it.
+        state: what became of it.
+        duration_ms: measured by the server; None where it did not run.
+        sql: what would be sent, in a dry run.
+    """
+
+    direction: Direction
+    version: str
+    name: str
+    state: StepState
+    duration_ms: int | None = None
+    sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of an up, a down or a redo.
+
+    Attributes:
+        target: what was migrated.
+        direction: what was asked for.
+        steps: each step of the plan, in order.
+        current: the highest applied version now, or None.
+        warnings: what was odd and stopped nothing.
+        prepare_sql: in a dry run, what makes the history's tables; None where they stand.
+    """
+
+    target: Target
+    direction: Request
+    steps: tuple[StepResult, ...]
+    current: str | None
+    warnings: tuple[str, ...] = ()
+    prepare_sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a watcher may want to see at once.
+
+    Attributes:
+        kind: the plan stands; a step was started, or is done; the server gave notice; we wait.
+        step: which, or None.
+        total: how many steps the plan has.
+        state: what became of the step.
+        duration_ms: how long it took.
+        text: what the server said, or what we wait for.
+    """
+
+    kind: Literal["planned", "started", "done", "notice", "waiting"]
+    step: Step | None = None
+    total: int = 0
+    state: StepState | None = None
+    duration_ms: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run behaves.
+
+    Attributes:
+        lock_timeout_ms: how long a statement may wait for a lock; 0 is for ever.
+        statement_timeout_ms: how long it may run; 0 is for ever.
+        wait_ms: how long to wait for another migrator; 0 is not at all.
+        sync_each: every COMMIT waits for the disk, not the last alone.
+    """
+
+    lock_timeout_ms: int
+    statement_timeout_ms: int
+    wait_ms: int
+    sync_each: bool = False
+
+
+class MigrationError(ChatdbError):
+    """An error that ended a run.
+
+    Attributes:
+        run: what had become of each step by then.
+    """
+
+    def __init__(self, error: ChatdbError, run: Run) -> None:
+        super().__init__(
+            error.code,
+            error.message,
+            hint=error.hint,
+            place=error.place,
+            sqlstate=error.sqlstate,
+            errno=error.errno,
+            notes=error.notes,
+        )
+        self.run = run
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A step's file, cut into statements, and the down file that the history keeps with it."""
+
+    script: Script
+    statements: tuple[sqltext.Statement, ...] | None
+    other: Script | None
+
+
+def refused(script: Script) -> ChatdbError | None:
+    """Return why no migration may hold what this file holds, or None."""
+    return _refused(script, sqltext.split(script.text))
+
+
+def _refused(
+    script: Script, statements: tuple[sqltext.Statement, ...] | None
+) -> ChatdbError | None:
+    refusal = sqltext.refusal(script.text, statements)
+    if refusal is not None:
+        place = sqltext.locate(script.text, refusal.offset, script.path)
+        return ChatdbError(Code.BAD_FILE, refusal.message, hint=refusal.hint, place=place)
+    if not script.directives.transactional:
+        return ChatdbError(
+            Code.BAD_FILE,
+            "the file asks to run outside a transaction, which this version of chatdb can't do",
+            hint="run it by hand, or write it so that it can run inside one",
+            place=Place(script.path),
+        )
+    return None
+
+
+class Runner:
+    """Carries out one plan on one connection.
+
+    Args:
+        target: what is migrated.
+        conn: an idle connection to it, in autocommit mode.
+        past: the history that the plan was made for.
+        first: the plan.
+        request: what the user asked for.
+        options: how to behave.
+        replan: what is left to do, after another migrator changed the history.
+        progress: called as things happen.
+
+    Raises:
+        ChatdbError: `BAD_FILE` for the first file that no migration may hold; nothing ran then.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        conn: psycopg.Connection[Any],
+        past: History,
+        first: Plan,
+        request: Request,
+        options: Options,
+        replan: Callable[[History, Sequence[Step]], Plan],
+        progress: Callable[[Event], None],
+    ) -> None:
+        self._target = target
+        self._conn = conn
+        self._first = first
+        self._request: Request = request
+        self._options = options
+        self._replan = replan
+        self._progress = progress
+        self._steps = first.steps  # what is left to do
+        self._loaded: dict[tuple[Direction, int], _Loaded] = {}
+        self._results: dict[tuple[Direction, int], StepResult] = {}
+        self._unflushed = False
+        self._duration: int | None = None
+        self._running: Step | None = None
+        self._past = past
+        self._applied = {a.number: a.version for a in past.applied}
+        self._load(first.steps)
+        self._patience()
+
+    def dry_run(self) -> Run:
+        """Return the plan with all that would be sent; takes no lock and writes nothing."""
+        batches = [history.script_text(b) for b in self._batches()]
+        prepare = batches.pop(0) if len(batches) > len(self._steps) else None
+        steps = tuple(
+            replace(_result(s, "planned"), sql=sql)
+            for s, sql in zip(self._steps, batches, strict=True)
+        )
+        return Run(
+            self._target, self._request, steps, self._current(), self._first.warnings, prepare
+        )
+
+    def run(self, reconnect: Callable[[], psycopg.Connection[Any]]) -> Run:
+        """Carry out the plan.
+
+        Args:
+            reconnect: opens another connection, to find out what is true after one was lost.
+
+        Raises:
+            MigrationError: a migration failed, or the run was cut short.
+        """
+        self._progress(Event("planned", total=len(self._steps)))
+        self._conn.add_notice_handler(self._notice)
+        while self._steps:
+            outcome = pipeline.run(self._conn, self._batches(), self._done)
+            if outcome.lost or outcome.interrupt:
+                self._cut_short(outcome, reconnect)
+            if outcome.error is None:
+                break
+            self._roll_back()
+            self._failed(outcome)
+        if self._unflushed:
+            pipeline.run(self._conn, [self._frame().flush(self._timeouts())])
+        return self._report()
+
+    # --- what is sent -----------------------------------------------------------------------------
+
+    def _load(self, steps: Iterable[Step]) -> None:
+        """Read and cut the file of every step, before anything runs."""
+        new = [s for s in steps if s.key not in self._loaded]
+        gone = [
+            s.id for s in new if s.direction == "down" and not (s.migration and s.migration.down)
+        ]
+        texts = history.read_texts(self._conn, self._target.schema, gone) if gone else {}
+        for step in new:
+            script = _script(step, texts)
+            statements = sqltext.split(script.text)
+            if error := _refused(script, statements):
+                raise error
+            other = step.migration.down if step.direction == "up" and step.migration else None
+            self._loaded[step.key] = _Loaded(script, statements, other)
+
+    def _batches(self) -> Iterator[list[Message]]:
+        """Write each transaction when the pipeline has room for it."""
+        frame = self._frame()
+        self._sent = self._steps
+        self._prepares = not self._past.complete and bool(self._sent)
+        if self._prepares:
+            yield frame.prepare(self._past, self._timeouts())
+        for n, (step, head) in enumerate(self._with_heads(), 1):
+            loaded = self._loaded[step.key]
+            yield frame.migration(
+                step,
+                loaded.script,
+                loaded.other,
+                loaded.statements,
+                head,
+                self._timeouts(loaded.script),
+                wait_for_disk=self._waits_for_disk(n),
+            )
+
+    def _waits_for_disk(self, number: int) -> bool:
+        return self._options.sync_each or number == len(self._sent)
+
+    def _with_heads(self) -> Iterator[tuple[Step, int | None]]:
+        """Yield each step with the highest version that the history has to have before it."""
+        numbers = {n for n in self._applied if n >= 0}
+        head = max(numbers, default=None)
+        for step in self._sent:
+            yield step, head
+            if step.direction == "up":
+                numbers.add(step.number)
+                head = step.number if head is None else max(head, step.number)
+            else:
+                numbers.discard(step.number)
+                if step.number == head:
+                    head = max(numbers, default=None)
+
+    def _frame(self) -> history.Frame:
+        return history.Frame(self._conn, self._target.schema, self._past, _author())
+
+    def _timeouts(self, script: Script | None = None) -> history.Timeouts:
+        own = script.directives if script else migrations.Directives()
+        lock = self._options.lock_timeout_ms
+        left = max(1, round((self._deadline - time.monotonic()) * 1000))
+        return history.Timeouts(
+            lock if own.lock_timeout_ms is None else own.lock_timeout_ms,
+            self._options.statement_timeout_ms
+            if own.statement_timeout_ms is None
+            else own.statement_timeout_ms,
+            min(lock or left, left),
+        )
+
+    def _patience(self) -> None:
+        """Begin to wait anew: `--wait` counts from the last progress of our own."""
+        self._deadline = time.monotonic() + self._options.wait_ms / 1000
+
+    # --- what comes back --------------------------------------------------------------------------
+
+    def _step_of(self, batch: int | None) -> Step | None:
+        """Return the step that a batch of the present pipeline carries; the first may prepare."""
+        number = -1 if batch is None else batch - self._prepares
+        return self._sent[number] if number >= 0 else None
+
+    def _done(self, done: Done) -> None:
+        step = self._step_of(done.batch)
+        if step is None:
+            if done.message.part == history.COMMIT:
+                self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
+        elif done.message.part == history.CLAIM:
+            self._running = step
+            self._progress(Event("started", step))
+        elif done.message.part == history.FILE:
+            self._log_statement(step, done)
+        elif done.message.part == history.RECORD:
+            self._duration = int(done.row[0]) if done.row and done.row[0] else None
+        elif done.message.part == history.COMMIT:
+            self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
+            self._finish(step, "applied" if step.direction == "up" else "reverted", self._duration)
+            self._patience()
+
+    def _finish(self, step: Step, state: StepState, duration_ms: int | None = None) -> None:
+        if state == "applied":
+            self._applied[step.number] = step.version
+        elif state == "reverted":
+            self._applied.pop(step.number, None)
+        self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
+        self._progress(Event("done", step, state=state, duration_ms=duration_ms))
+
+    def _log_statement(self, step: Step, done: Done) -> None:
+        loaded = self._loaded[step.key]
+        if log.enabled():
+            offset = loaded.statements[done.message.number].offset if loaded.statements else 0
+            log.event(
+                "statement",
+                file=loaded.script.path,
+                line=sqltext.locate(loaded.script.text, offset, loaded.script.path).line,
+                command=done.command,
+                ms=round(done.milliseconds, 1),
+            )
+
+    def _notice(self, diag: psycopg.errors.Diagnostic) -> None:
+        if diag.severity_nonlocalized in ("NOTICE", "WARNING"):
+            text = f"{diag.severity_nonlocalized.lower()}: {diag.message_primary}"
+            self._progress(Event("notice", self._running, text=text))
+
+    def _believe(self, past: History) -> None:
+        """Take a history as what is true now."""
+        self._past = past
+        self._applied = {a.number: a.version for a in past.applied}
+
+    def _current(self) -> str | None:
+        return self._applied[max(self._applied)] if self._applied else None
+
+    def _report(self) -> Run:
+        planned = {s.key for s in self._first.steps}
+        steps = [self._results.get(s.key) or _result(s, "not-run") for s in self._first.steps] + [
+            r for key, r in self._results.items() if key not in planned
+        ]
+        return Run(self._target, self._request, tuple(steps), self._current(), self._first.warnings)
+
+    # --- what went wrong --------------------------------------------------------------------------
+
+    def _roll_back(self) -> None:
+        if self._conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._conn.pgconn.exec_(b"ROLLBACK")
+
+    def _failed(self, outcome: Outcome) -> None:
+        """Go on where another migrator came between; else tell what failed.
+
+        Raises:
+            MigrationError: the migration failed, or nobody gave way in time.
+        """
+        assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
+        assert outcome.error is not None  # noqa: S101
+        part = outcome.message.part
+        if part not in (history.LOCK, history.CLAIM, history.RECORD):
+            raise self._failure(outcome)
+        before = dict(self._applied), self._past.complete
+        self._believe(history.read(self._conn, self._target.schema))
+        if part == history.LOCK and outcome.error.sqlstate == _LOCK_NOT_AVAILABLE:
+            if time.monotonic() >= self._deadline:
+                raise self._give_up()
+            self._progress(Event("waiting", text="waiting for another migrator"))
+        elif (dict(self._applied), self._past.complete) == before:
+            raise self._failure(outcome)
+        self._after_another()
+
+    def _after_another(self) -> None:
+        """Plan what is left on the history as it is now."""
+        left = []
+        for step in self._sent:
+            if step.key in self._results:
+                continue
+            if (step.number in self._applied) == (step.direction == "up"):
+                self._finish(step, "by-another")
+            else:
+                left.append(step)
+        new = self._replan(self._past, left) if left else plan.Plan(())
+        if new.problems:
+            problem = new.problems[0]
+            error = ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
+            raise MigrationError(error, self._report())
+        self._load(new.steps)
+        self._steps = new.steps
+
+    def _give_up(self) -> MigrationError:
+        error = ChatdbError(
+            Code.LOCKED,
+            "another migrator is at work on this target, and did not finish in time",
+            hint="wait for it, or wait longer with --wait",
+            sqlstate=_LOCK_NOT_AVAILABLE,
+        )
+        return MigrationError(error, self._report())
+
+    def _failure(self, outcome: Outcome) -> MigrationError:
+        step = self._step_of(outcome.batch)
+        error = self._error(outcome, step)
+        if step is not None:
+            self._finish(step, "failed")
+            at = error.place
+            where = f" at {at.file.name}:{at.line}" if at and at.line else ""
+            self._note(step, f"{outcome.error.sqlstate if outcome.error else ''}{where}")
+        log.event("failed", version=step.version if step else None, sqlstate=error.sqlstate)
+        return MigrationError(error, self._report())
+
+    def _error(self, outcome: Outcome, step: Step | None) -> ChatdbError:
+        error, message = outcome.error, outcome.message
+        assert error is not None  # noqa: S101
+        assert message is not None  # noqa: S101
+        if step is None:
+            what = f"the history's tables can't be made in schema {self._target.schema!r}"
+            return diagnosis.server_error(error, Code.STATEMENT, what)
+        loaded = self._loaded[step.key]
+        fate = (self._fate(step),)
+        if message.part == history.FILE:
+            cut = loaded.statements
+            whole = sqltext.Statement(loaded.script.text, 0)
+            statement = cut[message.number] if cut is not None else whole
+            return diagnosis.statement_error(
+                error, loaded.script.path, loaded.script.text, statement, notes=fate
+            )
+        code, what = Code.STATEMENT, {
+            history.SETTLE: "a check that was put off to the end of the file failed",
+            history.COMMIT: "COMMIT failed",
+            history.RECORD: "the history can't be written",
+            history.CLAIM: "the history can't be written",
+        }.get(message.part, f"{message.sql.decode()!r} failed")  # fmt: skip
+        if message.part == history.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
+            code = Code.HISTORY
+            what = (
+                "the history is not what the plan was made for, and reading it again shows no why"
+            )
+        if message.part == history.RECORD and error.sqlstate in _HISTORY_GONE:
+            what = "the file has dropped chatdb's own tables, which hold the history"
+        made = diagnosis.server_error(error, code, what)
+        made.place = Place(loaded.script.path)
+        made.notes += fate
+        return made
+
+    def _fate(self, step: Step) -> str:
+        """Say what became of the transaction, and what stays."""
+        done = [r.version for r in self._results.values() if r.state in ("applied", "reverted")]
+        verb = "stay applied" if step.direction == "up" else "stay taken back"
+        if not done:
+            return f"{step.version} was rolled back; nothing else was changed"
+        listed = done[0] if len(done) == 1 else f"{done[0]} to {done[-1]}"
+        verb = verb.replace("stay", "stays") if len(done) == 1 else verb
+        return f"{step.version} was rolled back; {listed} {verb}"
+
+    def _note(self, step: Step, comment: str) -> None:
+        """Note a failure in the log; its COMMIT waits for the disk, and so for all before it."""
+        if not self._past.complete:
+            return
+        pipeline.run(self._conn, [self._frame().failure(step, comment, self._timeouts())])
+        self._roll_back()
+        self._unflushed = False
+
+    def _cut_short(
+        self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
+    ) -> None:
+        """Find out what is true after a connection was lost, or the user said stop.
+
+        Raises:
+            MigrationError: always, with what the history says now.
+        """
+        known = self._look_again(outcome, reconnect)
+        undone = None
+        for step in self._sent:
+            if step.key in self._results:
+                continue
+            if known and (step.number in self._applied) == (step.direction == "up"):
+                self._finish(step, "applied" if step.direction == "up" else "reverted")
+            elif undone is None:
+                undone = step
+        error = _cut_error(outcome, undone, known=known)
+        if known:
+            error.notes += (self._fate(undone) if undone else "every step is done",)
+        if undone is not None and outcome.lost:
+            self._finish(undone, "failed")
+        raise MigrationError(error, self._report()) from outcome.interrupt
+
+    def _look_again(
+        self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
+    ) -> bool:
+        try:
+            if outcome.lost:
+                self._conn.close()
+                self._conn = reconnect()
+            else:
+                self._roll_back()
+            self._believe(history.read(self._conn, self._target.schema))
+            if self._running is not None:
+                self._note(self._running, "interrupted" if outcome.interrupt else "connection lost")
+        except (ChatdbError, psycopg.Error):
+            return False
+        return True
+
+
+def _result(step: Step, state: StepState) -> StepResult:
+    return StepResult(step.direction, step.version, step.name, state)
+
+
+def _cut_error(outcome: Outcome, undone: Step | None, *, known: bool) -> ChatdbError:
+    if outcome.interrupt is not None:
+        term = isinstance(outcome.interrupt, Terminated)
+        return ChatdbError(
+            Code.TERMINATED if term else Code.INTERRUPTED,
+            "terminated" if term else "interrupted",
+            hint="run the same command again to go on",
+        )
+    said = str(outcome.error).strip().splitlines()
+    during = f" while {undone.id} ran" if undone else ""
+    return ChatdbError(
+        Code.LOST,
+        f"the connection was lost{during}: {said[0] if said else 'no reason given'}",
+        hint="run the same command again to go on"
+        if known
+        else "the server can't be reached to ask what became of it: 'chatdb migrate status' will "
+        "tell; then run the same command again",
+        sqlstate=outcome.error.sqlstate if outcome.error else None,
+    )
+
+
+def _script(step: Step, texts: dict[str, tuple[str | None, str | None]]) -> Script:
+    """Return the file that a step runs: on disk, or as the history keeps it."""
+    m = step.migration
+    found = m and (m.up if step.direction == "up" else m.down)
+    if found:
+        return found
+    path = Path(f"{step.id}.sql (down, from the history)")
+    return migrations.script(path, texts[step.id][1] or "", "down")
+
+
+def _author() -> tuple[str, str, str]:
+    """Return who runs this: user, host, version of chatdb."""
+    import os
+    import socket
+
+    from chatdb_cli import __version__
+
+    try:
+        import pwd
+
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return user, socket.gethostname(), __version__

@@ -1,0 +1,740 @@
+"""Flags, environment, `.env.local` and `.env` become one frozen `Settings`.
+
+    flags > environment > ./.env.local > ./.env     (--env-file F stands in place of the last two)
+    in each of them: CHATDB_DATABASE_URL > DATABASE_URL > POSTGRES_*       after all: libpq's PG*
+
+`SETTINGS` declares every setting; `load` is the only reader of the environment and of env files.
+What does not belong here: opening a connection or a tunnel, starting the embedded server, deciding
+which migrations a folder means, printing.  Nothing is written, and no secret is ever in a message.
+
+**A place is never a mixture.**  Host, port, database and user come whole from the highest origin
+that sets any of them: an exported `POSTGRES_DB` does not send a run to the host of a checked-in
+`.env`, it is half-set (exit 2).  A password alone names no place: `POSTGRES_PASSWORD` completes the
+family of its own or a *lower* origin (exported, with the rest in `.env`), never of a higher one, so
+that no file's password goes to a host which that file does not name.  PG* variables of a file
+complete a login (user, password, TLS) by the same rule, and name a place only when nothing else
+does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatdb_cli.errors import ChatdbError, Code, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Which database was named, and by what.
+
+    Attributes:
+        params: libpq keywords; empty for libpq's own defaults and for the embedded server.
+        source: what named it, for people: `DATABASE_URL from ./.env`.
+        embedded: the server of `Settings.home` is meant; it gives the params.
+    """
+
+    params: Mapping[str, str] = field(repr=False)
+    source: str
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked; durations in milliseconds.
+
+    Attributes:
+        database: None when nothing names one; `require_database` raises then.
+        directory: `--dir` as it was given (`@chat` included), None when it was not.
+        ssh_host: the bastion when a tunnel is asked for.
+        warnings: sentences to show, without secrets.
+        insecure: production may be reached without protection.
+        embeddable: nothing names a database or hints at one, so `setup` may make the embedded one.
+        insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
+    """
+
+    database: Database | None
+    home: Path
+    environment: Literal["development", "test", "staging", "production"]
+    schema: str
+    directory: str | None
+    postgres_programs: Path | None
+    connect_timeout_ms: int
+    connect_retries: int
+    connect_retry_delay_ms: int
+    pool_size: int
+    pool_idle_ms: int
+    lock_timeout_ms: int
+    statement_timeout_ms: int
+    retries: int
+    wait_ms: int
+    format: Literal["text", "json"]
+    log_format: Literal["text", "json"]
+    quiet: bool
+    verbose: bool
+    debug: bool
+    ssh_host: str | None
+    warnings: tuple[str, ...]
+    insecure: bool = False
+    embeddable: bool = False
+
+
+# --- values: each parser raises ValueError("what is wrong") or ("what is wrong; what to do") ------
+
+TRUE = ("true", "1", "yes", "on")
+UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+LONGEST_MS = 2**31 - 1  # what PostgreSQL's own timeouts can hold
+
+
+def duration_ms(text: str) -> int:
+    """Read `500ms`, `5s`, `1.5min`, `1h`, `1d` as milliseconds.
+
+    A fraction of a millisecond is rounded up: 0 means "never" or "not at all", so only 0 becomes 0.
+
+    Raises:
+        ValueError: there is no unit, no number, or more than PostgreSQL's timeouts can hold.
+    """
+    match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ms|s|min|h|d)", text)
+    if match is None:
+        what = "has no unit" if re.fullmatch(r"[0-9.]+", text) else "is not a duration"
+        raise ValueError(f"{what}; write it like 500ms, 5s, 2min, 1h or 1d")
+    whole, fraction, unit = match[1], match[2] or "", match[3]
+    scale: int = 10 ** len(fraction)
+    milliseconds = -(-int(whole + fraction) * UNITS_MS[unit] // scale)
+    if milliseconds > LONGEST_MS:
+        raise ValueError("is too long; 24d is the most")
+    return milliseconds
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        raise ValueError(f"is none of {', '.join(names)}" + _did_you_mean(text, names))
+
+    return parse
+
+
+def _did_you_mean(text: str, names: Iterable[str]) -> str:
+    import difflib  # costs milliseconds, and only a mistake needs it
+
+    lower = {name.lower(): name for name in names}
+    near = [name for name in lower if len(text) > 1 and name.startswith(text.lower())]
+    near = near or difflib.get_close_matches(text.lower(), lower, n=1)
+    return f"; did you mean {lower[near[0]]}?" if near else ""
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
+            raise ValueError(f"is not a whole number from {least} to 999999")
+        return int(text)
+
+    return parse
+
+
+def _truth(text: str) -> bool:
+    word = text.lower()
+    if word not in (*TRUE, "false", "0", "no", "off"):
+        raise ValueError("is neither true nor false")
+    return word in TRUE
+
+
+def _schema(text: str) -> str:
+    if len(text.encode()) > 63:
+        raise ValueError("is longer than the 63 bytes of a PostgreSQL name")
+    if text.startswith("pg_"):
+        raise ValueError("starts with pg_, which PostgreSQL keeps for itself")
+    return text
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("starts with ~, and there is no such home directory") from None
+
+
+def _host(text: str) -> str:
+    if "://" in text or "@" in text[1:]:  # a name in front of @ would be shown as part of the host
+        raise ValueError("is not a host name; a URL belongs into DATABASE_URL")
+    return text
+
+
+def _ports(text: str) -> str:
+    for port in text.split(","):  # libpq takes one for each of several hosts, empty for 5432
+        if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+            raise ValueError("is not a port from 1 to 65535")
+    return text
+
+
+ENCODE = "percent-encode special characters of user and password: @ is %40, / is %2F, % is %25"
+
+
+def _url(text: str) -> dict[str, str]:
+    """Read a URL or a keyword string with libpq's own parser.
+
+    Raises:
+        ValueError: with no part of `text` in it; any part may be the password.
+    """
+    text = text.strip()
+    scheme, separator, rest = text.partition("://")
+    if re.fullmatch(r"(jdbc:)?postgres(ql)?[+:]?\w*", scheme, re.IGNORECASE) and separator:
+        if scheme.lower() not in ("postgres", "postgresql"):
+            raise ValueError('names a driver in its scheme; write "postgresql://" in its place')
+        text = f"{scheme.lower()}://{rest}"
+        # libpq ends the user at the first @, or has none when a / comes first: an @ that is left
+        # over means that it would take a piece of the password for the host or the database.
+        login, at, place = rest.partition("@")
+        if "@" in (rest if "/" in login or not at else place).partition("?")[0]:
+            raise ValueError(f"has an @ or a / that is ambiguous; {ENCODE}")
+    elif re.match(r"[a-z][a-z0-9+.:-]*://", text, re.IGNORECASE):
+        raise ValueError("is not for PostgreSQL; it starts with postgres:// or postgresql://")
+    params = _libpq_parse(text)
+    try:
+        _ports(params.get("port", ""))
+    except ValueError:
+        raise ValueError("has a port that is not a number from 1 to 65535") from None
+    return params
+
+
+def _libpq_parse(text: str) -> dict[str, str]:
+    from psycopg import ProgrammingError  # a tenth of a second: only for who names a database
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(text).items()}
+    except UnicodeError:
+        raise ValueError(f"is not UTF-8 when decoded; {ENCODE}") from None
+    except ProgrammingError as error:
+        said = str(error)
+    # What libpq quotes may be a piece of the password; what it says in front of the quotes is not.
+    if said.startswith('missing "="'):
+        raise ValueError(
+            "is neither a URL nor keywords; write postgresql://user@host/database"
+            ' or "host=... dbname=..."'
+        )
+    reason = said.partition('"')[0].strip(" \n:(")
+    if "query parameter" in reason or "connection option" in reason:
+        way = "only libpq's own parameters can stand there (so no schema=; --schema names it)"
+    else:
+        way = ENCODE
+    raise ValueError(f"can't be read ({reason}); {way}")
+
+
+# --- the table of every setting -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its variable, how its text is read, and what holds without it.
+
+    `CHATDB_LOCK_TIMEOUT` has the name `lock_timeout` in the flags and is `--lock-timeout` for
+    people; a variable without `CHATDB_` has no flag.  `field` is where it stands in `Settings`;
+    without one, `load` works it into something else.
+    """
+
+    variable: str
+    parse: Callable[[str], Any]
+    default: str | None = None
+    field: str = ""
+    secret: bool = False
+
+    @property
+    def name(self) -> str:
+        """The key in the flags."""
+        return self.variable.removeprefix("CHATDB_").lower()
+
+
+SETTINGS = {
+    setting.variable: setting
+    for setting in (
+        Setting("CHATDB_DATABASE_URL", _url, secret=True),
+        Setting("DATABASE_URL", _url, secret=True),
+        Setting("POSTGRES_HOST", _host, "localhost"),
+        Setting("POSTGRES_PORT", _ports, "5432"),
+        Setting("POSTGRES_DB", str),
+        Setting("POSTGRES_USER", str),
+        Setting("POSTGRES_PASSWORD", str, secret=True),
+        Setting("CHATDB_EMBEDDED", _truth),
+        Setting("CHATDB_HOME", _path, ".chatdb"),
+        Setting("CHATDB_POSTGRES_BIN", _path, field="postgres_programs"),
+        Setting(
+            "CHATDB_ENV",
+            _choice("development", "test", "staging", "production"),
+            "development",
+            "environment",
+        ),
+        Setting("CHATDB_ENV_FILE", _path),
+        Setting("CHATDB_SCHEMA", _schema, "public", "schema"),
+        Setting("CHATDB_DIR", str, field="directory"),
+        Setting("CHATDB_CONNECT_TIMEOUT", duration_ms, "2s", "connect_timeout_ms"),
+        Setting("CHATDB_CONNECT_RETRIES", _count(0), "3", "connect_retries"),
+        Setting("CHATDB_CONNECT_RETRY_DELAY", duration_ms, "1s", "connect_retry_delay_ms"),
+        Setting("CHATDB_POOL_SIZE", _count(1), "20", "pool_size"),
+        Setting("CHATDB_POOL_IDLE", duration_ms, "30s", "pool_idle_ms"),
+        Setting("CHATDB_LOCK_TIMEOUT", duration_ms, "5s", "lock_timeout_ms"),
+        Setting("CHATDB_STATEMENT_TIMEOUT", duration_ms, "0s", "statement_timeout_ms"),
+        Setting("CHATDB_RETRIES", _count(0), "10", "retries"),
+        Setting("CHATDB_WAIT", duration_ms, "60s", "wait_ms"),
+        Setting("CHATDB_FORMAT", _choice("text", "json"), "text", "format"),
+        Setting("CHATDB_LOG_FORMAT", _choice("text", "json"), "text", "log_format"),
+        Setting("CHATDB_QUIET", _truth, "false", "quiet"),
+        Setting("CHATDB_VERBOSE", _truth, "false", "verbose"),
+        Setting("CHATDB_DEBUG", _truth, "false", "debug"),
+        Setting("PGHOST", _host),
+        Setting("PGHOSTADDR", str),
+        Setting("PGPORT", _ports),
+        Setting("PGDATABASE", str),
+        Setting("PGUSER", str),
+        Setting("PGSERVICE", str),
+        Setting("PGPASSWORD", str, secret=True),
+        # Known, and read by `load` only so far as to say that a tunnel is asked for.
+        Setting("SSH_HOST", _host),
+        Setting("SSH_ENABLED", _truth, "true"),
+        Setting("SSH_PORT", _ports, "22"),
+        Setting("SSH_USER", str),
+        Setting("SSH_KEY_PATH", _path),
+        Setting("SSH_KEY_PASSPHRASE", str, secret=True),
+        Setting("SSH_KNOWN_HOSTS", _path),
+        Setting("SSH_MAX_RETRIES", _count(0)),
+        Setting("SSH_RETRY_DELAY", _count(0)),
+        Setting("TEST_DATABASE_URL", _url, secret=True),
+    )
+}
+
+URLS = ("CHATDB_DATABASE_URL", "DATABASE_URL")
+FAMILY = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER")
+LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+LIBPQ_PLACE = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
+LIBPQ_SECRETS = ("PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
+
+
+# --- origins: where values come from --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One place that gives values, by variable; an empty value is not in it.
+
+    Attributes:
+        where: `the environment` or a file as the user would type it; empty for the flags.
+        lines: the line of each variable, for a file.
+    """
+
+    where: str
+    values: Mapping[str, str] = field(repr=False)
+    lines: Mapping[str, int] | None = None
+
+    def label(self, variable: str, *, line: bool = False) -> str:
+        """Name a variable with its origin: `--wait`, `CHATDB_WAIT from ./.env line 3`."""
+        if not self.where:
+            return "--" + SETTINGS[variable].name.replace("_", "-")
+        at = f" line {self.lines[variable]}" if line and self.lines else ""
+        return f"{variable} from {self.where}{at}"
+
+    def read(self, variable: str) -> Any:
+        """Parse a variable that is set here.
+
+        Raises:
+            ChatdbError: SETTINGS, the value is wrong.
+        """
+        setting, text = SETTINGS[variable], self.values[variable]
+        try:
+            if not text or "\0" in text:
+                raise ValueError("holds a NUL byte" if text else "is empty")
+            text.encode()  # a lone surrogate stands for bytes that are no UTF-8
+            return setting.parse(text)
+        except ValueError as error:
+            reason = "is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+        what, _, way = reason.partition("; ")
+        # A URL in the wrong variable is a mistake that happens, and it may hold a password.
+        hidden = setting.secret or not text or re.search(r"://|@|passw", text, re.IGNORECASE)
+        shown = "" if hidden else f" {text if len(text) < 80 else text[:77] + '...'!r}"
+        raise ChatdbError(
+            Code.SETTINGS,
+            f"{self.label(variable, line=True)}:{shown} {what}",
+            hint=way or None,
+            place=Place(Path(self.where), self.lines[variable]) if self.lines else None,
+        )
+
+    def names_database(self) -> str | None:
+        """The URL, or `POSTGRES_*`, that stands here and names a database."""
+        if url := self.first(URLS):
+            return url
+        return "POSTGRES_*" if self.first(FAMILY) else None
+
+    def first(self, variables: Iterable[str]) -> str | None:
+        """The first of some variables that is set here."""
+        return next((variable for variable in variables if variable in self.values), None)
+
+
+def _flags_origin(flags: Mapping[str, str | bool | None]) -> Origin:
+    variables = {s.name: s.variable for s in SETTINGS.values() if s.variable[:7] == "CHATDB_"}
+    if unknown := flags.keys() - variables:
+        raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
+    # A switch can only be on; one that is not given reaches us as None or as False.
+    given = {key: value for key, value in flags.items() if value is not None and value is not False}
+    return Origin("", {variables[k]: "true" if v is True else str(v) for k, v in given.items()})
+
+
+def _file_origin(path: Path, shown: str, *, named: bool) -> Origin:
+    """Read an env file: values literal, nothing interpolated.
+
+    Raises:
+        ChatdbError: SETTINGS, it can't be read, or a line of it is no assignment; a file that is
+            not there is empty unless the user named it.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        if not named:
+            return Origin(shown, {}, {})
+        raise _unreadable(shown, error) from None
+    except OSError as error:
+        raise _unreadable(shown, error) from None
+    nul = data.find(b"\0")  # also what UTF-16 is full of
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise _bad_line(shown, data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from None
+    if nul >= 0:
+        raise _bad_line(shown, data.count(b"\n", 0, nul) + 1, "holds a NUL byte")
+    return _parse_env(text, shown)
+
+
+def _parse_env(text: str, shown: str) -> Origin:
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    if text.strip():
+        from io import StringIO
+
+        from dotenv.parser import parse_stream  # not in the start of a project without env files
+
+        for binding in parse_stream(StringIO(text.removeprefix("\ufeff"))):
+            raw = binding.original.string  # it begins with the blank lines in front
+            blank = raw[: len(raw) - len(raw.lstrip())]
+            line = binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))
+            if binding.error or (binding.key is not None and binding.value is None):
+                raise _bad_line(shown, line, "is no assignment")
+            if binding.key is not None and binding.value is not None:
+                values[binding.key], lines[binding.key] = binding.value, line
+    return Origin(shown, {key: value for key, value in values.items() if value}, lines)
+
+
+def _unreadable(shown: str, error: OSError) -> ChatdbError:
+    import errno
+
+    return ChatdbError(
+        Code.SETTINGS,
+        f"can't read {shown}: {(error.strerror or 'unknown error').lower()}",
+        place=Place(Path(shown)),
+        errno=errno.errorcode.get(error.errno or 0),
+    )
+
+
+def _bad_line(shown: str, line: int, what: str) -> ChatdbError:
+    hint = "a line is NAME=value, empty, or a # comment; a value of several lines needs quotes"
+    place = Place(Path(shown), line)  # without an excerpt: the line may hold a secret
+    return ChatdbError(Code.SETTINGS, f"{shown} line {line} {what}", hint=hint, place=place)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def load(
+    flags: Mapping[str, str | bool | None] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Settings:
+    """Read every setting from its highest origin; reads files, writes nothing.
+
+    Args:
+        flags: by setting name (`lock_timeout`); None, and False for a switch, is "not given".
+        environ: in place of the process's own environment.
+        cwd: in place of the working directory.
+
+    Raises:
+        ChatdbError: SETTINGS or USAGE, a value is wrong or two contradict each other; it names
+            the setting, its origin and, unless it may be a secret, the value.
+        TypeError: a flag is not the name of a setting.
+    """
+    try:
+        cwd = (cwd or Path()).absolute()
+    except FileNotFoundError:
+        raise ChatdbError(Code.SETTINGS, "the working directory is gone", errno="ENOENT") from None
+    given = dict(flags or {})
+    insecure = given.pop("insecure", None) is True
+    origins = _origins(given, os.environ if environ is None else environ, cwd)
+    fields = {s.field: _value(origins, s.variable) for s in SETTINGS.values() if s.field}
+    if fields["postgres_programs"] is not None:
+        fields["postgres_programs"] = cwd / fields["postgres_programs"]
+    home = cwd / _value(origins, "CHATDB_HOME")
+    warnings = _name_warnings(origins)
+    database = _named(origins, _shown(home, cwd), warnings)
+    database = database or _libpq(origins, warnings)
+    against = None if database else _against_embedded(origins)
+    if database is None and _holds_server(home):
+        shown = _shown(home, cwd)
+        if against:
+            warnings.append(f"the embedded server in {shown} is not used, because of {against}")
+        else:
+            database = embedded(shown)
+    bastion = _tunnel_origin(origins)
+    if database and database.embedded:
+        bastion = None
+    return Settings(
+        database=database,
+        home=home,
+        ssh_host=bastion.read("SSH_HOST") if bastion else None,
+        warnings=tuple(warnings),
+        insecure=insecure,
+        embeddable=database is None and against is None,
+        **fields,
+    )
+
+
+def require_database(settings: Settings) -> Database:
+    """Give the database of the settings.
+
+    Raises:
+        ChatdbError: NOT_CONFIGURED, nothing names one.
+    """
+    if settings.database is None:
+        hint = "set DATABASE_URL in the environment or in ./.env"
+        if settings.environment != "production":  # where the embedded server is never used
+            hint += ', or run "chatdb setup --embedded" for a server of this project\'s own'
+        raise ChatdbError(Code.NOT_CONFIGURED, "no database configured", hint=hint)
+    return settings.database
+
+
+def embedded(home: Path | str) -> Database:
+    """Name the embedded server of a home, as it is shown to people."""
+    return Database({}, f"embedded server in {home}", embedded=True)
+
+
+def debugging() -> bool:
+    """Say whether CHATDB_DEBUG asks for tracebacks; for the moment when `load` has failed."""
+    return os.environ.get("CHATDB_DEBUG", "").lower() in TRUE
+
+
+def format_asked_for(arguments: Sequence[str]) -> Literal["text", "json"]:
+    """Say which format a command line asks for, also where it can't be parsed as a whole."""
+    line = " ".join(arguments).replace("--format=", "--format ")
+    _, flag, rest = f"{line} ".rpartition("--format ")
+    asked = rest.partition(" ")[0] if flag else os.environ.get("CHATDB_FORMAT", "")
+    return "json" if asked.lower() == "json" else "text"
+
+
+def pinned(params: Mapping[str, str]) -> dict[str, str]:
+    """Complete a place so that no PG* variable of the environment bends it elsewhere.
+
+    libpq takes each keyword that is absent from the environment, `PGHOSTADDR` even beside a given
+    host; an empty one is its built-in default (the socket, the database with the user's name).
+    User, password and TLS may still come from there, as with psql.  A service is left alone: an
+    empty keyword would win over what the service file says.
+    """
+    if "service" in params:
+        return dict(params)
+    return {"host": "", "hostaddr": "", "port": "5432", "dbname": "", **params}
+
+
+SECRETS = re.compile(
+    r"""(?P<url>://[^\s:@/]*:)(?:\S*(?=@)|(?!\d+(?:[/?,\s]|$))[^\n@]*(?=@))
+    | (?P<key>\w*pass(?:word|phrase)\s*=\s*|\bpassword\s+(?='))
+      (?:'(?:\\.|''|[^'\\])*'?|"(?:\\.|[^"\\])*"?|(?:\\.|[^\s\\])+)""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+
+def redact(text: str) -> str:
+    """Hide the passwords of URLs, keyword strings and `PASSWORD '...'` in any text.
+
+    Where a password ends can't always be known; then rather too much is hidden.  So give it single
+    values and messages, not a JSON document as a whole.
+    """
+    return SECRETS.sub(lambda match: f"{match['url'] or match['key']}***", text)
+
+
+# --- finding the database -------------------------------------------------------------------------
+
+
+def _origins(
+    flags: Mapping[str, str | bool | None], environ: Mapping[str, str], cwd: Path
+) -> tuple[Origin, ...]:
+    """The origins, highest first: flags, environment, then the files."""
+    environment = Origin("the environment", {key: text for key, text in environ.items() if text})
+    origins = (_flags_origin(flags), environment)
+    if origin := _origin_of(origins, "CHATDB_ENV_FILE"):
+        path, shown = cwd / origin.read("CHATDB_ENV_FILE"), origin.values["CHATDB_ENV_FILE"]
+        return (*origins, _file_origin(path, shown, named=True))
+    files = (_file_origin(cwd / name, f"./{name}", named=False) for name in (".env.local", ".env"))
+    return (*origins, *files)
+
+
+def _origin_of(origins: Sequence[Origin], variable: str) -> Origin | None:
+    return next((origin for origin in origins if variable in origin.values), None)
+
+
+def _value(origins: Sequence[Origin], variable: str) -> Any:
+    if origin := _origin_of(origins, variable):
+        return origin.read(variable)
+    setting = SETTINGS[variable]
+    return None if setting.default is None else setting.parse(setting.default)
+
+
+def _shown(path: Path, cwd: Path) -> str:
+    return f"./{path.relative_to(cwd)}" if path.is_relative_to(cwd) else str(path)
+
+
+def _name_warnings(origins: Sequence[Origin]) -> list[str]:
+    """Variables that are set and do nothing."""
+    known = [variable for variable in SETTINGS if variable.startswith("CHATDB_")]
+    warnings = []
+    for origin in origins[1:]:
+        for variable in origin.values:
+            if variable.startswith("CHATDB_") and variable not in known:
+                near = _did_you_mean(variable, known)
+                warnings.append(f"{origin.label(variable, line=True)} is not a setting{near}")
+        for variable in ("CHATDB_ENV_FILE", "PGSERVICEFILE"):
+            if origin.lines is not None and variable in origin.values:
+                label = origin.label(variable, line=True)
+                warnings.append(f"{label} does nothing there; only the environment's is read")
+    return warnings
+
+
+def _named(origins: Sequence[Origin], home: str, warnings: list[str]) -> Database | None:
+    """What a URL, the family or CHATDB_EMBEDDED names, in the highest origin that has one."""
+    wanted = _origin_of(origins, "CHATDB_EMBEDDED")
+    if wanted and not wanted.read("CHATDB_EMBEDDED"):
+        wanted = None
+    for position, origin in enumerate(origins):
+        if origin is wanted:
+            _check_embedded(origins, position, warnings)
+            return embedded(home)
+        if name := origin.names_database():
+            family = name not in URLS
+            params = _family(origins, position) if family else origin.read(name)
+            if not origin.where and "password" in params:
+                warnings.append("--database-url holds a password: the process list shows it")
+            params = pinned(_login(origins, position) | params)
+            return Database(params, origin.label(name), embedded=False)
+    if alone := _origin_of(origins, "POSTGRES_PASSWORD"):
+        raise _half_set(alone)
+    return None
+
+
+def _family(origins: Sequence[Origin], position: int) -> dict[str, str]:
+    origin = origins[position]
+    if not {"POSTGRES_DB", "POSTGRES_USER"} <= origin.values.keys():
+        raise _half_set(origin)
+    keywords = ("host", "port", "dbname", "user")
+    params = {key: _value([origin], name) for key, name in zip(keywords, FAMILY, strict=True)}
+    if password := _value(origins[: position + 1], "POSTGRES_PASSWORD"):
+        params["password"] = password
+    return params
+
+
+def _half_set(origin: Origin) -> ChatdbError:
+    lacks = [name for name in ("POSTGRES_DB", "POSTGRES_USER") if name not in origin.values]
+    return ChatdbError(
+        Code.SETTINGS,
+        f"{origin.label('POSTGRES_*')} is half-set: {' and '.join(lacks)} not given there",
+        hint="POSTGRES_* come from one place as a whole (only the password may be exported on"
+        " its own); or set DATABASE_URL",
+    )
+
+
+def _login(origins: Sequence[Origin], position: int) -> dict[str, str]:
+    """What the PG* variables of files, down to a position, say beside the place.
+
+    A variable of the environment wins: libpq takes it on its own.
+    """
+    params: dict[str, str] = {}
+    for origin in origins[2 : position + 1]:
+        said = {name for name in origin.values if name.startswith("PG")}
+        for name, keyword in _libpq_keywords().items() if said else ():
+            if name in said and name not in origins[1].values and name not in LIBPQ_PLACE:
+                params.setdefault(keyword, _libpq_value(origin, name))
+    return params
+
+
+def _libpq(origins: Sequence[Origin], warnings: list[str]) -> Database | None:
+    """What libpq's own variables name; those of the environment libpq takes on its own."""
+    found = [(i, origin, name) for i, origin in enumerate(origins) if (name := origin.first(LIBPQ))]
+    if not found:
+        return None
+    (position, origin, name), *others = found
+    place = {
+        variable: _libpq_value(origin, variable) for variable in LIBPQ if variable in origin.values
+    }
+    for _, other, unused in others:
+        warnings.append(f"{other.label(unused)} is not used: {origin.label(name)} names the place")
+    params: dict[str, str] = {}
+    if origin.lines is not None:
+        keywords = _libpq_keywords()
+        said = {keywords[variable]: text for variable, text in place.items()}
+        params = pinned(_login(origins, position) | said)
+    return Database(params, f"libpq ({origin.label(name)})", embedded=False)
+
+
+def _libpq_value(origin: Origin, variable: str) -> str:
+    return str(origin.read(variable) if variable in SETTINGS else origin.values[variable])
+
+
+def _libpq_keywords() -> dict[str, str]:
+    """The keyword of each PG* variable, as this libpq knows them."""
+    from psycopg.pq import Conninfo
+
+    options = Conninfo.parse(b"")
+    return {option.envvar.decode(): option.keyword.decode() for option in options if option.envvar}
+
+
+def _tunnel_origin(origins: Sequence[Origin]) -> Origin | None:
+    return _origin_of(origins, "SSH_HOST") if _value(origins, "SSH_ENABLED") else None
+
+
+def _check_embedded(origins: Sequence[Origin], position: int, warnings: list[str]) -> None:
+    """Refuse what contradicts the embedded server; note what the flag overrides."""
+    origin = origins[position]
+    label = origin.label("CHATDB_EMBEDDED")
+    code = Code.SETTINGS if origin.where else Code.USAGE
+    if _value(origins, "CHATDB_ENV") == "production":
+        reason = "CHATDB_ENV is production, where the embedded server is never used"
+        raise ChatdbError(code, f"{label} is refused: {reason}", hint="name it by DATABASE_URL")
+    against = origin.label(name) if (name := origin.names_database()) else None
+    tunnel = _tunnel_origin(origins)
+    if tunnel in origins[: position + 1] and tunnel:  # one asked for further down is outvoted
+        against = against or tunnel.label("SSH_HOST")
+    if against:
+        hint = "the embedded server is a database of its own on this machine; give one or the other"
+        raise ChatdbError(code, f"{label} contradicts {against}", hint=hint)
+    if not origin.where:
+        for other in origins[1:]:
+            names = (other.names_database(), other.first(LIBPQ), other.first(["SSH_HOST"]))
+            warnings.extend(f"{label}: {other.label(name)} is not used" for name in names if name)
+
+
+def _holds_server(home: Path) -> bool:
+    try:
+        return (home / "data").is_dir() or (home / "data").is_symlink()
+    except OSError:  # a home that can't be looked into is no server to use
+        return False
+
+
+def _against_embedded(origins: Sequence[Origin]) -> str | None:
+    """Name what hints at another database than one of the project's own, or None."""
+    suspects = ["CHATDB_EMBEDDED", "SSH_HOST", *LIBPQ_SECRETS]  # the first can only be false here
+    if _value(origins, "CHATDB_ENV") == "production":
+        suspects.insert(0, "CHATDB_ENV")
+    for name in suspects:
+        if origin := _origin_of(origins, name):
+            return origin.label(name)
+    return None
