@@ -1,26 +1,26 @@
 """What PostgreSQL or the network said, as a `ChatdbError` with a place and a way out.
 
 What belongs here: from a SQLSTATE to a hint, from a position in a statement to a line in a file, from
-the text of a refused connection to a kind of failure.  What does not: deciding what to do about it
-(retries are `connection.py`'s, the rest of a run `migrator.py`'s), drawing.
+the text of a refused connection to a kind of failure, how far to the right a caret stands.  What does
+not: deciding what to do about it (retries are `connection.py`'s, the rest of a run `runner.py`'s),
+colours.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import psycopg
     from psycopg.errors import Diagnostic
 
-SETUP = "'chatdb setup' makes it"
+SETUP = '"chatdb setup" makes it'
 
 
 def sqlstate_name(sqlstate: str | None) -> str | None:
@@ -82,6 +82,7 @@ def statement_error(
     text: str,
     statement: sqltext.Statement,
     *,
+    direction: str = "up",
     notes: tuple[str, ...] = (),
 ) -> ChatdbError:
     """Return the error of a file's statement, with its place and its line.
@@ -91,6 +92,7 @@ def statement_error(
         path: the file.
         text: its whole text.
         statement: the statement that failed.
+        direction: which command goes on when the file is correct.
         notes: what became of the run, to be said last.
     """
     diag = error.diag
@@ -98,6 +100,7 @@ def statement_error(
     if position is not None:
         # PostgreSQL counts characters of what was sent, from 1.
         offset = statement.offset + int(position) - 1
+        offset = min(offset, len(text.rstrip()))  # "at end of input" is where the last word ends
         place = sqltext.locate(text, offset, path)
     else:
         offset = statement.offset
@@ -112,7 +115,8 @@ def statement_error(
         message,
         place=place,
         sqlstate=error.sqlstate,
-        hint=hint(error.sqlstate, diag) or 'correct the file and run "chatdb migrate up" again',
+        hint=hint(error.sqlstate, diag)
+        or f'correct the file and run "chatdb migrate {direction}" again',
         notes=tuple(facts),
     )
 
@@ -143,20 +147,49 @@ def _facts(diag: Diagnostic) -> list[str]:
     if diag.message_hint:
         facts.append(f"server hint: {diag.message_hint}")
     if diag.internal_query:
-        facts.append(f"in the statement: {_first_line(diag.internal_query)}")
-    if diag.context:
-        facts.append(f"in function: {diag.context}")
+        facts.append(f"in function:\n{_inner(diag)}\n{diag.context or ''}".rstrip())
+    elif diag.context:
+        label = "in function" if "function" in diag.context else "server context"
+        facts.append(f"{label}: {diag.context}")
     return [sqltext.mask(fact) for fact in facts]
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0]
+def _inner(diag: Diagnostic) -> str:
+    """Return the line of a function's own statement that failed, with a caret under the place."""
+    at = int(diag.internal_position or 0)
+    place = sqltext.locate(diag.internal_query or "", max(at - 1, 0), Path(), context=0)
+    line = place.excerpt[-1][1]
+    caret = f"\n  {pad(line[: (place.column or 1) - 1])}^" if at else ""
+    return f"  {line}{caret}"
+
+
+def width(text: str) -> int:
+    """Return how many cells a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def _cells(char: str) -> int:
+    # rich counts alike; but it is not imported where nothing is a terminal.
+    if char == "\u00ad":
+        return 1
+    # A vowel of Hangul in pieces, as macOS names its files, stands in its syllable.
+    if unicodedata.category(char) in ("Mn", "Me", "Mc", "Cf") or "\u1160" <= char <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def pad(before: str) -> str:
+    """Return blanks as wide as a text; its tabs stay tabs."""
+    return "".join("\t" if c == "\t" else " " * width(c) for c in before)
 
 
 def _invisible(text: str, offset: int) -> str | None:
-    """Name a character at the place of an error that no eye can see."""
-    for n in range(offset, min(offset + 2, len(text))):
-        char = text[n]
+    """Name a character in the word at the place of an error that no eye can see."""
+    for n, char in enumerate(text[offset : offset + 100]):
+        if n > 1 and char.isascii() and not (char.isalnum() or char in "_$"):
+            return None
         if ord(char) > 127 and unicodedata.category(char) in ("Cf", "Zs", "Zl", "Zp", "Co"):
             name = unicodedata.name(char, "unnamed")
             return f"an invisible character stands here: U+{ord(char):04X} {name}"

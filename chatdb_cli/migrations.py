@@ -28,8 +28,8 @@ SHIPPED = "@chat"
 Direction = Literal["up", "down"]
 
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
-_DIRECTIVE = re.compile(r"--\s*(chatdb\s*:\s*)?([A-Za-z-]+)\s*:\s*(.*)", re.DOTALL)
-_STRAY = re.compile(r"^[ \t]*--\s*chatdb\s*:", re.MULTILINE)
+_OURS = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without the `chatdb:` in front.
 _OF_YOYO = ("depends", "transactional")
@@ -144,25 +144,31 @@ def folder(directory: str | None, *, root: Path | None = None) -> Folder:
     """
     if directory == SHIPPED:
         return Folder(_shipped(), shipped=True, named=True)
-    path = Path(directory or "sql")
-    if not path.is_absolute() and root is not None:
-        path = root / path
-    if (path / "up").is_dir():
-        return Folder(path, shipped=False, named=directory is not None)
-    if directory is None and not path.exists():
-        return Folder(_shipped(), shipped=True, named=False)
-    what = f"{path} has no folder up/" if path.is_dir() else f"{path} is not a folder"
+    path = (root or Path()) / (directory or "sql")
+    try:
+        if (path / "up").is_dir():
+            return Folder(path, shipped=False, named=directory is not None)
+        # A link that leads nowhere was meant to lead somewhere.
+        if directory is None and not path.exists() and not path.is_symlink():
+            return Folder(_shipped(), shipped=True, named=False)
+        there, is_folder = path.exists(), path.is_dir()
+    except OSError as error:
+        raise _os_error(path, error, "read", Code.USAGE) from None
+    what = f"{path} has no folder up/" if is_folder else f"{path} is not a folder"
     raise ChatdbError(
         Code.USAGE,
-        what if path.exists() else f"there is no folder {path}",
+        what if there else f"there is no folder {path}",
         hint="name the folder that holds up/ and down/ with --dir, or the shipped chat schema "
         f"with --dir {SHIPPED}",
-        errno=None if path.exists() else "ENOENT",
+        errno=None if there else "ENOENT",
     )
 
 
 def writable_folder(directory: str | None) -> Folder:
-    """Choose the folder for a new migration: never the shipped one; `./sql` is made where missing.
+    """Choose the folder for a new migration: never the shipped one; it is made where missing.
+
+    Args:
+        directory: what `--dir` says, or None for `./sql`.
 
     Raises:
         ChatdbError: `USAGE` when the folder is the shipped one, or can't be made.
@@ -178,7 +184,7 @@ def writable_folder(directory: str | None) -> Folder:
         (path / "up").mkdir(parents=True, exist_ok=True)
         (path / "down").mkdir(exist_ok=True)
     except OSError as error:
-        raise _unreadable(path, error, "made", Code.USAGE) from None
+        raise _os_error(path, error, "made", Code.USAGE) from None
     return Folder(path, shipped=False, named=directory is not None)
 
 
@@ -195,26 +201,43 @@ def read(where: Folder) -> Files:
     refused: list[ChatdbError] = []
     ups = _scripts(where.path / "up", "up", refused)
     downs = _scripts(where.path / "down", "down", refused)
-    same_version: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for path in ups:
-        same_version.setdefault(int(_parse_stem(path)[0]), []).append(path.stem)
+        names.setdefault(int(_parse_stem(path)[0]), []).append(path.name)
     duplicates = {
-        _parse_stem(Path(stems[0]))[0]: tuple(f"{stem}.sql" for stem in stems)
-        for stems in same_version.values()
-        if len(stems) > 1
+        _parse_stem(Path(same[0]))[0]: tuple(same) for same in names.values() if len(same) > 1
     }
-    # The same name may come in two forms of Unicode from two file systems.
-    down_of = {normalize("NFC", path.stem): script for path, script in downs.items()}
-    warnings = list(_check_downs(downs, same_version, refused))
+    warnings = list(_check_downs(downs, names, refused))
+    down_of = {_normal(path.stem): script for path, script in downs.items()}
     migrations = []
     for path, up in ups.items():
         version, name = _parse_stem(path)
-        down = down_of.get(normalize("NFC", path.stem))
+        down = down_of.get(_normal(path.stem))
         if down is None and up.directives.irreversible is None:
             warnings.append(f"{path} has no down file: it can't be taken back")
         migrations.append(Migration(path.stem, version, name, up, down))
     migrations.sort(key=lambda m: (m.number, m.id))
     return Files(where, _ordered(migrations), duplicates, tuple(refused), tuple(warnings))
+
+
+def script(path: Path, text: str, direction: Direction) -> Script:
+    """Make a script of a text that was read from a file, or from the history.
+
+    Args:
+        path: the file, as it is shown to the user; it is not read.
+        text: without a byte order mark.
+        direction: a way back has fewer directives.
+
+    Raises:
+        ChatdbError: `BAD_FILE` for a directive that is unknown, has a wrong value, or stands
+            behind the beginning of the first statement.
+    """
+    return Script(path, text, checksum(text), _directives(path, text, direction))
+
+
+def checksum(text: str) -> str:
+    """Return the checksum of a text without a byte order mark, the same whatever its line ends."""
+    return "sha256:" + hashlib.sha256(sqltext.canonical(text).encode()).hexdigest()
 
 
 def new(where: Folder, name: str) -> tuple[Path, Path]:
@@ -223,33 +246,34 @@ def new(where: Folder, name: str) -> tuple[Path, Path]:
     The version is the newest one plus one, as wide as that one; in a folder of timestamps it is the
     present second, in UTC.
 
+    Args:
+        where: what `writable_folder` returned.
+        name: what the migration does; blanks and dashes become underscores.
+
     Raises:
-        ChatdbError: `USAGE` when the name can't be part of a file name, or the file exists.
+        ChatdbError: `USAGE` when the name can't be part of a file name, or the files can't be
+            written; `BAD_FILE` when a file there has a name without a version.
     """
-    words = re.sub(r"[\s\-]+", "_", name.strip())
-    if not words or not re.fullmatch(r"[\w.]+", words) or len(words.encode()) > 200:
+    words = re.sub(r"[\s\-_]+", "_", name).strip("_")
+    if not re.fullmatch(r"\w[\w.]*", words) or len(words.encode()) > 200:
         raise ChatdbError(
             Code.USAGE,
             f"{name!r} can't be the name of a migration",
             hint="use letters, digits and underscores, such as add_users",
         )
-    newest = max(
-        (_parse_stem(p)[0] for p in _sql_files(where.path / "up")), key=int, default="0000"
-    )
-    version = _next_version(newest)
-    pair = (
-        where.path / "up" / f"{version}_{words}.sql",
-        where.path / "down" / f"{version}_{words}.sql",
-    )
-    purpose = (f"-- {name.strip()}\n", f"-- takes back: {name.strip()}\n")
-    for path, text in zip(pair, purpose, strict=True):
+    folders = (where.path / "up", where.path / "down")
+    taken = [_parse_stem(path)[0] for directory in folders for path in _sql_files(directory)]
+    stem = f"{_next_version(max(taken, key=int, default='0000'))}_{words}"
+    up, down = (directory / f"{stem}.sql" for directory in folders)
+    said = " ".join(name.split())
+    for path, text in ((down, f"-- takes back: {said}\n"), (up, f"-- {said}\n")):
         try:
             path.parent.mkdir(exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise _unreadable(path, error, "written") from None
-    return pair
+            raise _os_error(path, error, "written", Code.USAGE) from None
+    return up, down
 
 
 def _next_version(newest: str) -> str:
@@ -265,9 +289,8 @@ def _next_version(newest: str) -> str:
 def _shipped() -> Path:
     # Inside the wheel the folder stands in the package; in a checkout, beside it.
     package = Path(__file__).parent
-    return next(
-        p for p in (package / "sql", package.parent / "sql") if p.name == "sql" and p.is_dir()
-    )
+    inside = package / "sql"
+    return inside if inside.is_dir() else package.parent / "sql"
 
 
 def _sql_files(directory: Path) -> list[Path]:
@@ -277,7 +300,7 @@ def _sql_files(directory: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _unreadable(directory, error, "read") from None
+        raise _os_error(directory, error, "read") from None
     return [p for p in entries if p.suffix.lower() == ".sql" and not p.name.startswith(".")]
 
 
@@ -304,25 +327,10 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error, "read") from None
+        raise _os_error(path, error, "read") from None
 
 
-def script(path: Path, text: str, direction: Direction) -> Script:
-    """Make a script of a text that was read from a file, or from the history.
-
-    Raises:
-        ChatdbError: `BAD_FILE` for a directive that is unknown, has a wrong value, or stands
-            behind the first statement.
-    """
-    return Script(path, text, checksum(text), _directives(path, text, direction))
-
-
-def checksum(text: str) -> str:
-    """Return the checksum of a text, the same whatever its line ends."""
-    return "sha256:" + hashlib.sha256(sqltext.canonical(text).encode()).hexdigest()
-
-
-def _unreadable(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE) -> ChatdbError:
+def _os_error(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE) -> ChatdbError:
     import errno
 
     reason = (error.strerror or str(error)).lower()
@@ -335,31 +343,52 @@ def _unreadable(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FIL
     )
 
 
+def _normal(name: str) -> str:
+    """Return a name in the one form of Unicode; file systems differ in the one that they keep."""
+    return normalize("NFC", name)
+
+
 def _parse_stem(path: Path) -> tuple[str, str]:
+    """Return version and name."""
     found = _STEM.fullmatch(path.stem)
     if not found:
         raise ChatdbError(
             Code.BAD_FILE,
-            f"the file name {path.name!r} does not begin with a version",
+            f"the file name {path.name!r} does not begin with a version and an underscore",
             place=Place(path),
             hint="name it like 0001_add_users.sql",
         )
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise ChatdbError(
+            Code.BAD_FILE,
+            f"the file name {path.name!r} is not UTF-8",
+            place=Place(path.parent),
+            hint="rename the file",
+        ) from None
     return found[1], found[2] or ""
 
 
 def _check_downs(
-    downs: Iterable[Path], same_version: Mapping[int, list[str]], refused: list[ChatdbError]
+    downs: Iterable[Path], names: Mapping[int, list[str]], refused: list[ChatdbError]
 ) -> Iterator[str]:
-    """Yield a warning for each down without an up; one of another name is refused."""
+    """Yield a warning for each down without an up; one of another name is refused.
+
+    Args:
+        downs: the down files.
+        names: the names of the up files, by version.
+        refused: where a refusal is added.
+    """
     for path in downs:
-        stems = same_version.get(int(_parse_stem(path)[0]))
-        if not stems:
+        same = names.get(int(_parse_stem(path)[0]))
+        if not same:
             yield f"{path} has no up file"
-        elif normalize("NFC", path.stem) not in {normalize("NFC", stem) for stem in stems}:
+        elif _normal(path.stem) not in {_normal(Path(name).stem) for name in same}:
             refused.append(
                 ChatdbError(
                     Code.BAD_FILE,
-                    f"the down file {path.name!r} and the up file {stems[0] + '.sql'!r} "
+                    f"the down file {path.name!r} and the up file {same[0]!r} "
                     "have the same version and not the same name",
                     place=Place(path),
                     hint="give both the same name",
@@ -368,65 +397,60 @@ def _check_downs(
 
 
 def _directives(path: Path, text: str, direction: Direction) -> Directives:
-    found: dict[str, object] = {}
-    end = 0
-    for offset, comment in sqltext.leading_comments(text):
-        end = offset + len(comment)
-        match = _DIRECTIVE.match(comment)
-        if match is None:
-            if re.match(r"--\s*chatdb\s*:", comment):
-                raise _bad_directive(path, text, offset, "a directive has the form 'name: value'")
-            continue
-        key, value = match[2].lower(), match[3].strip()
-        if match[1] or key in _OF_YOYO:
-            _directive(found, key, value, direction, path, text, offset)
-    if stray := _STRAY.search(text, end):
-        offset = stray.end() - len(stray[0].lstrip())
-        message = "a directive stands before the first statement, in the leading comment"
-        raise _bad_directive(path, text, offset, message)
-    return Directives(**found)  # type: ignore[arg-type]
-
-
-def _directive(
-    found: dict[str, object],
-    key: str,
-    value: str,
-    direction: Direction,
-    path: Path,
-    text: str,
-    offset: int,
-) -> None:
-    if direction == "down" and key in _OF_UP:
-        raise _bad_directive(path, text, offset, f"'{key}' belongs into the up file")
-    if key == "depends":
-        found[key] = (*found.get(key, ()), *value.split())  # type: ignore[misc]
-        return
-    name, parse = _PARSERS.get(key, (None, None))
-    if name is None or parse is None:
-        raise _bad_directive(path, text, offset, f"there is no directive '{key}'{_nearest(key)}")
-    if name in found:
-        raise _bad_directive(path, text, offset, f"'{key}' stands there twice")
+    fields: dict[str, object] = {}
+    end = offset = 0
     try:
-        found[name] = parse(value)
+        for offset, comment in sqltext.leading_comments(text):
+            end = offset + len(comment)
+            _obey(comment, direction, fields)
+        # Cutting the text into tokens costs something, and hardly ever has to be done.
+        for offset, comment in sqltext.comments(text) if _OURS.search(text, end) else ():
+            if offset >= end and _OURS.match(comment):
+                raise ValueError("a directive stands in the leading comment, before any statement")
     except ValueError as error:
-        raise _bad_directive(path, text, offset, f"'{key}: {value}': {error}") from None
+        raise ChatdbError(
+            Code.BAD_FILE,
+            str(error),
+            place=sqltext.locate(text, offset, path),
+            hint=f"the directives are: {', '.join(_NAMES)}",
+        ) from None
+    return Directives(**fields)  # type: ignore[arg-type]
+
+
+def _obey(comment: str, direction: Direction, fields: dict[str, object]) -> None:
+    """Add what a comment of the head asks for, if it is a directive, to the fields of Directives.
+
+    Raises:
+        ValueError: it is a wrong one.
+    """
+    ours = _OURS.match(comment)
+    found = _DIRECTIVE.match(comment, ours.end() if ours else len("--"))
+    if not ours and (found is None or found[1] not in _OF_YOYO):
+        return
+    if found is None:
+        raise ValueError("a directive has the form '-- chatdb: name: value'")
+    key, value = found[1].lower(), found[2].strip()
+    if key not in _NAMES:
+        raise ValueError(f"there is no directive '{key}'{_nearest(key)}")
+    if direction == "down" and key in _OF_UP:
+        raise ValueError(f"'{key}' belongs into the up file")
+    if key == "depends":
+        fields[key] = (*fields.get(key, ()), *value.split())  # type: ignore[misc]
+        return
+    name, parse = _PARSERS[key]
+    if name in fields:
+        raise ValueError(f"'{key}' stands there twice")
+    try:
+        fields[name] = parse(value)
+    except ValueError as error:
+        raise ValueError(f"'{key}: {value}': {error}") from None
 
 
 def _nearest(key: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(key, [*_PARSERS, "depends"], 1)
+    near = difflib.get_close_matches(key, _NAMES, 1)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def _bad_directive(path: Path, text: str, offset: int, message: str) -> ChatdbError:
-    known = ", ".join(sorted([*_PARSERS, "depends"]))
-    return ChatdbError(
-        Code.BAD_FILE,
-        message,
-        place=sqltext.locate(text, offset, path),
-        hint=f"the directives are: {known}",
-    )
 
 
 def _parse_bool(value: str) -> bool:
@@ -461,34 +485,44 @@ _PARSERS = {
     "statement-timeout": ("statement_timeout_ms", _parse_duration),
     "irreversible": ("irreversible", _parse_reason),
 }
+_NAMES = sorted((*_PARSERS, "depends"))
 
 
 def _ordered(migrations: list[Migration]) -> tuple[Migration, ...]:
     """Sort by version, then so that each comes behind those that it depends on."""
     if not any(m.up.directives.depends for m in migrations):
         return tuple(migrations)
-    from yoyo.topologicalsort import CycleError, topological_sort
-
-    known = {m.id: m.id for m in migrations} | {m.version: m.id for m in migrations}
-    graph: dict[str, set[str]] = {}
+    known = {_normal(key): m.id for m in migrations for key in (m.version, m.id)}
+    graph: dict[str, set[str]] = {m.id: set() for m in migrations}
     for m in migrations:
         for name in m.up.directives.depends:
-            if name.removesuffix(".sql") not in known:
+            other = known.get(_normal(name.removesuffix(".sql")))
+            if other is None:
                 raise ChatdbError(
                     Code.BAD_FILE,
                     f"{m.id} depends on {name!r}, and there is no such migration",
                     place=Place(m.up.path),
                     hint="name it as its file is named, without .sql",
                 )
-        graph[m.id] = {known[name.removesuffix(".sql")] for name in m.up.directives.depends}
+            graph[m.id].add(other)
     by_id = {m.id: m for m in migrations}
+    _refuse_circle(graph, by_id)
+    from yoyo.topologicalsort import topological_sort
+
+    return tuple(by_id[i] for i in topological_sort([m.id for m in migrations], graph))
+
+
+def _refuse_circle(graph: Mapping[str, set[str]], by_id: Mapping[str, Migration]) -> None:
+    # yoyo's sort finds one as well, and names what hangs on it along with it.
+    from graphlib import CycleError, TopologicalSorter
+
     try:
-        return tuple(by_id[i] for i in topological_sort([m.id for m in migrations], graph))
+        TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).prepare()
     except CycleError as error:
-        circle = " -> ".join(error.args[1])
+        circle = error.args[1][::-1]
         raise ChatdbError(
             Code.BAD_FILE,
-            f"these migrations depend on each other in a circle: {circle}",
-            place=Place(by_id[error.args[1][0]].up.path),
+            f"these migrations depend on each other in a circle: {' -> '.join(circle)}",
+            place=Place(by_id[circle[0]].up.path),
             hint="remove one of their 'depends' directives",
         ) from None

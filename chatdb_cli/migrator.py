@@ -96,7 +96,7 @@ class Migrator:
         with self._connect() as conn:
             past = self._read(conn)
         todo = plan.pending(files, past.applied)
-        refused = tuple(
+        bad = tuple(
             plan.Problem("refused", m.version, plan.described(e), e.hint or "")
             for m in todo
             if (e := refused(m.up))
@@ -107,7 +107,7 @@ class Migrator:
             plan.current(past.applied),
             plan.states(files, past.applied),
             todo,
-            (*plan.problems(files, past.applied), *refused, *_yoyo_lock(past)),
+            (*plan.problems(files, past.applied), *bad, *_yoyo_lock(past)),
             plan.warnings(files, past.applied),
         )
 
@@ -153,7 +153,7 @@ class Migrator:
             first = plan.up(
                 files, past.applied, to=to, steps=steps, allow_out_of_order=allow_out_of_order
             )
-            return self._migrate(conn, past, first, "up", replan, dry_run=dry_run)
+            return self._migrate(conn, past, files, first, "up", replan, dry_run=dry_run)
 
     def down(
         self,
@@ -180,7 +180,7 @@ class Migrator:
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.down(files, past.applied, to=to, steps=steps, everything=everything)
-            return self._migrate(conn, past, first, "down", _go_on(files), dry_run=dry_run)
+            return self._migrate(conn, past, files, first, "down", _go_on(files), dry_run=dry_run)
 
     def redo(self, *, dry_run: bool = False) -> Run:
         """Take back the newest migration and apply it again.
@@ -193,7 +193,7 @@ class Migrator:
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.redo(files, past.applied)
-            return self._migrate(conn, past, first, "redo", _go_on(files), dry_run=dry_run)
+            return self._migrate(conn, past, files, first, "redo", _go_on(files), dry_run=dry_run)
 
     def _connect(self) -> psycopg.Connection[Any]:
         return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
@@ -230,26 +230,30 @@ class Migrator:
         self,
         conn: psycopg.Connection[Any],
         past: History,
+        files: Files,
         first: Plan,
         direction: Literal["up", "down", "redo"],
         replan: Callable[[History, Sequence[Step]], Plan],
         *,
         dry_run: bool,
     ) -> Run:
-        _refuse_problems(first)
+        _refuse_problems(first, files)
         runner = Runner(
             self.target, conn, past, first, direction, self._options, replan, self._progress
         )
         return runner.dry_run() if dry_run else runner.run(self._connect)
 
 
-def _refuse_problems(first: Plan) -> None:
+def _refuse_problems(first: Plan, files: Files) -> None:
     if not first.problems:
         return
     problem = first.problems[0]
     others = tuple(p.message for p in first.problems[1:])
-    code = Code.BAD_FILE if problem.code == "refused" else Code.HISTORY
-    raise ChatdbError(code, problem.message, hint=problem.hint, notes=others)
+    if problem.code == "refused":  # the error itself knows the place, too
+        error = files.refused[0]
+        error.notes += others
+        raise error
+    raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)
 
 
 def _exclusive(**options: object) -> None:

@@ -132,6 +132,7 @@ class _Run:
         self.failed: tuple[int, Message] | None = None
         self.error: psycopg.Error | None = None
         self.lost = False
+        self.synced = False  # the one Sync of the present pipeline is sent
         self.last: PGresult | None = None
         self.clock = time.monotonic()
 
@@ -169,19 +170,19 @@ class _Run:
     ) -> None:
         self.pgconn.enter_pipeline_mode()
         self.clock = time.monotonic()
-        more, synced = True, False
+        more, self.synced = True, False
         while True:
             while more and self.batches < MAX_BATCHES and self.bytes < MAX_BYTES:
                 if (item := next(batches, None)) is None:
                     more = False
                 else:
                     self._queue(*item, ends=ends)
-            if not synced and (not more or self.error is not None):
+            if not self.synced and (not more or self.error is not None):
                 self.pgconn.pipeline_sync()
-                more, synced = False, True
+                more, self.synced = False, True
             if self._read():
                 break
-            if self.error is None or synced:
+            if self.error is None or self.synced:
                 self._wait()
         self.pgconn.exit_pipeline_mode()
 
@@ -276,6 +277,9 @@ class _Run:
         want = selectors.EVENT_READ
         if self.pgconn.flush():
             want |= selectors.EVENT_WRITE
+        # A flush that finds the line full reads what has come; nothing more may come then.
+        if not self.pgconn.is_busy():
+            return
         with selectors.DefaultSelector() as selector:
             selector.register(self.pgconn.socket, want)
             ready = selector.select(self.patience)
@@ -299,7 +303,7 @@ class _Run:
         deadline = time.monotonic() + CANCEL_PATIENCE
         self.patience = 0.05
         try:
-            if self.pgconn.pipeline_status != pq.PipelineStatus.OFF:
+            if self.pgconn.pipeline_status != pq.PipelineStatus.OFF and not self.synced:
                 self.pgconn.pipeline_sync()
             while time.monotonic() < deadline:
                 self.conn.cancel_safe(timeout=1)

@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from chatdb_cli.migrations import Direction, Files, Migration
@@ -63,7 +64,11 @@ class Applied:
     @property
     def number(self) -> int:
         """The version as a number; -1 for an id that has none."""
-        return int(self.version) if self.version.isdecimal() else -1
+        return _number_of(self.version)
+
+
+def _number_of(version: str) -> int:
+    return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ class Step:
     @property
     def number(self) -> int:
         """The version as a number; -1 for an id that has none."""
-        return int(self.version) if self.version.isdecimal() else -1
+        return _number_of(self.version)
 
     @property
     def key(self) -> tuple[Direction, int]:
@@ -155,8 +160,7 @@ def states(files: Files, applied: Sequence[Applied]) -> tuple[tuple[Applied, App
 def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
     """Return everything in which files and history disagree."""
     on_disk = {m.number: m for m in files.migrations}
-    found = [_duplicate(version, names) for version, names in files.duplicates.items()]
-    found += [Problem("refused", None, described(e), e.hint or "") for e in files.refused]
+    found = [*_duplicates(files), *(_refused(error) for error in files.refused)]
     for row, state in states(files, applied):
         if state == "missing":
             found.append(_missing(row))
@@ -168,28 +172,17 @@ def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
 
 def warnings(files: Files, applied: Sequence[Applied]) -> tuple[str, ...]:
     """Return what is odd in files or history and stops nothing."""
-    on_disk = {m.number: m for m in files.migrations}
-    changed = [
-        f"{on_disk[row.number].down.path} was changed since {row.id} was applied"  # type: ignore[union-attr]
-        for row in applied
-        if (m := on_disk.get(row.number))
-        and m.down
-        and row.up_checksum
-        and m.down.checksum != row.down_checksum
-    ]
-    return (*files.warnings, *changed)
+    return (*files.warnings, *_changed_downs(files, applied))
 
 
 def out_of_order(
     files: Files, applied: Sequence[Applied]
 ) -> tuple[tuple[Migration, Migration], ...]:
-    """Return each pending migration that stands before the newest applied one, with that one."""
+    """Return each pending migration that stands before the last applied one, with that one."""
     done = {a.number for a in applied}
-    newest = next((m for m in reversed(files.migrations) if m.number in done), None)
-    if newest is None:
-        return ()
-    before = files.migrations[: files.migrations.index(newest)]
-    return tuple((m, newest) for m in before if m.number not in done)
+    last = max((n for n, m in enumerate(files.migrations) if m.number in done), default=0)
+    before = files.migrations[:last]
+    return tuple((m, files.migrations[last]) for m in before if m.number not in done)
 
 
 def up(
@@ -206,38 +199,33 @@ def up(
         files: what is on disk.
         applied: what the history says.
         to: the last version to apply.
-        steps: how many to apply at the most.
+        steps: how many to apply at the most, from 1.
         allow_out_of_order: apply a file that is older than the newest applied one.
 
     Raises:
-        ChatdbError: `USAGE` for a `to` that is unknown, or below the current version.
+        ChatdbError: `USAGE` for a `to` that is unknown, or below the current version, and for
+            `steps` below 1.
     """
-    wanted = list(pending(files, applied))
+    wanted = pending(files, applied)
     if to is not None:
         target = _known(to, files)
-        if target.number not in {m.number for m in wanted} and target.number < max(
-            (a.number for a in applied), default=-1
-        ):
+        highest = max((a.number for a in applied), default=-1)
+        if target.number < highest and target.number not in {m.number for m in wanted}:
             raise ChatdbError(
                 Code.USAGE,
                 f"version {to} is below the current version {current(applied)}",
-                hint=f"to go back to it: chatdb migrate down --to {to}",
+                hint=f"to go back to it: 'chatdb migrate down --to {to}'",
             )
-        reached = files.migrations.index(target)
-        wanted = [m for m in wanted if files.migrations.index(m) <= reached]
-    if steps is not None:
-        wanted = wanted[:steps]
-    found = [
+        place = {m.number: n for n, m in enumerate(files.migrations)}
+        wanted = tuple(m for m in wanted if place[m.number] <= place[target.number])
+    wanted = wanted[: _at_least_one(steps)]
+    versions = {m.version for m in wanted}
+    found = tuple(
         p
         for p in problems(files, applied)
-        if p.code != "out-of-order"
-        or (not allow_out_of_order and p.version in {m.version for m in wanted})
-    ]
-    return Plan(
-        tuple(Step("up", m.version, m.name, m.id, m) for m in wanted),
-        tuple(found),
-        warnings(files, applied),
+        if p.code != "out-of-order" or (not allow_out_of_order and p.version in versions)
     )
+    return Plan(tuple(_up_step(m) for m in wanted), found, warnings(files, applied))
 
 
 def down(
@@ -250,73 +238,82 @@ def down(
 ) -> Plan:
     """Plan to take back the newest migration, or more.
 
-    What changed or is missing on disk does not stop a way back: the history keeps the texts.
+    What changed or is missing on disk does not stop a way back: the history keeps the texts.  A down
+    file that is there and can't be read does.
 
     Args:
         files: what is on disk.
         applied: what the history says.
-        to: take back all that is newer; this one stays; `0` is all.
-        steps: how many to take back; 1 by default.
+        to: take back all that was to be applied after this one, which stays; `0` is all.
+        steps: how many to take back, from 1, which is the default.
         everything: take back all.
 
     Raises:
-        ChatdbError: `USAGE` for an unknown `to`; `REFUSED` for a migration without a way back.
+        ChatdbError: `USAGE` for an unknown `to` and for `steps` below 1; `REFUSED` for a migration
+            without a way back.
     """
-    order = _applied_in_order(files, applied)
-    if to is not None and int(_digits(to)) != 0:
-        known = {a.number for a in applied}
-        limit = int(_digits(to)) if int(_digits(to)) in known else _known(to, files).number
-        wanted = [a for a in order if a.number > limit]
+    place_of = _places(files)
+    newest_first = sorted(applied, key=lambda a: (place_of(a.number), a.id), reverse=True)
+    if to is not None and _number(to) != 0:
+        stays = place_of(_known_number(to, files, applied))
+        wanted = [a for a in newest_first if place_of(a.number) > stays]
     elif everything or to is not None:
-        wanted = order
+        wanted = newest_first
     else:
-        wanted = order[: steps if steps is not None else 1]
-    duplicates = tuple(_duplicate(v, names) for v, names in files.duplicates.items())
+        wanted = newest_first[: _at_least_one(steps) or 1]
     on_disk = {m.number: m for m in files.migrations}
     chosen = tuple(Step("down", a.version, a.name, a.id, on_disk.get(a.number)) for a in wanted)
-    if not duplicates:
+    found = (*_duplicates(files), *_refused_files(files, chosen, "down"))
+    if not found:
         for step, row in zip(chosen, wanted, strict=True):
-            _refuse_irreversible(step, row)
-    touched = {s.number for s in chosen}
-    said = tuple(
-        w for w in warnings(files, [a for a in applied if a.number in touched]) if "changed" in w
-    )
-    return Plan(chosen, duplicates, said)
+            _refuse_irreversible(files, step, row)
+    return Plan(chosen, found, tuple(_changed_downs(files, wanted)))
 
 
 def redo(files: Files, applied: Sequence[Applied]) -> Plan:
     """Plan to take back the newest migration and apply it again.
 
+    An up file that is gone or can't be read is a problem of the plan.
+
+    Args:
+        files: what is on disk.
+        applied: what the history says.
+
     Raises:
-        ChatdbError: `REFUSED` when it has no way back, `HISTORY` when its up file is gone.
+        ChatdbError: `REFUSED` when it has no way back.
     """
     back = down(files, applied)
     if back.problems or not back.steps:
         return back
-    step = back.steps[0]
+    (step,) = back.steps
     if step.migration is None:
-        missing = next(a for a in applied if a.id == step.id)
-        return Plan((), (_missing(missing),))
-    m = step.migration
-    return Plan((step, Step("up", m.version, m.name, m.id, m)), (), back.warnings)
+        return Plan((), tuple(_missing(a) for a in applied if a.id == step.id))
+    again = (step, _up_step(step.migration))
+    return Plan(again, _refused_files(files, again, "up"), back.warnings)
 
 
-def _applied_in_order(files: Files, applied: Sequence[Applied]) -> list[Applied]:
-    """Return what is applied, newest first, each before those that it depends on."""
-    newest_first = sorted(applied, key=lambda a: (a.number, a.id), reverse=True)
-    if not any(m.up.directives.depends for m in files.migrations):
-        return newest_first
+def _up_step(migration: Migration) -> Step:
+    return Step("up", migration.version, migration.name, migration.id, migration)
+
+
+def _places(files: Files) -> Callable[[int], tuple[int, int]]:
+    """Return what gives a version its place in the order of applying.
+
+    That is the order of the files, which follows dependencies.  A version without a file stands
+    behind all files that are older.
+    """
     place = {m.number: n for n, m in enumerate(files.migrations)}
-    # One without a file goes right behind the newest file that is older.
-    last = -1
-    keys: dict[str, tuple[int, int]] = {}
-    for row in reversed(newest_first):
-        last = place.get(row.number, last)
-        keys[row.id] = (last, row.number)
-    return sorted(newest_first, key=lambda a: keys[a.id], reverse=True)
+
+    def place_of(number: int) -> tuple[int, int]:
+        if number not in place:
+            older = (n for other, n in place.items() if other < number)
+            return max(older, default=-1), number
+        return place[number], number
+
+    return place_of
 
 
-def _refuse_irreversible(step: Step, row: Applied) -> None:
+def _refuse_irreversible(files: Files, step: Step, row: Applied) -> None:
     m = step.migration
     if m is not None and m.up.directives.irreversible is not None:
         raise ChatdbError(
@@ -325,39 +322,74 @@ def _refuse_irreversible(step: Step, row: Applied) -> None:
             hint="write a new migration that does what is needed",
         )
     if (m is None or m.down is None) and not row.has_down:
+        path = files.folder.path / "down" / f"{step.id}.sql"
         raise ChatdbError(
             Code.REFUSED,
             f"{step.id} has no down file, on disk or in the history",
-            hint=f"write sql/down/{step.id}.sql, or a new migration that does what is needed",
+            hint=f"write {path}, or a new migration that does what is needed",
         )
 
 
+def _at_least_one(steps: int | None) -> int | None:
+    if steps is not None and steps < 1:
+        raise ChatdbError(
+            Code.USAGE, f"{steps} is no number of steps", hint="give --steps 1 or more"
+        )
+    return steps
+
+
+def _changed_downs(files: Files, applied: Iterable[Applied]) -> Iterator[str]:
+    """Yield a warning for each down file that is not as it was; what yoyo applied can't tell."""
+    on_disk = {m.number: m for m in files.migrations}
+    for row in applied:
+        m = on_disk.get(row.number)
+        if m and m.down and row.up_checksum and m.down.checksum not in ("", row.down_checksum):
+            yield f"{m.down.path} was changed since {row.id} was applied"
+
+
 def _changed(migration: Migration, row: Applied) -> bool:
-    if migration.id != row.id:
+    if not _same_name(migration.id, row.id):
         return True
     return bool(row.up_checksum and migration.up.checksum not in ("", row.up_checksum))
 
 
-def _digits(version: str) -> str:
-    if not re.fullmatch(r"[0-9]+", version):
+def _same_name(one: str, other: str) -> bool:
+    """Compare two ids; file systems differ in the form of Unicode that they keep."""
+    return normalize("NFC", one) == normalize("NFC", other)
+
+
+def _number(version: str) -> int:
+    """Read what a user gave as a version.
+
+    Raises:
+        ChatdbError: `USAGE` when it is none.
+    """
+    # No file name is longer than that, and Python reads no number of 5,000 digits.
+    if not re.fullmatch(r"[0-9]{1,255}", version):
+        shown = version if len(version) <= 40 else version[:40] + "..."
         raise ChatdbError(
             Code.USAGE,
-            f"{version!r} is not a version",
+            f"{shown!r} is not a version",
             hint="a version is a number, such as 0007 or 7",
         )
-    return version
+    return int(version)
 
 
 def _known(version: str, files: Files) -> Migration:
-    number = int(_digits(version))
+    number = _number(version)
     for migration in files.migrations:
         if migration.number == number:
             return migration
     raise ChatdbError(
         Code.USAGE,
         f"there is no version {version}",
-        hint="chatdb migrate status lists the versions",
+        hint="'chatdb migrate status' lists the versions",
     )
+
+
+def _known_number(version: str, files: Files, applied: Iterable[Applied]) -> int:
+    number = _number(version)
+    return number if number in {a.number for a in applied} else _known(version, files).number
 
 
 def described(error: ChatdbError) -> str:
@@ -367,34 +399,51 @@ def described(error: ChatdbError) -> str:
     return at + error.message
 
 
-def _duplicate(version: str, names: tuple[str, ...]) -> Problem:
+def _duplicates(files: Files) -> Iterator[Problem]:
+    for version, names in files.duplicates.items():
+        yield Problem(
+            "duplicate",
+            version,
+            f"version {version} is used by {' and '.join(names)}",
+            "a version is the leading digits: give each, up and down, digits of its own",
+        )
+
+
+def _refused(error: ChatdbError) -> Problem:
+    found = re.match(r"[0-9]+", error.place.file.name) if error.place else None
     return Problem(
-        "duplicate",
-        version,
-        f"version {version} is used by {' and '.join(names)}",
-        "give one of them, up and down, a version of its own",
+        "refused", found[0] if found else None, described(error), error.hint or "correct the file"
     )
+
+
+def _refused_files(
+    files: Files, steps: Iterable[Step], direction: Direction
+) -> tuple[Problem, ...]:
+    """Return why the files of some steps can't be run in a direction."""
+    numbers = {s.number for s in steps}
+    found = (
+        _refused(e) for e in files.refused if e.place and e.place.file.parent.name == direction
+    )
+    return tuple(p for p in found if p.version and int(p.version) in numbers)
 
 
 def _missing(row: Applied) -> Problem:
-    return Problem(
-        "missing",
-        row.version,
-        f"{row.id} is applied, and there is no such file in the up folder",
-        "bring the file back from version control, or check --dir; "
-        f"`chatdb migrate down --to` a version below {row.version} takes it back without its file",
-    )
+    hint = "bring the file back from version control, or check --dir"
+    if row.has_down:
+        hint += "; 'chatdb migrate down' can take it back without its file"
+    message = f"{row.id} is applied, and there is no such file in the up folder"
+    return Problem("missing", row.version, message, hint)
 
 
 def _changed_problem(migration: Migration, row: Applied) -> Problem:
-    if migration.id != row.id:
+    if not _same_name(migration.id, row.id):
         message = f"{migration.up.path} has the version of {row.id}, which is applied"
         hint = f"name it {row.id}.sql again, or give it a version of its own"
     else:
         message = f"{migration.up.path} was changed after {row.id} was applied"
         hint = (
             "bring the applied text back and put the change into a new migration; "
-            "while developing, `chatdb migrate redo` applies the newest one anew"
+            "while developing, 'chatdb migrate redo' applies the newest one anew"
         )
     return Problem("changed", row.version, message, hint)
 

@@ -135,7 +135,7 @@ def _create_schema(
 ) -> None:
     import psycopg
 
-    if conn.execute(queries.SCHEMA_EXISTS, (target.schema,)).fetchone():
+    if conn.execute(queries.SCHEMA_EXISTS, (target.schema,)).fetchone() is not None:
         return
     try:
         conn.execute(Names(conn, target.schema).fill(queries.CREATE_SCHEMA))

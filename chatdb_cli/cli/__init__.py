@@ -6,6 +6,8 @@ decisions, drawing.  Nothing heavy is imported before it is known what is asked 
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell closed it; a socket must not take its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        # Scripts and JSON are UTF-8, whatever the locale says; a file's name may be no text at all.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -32,14 +40,16 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     import signal
 
-    from chatdb_cli.cli.boundary import guard
+    from chatdb_cli.errors import Exit, Terminated
 
-    signal.signal(signal.SIGTERM, _terminate)
-    return guard(list(arguments))
+    def terminate(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise Terminated
 
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        from chatdb_cli.cli.boundary import guard
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    from chatdb_cli.errors import Terminated
-
-    del number, frame
-    raise Terminated
+        return guard(list(arguments))
+    except KeyboardInterrupt as early:  # before `guard` has begun, or while it was ending
+        return Exit.TERMINATED if isinstance(early, Terminated) else Exit.INTERRUPTED

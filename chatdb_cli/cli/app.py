@@ -10,11 +10,11 @@ from chatdb_cli.cli import migrate, server, setup
 
 app = typer.Typer(
     name="chatdb",
-    help="PostgreSQL migrations in hand-written SQL, and the schema of a real-time chat back end.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.add_typer(migrate.group, name="migrate")
 app.add_typer(server.group, name="server")
@@ -38,4 +38,8 @@ def chatdb(
         ),
     ] = False,
 ) -> None:
-    """PostgreSQL migrations in hand-written SQL, and the schema of a real-time chat back end."""
+    """PostgreSQL migrations in hand-written SQL, and the schema of a real-time chat back end.
+
+    Where: DATABASE_URL, or POSTGRES_HOST and its family, in the environment or in ./.env; with none
+    of them, "chatdb setup" makes a PostgreSQL of this project's own.
+    """

@@ -14,7 +14,18 @@ group = typer.Typer(
 )
 
 _To = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The last version.")]
-_Steps = Annotated[int | None, typer.Option("--steps", min=1, help="How many at the most.")]
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        raise typer.BadParameter(f"{text!r} is not a whole number from 1")
+    return int(text[:9])
+
+
+_Steps = Annotated[
+    int | None,
+    typer.Option("--steps", metavar="N", parser=_count, help="How many at the most."),
+]
 _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the script that would be sent; change nothing."),
@@ -46,7 +57,7 @@ def up(
     run = session.migrator(target, sync_each=sync_each).up(
         to=to, steps=steps, allow_out_of_order=allow_out_of_order, dry_run=dry_run
     )
-    session.out.run(run)
+    session.out.run(run, dry=dry_run)
 
 
 @command(group, "down", MIGRATING)
@@ -56,7 +67,10 @@ def down(
         str | None,
         typer.Option("--to", metavar="VERSION", help="Take back all that is newer; 0 is all."),
     ] = None,
-    steps: _Steps = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", parser=_count, help="How many (default 1)."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Take back everything.")] = False,
     dry_run: _DryRun = False,
     yes: _Yes = False,
@@ -70,7 +84,7 @@ def down(
     run = session.migrator(target, sync_each=sync_each).down(
         to=to, steps=steps, everything=everything, dry_run=dry_run
     )
-    session.out.run(run)
+    session.out.run(run, dry=dry_run)
 
 
 @command(group, "redo", MIGRATING)
@@ -80,7 +94,7 @@ def redo(session: Session, dry_run: _DryRun = False, yes: _Yes = False) -> None:
     if not dry_run:
         session.out.target(target)
         _confirm_in_production(session, target.database, "redo the newest migration", yes=yes)
-    session.out.run(session.migrator(target).redo(dry_run=dry_run))
+    session.out.run(session.migrator(target).redo(dry_run=dry_run), dry=dry_run)
 
 
 @command(group, "status", CONNECTED)
@@ -102,7 +116,7 @@ def status(
 
 @command(group, "history", CONNECTED)
 def history(session: Session) -> None:
-    """Print the audit log: what was applied and taken back, when and by whom."""
+    """Print the audit log: what was done when, and by whom."""
     target = session.target()
     session.out.history(target, session.migrator(target).history())
 

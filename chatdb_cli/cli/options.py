@@ -13,14 +13,14 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from chatdb_cli.render import Output
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatdb_cli.connection import Target
     from chatdb_cli.migrator import Migrator
+    from chatdb_cli.render import Output
     from chatdb_cli.settings import Settings
 
 _CONNECTION = "Connection"
@@ -33,7 +33,7 @@ _SHARED: dict[str, Any] = {
     "schema": Annotated[
         str | None,
         typer.Option("--schema", metavar="NAME", rich_help_panel=_CONNECTION,
-                     help="The schema that holds the objects and their history [public]."),
+                     help="The schema that holds the objects and their history (default public)."),
     ],
     "embedded": Annotated[
         bool,
@@ -53,19 +53,19 @@ _SHARED: dict[str, Any] = {
     "dir": Annotated[
         str | None,
         typer.Option("--dir", metavar="DIR", rich_help_panel=_CONNECTION,
-                     help="The folder that holds up/ and down/ [./sql]; @chat is the shipped one."),
+                     help="The folder that holds up/ and down/ (default ./sql), or @chat."),
     ],
 }  # fmt: skip
 _OUTPUT: dict[str, Any] = {
     "format": Annotated[
         str | None,
         typer.Option("--format", metavar="text|json", rich_help_panel="Output",
-                     help="How the result is printed."),
+                     help="How the result is printed (default text)."),
     ],
     "log_format": Annotated[
         str | None,
         typer.Option("--log-format", metavar="text|json", rich_help_panel="Output",
-                     help="How logs are printed."),
+                     help="How logs are printed (default text)."),
     ],
     "quiet": Annotated[
         bool,
@@ -81,17 +81,17 @@ _TIMING: dict[str, Any] = {
     "lock_timeout": Annotated[
         str | None,
         typer.Option("--lock-timeout", metavar="TIME",
-                     help="How long a statement may wait for a lock [5s]."),
+                     help="How long a statement may wait for a lock (default 5s)."),
     ],
     "statement_timeout": Annotated[
         str | None,
         typer.Option("--statement-timeout", metavar="TIME",
-                     help="How long a statement may run; 0s is for ever [0s]."),
+                     help="How long a statement may run; 0s is for ever (default 0s)."),
     ],
     "wait": Annotated[
         str | None,
         typer.Option("--wait", metavar="TIME",
-                     help="How long to wait for another migrator; 0s is not at all [60s]."),
+                     help="How long to wait for another migrator; 0s is not at all (default 60s)."),
     ],
 }  # fmt: skip
 
@@ -112,7 +112,8 @@ class Session:
         """Return the target, with the embedded server running if it is that one."""
         from chatdb_cli.connection import open_target
 
-        return open_target(self.settings, self.out.say)
+        self.out.about = target = open_target(self.settings, self.out.say)
+        return target
 
     def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
         """Return a migrator for a target, and say which files it takes when nobody named them."""
@@ -133,10 +134,8 @@ class Session:
 
         if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise ChatdbError(Code.REFUSED, f"this would {what}", hint="if you mean it, add --yes")
-        answer = typer.prompt(
-            f"This will {what}.\nType {word!r} to go on", default="", show_default=False, err=True
-        )
-        if answer != word:
+        self.out.write(f"this will {what}\ntype {word!r} to go on: ")
+        if sys.stdin.readline().strip() != word:
             raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
 
 
@@ -155,9 +154,9 @@ def command(
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
         @wraps(function)
-        def run(**given: Any) -> None:
+        def run(context: typer.Context, **given: Any) -> None:
             flags = {key: given.pop(key) for key in shared}
-            session = _session(flags)
+            session = _session(flags, context.obj)
             try:
                 function(session, **given)
             finally:
@@ -172,20 +171,43 @@ def command(
             )
             for key, kind in shared.items()
         ]
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+        parameters = [
+            context,
+            *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
+            *added,
+        ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
-        group.command(name)(run)
+        group.command(name, cls=_Command)(run)
         return function
 
     return register
 
 
-def _session(flags: dict[str, Any]) -> Session:
+class _Command(TyperCommand):
+    """A command whose plain help has the sections that rich's would have."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each panel, in the order of the signature."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                kind = "Arguments" if param.param_type_name == "argument" else "Options"
+                title = getattr(param, "rich_help_panel", None) or kind
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _session(flags: dict[str, Any], out: Output) -> Session:
     from chatdb_cli import settings as reading
 
     settings = reading.load(flags)
-    out = Output(settings.format, settings.quiet)
+    out.form, out.quiet = settings.format, settings.quiet
     if settings.verbose:
         from chatdb_cli import log
 

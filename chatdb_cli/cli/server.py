@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from chatdb_cli.server import EmbeddedServer
 
 group = typer.Typer(
-    help="The project's own PostgreSQL, for development; its data is in ./.chatdb.",
-    no_args_is_help=True,
+    help="The project's own PostgreSQL, with its data in ./.chatdb.", no_args_is_help=True
 )
 
 
@@ -84,7 +83,9 @@ def destroy(
     """Stop it, and remove all of its data."""
     server = _server(session)
     home = session.settings.home
-    if server.exists and not yes:
+    existed = server.exists
+    if existed and not yes:
         session.confirm(f"remove the embedded server in {home} with all of its data", "chat")
-    server.destroy()
-    session.out.result({"format": 1, "destroyed": str(home)}, f"removed {home}")
+    server.destroy()  # also where one is half made, or half removed
+    document = {"format": 1, "destroyed": str(home) if existed else None}
+    session.out.result(document, f"removed {home}" if existed else f"no server in {home}")

@@ -16,9 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def setup(session: Session) -> None:
-    """Make the database, its schema and every migration; run it as often as you like.
+    """Make the database, its schema and every migration.
 
-    Without any database configured it makes the project's own PostgreSQL, in ./.chatdb.
+    Run it as often as you like. Without any database configured it makes the project's own
+    PostgreSQL, in ./.chatdb.
     """
     from chatdb_cli.provision import make_database, settle_target
 

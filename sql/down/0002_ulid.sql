@@ -1,0 +1,5 @@
+-- Takes the id generator away; no table uses it any more.
+
+DROP FUNCTION ulid_timestamp(text);
+DROP FUNCTION generate_ulid();
+DROP FUNCTION ulid_encode(bigint, uuid);

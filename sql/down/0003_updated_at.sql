@@ -1,0 +1,3 @@
+-- Takes the trigger function away; its triggers went with their tables.
+
+DROP FUNCTION set_updated_at();

@@ -1,0 +1,6 @@
+-- The trigger on channels goes first: it needs a function that goes with the members.
+
+DROP TRIGGER channels_limit_type_changed ON channels;
+DROP TABLE channel_members;
+DROP FUNCTION check_channel_type_limit();
+DROP FUNCTION check_channel_members_limit();

@@ -1,0 +1,3 @@
+-- Drops the table with its index and its trigger.
+
+DROP TABLE files;

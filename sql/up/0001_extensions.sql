@@ -1,0 +1,53 @@
+-- Extensions. citext is required: e-mail addresses and user names compare without case. pg_trgm makes the
+-- search in messages fast; without it the search is right but slow. pgcrypto and uuid-ossp are there for
+-- applications that want them; nothing in this schema needs them.
+--
+-- What is missing is made in "public"; what exists is used where it is, so that a role which may not create
+-- extensions can still migrate when an administrator has made them. An extension belongs to the whole
+-- database, and several copies of this schema may share it: what is made here is marked in its comment, and
+-- the down removes only what carries the mark.
+
+DO $$
+DECLARE
+  wanted text;
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY['citext', 'pg_trgm', 'pgcrypto', 'uuid-ossp'] LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = wanted);
+
+    IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = wanted) THEN
+      IF wanted = 'citext' THEN
+        RAISE EXCEPTION 'the extension "citext" is required, and this server does not offer it'
+          USING ERRCODE = 'feature_not_supported',
+                HINT = 'Install PostgreSQL''s contrib modules on the server (Debian and Ubuntu ship them in '
+                       '"postgresql", Red Hat and Alpine in "postgresql-contrib").';
+      END IF;
+      RAISE NOTICE 'the extension "%" is not offered by this server: going on without it', wanted;
+      CONTINUE;
+    END IF;
+
+    BEGIN
+      EXECUTE format('CREATE EXTENSION %I WITH SCHEMA public', wanted);
+      BEGIN
+        EXECUTE format('COMMENT ON EXTENSION %I IS %L', wanted, (
+          SELECT concat_ws(' ', obj_description(oid, 'pg_extension'), '(made by the chat schema)')
+            FROM pg_extension WHERE extname = wanted));
+      EXCEPTION WHEN insufficient_privilege THEN
+        -- Some hosts keep the ownership of extensions. Without the mark the down leaves it in place.
+        RAISE NOTICE 'the extension "%" belongs to another role: the down will leave it', wanted;
+      END;
+    EXCEPTION
+      WHEN unique_violation OR duplicate_object THEN
+        NULL;  -- another session has made it in this very moment; IF NOT EXISTS would fail just the same
+      WHEN insufficient_privilege THEN
+        IF wanted = 'citext' THEN
+          RAISE EXCEPTION 'the extension "citext" is required, and "%" may not create it', current_user
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Grant CREATE on the database %I, or let an administrator run: '
+                                'CREATE EXTENSION citext WITH SCHEMA public;', current_database());
+        END IF;
+        RAISE NOTICE 'the extension "%" is missing, and "%" may not create it: going on without it',
+          wanted, current_user;
+    END;
+  END LOOP;
+END
+$$;

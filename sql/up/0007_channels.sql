@@ -1,0 +1,55 @@
+-- Conversations of every kind: open to all (public), by invitation (private), a handful of people (group),
+-- or two of them (direct). A direct channel carries its two users in a fixed order, so that however often and
+-- by whichever of the two it is opened, the unique constraint lets only one exist, a deleted one included.
+
+CREATE TABLE channels (
+  id          varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
+  type        text NOT NULL,
+  name        varchar(255),
+  description text,
+  avatar_url  text,
+  created_by  varchar(26) COLLATE "C",
+  metadata    jsonb NOT NULL DEFAULT '{}',
+  direct_low  varchar(26) COLLATE "C",
+  direct_high varchar(26) COLLATE "C",
+  archived_at timestamptz,
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  deleted_at  timestamptz,
+
+  CONSTRAINT channels_pkey PRIMARY KEY (id),
+  CONSTRAINT channels_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT channels_created_by_fkey FOREIGN KEY (created_by) REFERENCES users (id) ON DELETE SET NULL,
+  -- RESTRICT: with the channel the other one's messages would go
+  CONSTRAINT channels_direct_low_fkey FOREIGN KEY (direct_low) REFERENCES users (id) ON DELETE RESTRICT,
+  CONSTRAINT channels_direct_high_fkey FOREIGN KEY (direct_high) REFERENCES users (id) ON DELETE RESTRICT,
+  CONSTRAINT channels_type_valid CHECK (type IN ('public', 'private', 'group', 'direct')),
+  CONSTRAINT channels_name_present CHECK (type = 'direct' OR name IS NOT NULL AND btrim(name) <> ''),
+  CONSTRAINT channels_group_name_length CHECK (type <> 'group' OR length(name) <= 100),
+  CONSTRAINT channels_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
+  CONSTRAINT channels_direct_users CHECK (
+    CASE WHEN type = 'direct'
+         THEN direct_low IS NOT NULL AND direct_high IS NOT NULL AND direct_low <= direct_high
+         ELSE direct_low IS NULL AND direct_high IS NULL
+    END),
+  CONSTRAINT channels_direct_users_key UNIQUE (direct_low, direct_high)
+);
+
+CREATE INDEX channels_created_by_idx ON channels (created_by) WHERE created_by IS NOT NULL;
+CREATE INDEX channels_direct_high_idx ON channels (direct_high) WHERE direct_high IS NOT NULL;
+
+CREATE TRIGGER channels_set_updated_at
+  BEFORE UPDATE ON channels
+  FOR EACH ROW WHEN (OLD.* *<> NEW.*)
+  EXECUTE FUNCTION set_updated_at();
+
+COMMENT ON TABLE channels IS 'Conversations: public, private, group or direct.';
+COMMENT ON COLUMN channels.id IS 'ULID; sorts by the time of creation.';
+COMMENT ON COLUMN channels.type IS 'public: all may join; private: by invitation; group: up to 100 people; direct: two people, or one with themselves.';
+COMMENT ON COLUMN channels.name IS 'Required but for a direct channel, which is shown under the other one''s name.';
+COMMENT ON COLUMN channels.created_by IS 'Who made it; NULL when that user is gone.';
+COMMENT ON COLUMN channels.metadata IS 'What the application wants to keep with it, by key.';
+COMMENT ON COLUMN channels.direct_low IS 'The one of a direct channel''s two users whose id sorts first; NULL for other types.';
+COMMENT ON COLUMN channels.direct_high IS 'The other user of a direct channel; the same one in a channel with oneself.';
+COMMENT ON COLUMN channels.archived_at IS 'Since when it can only be read; NULL while it is in use.';
+COMMENT ON COLUMN channels.deleted_at IS 'When it was deleted; NULL for a live one.';

@@ -1,0 +1,121 @@
+-- Who is in which channel, and how far they have read.
+--
+-- last_read_message_id is no foreign key on purpose. The index that a foreign key needs would end HOT updates
+-- of a column that changes with every message read, and ON DELETE SET NULL would turn all messages of the
+-- channel unread. As a ULID it says its place in time even when its message is gone.
+
+CREATE TABLE channel_members (
+  channel_id           varchar(26) COLLATE "C" NOT NULL,
+  user_id              varchar(26) COLLATE "C" NOT NULL,
+  role                 text NOT NULL DEFAULT 'member',
+  joined_at            timestamptz NOT NULL DEFAULT now(),
+  last_read_message_id varchar(26) COLLATE "C",
+  muted_until          timestamptz,
+  created_at           timestamptz NOT NULL DEFAULT now(),
+  updated_at           timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT channel_members_pkey PRIMARY KEY (channel_id, user_id),
+  CONSTRAINT channel_members_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channels (id) ON DELETE CASCADE,
+  CONSTRAINT channel_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+  CONSTRAINT channel_members_role_valid CHECK (role IN ('owner', 'admin', 'member'))
+) WITH (fillfactor = 80);
+
+CREATE INDEX channel_members_user_idx ON channel_members (user_id, channel_id);
+
+CREATE TRIGGER channel_members_set_updated_at
+  BEFORE UPDATE ON channel_members
+  FOR EACH ROW WHEN (OLD.* *<> NEW.*)
+  EXECUTE FUNCTION set_updated_at();
+
+-- A group or direct channel has at most 100 members. Two who take the last place at once must not both get it,
+-- so whoever adds a member first updates the channel's row, changing nothing: the second waits for the first
+-- and counts after it. A mere row lock would do under READ COMMITTED, but under REPEATABLE READ the second
+-- would count in its old snapshot; after an update it gets a serialization failure (40001) instead.
+-- SECURITY DEFINER: the limit counts all members, not those whom row-level security shows to the caller.
+CREATE FUNCTION check_channel_members_limit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+DECLARE
+  ids    text[];
+  target text;
+BEGIN
+  IF TG_LEVEL = 'STATEMENT' THEN
+    ids := ARRAY(SELECT DISTINCT channel_id FROM added ORDER BY channel_id);  -- one order: no deadlocks
+  ELSE
+    ids := ARRAY[NEW.channel_id];
+  END IF;
+
+  FOREACH target IN ARRAY ids LOOP
+    UPDATE channels SET name = name WHERE id = target AND type IN ('group', 'direct');
+    CONTINUE WHEN NOT FOUND;
+    IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = target LIMIT 101) m) > 100 THEN
+      RAISE EXCEPTION 'a group or direct channel has at most 100 members'
+        USING ERRCODE = 'check_violation',
+              DETAIL = format('The channel is %s.', target),
+              SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'channel_members_limit';
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+-- The other way round: a public or private channel with more than 100 members becomes a group. FOR UPDATE waits
+-- for those who are joining (their foreign key holds FOR KEY SHARE) and makes later ones wait.
+CREATE FUNCTION check_channel_type_limit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+  PERFORM FROM channels WHERE id = OLD.id FOR UPDATE;
+  IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = OLD.id LIMIT 101) m) > 100 THEN
+    RAISE EXCEPTION 'a group or direct channel has at most 100 members'
+      USING ERRCODE = 'check_violation',
+            DETAIL = format('The channel is %s.', OLD.id),
+            SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'channel_members_limit';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Both name tables: their search_path is this schema, then where the extensions are. It is written out, for
+-- SET search_path FROM CURRENT would store whatever the migrating session happened to have.
+DO $$
+DECLARE
+  path text := (
+    SELECT concat_ws(', ', quote_ident(current_schema()),
+                     string_agg(DISTINCT quote_ident(n.nspname), ', ')
+                       FILTER (WHERE n.nspname NOT IN (current_schema(), 'pg_catalog')),
+                     'pg_temp')
+      FROM pg_extension e
+      JOIN pg_namespace n ON n.oid = e.extnamespace
+     WHERE e.extname IN ('citext', 'pg_trgm'));
+BEGIN
+  EXECUTE 'ALTER FUNCTION check_channel_members_limit() SET search_path = ' || path;
+  EXECUTE 'ALTER FUNCTION check_channel_type_limit() SET search_path = ' || path;
+END
+$$;
+
+CREATE TRIGGER channel_members_limit_added
+  AFTER INSERT ON channel_members
+  REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION check_channel_members_limit();
+
+-- Row by row, since a trigger with a transition table would run at every move of the read marker.
+CREATE TRIGGER channel_members_limit_moved
+  AFTER UPDATE OF channel_id ON channel_members
+  FOR EACH ROW WHEN (OLD.channel_id <> NEW.channel_id)
+  EXECUTE FUNCTION check_channel_members_limit();
+
+CREATE TRIGGER channels_limit_type_changed
+  BEFORE UPDATE OF type ON channels
+  FOR EACH ROW WHEN (OLD.type NOT IN ('group', 'direct') AND NEW.type IN ('group', 'direct'))
+  EXECUTE FUNCTION check_channel_type_limit();
+
+COMMENT ON TABLE channel_members IS 'Who is in which channel, with their role and how far they have read.';
+COMMENT ON COLUMN channel_members.joined_at IS 'When the user came in (last).';
+COMMENT ON COLUMN channel_members.last_read_message_id IS 'Read marker: all messages of the channel up to this id are read. No foreign key: its message may be gone.';
+COMMENT ON COLUMN channel_members.muted_until IS 'No notifications until then; infinity for always, NULL for not muted.';
+COMMENT ON FUNCTION check_channel_members_limit() IS
+  'Trigger: refuses the 101st member of a group or direct channel (23514, constraint channel_members_limit).';
+COMMENT ON FUNCTION check_channel_type_limit() IS
+  'Trigger: refuses to make a group or direct channel of one with more than 100 members (23514, constraint channel_members_limit).';

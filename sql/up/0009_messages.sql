@@ -1,0 +1,49 @@
+-- Messages. They are read a page at a time, newest first, by channel and id (never OFFSET).
+
+CREATE TABLE messages (
+  id                varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
+  channel_id        varchar(26) COLLATE "C" NOT NULL,
+  user_id           varchar(26) COLLATE "C" NOT NULL,
+  content           text NOT NULL DEFAULT '',
+  content_type      text NOT NULL DEFAULT 'text',
+  status            text NOT NULL DEFAULT 'sending',
+  client_message_id varchar(255),
+  reply_to_id       varchar(26) COLLATE "C",
+  metadata          jsonb NOT NULL DEFAULT '{}',
+  edited_at         timestamptz,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  deleted_at        timestamptz,
+
+  CONSTRAINT messages_pkey PRIMARY KEY (id),
+  CONSTRAINT messages_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT messages_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channels (id) ON DELETE CASCADE,
+  CONSTRAINT messages_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE RESTRICT,
+  CONSTRAINT messages_reply_to_id_fkey FOREIGN KEY (reply_to_id) REFERENCES messages (id) ON DELETE SET NULL,
+  CONSTRAINT messages_content_type_valid CHECK (content_type IN ('text', 'image', 'file', 'system')),
+  CONSTRAINT messages_content_length CHECK (content_type <> 'text' OR length(content) BETWEEN 1 AND 4000),
+  CONSTRAINT messages_status_valid CHECK (status IN ('sending', 'delivered', 'read', 'error')),
+  CONSTRAINT messages_client_message_id_not_empty CHECK (client_message_id <> ''),
+  CONSTRAINT messages_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
+  -- makes a resend harmless; its index serves the foreign key of user_id too
+  CONSTRAINT messages_client_message_id_key UNIQUE (user_id, client_message_id)
+) WITH (fillfactor = 90);  -- status moves twice soon after the INSERT and is in no index: room for HOT updates
+
+CREATE INDEX messages_channel_newest_idx ON messages (channel_id, id DESC);
+CREATE INDEX messages_reply_to_id_idx ON messages (reply_to_id) WHERE reply_to_id IS NOT NULL;
+
+CREATE TRIGGER messages_set_updated_at
+  BEFORE UPDATE ON messages
+  FOR EACH ROW WHEN (OLD.* *<> NEW.*)
+  EXECUTE FUNCTION set_updated_at();
+
+COMMENT ON TABLE messages IS 'Messages of all channels.';
+COMMENT ON COLUMN messages.id IS 'ULID; the order of the messages of a channel is the order of their ids.';
+COMMENT ON COLUMN messages.user_id IS 'Who wrote it.';
+COMMENT ON COLUMN messages.content IS '1 to 4000 characters in a text; the caption, or nothing, in other types.';
+COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, nobody has it yet), delivered, read, error. Who has received and read it is in tables of their own.';
+COMMENT ON COLUMN messages.client_message_id IS 'Id that the sender''s client gave it; a second message of the same user under the same id is refused.';
+COMMENT ON COLUMN messages.reply_to_id IS 'The message that it answers; NULL when there is none, or it is gone.';
+COMMENT ON COLUMN messages.metadata IS 'What the application wants to keep with it, by key.';
+COMMENT ON COLUMN messages.edited_at IS 'When the content was last changed; NULL when it never was.';
+COMMENT ON COLUMN messages.deleted_at IS 'When it was deleted; NULL for a live one.';

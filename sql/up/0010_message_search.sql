@@ -1,0 +1,23 @@
+-- Search in messages: any part of any word, in any language, without case: content ILIKE '%part%'.
+--
+-- Trigrams rather than full text: a chat has no one language whose stems and stop words would fit, people look
+-- for parts of words, paths and codes, and ILIKE says the same with and without the index. So a server without
+-- pg_trgm gets the same schema less one index: search is then slow, not wrong.
+-- To add it later: make the extension, and run the CREATE INDEX below.
+
+DO $$
+DECLARE
+  home text := (SELECT quote_ident(n.nspname)
+                  FROM pg_extension e
+                  JOIN pg_namespace n ON n.oid = e.extnamespace
+                 WHERE e.extname = 'pg_trgm');
+BEGIN
+  IF home IS NULL THEN
+    RAISE NOTICE 'without the extension "pg_trgm" a search in messages reads the whole table';
+    RETURN;
+  END IF;
+  EXECUTE format(
+    'CREATE INDEX messages_content_search_idx ON messages USING gin (content %s.gin_trgm_ops) WHERE deleted_at IS NULL',
+    home);
+END
+$$;

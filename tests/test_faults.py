@@ -1,0 +1,322 @@
+"""Promises about a bad moment: whatever is killed or cut, nothing is ever between two versions."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from itertools import count
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Database, Project, Server
+from proxy import Proxy
+from test_engine import socket_of, states, through
+
+from chatdb_cli.connection import open_target
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.settings import load
+
+# Children that have everything imported already: each costs some milliseconds.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["test_faults", "postgast", "chatdb_cli.runner"])
+
+FILES = 2
+
+
+def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -> None:
+    """What a child does: one run, as the command line does it."""
+    settings = load({"database_url": url, "schema": schema}, environ={}, cwd=Path("/"))
+    migrator = Migrator(open_target(settings), folder)
+    try:
+        run = migrator.up() if what == "up" else migrator.down(everything=True)
+    except ChatdbError as error:
+        if result is not None:
+            result.put((int(error.exit), error.message))
+        return
+    if result is not None:
+        result.put((0, [s.state for s in run.steps]))
+
+
+def start(*arguments: Any) -> BaseProcess:
+    child = CONTEXT.Process(target=migrate, args=arguments)
+    child.start()
+    return child
+
+
+def write_files(project: Project) -> None:
+    for n in range(1, FILES + 1):
+        project.write(
+            f"{n:04}_t{n}",
+            f"CREATE TABLE t{n} (id int);\nINSERT INTO t{n} VALUES ({n});\n"
+            f"CREATE INDEX t{n}_idx ON t{n} (id);",
+            f"DROP INDEX t{n}_idx;\nDELETE FROM t{n};\nDROP TABLE t{n};",
+        )
+
+
+def whole(database: Database, schema: str = "public") -> int:
+    """How many versions are there: schema and both histories have to say the same."""
+    ((tables, indexes, history),) = database.query(
+        "SELECT count(*) FILTER (WHERE relkind = 'r' AND relname ~ '^t[0-9]+$'), "
+        "count(*) FILTER (WHERE relkind = 'i' AND relname ~ '^t[0-9]+_idx$'), "
+        "count(*) FILTER (WHERE relname = 'chatdb_migration') "
+        f"FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
+    )
+    assert tables == indexes == (len(database.applied(schema)) if history else 0)
+    return int(tables)
+
+
+WAIT_UNTIL = """DO $$ BEGIN WHILE NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND {}
+) LOOP PERFORM pg_sleep(0.002); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"""
+
+
+def settled(database: Database) -> None:
+    """Wait until no other session is left in the database."""
+    database.execute(WAIT_UNTIL.format("true").replace("NOT EXISTS", "EXISTS"))
+
+
+@pytest.mark.parametrize("what", ["up", "down"])
+def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run_goes_on(
+    project: Project, database: Database, what: str
+) -> None:
+    write_files(project)
+    seen = Counter[int]()
+    for number in count(1):
+        schema = f"killed_{number}"
+        database.execute(f"CREATE SCHEMA {schema}")
+        again = project.migrator(database, schema=schema)
+        if what == "down":
+            again.up()
+        killed = kill_before(number, project, database, schema, what)
+        seen[whole(database, schema)] += 1
+        again.up() if what == "up" else again.down(everything=True)
+        assert whole(database, schema) == (FILES if what == "up" else 0)
+        if not killed:
+            break
+    assert set(seen) == set(range(FILES + 1))
+    assert sum(seen.values()) > FILES * 20
+
+
+def kill_before(number: int, project: Project, database: Database, schema: str, what: str) -> bool:
+    """Kill a run when the server has done all that comes before its nth statement, and no more."""
+    held, killed = threading.Event(), threading.Event()
+    sent = Counter[str]()
+
+    def hold(connection: int, kind: str, n: int) -> bool:
+        sent[kind] += 1
+        if sent["E"] < number:
+            return True
+        held.set()
+        killed.wait()
+        return False
+
+    with Proxy(socket_of(database.server), on_message=hold) as proxy:
+        child = start(proxy.url(database.name), str(project.sql), what, schema)
+        while not held.wait(0.005) and child.is_alive():
+            pass
+        if held.is_set():
+            database.execute(WAIT_UNTIL.format("wait_event = 'ClientRead'"))
+        child.kill()
+        child.join()
+        killed.set()
+    settled(database)
+    return held.is_set()
+
+
+def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_whole(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(0.3);", "DROP TABLE t2;")
+    project.write_tables(3)
+    child = start(database.url, str(project.sql), "up", "public")
+    database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(0.3)%'"))
+    child.kill()
+    child.join()
+    settled(database)
+    assert len(database.tables()) == len(database.applied()) >= 1
+    project.migrator(database).up()
+    assert database.tables() == {"t1", "t2", "t3"}
+
+
+@pytest.mark.parametrize("part", ["file", "COMMIT"])
+def test_a_connection_that_is_cut_is_reported_as_the_history_says(
+    project: Project, database: Database, part: str
+) -> None:
+    """A cut before COMMIT arrives undoes the version; one after it does not; neither is guessed."""
+    project.write_tables(1, 2)
+    project.migrator(database).up(steps=1)
+    sent = Counter[str]()
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        sent[kind] += 1
+        # The read is a statement too; the flush comes right behind COMMIT.
+        if connection == 1 and (sent["E"] > 10 if part == "file" else kind == "H"):
+            database.execute(WAIT_UNTIL.format("wait_event = 'ClientRead'"))
+            proxy.cut()
+            return False
+        return True
+
+    with (
+        Proxy(socket_of(database.server), on_message=cut) as proxy,
+        pytest.raises(MigrationError) as caught,
+    ):
+        through(proxy, project, database).up()
+    error = caught.value
+    assert (error.code, error.exit) == (Code.LOST, 3)
+    settled(database)
+    assert states(error) == (["failed"] if part == "file" else ["applied"])
+    assert error.run.current == database.applied()[-1][:4]
+    project.migrator(database).up()
+    assert database.tables() == {"t1", "t2"}
+
+
+def test_a_session_that_the_server_ends_is_a_lost_connection(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_end", "SELECT pg_terminate_backend(pg_backend_pid());")
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    assert caught.value.code is Code.LOST
+    assert states(caught.value) == ["applied", "failed"]
+    assert database.applied() == ["0001_t1"]
+
+
+def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_slow", "CREATE TABLE t2 (id int);\nSELECT pg_sleep(600);")
+    project.write_tables(3)
+    main = threading.main_thread().ident or 0
+
+    def watch() -> None:
+        database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    watcher.join()
+    assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
+    assert states(caught.value) == ["applied", "not-run", "not-run"]
+    assert database.tables() == {"t1"}
+    settled(database)
+    assert database.applied() == ["0001_t1"]
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def at_once(database: Database, project: Project, whats: list[str]) -> list[tuple[int, Any]]:
+    results = CONTEXT.Queue()
+    children = [start(database.url, str(project.sql), what, "public", results) for what in whats]
+    answers = [results.get(timeout=120) for _ in children]
+    for child in children:
+        child.join()
+    return answers
+
+
+def test_eight_at_once_apply_each_version_once_and_all_are_done(
+    project: Project, database: Database
+) -> None:
+    for n in range(1, 21):
+        project.write(
+            f"{n:04}_t{n}",
+            f"CREATE TABLE t{n} (id int); CREATE TABLE IF NOT EXISTS counted (n int); "
+            f"INSERT INTO counted VALUES ({n}); SELECT pg_sleep(0.002);",
+        )
+    answers = at_once(database, project, ["up"] * 8)
+    assert [code for code, _ in answers] == [0] * 8, answers
+    assert database.query("SELECT n, count(*) FROM counted GROUP BY n ORDER BY n") == [
+        (n, 1) for n in range(1, 21)
+    ]
+    applied = sum(states.count("applied") for _, states in answers)
+    assert applied == 20
+    assert all(set(states) <= {"applied", "by-another"} for _, states in answers)
+    assert len(database.applied()) == 20
+
+
+def test_an_up_and_a_down_at_once_never_pass_each_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(*range(1, 11))
+    for _ in range(6):
+        project.migrator(database).up(to="5")
+        for code, answer in at_once(database, project, ["up", "down"]):
+            # The way back stops with a reason when something newer than what it showed came.
+            assert code in (0, 6), answer
+        assert len(database.tables()) == len(database.applied())
+        versions = [int(i[:4]) for i in database.applied()]
+        assert versions == list(range(1, len(versions) + 1))
+        project.migrator(database).down(everything=True)
+
+
+def test_who_waits_too_long_for_another_migrator_is_told_so(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    project.write_tables(2)
+    sql = project.migrator(database).up(dry_run=True).steps[0].sql or ""
+    lock = next(line for line in sql.splitlines() if "pg_advisory_xact_lock" in line)
+    with database.connect() as other:
+        other.execute("BEGIN")
+        other.execute(lock)  # type: ignore[call-overload]
+        for wait in ("0s", "100ms"):
+            with pytest.raises(MigrationError) as caught:
+                project.migrator(database, wait=wait).up()
+            assert (caught.value.code, caught.value.exit) == (Code.LOCKED, 7)
+            assert states(caught.value) == ["not-run"]
+        seen: list[str] = []
+
+        def let_go(event: Event) -> None:
+            seen.append(event.kind)
+            if event.kind == "waiting":
+                other.execute("ROLLBACK")
+
+        run = project.migrator(database, lock_timeout="100ms", progress=let_go).up()
+    assert states(run) == ["applied"]
+    assert "waiting" in seen
+
+
+def test_a_killed_server_is_at_one_version_or_the_next(
+    project: Project, tmp_path: Path, server: Server
+) -> None:
+    """Only the last commit waits for the disk: what is lost goes together with its history."""
+    from chatdb_cli.server import EmbeddedServer
+
+    home = tmp_path / ".chatdb"
+    own = EmbeddedServer(home, programs=server.embedded.programs)
+    own.start()
+    database = Database(Server(own, server.name), "postgres")
+    project.write_tables(*range(1, 61))
+    try:
+        for stop_at in (3, 25, 59):
+
+            def kill(event: Event, at: int = stop_at) -> None:
+                if event.kind == "done" and event.step and event.step.number >= at:
+                    pid = own.status().pid
+                    if pid:
+                        os.kill(pid, signal.SIGKILL)
+
+            try:
+                project.migrator(database, connect_retries="0", progress=kill).up()
+            except ChatdbError as error:
+                assert error.exit == 3
+            own.start()
+            assert len(database.tables()) == len(database.applied())
+        project.migrator(database).up()
+        assert len(database.applied()) == 60
+    finally:
+        own.destroy()
