@@ -59,9 +59,10 @@ class Target:
     @property
     def where(self) -> str:
         """The target without its schema: `app@db.example:5432/chat`."""
-        host = self.host or "local socket"
-        port = f":{self.port}" if self.port and not host.startswith("/") else ""
-        return f"{self.user}@{host}{port}/{self.database}"
+        if self.host is None or self.host.startswith(("/", "@")):
+            return f"{self.user}@[{self.host or 'local socket'}]/{self.database}"
+        port = f":{self.port}" if self.port else ""
+        return f"{self.user}@{self.host}{port}/{self.database}"
 
     def __str__(self) -> str:
         via = f", via {self.via}" if self.via else ""

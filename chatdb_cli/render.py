@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,7 +102,8 @@ class Output:
         elif event.kind == "planned":
             self._open_bar(event.total)
         elif event.kind == "started" and self._bar and event.step:
-            label = f"{event.step.version} {event.step.name}"
+            label = one_line(f"{event.step.version} {event.step.name}")
+            label = label if len(label) <= 40 else f"{label[:39]}…"  # the bar needs room, too
             self._bar.update(self._bar.task_ids[0], description=label)
         elif event.kind == "done" and event.step:
             if self._bar:
@@ -190,9 +192,9 @@ class Output:
             for row, state in status.applied
         ]
         rows += [(m.version, m.name, "pending", "", "") for m in status.pending]
-        where = one_line(f"{status.target.where}, schema {status.target.schema}")
         counts = f"{len(status.applied)} applied, {len(status.pending)} pending"
-        lines = [f"current {status.current or 'none'}; {counts}; {where}"]
+        where = f"{status.target.where}, schema {status.target.schema}"
+        lines = [f"current {status.current or 'none'}; {counts}", one_line(where)]
         for problem in status.problems:
             lines += ["", f"problem: {problem.message}", f"hint: {problem.hint}"]
         table = self.table(("version", "name", "state", "applied at", "ms"), rows)
@@ -243,6 +245,10 @@ class Output:
         if not cells:
             return ""
         widths = [max(map(width, column)) for column in zip(columns, *cells, strict=True)]
+        if self.stdout.isatty():  # one long name does not push every row over the edge
+            room = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) + 2
+            widest = widths.index(max(widths))
+            widths[widest] = max(widths[widest] + min(room, 0), 16)
         paint = self._painter()
 
         def line(row: Sequence[str]) -> str:

@@ -243,6 +243,7 @@ class Runner:
         self._progress(Event("planned", total=len(self._steps)))
         self._conn.add_notice_handler(self._notice)
         while self._steps:
+            self._started(0)
             outcome = pipeline.run(self._conn, self._batches(), self._done)
             if outcome.lost or outcome.interrupt:
                 self._cut_short(outcome, reconnect)
@@ -340,7 +341,6 @@ class Runner:
                 self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
         elif done.message.part == history.CLAIM:
             self._running = step
-            self._progress(Event("started", step))
         elif done.message.part == history.FILE:
             self._log_statement(step, done)
         elif done.message.part == history.RECORD:
@@ -349,6 +349,13 @@ class Runner:
             self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
             self._finish(step, "applied" if step.direction == "up" else "reverted", self._duration)
             self._patience()
+            self._running = None
+            self._started(done.batch - self._prepares + 1)
+
+    def _started(self, number: int) -> None:
+        """Say which step is at work now; its own answers come in one piece, behind its COMMIT."""
+        if number < len(self._steps):
+            self._progress(Event("started", self._steps[number]))
 
     def _finish(self, step: Step, state: StepState, duration_ms: int | None = None) -> None:
         if state == "applied":

@@ -811,6 +811,9 @@ def _fits(run: Path) -> bool:
 def _keywords(run: Path, database: str) -> dict[str, str]:
     from psycopg import pq
 
+    from chatdb_cli.settings import forget_service
+
+    forget_service()
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     place = {"host": str(run), "port": _PORT, "user": "postgres", "dbname": database}
     return place | {word: value for word, value in _PLAIN.items() if word in known}

@@ -533,6 +533,20 @@ def format_asked_for(arguments: Sequence[str]) -> Literal["text", "json"]:
     return "json" if asked.lower() == "json" else "text"
 
 
+def forget_service() -> None:
+    """Take PGSERVICE out of this process's environment.
+
+    An embedded server is named whole by keywords, and no keyword can overrule this variable: libpq
+    fails when its service is unknown.
+    """
+    os.environ.pop("PGSERVICE", None)
+
+
+def environment_without_libpq() -> dict[str, str]:
+    """Give the environment for a program that shall connect to just what it is told."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("PG")}
+
+
 def pinned(params: Mapping[str, str]) -> dict[str, str]:
     """Complete a place so that no PG* variable of the environment bends it elsewhere.
 
@@ -724,7 +738,7 @@ def _check_embedded(origins: Sequence[Origin], position: int, warnings: list[str
 
 def _holds_server(home: Path) -> bool:
     try:
-        return (home / "data").is_dir() or (home / "data").is_symlink()
+        return (home / "server.json").is_file()
     except OSError:  # a home that can't be looked into is no server to use
         return False
 

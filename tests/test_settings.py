@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from chatdb_cli.settings import (
     SETTINGS,
     Settings,
     duration_ms,
+    environment_without_libpq,
+    forget_service,
     load,
     pinned,
     redact,
@@ -50,7 +53,8 @@ class Project:
         return self
 
     def server(self, home: str = ".chatdb") -> Project:
-        (self.path / home / "data").mkdir(parents=True)
+        (self.path / home).mkdir()
+        (self.path / home / "server.json").write_text("{}")
         return self
 
     def load(self, flags: Flags = None, **environ: str) -> Settings:
@@ -440,10 +444,17 @@ def test_the_projects_own_server_is_used_when_nothing_is_configured(project):
     assert project.load(CHATDB_HOME="empty").database is None
 
 
-def test_a_data_directory_behind_a_link_counts(project):
+def test_a_folder_that_holds_no_server_is_not_used(project):
     (project.path / ".chatdb").mkdir()
-    (project.path / ".chatdb" / "data").symlink_to("/nowhere")
-    assert project.load().database.embedded
+    assert project.load().database is None
+
+
+def test_no_variable_of_libpq_is_left_for_the_embedded_server(monkeypatch):
+    monkeypatch.setenv("PGSERVICE", "nowhere")
+    monkeypatch.setenv("PGHOST", "nowhere")
+    assert not {name for name in environment_without_libpq() if name.startswith("PG")}
+    forget_service()
+    assert "PGSERVICE" not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`chatdb setup`."""
+"""`chatdb setup`: parse, call, hand to render."""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Database, Project
+
+from chatdb_cli.cli.app import app
+from chatdb_cli.errors import Exit
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_runs_as_it_stands(example: str, project: Project, database: Database) -> None:
+    said = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        cwd=project.path,
+        env=project.environment(DATABASE_URL=database.url, PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout
+    assert said.stderr == ""
+    assert "users" in database.tables()
+
+
+def commands() -> list[str]:
+    import typer
+
+    found = []
+    root = typer.main.get_command(app)
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found += [f"{name} {one}" for one in inner] if inner else [name]
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_in_the_readme(command: str) -> None:
+    group, *name = command.split()
+    if group == "server":
+        assert re.search(rf"chatdb server [\w\\|]*\b{name[0]}\b", README)
+    else:
+        assert f"chatdb {command}" in README
+
+
+@pytest.mark.parametrize("code", [c for c in Exit if c not in (Exit.CLOSED_PIPE, Exit.TERMINATED)])
+def test_every_exit_code_is_in_the_readme(code: Exit) -> None:
+    assert re.search(rf"^\| {int(code)}[ ,]", README, re.MULTILINE)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 250

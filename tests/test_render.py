@@ -1,0 +1,157 @@
+"""Drawing, without a database: widths, tables, what a terminal would obey, encodings."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from chatdb_cli.diagnosis import pad, width
+from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.plan import Step
+from chatdb_cli.render import Output, error_document, error_lines, one_line, printable
+from chatdb_cli.runner import Event
+
+STEP = Step("up", "0007", "add_users", "0007_add_users", None)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def output(**more: Any) -> Output:
+    return Output(stdout=io.StringIO(), stderr=io.StringIO(), **more)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "plain", "Grüße", "e\u0301\u0302", "漢字かな", "한글", "\u1112\u1161\u11ab", "🙂🚀", "नमस्ते",
+     "ไทย", "العربية", "עִבְרִית", "a\u200bb", "ﾊﾝｶｸ", "Ｆｕｌｌ", "\u00ad"],  # noqa: RUF001
+)  # fmt: skip
+def test_a_text_is_as_wide_as_rich_says(text: str) -> None:
+    assert width(text) == cell_len(text)
+    assert pad(text) == " " * cell_len(text)
+
+
+def test_blanks_keep_their_tabs() -> None:
+    assert pad("\tSELECT\t漢") == "\t      \t  "
+
+
+def test_nothing_is_left_for_a_terminal_to_obey() -> None:
+    assert printable("a\x1b[31m\r\x07\x9b0mb\tc\nd") == "a\\x1b[31m\\x0d\\x07\\x9b0mb\tc\nd"
+    assert one_line("a\nb\tc\x00") == "a\\x0ab\\x09c\\x00"
+
+
+def test_a_table_is_plain_and_never_cut() -> None:
+    rows = [("1", "x" * 300, "applied"), ("10", "漢字", "failed"), ("2", "a\nb", "")]
+    assert output().table(("version", "name", "state"), rows) == (
+        f"version  name{' ' * 296}  state\n"
+        f"1        {'x' * 300}  applied\n"
+        f"10       漢字{' ' * 296}  failed\n"
+        "2        a\\x0ab\n"
+    )
+    assert output().table(("version",), []) == ""
+
+
+def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = Output(stdout=Terminal(), stderr=io.StringIO())
+    text = out.table(("name", "state"), [("failed", "failed"), ("x", "applied")])
+    assert text == (
+        "name    state\nfailed  \x1b[1;31mfailed\x1b[0m\nx       \x1b[32mapplied\x1b[0m\n"
+    )
+    assert "\x1b" not in Output("json", stdout=Terminal()).table(("state",), [("failed",)])
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Event("planned", total=3), ""),
+        (Event("started", STEP), ""),
+        (
+            Event("done", STEP, state="applied", duration_ms=12),
+            "applied   0007 add_users (12 ms)\n",
+        ),
+        (Event("done", STEP, state="failed"), "failed    0007 add_users\n"),
+        (Event("done", STEP, state="by-another"), "by-another 0007 add_users\n"),
+        (Event("notice", STEP, text="notice: two\nlines"), "0007 notice: two\nlines\n"),
+        (Event("waiting", text="waiting for another"), "waiting for another\n"),
+    ],
+    ids=lambda v: v.kind if isinstance(v, Event) else "",
+)
+def test_progress_is_one_line_a_migration_off_a_terminal(event: Event, said: str) -> None:
+    out = output()
+    out.progress(event)
+    assert out.stderr.getvalue() == said  # type: ignore[attr-defined]
+    quiet = output(quiet=True)
+    quiet.progress(event)
+    assert quiet.stderr.getvalue() == ""  # type: ignore[attr-defined]
+
+
+def test_json_is_one_line_and_ascii_where_the_stream_is_not_utf_8() -> None:
+    for encoding, text in (("utf-8", '{"name": "漢字 \\u001b"}\n'), ("latin-1", None)):
+        raw = io.BytesIO()
+        out = Output("json", stdout=io.TextIOWrapper(raw, encoding=encoding), stderr=io.StringIO())
+        out.result({"name": "漢字 \x1b"}, "")
+        assert json.loads(raw.getvalue().decode(encoding)) == {"name": "漢字 \x1b"}
+        assert text in (None, raw.getvalue().decode(encoding))
+
+
+ERROR = ChatdbError(
+    Code.STATEMENT,
+    "it broke",
+    sqlstate="42703",
+    place=Place(Path("sql/up/a.sql"), 10, 9, ((9, ""), (10, "\t漢 'é' nope"))),
+    notes=("server detail: one\ntwo", "0007 was rolled back"),
+    hint="mend it",
+)
+
+
+def test_an_error_with_all_that_one_can_have() -> None:
+    text = "".join(f"{line}\n" for line, _ in error_lines(ERROR))
+    assert text == (
+        "error: it broke [42703 undefined_column]\n"
+        "  --> sql/up/a.sql:10:9\n"
+        "   |\n"
+        " 9 |\n"
+        "10 | \t漢 'é' nope\n"
+        "   | \t        ^\n"
+        "   = server detail: one\n"
+        "     two\n"
+        "   = 0007 was rolled back\n"
+        "\n"
+        "hint: mend it\n"
+    )
+    assert error_document(ERROR) == {
+        "code": "statement",
+        "message": "it broke",
+        "hint": "mend it",
+        "file": "sql/up/a.sql",
+        "line": 10,
+        "column": 9,
+        "sqlstate": "42703",
+        "errno": None,
+        "notes": ["server detail: one\ntwo", "0007 was rolled back"],
+    }
+
+
+def test_an_error_with_as_little() -> None:
+    error = ChatdbError(Code.UNREACHABLE, "no", errno=errno.errorcode[errno.ECONNREFUSED])
+    assert error_lines(error) == [("error: no [ECONNREFUSED]", "bold red")]
+    out = output(form="json")
+    out.error(error)
+    assert json.loads(out.stdout.getvalue()) == {  # type: ignore[attr-defined]
+        "format": 1,
+        "target": None,
+        "error": error_document(error),
+    }
+    assert out.stderr.getvalue() == "error: no [ECONNREFUSED]\n"  # type: ignore[attr-defined]
