@@ -66,7 +66,7 @@ class Server:
 
     def execute(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            conn.execute(sql)  # type: ignore[arg-type]
+            conn.execute(sql)
 
     def create(self, template: str = "template0") -> Database:
         name = f"t_{uuid.uuid4().hex[:12]}"
@@ -97,11 +97,11 @@ class Database:
 
     def execute(self, sql: str) -> None:
         with self.connect() as conn:
-            conn.execute(sql)  # type: ignore[arg-type]
+            conn.execute(sql)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.connect() as conn:
-            return conn.execute(sql).fetchall()  # type: ignore[arg-type]
+            return conn.execute(sql).fetchall()
 
     def tables(self, schema: str = "public") -> set[str]:
         """The tables that are not the history's."""

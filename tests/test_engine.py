@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -158,12 +159,13 @@ def test_round_trips_do_not_grow_with_the_number_of_files(
     with Proxy(socket_of(database.server)) as proxy:
         for number in (10, 50):
             project.write_tables(*range(1, number + 1))
-            for run in (
+            runs: list[Callable[[Migrator], object]] = [
                 lambda m: m.up(),
                 lambda m: m.up(),
                 lambda m: m.status(),
                 lambda m: m.down(everything=True),
-            ):
+            ]
+            for run in runs:
                 proxy.kinds.clear()
                 run(through(proxy, project, database))
                 counts.setdefault(number, []).append(proxy.round_trips())
@@ -233,8 +235,7 @@ KINDS = {
         "DROP FUNCTION f;",
     ),
     "a quoted body": (
-        "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS "
-        "'BEGIN RETURN ''a;b''''c''; END;';",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''a;b''''c''; END;';",
         "DROP FUNCTION f;",
     ),
     "BEGIN ATOMIC": (
@@ -256,8 +257,7 @@ KINDS = {
     "a savepoint": ("SAVEPOINT a; CREATE TABLE x (id int); ROLLBACK TO a; RELEASE a;", ""),
     "a new enum value": ("CREATE TYPE e AS ENUM ('a'); ALTER TYPE e ADD VALUE 'b';", "DROP TYPE e"),
     "much notice": (
-        "DO $$ BEGIN FOR i IN 1..300 LOOP RAISE NOTICE '%', repeat('n', 10000); "
-        "END LOOP; END $$;",
+        "DO $$ BEGIN FOR i IN 1..300 LOOP RAISE NOTICE '%', repeat('n', 10000); END LOOP; END $$;",
         "",
     ),
     "LISTEN and NOTIFY": ("LISTEN here; NOTIFY here, 'x';", ""),
@@ -476,7 +476,8 @@ def test_a_file_that_raises_what_the_claim_would_raise_is_no_claim(
 ) -> None:
     for n, sqlstate in enumerate(["22012", "23505", "55P03", "40001"], 1):
         project.write(
-            "0001_raises", f"DO $$ BEGIN RAISE EXCEPTION 'mine' USING errcode = '{sqlstate}'; END $$"
+            "0001_raises",
+            f"DO $$ BEGIN RAISE EXCEPTION 'mine' USING errcode = '{sqlstate}'; END $$",
         )
         with pytest.raises(MigrationError) as caught:
             project.migrator(database).up()
@@ -629,9 +630,7 @@ def test_a_way_back_never_takes_back_what_was_not_shown(
 # --- yoyo -----------------------------------------------------------------------------------------
 
 
-def test_a_yoyo_client_reads_the_history_and_agrees(
-    project: Project, database: Database
-) -> None:
+def test_a_yoyo_client_reads_the_history_and_agrees(project: Project, database: Database) -> None:
     from yoyo import get_backend, read_migrations
 
     project.write_tables(1, 2)
@@ -675,9 +674,7 @@ def test_the_hash_is_yoyos_own() -> None:
     assert get_migration_hash("0001_é") == hashlib.sha256("0001_é".encode()).hexdigest()
 
 
-def test_a_yoyo_lock_that_was_left_behind_is_reported(
-    project: Project, database: Database
-) -> None:
+def test_a_yoyo_lock_that_was_left_behind_is_reported(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.migrator(database).up()
     with database.connect() as conn:

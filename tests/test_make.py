@@ -59,7 +59,9 @@ def checkout(tmp_path: Path) -> Path:
     python = venv / "bin" / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{copy}" exec "{sys.executable}" "$@"\n')
     chatdb = venv / "bin" / "chatdb"
-    chatdb.write_text(f'#!/bin/sh\nPYTHONPATH="{copy}" exec "{sys.executable}" -m chatdb_cli "$@"\n')
+    chatdb.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{copy}" exec "{sys.executable}" -m chatdb_cli "$@"\n'
+    )
     for script in (python, chatdb):
         script.chmod(0o755)
     return copy
@@ -78,7 +80,9 @@ def make(checkout: Path, target: str, **env: str) -> subprocess.CompletedProcess
 
 def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap: Trap) -> None:
     url = f"postgresql://app:hunter2@127.0.0.1:{trap.port}/production"
-    (checkout / ".env").write_text(f"DATABASE_URL={url}\nSSH_HOST=127.0.0.1\nSSH_PORT={trap.port}\n")
+    (checkout / ".env").write_text(
+        f"DATABASE_URL={url}\nSSH_HOST=127.0.0.1\nSSH_PORT={trap.port}\n"
+    )
     (checkout / ".env.local").write_text("this is no assignment\n")
     settings = {
         "DATABASE_URL": url,
@@ -108,7 +112,16 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
         assert (checkout / ".chatdb" / "server.json").is_file()
     finally:
         subprocess.run(
-            [sys.executable, "-m", "chatdb_cli", "server", "destroy", "--yes", "--env-file", "/dev/null"],
+            [
+                sys.executable,
+                "-m",
+                "chatdb_cli",
+                "server",
+                "destroy",
+                "--yes",
+                "--env-file",
+                "/dev/null",
+            ],
             cwd=checkout,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
             check=True,

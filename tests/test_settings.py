@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 """What the settings promise: which origin wins, what is refused, and that no secret is shown."""
 
 from __future__ import annotations
