@@ -68,8 +68,8 @@ _HINTS = {
     "57P03": "the server is starting or stopping: try again in a moment",
     "57014": "raise --statement-timeout if the statement has to take this long",
     "25006": "the server is a standby or set to read-only: name the primary",
-    "25001": "put it alone into a file that begins with '-- chatdb: transactional: false', or, for "
-    "an isolation level, write '-- chatdb: isolation: serializable'",
+    "25001": "this version runs every file inside a transaction: run that statement by hand; for an "
+    'isolation level write "-- chatdb: isolation: serializable"',
     "2D000": "the procedure commits by itself: call it outside of a migration",
     "40P01": "two sessions wait for each other: run it again",
     "40001": "another transaction came between: run it again",

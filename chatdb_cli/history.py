@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatdb_cli import queries
+from chatdb_cli import queries, sqltext
 from chatdb_cli.pipeline import Message
 from chatdb_cli.plan import Applied
 
@@ -342,8 +342,8 @@ class Frame:
             id=step.id,
             up_checksum=script.checksum,
             down_checksum=other.checksum if other else None,
-            up_text=script.text,
-            down_text=other.text if other else None,
+            up_text=sqltext.mask(script.text),
+            down_text=_runnable(other),
             client=f"{user}@{host}",
             chatdb=version,
             head=head,
@@ -366,6 +366,11 @@ class Frame:
 def script_text(messages: Iterable[Message]) -> str:
     """Return messages as a script that psql runs as it stands."""
     return "".join(f"{m.sql.decode().rstrip()}\n;\n" for m in messages)
+
+
+def _runnable(other: Script | None) -> str | None:
+    """Return a down text to keep; none that holds a password, which has no place in a table."""
+    return other.text if other and sqltext.mask(other.text) == other.text else None
 
 
 def _message(sql: str, part: str) -> Message:

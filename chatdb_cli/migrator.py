@@ -211,7 +211,7 @@ class Migrator:
             raise ChatdbError(
                 Code.MISSING_SCHEMA,
                 f"there is no schema {self.target.schema!r} in database {past.database!r}",
-                hint="'chatdb setup' makes it",
+                hint='"chatdb setup" makes it',
             )
         return past
 
@@ -294,7 +294,7 @@ def _go_on(files: Files) -> Callable[[History, Sequence[Step]], Plan]:
                     Code.HISTORY,
                     f"{newest.id} was applied by another in the meantime, and {kept[0].id} "
                     "is no longer the newest",
-                    hint="look at 'chatdb migrate status' and decide again",
+                    hint='look at "chatdb migrate status" and decide again',
                 )
         return plan.Plan(tuple(kept))
 

@@ -214,7 +214,7 @@ def up(
             raise ChatdbError(
                 Code.USAGE,
                 f"version {to} is below the current version {current(applied)}",
-                hint=f"to go back to it: 'chatdb migrate down --to {to}'",
+                hint=f'to go back to it: "chatdb migrate down --to {to}"',
             )
         place = {m.number: n for n, m in enumerate(files.migrations)}
         wanted = tuple(m for m in wanted if place[m.number] <= place[target.number])
@@ -383,7 +383,7 @@ def _known(version: str, files: Files) -> Migration:
     raise ChatdbError(
         Code.USAGE,
         f"there is no version {version}",
-        hint="'chatdb migrate status' lists the versions",
+        hint='"chatdb migrate status" lists the versions',
     )
 
 
@@ -430,7 +430,7 @@ def _refused_files(
 def _missing(row: Applied) -> Problem:
     hint = "bring the file back from version control, or check --dir"
     if row.has_down:
-        hint += "; 'chatdb migrate down' can take it back without its file"
+        hint += '; "chatdb migrate down" can take it back without its file'
     message = f"{row.id} is applied, and there is no such file in the up folder"
     return Problem("missing", row.version, message, hint)
 
@@ -443,7 +443,7 @@ def _changed_problem(migration: Migration, row: Applied) -> Problem:
         message = f"{migration.up.path} was changed after {row.id} was applied"
         hint = (
             "bring the applied text back and put the change into a new migration; "
-            "while developing, 'chatdb migrate redo' applies the newest one anew"
+            'while developing, "chatdb migrate redo" applies the newest one anew'
         )
     return Problem("changed", row.version, message, hint)
 

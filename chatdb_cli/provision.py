@@ -17,7 +17,6 @@ from chatdb_cli.diagnosis import server_error
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import Names
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.settings import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +67,7 @@ def settle_target(settings: Settings, tell: Callable[[str], None] = _nothing) ->
         ChatdbError: as `open_target` does.
     """
     if settings.database is None and settings.embeddable:
-        settings = replace(settings, database=embedded(settings.home))
+        settings = replace(settings, database=settings.embeddable)
     return open_target(settings, tell)
 
 

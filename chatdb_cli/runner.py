@@ -579,7 +579,7 @@ def _cut_error(outcome: Outcome, undone: Step | None, *, known: bool) -> ChatdbE
         f"the connection was lost{during}: {said[0] if said else 'no reason given'}",
         hint="run the same command again to go on"
         if known
-        else "the server can't be reached to ask what became of it: 'chatdb migrate status' will "
+        else 'the server cannot be reached to ask what became of it: "chatdb migrate status" will '
         "tell; then run the same command again",
         sqlstate=outcome.error.sqlstate if outcome.error else None,
     )

@@ -55,7 +55,7 @@ class Settings:
         ssh_host: the bastion when a tunnel is asked for.
         warnings: sentences to show, without secrets.
         insecure: production may be reached without protection.
-        embeddable: nothing names a database or hints at one, so `setup` may make the embedded one.
+        embeddable: the embedded server, which `setup` may make, where nothing hints at another.
         insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
     """
 
@@ -82,7 +82,7 @@ class Settings:
     ssh_host: str | None
     warnings: tuple[str, ...]
     insecure: bool = False
-    embeddable: bool = False
+    embeddable: Database | None = None
 
 
 # --- values: each parser raises ValueError("what is wrong") or ("what is wrong; what to do") ------
@@ -496,7 +496,7 @@ def load(
         ssh_host=bastion.read("SSH_HOST") if bastion else None,
         warnings=tuple(warnings),
         insecure=insecure,
-        embeddable=database is None and against is None,
+        embeddable=None if database or against else embedded(_shown(home, cwd)),
         **fields,
     )
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -70,10 +71,8 @@ class Proxy:
     def cut(self) -> None:
         """Break every connection that is open now."""
         for one in self._sockets:
-            try:
+            with suppress(OSError):  # gone already
                 one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # gone already
             one.close()
         self._sockets.clear()
 

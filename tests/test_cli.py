@@ -416,7 +416,7 @@ def test_status_in_text(project: Project, chatdb: Chatdb, database: Database) ->
         "\n"
         "problem: sql/up/0001_t1.sql was changed after 0001_t1 was applied\n"
         "hint: bring the applied text back and put the change into a new migration; while "
-        "developing, 'chatdb migrate redo' applies the newest one anew\n"
+        'developing, "chatdb migrate redo" applies the newest one anew\n'
     )
     assert (said.code, said.err) == (0, "")
 

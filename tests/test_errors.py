@@ -219,7 +219,7 @@ error: CREATE INDEX CONCURRENTLY cannot run inside a transaction block [25001 ac
 2 | CREATE INDEX CONCURRENTLY ON a (id);
   = 0002 was rolled back; 0001 stays applied
 
-hint: put it alone into a file that begins with '-- chatdb: transactional: false', or, for an isolation level, write '-- chatdb: isolation: serializable'
+hint: this version runs every file inside a transaction: run that statement by hand; for an isolation level write "-- chatdb: isolation: serializable"
 """,
     ),
     "read-only": (
@@ -470,9 +470,9 @@ BEFORE = {
 def test_the_caret_stands_under_the_character(
     end: str, bom: str, project: Project, chatdb: Chatdb
 ) -> None:
-    for name, marked in BEFORE.items():
-        if end == "\r" and "--" in marked:
-            continue
+    plain = (end, bom) == ("\n", "")
+    for name in BEFORE if plain else ("accents", "tabs and wide letters"):
+        marked = BEFORE[name]
         line, column = marked.replace("@", ""), marked.index("@") + 1
         text = f"{bom}SELECT 'ü漢';{end}SELECT 'zwei'{end};{end}{line};{end}"
         project.write("0001_case", text.encode())
