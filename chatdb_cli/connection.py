@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.log import correlation_id
+from chatdb_cli.settings import libpq_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,10 +108,13 @@ def open_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> T
 
 def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target:
     params = {"connect_timeout": str(max(2, -(-settings.connect_timeout_ms // 1000))), **given}
+    if service := params.pop("service", None):
+        # What the service file says, word for word, so that the target is known before it is used.
+        params = {**libpq_defaults(service), **params}
     params.setdefault("application_name", f"chatdb {correlation_id}")
     params["client_encoding"] = "UTF8"
     # An empty keyword is a pin: it keeps a PG* variable from bending the target elsewhere.
-    shown = {**_libpq_defaults(), **params}
+    shown = {**libpq_defaults(), **params}
     user = shown.get("user", "")
     port = shown.get("port", "").split(",")[0]
     host = shown.get("host") or shown.get("hostaddr") or None
@@ -129,13 +133,6 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
         address = shown.get("hostaddr") or host or ""
         _refuse_unprotected(target, address.split(","), shown.get("sslmode") or "prefer")
     return target
-
-
-def _libpq_defaults() -> dict[str, str]:
-    """Return what libpq takes where nothing was given: from PG* variables, or built in."""
-    from psycopg.pq import Conninfo
-
-    return {d.keyword.decode(): d.val.decode() for d in Conninfo.get_defaults() if d.val}
 
 
 def _refuse_unprotected(target: Target, hosts: list[str], sslmode: str) -> None:

@@ -9,6 +9,7 @@ colours.
 from __future__ import annotations
 
 import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
     from psycopg.errors import Diagnostic
 
@@ -121,23 +124,53 @@ def statement_error(
     )
 
 
-def server_error(error: psycopg.Error, code: Code, what: str, **more: str | None) -> ChatdbError:
+def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     """Return the error of a statement that chatdb itself sent.
 
     Args:
         error: what the server said.
         code: the kind.
-        what: what chatdb was doing, to begin the message with.
-        more: `hint` in place of the table's.
+        what: what could not be done, to begin the message with.
     """
-    message = error.diag.message_primary or str(error).strip().splitlines()[0]
+    message = (
+        error.diag.message_primary or str(error).strip().partition("\n")[0] or "no reason given"
+    )
     return ChatdbError(
         code,
         f"{what}: {message}",
         sqlstate=error.sqlstate,
-        hint=more.get("hint") or hint(error.sqlstate, error.diag),
+        hint=hint(error.sqlstate, error.diag),
         notes=tuple(_facts(error.diag)),
     )
+
+
+def unexpected(
+    error: psycopg.Error, what: str = "a statement of chatdb's own failed"
+) -> ChatdbError:
+    """Return the error of a statement of which no failure is foreseen, by its SQLSTATE.
+
+    Without one, or with one of class 08 or 57P, the connection is gone.
+
+    Args:
+        error: what psycopg raised.
+        what: what could not be done, to begin the message with.
+    """
+    sqlstate = error.sqlstate or ""
+    if not sqlstate or sqlstate.startswith(("08", "57P")):
+        return server_error(error, Code.LOST, f"{what}, the connection was lost")
+    code = {"42501": Code.LOGIN, "55P03": Code.LOCKED}.get(sqlstate, Code.HISTORY)
+    return server_error(error, code, what)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what psycopg raises inside into a `ChatdbError` that says what could not be done."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise unexpected(error, what) from None
 
 
 def _facts(diag: Diagnostic) -> list[str]:
@@ -264,7 +297,8 @@ def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, b
         sqlstate = "3D000" if missing is Code.MISSING_DATABASE else "28000"
         way = SETUP if missing is Code.MISSING_DATABASE else "name a role that exists"
         return _connection_error(Failure(missing, "", way, sqlstate), text, where), False
-    found = next((f for f in _FAILURES if f.sign in low), None)
+    fatal = low[low.index("fatal:") :] if "fatal:" in low else low
+    found = next((f for f in _FAILURES if f.sign in fatal), None)
     if found is None:
         found = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
     return _connection_error(found, text, where), found.transient
@@ -273,8 +307,9 @@ def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, b
 def _connection_error(found: Failure, text: str, where: str) -> ChatdbError:
     from chatdb_cli.settings import redact
 
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = lines[0]
+    # Of several addresses that were tried, the one that answered has the most to say.
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    reason = next((line.lstrip("- ") for line in lines if "FATAL:" in line), lines[0])
     for lead in ("connection failed: ", "connection is bad: "):
         reason = reason.removeprefix(lead)
     return ChatdbError(

@@ -1,12 +1,11 @@
 """Every error and every exit code of chatdb.
 
-    ChatdbError          what went wrong, where (file, line, column), and what to do next
-    └── StatementError   PostgreSQL refused a statement: its own fields, and what became of the work
+    ChatdbError   what went wrong, where (file, line, column), and what to do next
+    Code          a stable name for each kind of error, with the exit code that it ends in
 
 One class, because callers decide by `code` (a name for programs) and `exit` (a name for shells), not
-by type; `Code` is the whole list.  An error only carries facts: nothing here prints, exits, or knows
-a terminal.  What does not belong here: drawing an error (`render.py`), choosing a hint that depends
-on a SQLSTATE (`SQLSTATE_HINTS` is the table, below), catching.
+by type.  An error only carries facts: nothing here prints, exits, or knows a terminal.  What does not
+belong here: drawing an error (`render.py`), what the server's words mean (`diagnosis.py`), catching.
 """
 
 from __future__ import annotations

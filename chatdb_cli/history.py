@@ -6,7 +6,7 @@ duration, who.  This room reads them, makes them, and writes the frame that a mi
 has around the file's statements: settings, lock, claim, and, behind the file, the record.
 
 What does not belong here: which migrations to run (`plan.py`), running them (`pipeline.py`,
-`migrator.py`).  The only user of yoyo's tables; yoyo's own DDL makes them.
+`runner.py`).  The only user of yoyo's tables; yoyo's own DDL makes them.
 """
 
 from __future__ import annotations
@@ -90,11 +90,6 @@ class History:
         """Every table is there and holds what it should: nothing has to be prepared."""
         return self.tables >= TABLES and not self.to_adopt
 
-    @property
-    def head(self) -> int | None:
-        """The highest applied version as a number, or None: what a claim asserts."""
-        return max((a.number for a in self.applied if a.number >= 0), default=None)
-
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -133,7 +128,7 @@ class Timeouts:
 
 
 def read(conn: psycopg.Connection[Any], schema: str) -> History:
-    """Read the history in two round trips.
+    """Read the history in two round trips, three where a yoyo client has ever locked.
 
     Writes nothing and takes no lock; needs the right to read, where there is something to read.
     """
@@ -222,6 +217,7 @@ class Frame:
         schema: the target's schema.
         history: what was read from it.
         author: who runs chatdb, as (user, host, version of chatdb).
+        watched: somebody wants to know of each statement at once.
     """
 
     def __init__(
@@ -230,9 +226,12 @@ class Frame:
         schema: str,
         history: History,
         author: tuple[str, str, str],
+        *,
+        watched: bool = False,
     ) -> None:
         self._names = Names(conn, schema)
         self._author = author
+        self._watched = watched
         self._version = history.server_version
         path = dict.fromkeys((schema, "public", *history.extension_schemas))
         self._path = ", ".join(self._names.identifier(name) for name in path)
@@ -275,7 +274,7 @@ class Frame:
         return [
             *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
-            *_file(script, statements),
+            *_file(script, statements, at_once=self._watched),
             *(_message(s, SETTLE) for s in queries.SETTLE),
             *(_message(s, FRAME) for s in queries.CLEAN),
             self._settings(timeouts, wait_for_disk=wait_for_disk),
@@ -285,34 +284,35 @@ class Frame:
 
     def failure(self, step: Step, comment: str, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that notes a failure; its COMMIT waits for the disk."""
-        return [
-            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            self._log(queries.RECORD_FAILURE, step, comment),
-            _message(queries.COMMIT, COMMIT),
-        ]
+        return self._on_disk(self._log(queries.RECORD_FAILURE, step, comment), timeouts)
 
     def flush(self, timeouts: Timeouts) -> list[Message]:
         """Return a transaction that does nothing but wait until all before is on the disk."""
-        return [
-            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            _message(self._names.fill(queries.FLUSH), RECORD),
-            _message(queries.COMMIT, COMMIT),
-        ]
+        return self._on_disk(_message(self._names.fill(queries.FLUSH), RECORD), timeouts)
+
+    def _on_disk(self, message: Message, timeouts: Timeouts) -> list[Message]:
+        settings = self._settings(timeouts, wait_for_disk=True)
+        return [*_START, settings, message, _message(queries.COMMIT, COMMIT)]
 
     def _begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
-        """Return all that stands before the claim: settings, and the lock of this target."""
-        begin = [
-            _message(queries.BEGIN.format(isolation=isolation), FRAME),
-            *(_message(s, FRAME) for s in queries.RESETS),
-        ]
-        waiting = Timeouts(timeouts.claim_ms, timeouts.statement_ms, 0)
+        """Return all that stands before the claim: settings, and the lock of this target.
+
+        The file's own timeouts begin with the claim: waiting for another migrator is none of them.
+        """
+        begin = [_message(queries.BEGIN.format(isolation=isolation), FRAME), *_START[1:]]
+        waiting = Timeouts(timeouts.claim_ms, 0, 0)
         settings = self._settings(waiting, wait_for_disk=wait_for_disk)
         if isolation == "READ COMMITTED":
             lock = queries.LOCK.format(key=self._names.lock_key)
             return [*begin, settings, _message(lock, LOCK)]
         limit = self._names.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
-        lock = self._names.fill(queries.LOCK_BEFORE_SNAPSHOT)
-        return [*begin, _message(limit, FRAME), _message(lock, LOCK), settings]
+        return [
+            *begin,
+            _message(limit, FRAME),
+            _message(queries.NO_STATEMENT_TIMEOUT, FRAME),
+            _message(self._names.fill(queries.LOCK_BEFORE_SNAPSHOT), LOCK),
+            settings,
+        ]
 
     def _settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
         sql = queries.SETTINGS + ("" if wait_for_disk else queries.NO_WAIT)
@@ -329,12 +329,13 @@ class Frame:
     def _claim(
         self, step: Step, script: Script, other: Script | None, head: int | None, timeouts: Timeouts
     ) -> Message:
-        lock_timeout = f"{timeouts.lock_ms}ms"
+        own = {
+            "lock_timeout": f"{timeouts.lock_ms}ms",
+            "statement_timeout": f"{timeouts.statement_ms}ms",
+        }
         if step.direction == "down":
-            sql = self._names.fill(
-                queries.CLAIM_DOWN, id=step.id, head=head, lock_timeout=lock_timeout
-            )
-            return _message(sql, CLAIM)
+            sql = self._names.fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
+            return Message(sql.encode(), CLAIM, at_once=True)
         user, host, version = self._author
         sql = self._names.fill(
             queries.CLAIM_UP,
@@ -347,9 +348,9 @@ class Frame:
             client=f"{user}@{host}",
             chatdb=version,
             head=head,
-            lock_timeout=lock_timeout,
+            **own,
         )
-        return _message(sql, CLAIM)
+        return Message(sql.encode(), CLAIM, at_once=True)
 
     def _record(self, step: Step) -> Message:
         template = queries.RECORD_UP if step.direction == "up" else queries.RECORD_DOWN
@@ -368,6 +369,12 @@ def script_text(messages: Iterable[Message]) -> str:
     return "".join(f"{m.sql.decode().rstrip()}\n;\n" for m in messages)
 
 
+_START = (
+    Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), FRAME),
+    *(Message(s.encode(), FRAME) for s in queries.RESETS),
+)
+
+
 def _runnable(other: Script | None) -> str | None:
     """Return a down text to keep; none that holds a password, which has no place in a table."""
     return other.text if other and sqltext.mask(other.text) == other.text else None
@@ -377,9 +384,13 @@ def _message(sql: str, part: str) -> Message:
     return Message(sql.encode(), part)
 
 
-def _file(script: Script, statements: Sequence[Statement] | None) -> list[Message]:
+def _file(
+    script: Script, statements: Sequence[Statement] | None, *, at_once: bool
+) -> list[Message]:
     if statements is not None:
-        return [Message(s.text.encode(), FILE, n) for n, s in enumerate(statements)]
+        return [
+            Message(s.text.encode(), FILE, n, at_once=at_once) for n, s in enumerate(statements)
+        ]
     return [Message(script.text.encode(), FILE, 0, whole=True)]
 
 

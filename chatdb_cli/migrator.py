@@ -83,7 +83,11 @@ class Migrator:
         self.folder = migrations.folder(named)
         self._progress = progress
         self._options = Options(
-            settings.lock_timeout_ms, settings.statement_timeout_ms, settings.wait_ms, sync_each
+            settings.lock_timeout_ms,
+            settings.statement_timeout_ms,
+            settings.wait_ms,
+            settings.retries,
+            sync_each,
         )
 
     def status(self) -> Status:
@@ -115,7 +119,10 @@ class Migrator:
         """Return the audit log, oldest first; writes nothing."""
         with self._connect() as conn:
             past = self._read(conn)
-            return history.read_log(conn, self.target.schema) if past.exists else ()
+            if not past.exists:
+                return ()
+            with diagnosis.explained("the audit log can't be read"):
+                return history.read_log(conn, self.target.schema)
 
     def up(
         self,
@@ -199,14 +206,8 @@ class Migrator:
         return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
-        import psycopg
-
-        try:
+        with diagnosis.explained("the history can't be read"):
             past = history.read(conn, self.target.schema)
-        except psycopg.OperationalError as error:
-            raise diagnosis.server_error(error, Code.LOST, "the connection was lost") from None
-        except psycopg.Error as error:
-            raise diagnosis.server_error(error, Code.HISTORY, "the history can't be read") from None
         if not past.schema_exists:
             raise ChatdbError(
                 Code.MISSING_SCHEMA,
@@ -238,9 +239,10 @@ class Migrator:
         dry_run: bool,
     ) -> Run:
         _refuse_problems(first, files)
-        runner = Runner(
-            self.target, conn, past, first, direction, self._options, replan, self._progress
-        )
+        with diagnosis.explained("the history can't be read"):
+            runner = Runner(
+                self.target, conn, past, first, direction, self._options, replan, self._progress
+            )
         return runner.dry_run() if dry_run else runner.run(self._connect)
 
 

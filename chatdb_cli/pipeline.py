@@ -6,7 +6,7 @@
 Speaks libpq's pipeline mode in a loop of its own: psycopg's own pipeline tells of an error a hundred
 statements late and not whose it was, and a plain `get_result` deadlocks against a server that is
 itself busy sending.  What does not belong here: what a message means (`history.py` writes the frame,
-`migrator.py` the steps), retries, reports.
+`runner.py` the steps), retries, reports.
 
 PostgreSQL's rule for a pipeline gives the semantics: at an error what was committed before stays, the
 transaction in progress is lost, and everything behind it is skipped until the one Sync at the end.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_BATCHES, MAX_BYTES = 64, 1024 * 1024
 
 # How long a cancelled pipeline may go on, in seconds, before the backend is closed.
-CANCEL_PATIENCE = 5.0
+CANCEL_PATIENCE = 0.5
 
 _ERRORS = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _NO_COPY = b"a migration has no client that sends or takes rows"
@@ -49,12 +49,14 @@ class Message:
         part: what it is for; the migrator's own word.
         number: which statement of the file, from 0; -1 for one of the frame.
         whole: the grammar could not cut it: it goes as one simple message, outside the pipeline.
+        at_once: its answer is wanted as soon as it is there, not with the rest of its batch.
     """
 
     sql: bytes
     part: str
     number: int = -1
     whole: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Done:
         message: what was sent.
         row: the first row of its result, as text, or nothing.
         command: the command tag, such as `CREATE TABLE`.
-        milliseconds: since the message before it was done.
+        milliseconds: since the answer before it; of use where both came at once.
     """
 
     batch: int
@@ -81,7 +83,6 @@ class Outcome:
     """How far a run came, and what stopped it.
 
     Attributes:
-        finished: how many batches were carried out to their last message.
         batch: the batch that failed, or None.
         message: the message of it that failed.
         error: what the server said.
@@ -89,7 +90,6 @@ class Outcome:
         interrupt: the signal that ended the run; here too only the history knows what happened.
     """
 
-    finished: int
     batch: int | None = None
     message: Message | None = None
     error: psycopg.Error | None = None
@@ -128,7 +128,6 @@ class _Run:
         # (batch, message, bytes of the batch that ends with it, else 0)
         self.waiting: deque[tuple[int, Message, int]] = deque()
         self.bytes = self.batches = 0  # under way
-        self.finished = 0
         self.failed: tuple[int, Message] | None = None
         self.error: psycopg.Error | None = None
         self.lost = False
@@ -152,9 +151,12 @@ class _Run:
             self._stop()
         except psycopg.OperationalError as error:
             self._lose(error)
+        except BaseException:  # of a callback: nothing may go on behind our back
+            self._stop()
+            raise
         batch, message = self.failed if self.failed else (None, None)
         lost = self.lost or self.pgconn.status != pq.ConnStatus.OK
-        return Outcome(self.finished, batch, message, self.error, lost, interrupt)
+        return Outcome(batch, message, self.error, lost, interrupt)
 
     def _with_simple(self, number: int, batch: Sequence[Message]) -> None:
         """Send a batch in three: what stands before the uncut message, that one, and the rest."""
@@ -185,6 +187,7 @@ class _Run:
             if self.error is None or self.synced:
                 self._wait()
         self.pgconn.exit_pipeline_mode()
+        self.bytes = self.batches = 0  # of a batch that goes on behind a simple message, too
 
     def _queue(self, number: int, batch: Sequence[Message], *, ends: bool) -> None:
         """Queue a batch to its last message, then ask for its results as soon as they are there.
@@ -198,6 +201,8 @@ class _Run:
             self.waiting.append((number, message, size if ends and n == len(batch) else 0))
             if len(self.waiting) == 1:
                 self._drop_rows()
+            if message.at_once:
+                self.pgconn.send_flush_request()
         self.pgconn.send_flush_request()
         self.bytes += size
         self.batches += 1
@@ -239,8 +244,6 @@ class _Run:
             self.batches -= 1
         if self.error is not None:
             return
-        if ends:
-            self.finished += 1
         if self.on_done and self.last is not None:
             now = time.monotonic()
             elapsed, self.clock = (now - self.clock) * 1000, now
@@ -306,13 +309,13 @@ class _Run:
             if self.pgconn.pipeline_status != pq.PipelineStatus.OFF and not self.synced:
                 self.pgconn.pipeline_sync()
             while time.monotonic() < deadline:
-                self.conn.cancel_safe(timeout=1)
                 if self.pgconn.pipeline_status == pq.PipelineStatus.OFF:
                     if not self.pgconn.is_busy() and self.pgconn.get_result() is None:
                         return
                 elif self._read():
                     self.pgconn.exit_pipeline_mode()
                     return
+                self.conn.cancel_safe(timeout=1)
                 self._wait()
             self.conn.close()
             self.lost = True

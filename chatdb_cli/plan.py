@@ -6,7 +6,7 @@
     Plan        steps in order, and problems
 
 Pure: nothing here reads a disk, a database or a clock.  What does not belong here: running a step
-(`migrator.py`), reading either side (`migrations.py`, `history.py`).
+(`runner.py`), reading either side (`migrations.py`, `history.py`).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
     on_disk = {m.number: m for m in files.migrations}
     found = [*_duplicates(files), *(_refused(error) for error in files.refused)]
     for row, state in states(files, applied):
-        if state == "missing":
+        if state == "missing" and row.number >= 0:
             found.append(_missing(row))
         elif state == "changed":
             found.append(_changed_problem(on_disk[row.number], row))
@@ -172,7 +172,12 @@ def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
 
 def warnings(files: Files, applied: Sequence[Applied]) -> tuple[str, ...]:
     """Return what is odd in files or history and stops nothing."""
-    return (*files.warnings, *_changed_downs(files, applied))
+    unversioned = (
+        f"{row.id} was applied by yoyo and has no version: it is left as it is"
+        for row in applied
+        if row.number < 0
+    )
+    return (*files.warnings, *_changed_downs(files, applied), *unversioned)
 
 
 def out_of_order(

@@ -123,9 +123,11 @@ LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
 # The same where a transaction has one snapshot for all of its statements: these two take none, so
 # that the claim sees what was committed while they waited.
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
+NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 LOCK_BEFORE_SNAPSHOT: Final = "LOCK TABLE {schema}.chatdb_migration IN SHARE ROW EXCLUSIVE MODE"
 
-# The claim: only one transaction can make it, and only on the history that the plan was made for.
+# The claim, and when it was made, in milliseconds: only one transaction can make it, and only on the
+# history that the plan was made for; else the division by the number of rows fails.
 CLAIM_UP: Final = """\
 WITH claim AS (
     INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
@@ -136,7 +138,10 @@ WITH claim AS (
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
-SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, true) FROM claim"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
+       set_config('lock_timeout', {lock_timeout}, true),
+       set_config('statement_timeout', {statement_timeout}, true)
+FROM claim"""
 CLAIM_DOWN: Final = """\
 WITH claim AS (
     DELETE FROM {schema}.chatdb_migration
@@ -144,13 +149,17 @@ WITH claim AS (
       AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
     RETURNING 1
 )
-SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, true) FROM claim"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
+       set_config('lock_timeout', {lock_timeout}, true),
+       set_config('statement_timeout', {statement_timeout}, true)
+FROM claim"""
 
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
 CLEAN: Final = (*RESETS, "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
 
+# The record, and when it was made; here too the division fails when a file has meddled with ours.
 RECORD_UP: Final = """\
 WITH migration AS (
     INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
@@ -161,32 +170,37 @@ WITH migration AS (
                                     hostname, comment, created_at_utc)
     VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
             'apply', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
+), claimed AS (
+    UPDATE {schema}.chatdb_migration
+    SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000)
+    WHERE version = {version} RETURNING 1
 )
-UPDATE {schema}.chatdb_migration
-SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000)
-WHERE version = {version} RETURNING duration_ms"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claimed"""
 RECORD_DOWN: Final = """\
 WITH migration AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {id}
-)
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {id} RETURNING 1
+), log AS (
 INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
                                 hostname, comment, created_at_utc)
 VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
         'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
-RETURNING round(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000)::int"""
+)
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM migration"""
 RECORD_FAILURE: Final = """\
 INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
                                 hostname, comment, created_at_utc)
 VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
         'failed', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
 COMMIT: Final = "COMMIT"
-ROLLBACK: Final = "ROLLBACK"
 
 # A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
 FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
 
-# For a file that goes as one message: is this still the transaction that the frame began?
-TRANSACTION_ID: Final = "SELECT pg_current_xact_id()::text"
+# After a connection was lost: end the session that it leaves behind, and say whether it is still there.
+END_SESSION: Final[LiteralString] = """\
+SELECT CASE WHEN application_name = %(name)s THEN pg_terminate_backend(pid) END
+FROM pg_stat_activity
+WHERE pid = %(pid)s AND usename = current_user AND pid <> pg_backend_pid()"""
 
 # `setup`: a database, a schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"

@@ -237,7 +237,7 @@ class Output:
             for name, value in facts.items()
             if name not in ("exists", "running") and value is not None
         ]
-        self.result({"format": FORMAT, "server": facts}, "\n".join(lines))
+        self.result({"format": FORMAT, "target": None, "server": facts}, "\n".join(lines))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """Return a table; in colour on a terminal, plain and never cut elsewhere."""

@@ -15,6 +15,7 @@ What does not belong here: choosing the steps (`plan.py`, `migrator.py`), the SQ
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 
-from chatdb_cli import diagnosis, history, log, migrations, pipeline, plan, sqltext
+from chatdb_cli import (
+    diagnosis,
+    history,
+    log,
+    migrations,
+    pipeline,
+    plan,
+    queries,
+    sqltext,
+)
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 
 if TYPE_CHECKING:
@@ -36,10 +46,11 @@ if TYPE_CHECKING:
 
 StepState = Literal["applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another"]
 Request = Literal["up", "down", "redo"]
-Replan = "Callable[[History, Sequence[Step]], Plan]"
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
-_HISTORY_GONE = ("42P01", "3F000")
+_PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
+_SESSION_ENDS_WITHIN_S = 10.0
+_HISTORY_GONE = ("42P01", "3F000", _DIVISION_BY_ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +124,15 @@ class Options:
         lock_timeout_ms: how long a statement may wait for a lock; 0 is for ever.
         statement_timeout_ms: how long it may run; 0 is for ever.
         wait_ms: how long to wait for another migrator; 0 is not at all.
+        retries: how often a file is tried again that met a lock, a deadlock or a serialization
+            failure.
         sync_each: every COMMIT waits for the disk, not the last alone.
     """
 
     lock_timeout_ms: int
     statement_timeout_ms: int
     wait_ms: int
+    retries: int = 0
     sync_each: bool = False
 
 
@@ -216,8 +230,10 @@ class Runner:
         self._running: Step | None = None
         self._past = past
         self._applied = {a.number: a.version for a in past.applied}
+        self._claimed = 0.0  # when, in milliseconds, by the server's clock
+        self._author = _author()
         self._load(first.steps)
-        self._patience()
+        self._made_progress()
 
     def dry_run(self) -> Run:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
@@ -240,20 +256,36 @@ class Runner:
         Raises:
             MigrationError: a migration failed, or the run was cut short.
         """
+        first = self._conn
+        try:
+            self._carry_out(reconnect)
+        except (ChatdbError, psycopg.Error) as problem:
+            error = problem if isinstance(problem, ChatdbError) else diagnosis.unexpected(problem)
+            self._settle()  # what was applied before stays, whatever happens now
+            raise MigrationError(error, self._report()) from problem.__cause__
+        finally:
+            if self._conn is not first:
+                self._conn.close()
+        if not self._settle():
+            error = ChatdbError(
+                Code.LOST,
+                "every step is done, and the server did not confirm that it is on the disk",
+                hint='look at "chatdb migrate status"',
+            )
+            raise MigrationError(error, self._report())
+        return self._report()
+
+    def _carry_out(self, reconnect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._progress(Event("planned", total=len(self._steps)))
         self._conn.add_notice_handler(self._notice)
         while self._steps:
-            self._started(0)
             outcome = pipeline.run(self._conn, self._batches(), self._done)
             if outcome.lost or outcome.interrupt:
                 self._cut_short(outcome, reconnect)
             if outcome.error is None:
-                break
+                return
             self._roll_back()
             self._failed(outcome)
-        if self._unflushed:
-            pipeline.run(self._conn, [self._frame().flush(self._timeouts())])
-        return self._report()
 
     # --- what is sent -----------------------------------------------------------------------------
 
@@ -309,7 +341,13 @@ class Runner:
                     head = max(numbers, default=None)
 
     def _frame(self) -> history.Frame:
-        return history.Frame(self._conn, self._target.schema, self._past, _author())
+        return history.Frame(
+            self._conn,
+            self._target.schema,
+            self._past,
+            self._author,
+            watched=log.enabled(),
+        )
 
     def _timeouts(self, script: Script | None = None) -> history.Timeouts:
         own = script.directives if script else migrations.Directives()
@@ -323,9 +361,10 @@ class Runner:
             min(lock or left, left),
         )
 
-    def _patience(self) -> None:
-        """Begin to wait anew: `--wait` counts from the last progress of our own."""
+    def _made_progress(self) -> None:
+        """Begin to wait and to try anew: both count from the last progress of our own."""
         self._deadline = time.monotonic() + self._options.wait_ms / 1000
+        self._tries = 0
 
     # --- what comes back --------------------------------------------------------------------------
 
@@ -341,21 +380,17 @@ class Runner:
                 self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
         elif done.message.part == history.CLAIM:
             self._running = step
+            self._claimed = _milliseconds(done)
+            self._progress(Event("started", step))
         elif done.message.part == history.FILE:
             self._log_statement(step, done)
         elif done.message.part == history.RECORD:
-            self._duration = int(done.row[0]) if done.row and done.row[0] else None
+            self._duration = round(_milliseconds(done) - self._claimed)
         elif done.message.part == history.COMMIT:
             self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
             self._finish(step, "applied" if step.direction == "up" else "reverted", self._duration)
-            self._patience()
             self._running = None
-            self._started(done.batch - self._prepares + 1)
-
-    def _started(self, number: int) -> None:
-        """Say which step is at work now; its own answers come in one piece, behind its COMMIT."""
-        if number < len(self._steps):
-            self._progress(Event("started", self._steps[number]))
+            self._made_progress()
 
     def _finish(self, step: Step, state: StepState, duration_ms: int | None = None) -> None:
         if state == "applied":
@@ -366,8 +401,8 @@ class Runner:
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
     def _log_statement(self, step: Step, done: Done) -> None:
-        loaded = self._loaded[step.key]
         if log.enabled():
+            loaded = self._loaded[step.key]
             offset = loaded.statements[done.message.number].offset if loaded.statements else 0
             log.event(
                 "statement",
@@ -403,64 +438,122 @@ class Runner:
         if self._conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             self._conn.pgconn.exec_(b"ROLLBACK")
 
+    def _settle(self, transaction: list[Message] | None = None) -> bool:
+        """Have all that was committed on the disk; False when the server did not confirm it.
+
+        Args:
+            transaction: one that waits for the disk; by default one that does nothing else.
+        """
+        if self._conn.closed:
+            return not self._unflushed
+        if transaction is None and not self._unflushed:
+            return True
+        waits = transaction or self._frame().flush(self._timeouts())
+        outcome = pipeline.run(self._conn, [waits])
+        if outcome.error is not None or outcome.lost or outcome.interrupt:
+            if not outcome.lost:
+                self._roll_back()
+            return False
+        self._unflushed = False
+        return True
+
     def _failed(self, outcome: Outcome) -> None:
-        """Go on where another migrator came between; else tell what failed.
+        """Go on where another session came between; else tell what failed.
 
         Raises:
-            MigrationError: the migration failed, or nobody gave way in time.
+            ChatdbError: the migration failed, or nobody gave way in time.
         """
         assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
         assert outcome.error is not None  # noqa: S101
-        part = outcome.message.part
+        part, sqlstate = outcome.message.part, outcome.error.sqlstate
         if part not in (history.LOCK, history.CLAIM, history.RECORD):
-            raise self._failure(outcome)
-        before = dict(self._applied), self._past.complete
+            if sqlstate not in _PASSING or self._tries >= self._options.retries:
+                raise self._failure(outcome)
+            self._try_again(outcome)
+            return
+        before = self._past, dict(self._applied), self._past.complete
         self._believe(history.read(self._conn, self._target.schema))
-        if part == history.LOCK and outcome.error.sqlstate == _LOCK_NOT_AVAILABLE:
-            if time.monotonic() >= self._deadline:
-                raise self._give_up()
-            self._progress(Event("waiting", text="waiting for another migrator"))
-        elif (dict(self._applied), self._past.complete) == before:
+        if (dict(self._applied), self._past.complete) != before[1:]:
+            self._after_another(before[0])
+        elif sqlstate != _LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
-        self._after_another()
+        elif time.monotonic() >= self._deadline:
+            raise ChatdbError(
+                Code.LOCKED,
+                "another migrator is at work on this target, and did not finish in time",
+                hint="wait for it, or wait longer with --wait",
+                sqlstate=sqlstate,
+            )
+        else:
+            self._progress(Event("waiting", text="waiting for another migrator"))
+            self._steps = self._left()
 
-    def _after_another(self) -> None:
-        """Plan what is left on the history as it is now."""
-        left = []
-        for step in self._sent:
-            if step.key in self._results:
-                continue
-            if (step.number in self._applied) == (step.direction == "up"):
-                self._finish(step, "by-another")
+    def _try_again(self, outcome: Outcome) -> None:
+        """Wait a little before the whole file is tried again.
+
+        The wait doubles from a tenth of a second to five, and is spread by half, so that two who met
+        do not meet again.
+        """
+        pause = min(0.1 * 2**self._tries, 5.0) * (0.5 + secrets.randbelow(1000) / 1000)
+        self._tries += 1
+        said = str(outcome.error).strip().splitlines()[0]
+        tries = f"{self._tries} of {self._options.retries}"
+        self._progress(
+            Event("waiting", self._step_of(outcome.batch), text=f"{said}; trying again ({tries})")
+        )
+        time.sleep(pause)
+        self._believe(history.read(self._conn, self._target.schema))
+        self._steps = self._left()
+
+    def _left(self) -> tuple[Step, ...]:
+        return tuple(s for s in self._sent if s.key not in self._results)
+
+    def _done_by_now(self, before: History) -> set[tuple[Direction, int]]:
+        """Return which of the steps that are left the history shows as done.
+
+        In a redo both steps are of one version: both are done when it was applied anew since, and
+        its way up can't be done while its way down is not.
+
+        Args:
+            before: the history that they were sent for.
+        """
+        then = {a.number: a.applied_at for a in before.applied}
+        now = {a.number: a.applied_at for a in self._past.applied}
+        done, undone = set(), set()
+        for step in self._left():
+            n = step.number
+            anew = self._request == "redo" and n in now and n in then and now[n] != then[n]
+            if anew or ((n in now) == (step.direction == "up") and n not in undone):
+                done.add(step.key)
             else:
-                left.append(step)
+                undone.add(n)
+        return done
+
+    def _after_another(self, before: History) -> None:
+        """Plan what is left on the history as it is now."""
+        done = self._done_by_now(before)
+        left = self._left()
+        for step in left:
+            if step.key in done:
+                self._finish(step, "by-another")
+        left = tuple(s for s in left if s.key not in done)
         new = self._replan(self._past, left) if left else plan.Plan(())
         if new.problems:
             problem = new.problems[0]
-            error = ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
-            raise MigrationError(error, self._report())
+            raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
         self._load(new.steps)
         self._steps = new.steps
 
-    def _give_up(self) -> MigrationError:
-        error = ChatdbError(
-            Code.LOCKED,
-            "another migrator is at work on this target, and did not finish in time",
-            hint="wait for it, or wait longer with --wait",
-            sqlstate=_LOCK_NOT_AVAILABLE,
-        )
-        return MigrationError(error, self._report())
-
-    def _failure(self, outcome: Outcome) -> MigrationError:
+    def _failure(self, outcome: Outcome) -> ChatdbError:
         step = self._step_of(outcome.batch)
         error = self._error(outcome, step)
         if step is not None:
             self._finish(step, "failed")
             at = error.place
             where = f" at {at.file.name}:{at.line}" if at and at.line else ""
-            self._note(step, f"{outcome.error.sqlstate if outcome.error else ''}{where}")
+            self._note(step, f"{error.sqlstate}{where}")
         log.event("failed", version=step.version if step else None, sqlstate=error.sqlstate)
-        return MigrationError(error, self._report())
+        return error
 
     def _error(self, outcome: Outcome, step: Step | None) -> ChatdbError:
         error, message = outcome.error, outcome.message
@@ -476,9 +569,12 @@ class Runner:
             whole = sqltext.Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
             script = loaded.script
-            return diagnosis.statement_error(
+            made = diagnosis.statement_error(
                 error, script.path, script.text, statement, direction=step.direction, notes=fate
             )
+            if error.sqlstate == _LOCK_NOT_AVAILABLE and self._options.retries:
+                made.code = Code.LOCKED
+            return made
         code, what = Code.STATEMENT, {
             history.SETTLE: "a check that was put off to the end of the file failed",
             history.COMMIT: "COMMIT failed",
@@ -491,7 +587,7 @@ class Runner:
                 "the history is not what the plan was made for, and reading it again shows no why"
             )
         if message.part == history.RECORD and error.sqlstate in _HISTORY_GONE:
-            what = "the file has dropped chatdb's own tables, which hold the history"
+            what = "the file has dropped or emptied chatdb's own tables, which hold the history"
         made = diagnosis.server_error(error, code, what)
         made.place = Place(loaded.script.path)
         made.notes += fate
@@ -511,11 +607,8 @@ class Runner:
 
     def _note(self, step: Step, comment: str) -> None:
         """Note a failure in the log; its COMMIT waits for the disk, and so for all before it."""
-        if not self._past.complete:
-            return
-        pipeline.run(self._conn, [self._frame().failure(step, comment, self._timeouts())])
-        self._roll_back()
-        self._unflushed = False
+        if self._past.complete:
+            self._settle(self._frame().failure(step, comment, self._timeouts()))
 
     def _cut_short(
         self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
@@ -523,41 +616,60 @@ class Runner:
         """Find out what is true after a connection was lost, or the user said stop.
 
         Raises:
-            MigrationError: always, with what the history says now.
+            ChatdbError: always, with what the history says now.
         """
+        before, running = self._past, self._running
         known = self._look_again(outcome, reconnect)
+        done = self._done_by_now(before) if known else set()
         undone = None
-        for step in self._sent:
-            if step.key in self._results:
-                continue
-            if known and (step.number in self._applied) == (step.direction == "up"):
+        for step in self._left():
+            if step.key in done:
                 self._finish(step, "applied" if step.direction == "up" else "reverted")
             elif undone is None:
                 undone = step
         error = _cut_error(outcome, undone, known=known)
         if known:
             error.notes += (self._fate(undone) if undone else "every step is done",)
-        if undone is not None and outcome.lost:
+            if running is not None and undone is running:
+                self._note(running, "interrupted" if outcome.interrupt else "connection lost")
+        if undone is not None and outcome.lost and known:
             self._finish(undone, "failed")
-        if outcome.lost:
-            self._conn.close()
-        raise MigrationError(error, self._report()) from outcome.interrupt
+        raise error from outcome.interrupt
 
     def _look_again(
         self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
     ) -> bool:
+        """Read the history once more; False when what became of the run can't be known."""
         try:
             if outcome.lost:
                 self._conn.close()
                 self._conn = reconnect()
+                if not _ended(self._conn, self._past.pid):
+                    return False
             else:
                 self._roll_back()
             self._believe(history.read(self._conn, self._target.schema))
-            if self._running is not None:
-                self._note(self._running, "interrupted" if outcome.interrupt else "connection lost")
         except (ChatdbError, psycopg.Error):
             return False
         return True
+
+
+def _ended(conn: psycopg.Connection[Any], pid: int) -> bool:
+    """End the session that a lost connection has left behind; False when it goes on.
+
+    The server may not know yet that its client is gone, and could still commit.
+    """
+    deadline = time.monotonic() + _SESSION_ENDS_WITHIN_S
+    values = {"pid": pid, "name": f"chatdb {log.correlation_id}"}
+    while conn.execute(queries.END_SESSION, values).fetchall():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _milliseconds(done: Done) -> float:
+    return float(done.row[0]) if done.row and done.row[0] else 0.0
 
 
 def _result(step: Step, state: StepState) -> StepResult:

@@ -179,9 +179,12 @@ class EmbeddedServer:
                     if not self._wait_for_the_last(alive):
                         return False
                     programs = self._usable(programs, user, base)
-                    if not (base / "data").is_dir():
+                    fresh = not (base / "data").is_dir()
+                    if fresh:
                         self._make_data(user, programs, base, alive)
                     self._launch(user, programs, base, alive)
+                    if fresh:
+                        self._make_database()
                 finally:
                     os.close(alive)  # the server's processes have it too, and with it the lock
         return True
@@ -480,6 +483,19 @@ class EmbeddedServer:
         raise _failed(f'initdb could not make the data directory "{base / "data"}"', said)
 
     # ---- starting and stopping
+
+    def _make_database(self) -> None:
+        """Make the database that `url` and `params` name."""
+        import psycopg
+
+        try:
+            with psycopg.connect(**self.params("postgres"), autocommit=True) as conn:  # type: ignore[arg-type]
+                conn.execute("CREATE DATABASE chat")
+        except psycopg.Error as error:
+            raise _error(
+                f"the database of the embedded server can't be made: {error}",
+                'look at the log, then run "chatdb setup"',
+            ) from None
 
     def _wait_for_the_last(self, alive: int) -> bool:
         """Wait for the end of an earlier server's processes; False when it answers after all."""

@@ -547,6 +547,35 @@ def environment_without_libpq() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith("PG")}
 
 
+def libpq_defaults(service: str | None = None) -> dict[str, str]:
+    """Give what libpq takes where nothing was given: from a service, PG* variables, or built in.
+
+    Args:
+        service: one to look up in the service file, in place of PGSERVICE's.
+
+    Raises:
+        ChatdbError: SETTINGS, there is no such service.
+    """
+    from psycopg import OperationalError
+    from psycopg.pq import Conninfo
+
+    before = os.environ.get("PGSERVICE")
+    if service is not None:
+        os.environ["PGSERVICE"] = service  # libpq looks a service up by no other way
+    try:
+        options = Conninfo.get_defaults()
+    except (OperationalError, MemoryError):
+        options = []
+    finally:
+        if service is not None:
+            os.environ.pop("PGSERVICE")
+            if before is not None:
+                os.environ["PGSERVICE"] = before
+    found = {o.keyword.decode(): o.val.decode() for o in options if o.val}
+    found.pop("service", None)
+    return found
+
+
 def pinned(params: Mapping[str, str]) -> dict[str, str]:
     """Complete a place so that no PG* variable of the environment bends it elsewhere.
 

@@ -586,8 +586,10 @@ def test_an_applied_version_that_no_file_has_is_unknown(
         conn.execute(
             "INSERT INTO _yoyo_migration VALUES ('x', 'initial-schema', now()), ('y', '0009_z', now())"
         )
-    found = {p.version: p.code for p in project.migrator(database).status().problems}
-    assert found == {"initial-schema": "missing", "0009": "missing"}
+    status = project.migrator(database).status()
+    assert {p.version: p.code for p in status.problems} == {"0009": "missing"}
+    # Only yoyo knows an id without a version; it is said, and stands in nobody's way.
+    assert any("initial-schema" in warning for warning in status.warnings)
 
 
 def test_a_plan_that_no_longer_holds_is_never_carried_out(
@@ -731,7 +733,6 @@ def test_a_schema_that_is_not_there_is_not_made(project: Project, database: Data
 def test_history_is_complete_only_with_every_table() -> None:
     nothing = History(1, 180000, "d", "u", True, frozenset(), False, ())
     assert not nothing.complete
-    assert nothing.head is None
 
 
 def test_the_connection_is_as_it_was_after_a_failed_run(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chatdb_cli.cli import migrate, server, setup
+from chatdb_cli.cli.options import print_version
 
 app = typer.Typer(
     name="chatdb",
@@ -21,20 +22,12 @@ app.add_typer(server.group, name="server")
 setup.register(app)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from chatdb_cli import __version__
-
-        typer.echo(f"chatdb {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def chatdb(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+            "--version", "-V", callback=print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
 ) -> None:

@@ -45,7 +45,13 @@ def _run(arguments: Sequence[str], out: Output) -> int:
         return ending.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last place to catch it)
         failure = _explained(error, out)
-        out.error(failure)
+        try:
+            out.error(failure)
+        except BrokenPipeError:
+            raise
+        except OSError:  # nowhere left to say it; the code still does
+            discard(sys.stdout)
+            discard(sys.stderr)
         return failure.exit
     return Exit.DONE
 
@@ -71,7 +77,9 @@ def _usage(error: Exception, out: Output) -> ChatdbError:
         if out.form == "text":
             out.write(f"{message}\n\n")
         message = "Missing command."
-    message = message.strip().rstrip(".")
+    from chatdb_cli.settings import redact
+
+    message = redact(message.strip().rstrip("."))  # a URL may stand where it does not belong
     return ChatdbError(
         Code.USAGE,
         message[:1].lower() + message[1:],

@@ -8,6 +8,7 @@ import typer
 
 from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING, Session, command
 from chatdb_cli.errors import Exit
+from chatdb_cli.render import FORMAT
 
 group = typer.Typer(
     help="Apply migrations, take them back, and see where you are.", no_args_is_help=True
@@ -29,6 +30,12 @@ _Steps = Annotated[
 _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the script that would be sent; change nothing."),
+]
+_AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", help="Rows may go with their tables; this version never holds back."
+    ),
 ]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed in production.")]
 _SyncEach = Annotated[
@@ -74,9 +81,11 @@ def down(
     everything: Annotated[bool, typer.Option("--all", help="Take back everything.")] = False,
     dry_run: _DryRun = False,
     yes: _Yes = False,
+    allow_data_loss: _AllowDataLoss = False,
     sync_each: _SyncEach = False,
 ) -> None:
     """Take back the newest migration, or more."""
+    del allow_data_loss  # rows are not counted yet, so nothing is ever held back
     target = session.target()
     if not dry_run:
         session.out.target(target)
@@ -88,8 +97,14 @@ def down(
 
 
 @command(group, "redo", MIGRATING)
-def redo(session: Session, dry_run: _DryRun = False, yes: _Yes = False) -> None:
+def redo(
+    session: Session,
+    dry_run: _DryRun = False,
+    yes: _Yes = False,
+    allow_data_loss: _AllowDataLoss = False,
+) -> None:
     """Take the newest migration back, and apply it again."""
+    del allow_data_loss  # rows are not counted yet, so nothing is ever held back
     target = session.target()
     if not dry_run:
         session.out.target(target)
@@ -130,7 +145,7 @@ def new(
     from chatdb_cli import migrations
 
     pair = migrations.new(migrations.writable_folder(session.settings.directory), name)
-    document = {"format": 1, "up": str(pair[0]), "down": str(pair[1])}
+    document = {"format": FORMAT, "target": None, "up": str(pair[0]), "down": str(pair[1])}
     session.out.result(document, f"{pair[0]}\n{pair[1]}")
 
 

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from chatdb_cli.render import Output
     from chatdb_cli.settings import Settings
 
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, when that was asked for."""
+    if wanted:
+        from chatdb_cli import __version__
+
+        typer.echo(f"chatdb {__version__}")
+        raise typer.Exit
+
+
 _CONNECTION = "Connection"
 _SHARED: dict[str, Any] = {
     "database_url": Annotated[
@@ -76,8 +86,18 @@ _OUTPUT: dict[str, Any] = {
         typer.Option("--verbose", "-v", rich_help_panel="Output",
                      help="Log each statement with its milliseconds."),
     ],
+    "version": Annotated[
+        bool,
+        typer.Option("--version", "-V", is_eager=True, callback=print_version,
+                     rich_help_panel="Output", help="Print the version."),
+    ],
 }  # fmt: skip
 _TIMING: dict[str, Any] = {
+    "retries": Annotated[
+        str | None,
+        typer.Option("--retries", metavar="N",
+                     help="How often a file that met a lock or a deadlock is tried again (10)."),
+    ],
     "lock_timeout": Annotated[
         str | None,
         typer.Option("--lock-timeout", metavar="TIME",
@@ -206,7 +226,7 @@ class _Command(TyperCommand):
 def _session(flags: dict[str, Any], out: Output) -> Session:
     from chatdb_cli import settings as reading
 
-    settings = reading.load(flags)
+    settings = reading.load({name: value for name, value in flags.items() if name != "version"})
     out.form, out.quiet = settings.format, settings.quiet
     if settings.verbose:
         from chatdb_cli import log

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatdb_cli.cli.options import LOCAL, Session, command
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.render import FORMAT
 
 if TYPE_CHECKING:
     from chatdb_cli.server import EmbeddedServer
@@ -55,7 +57,7 @@ def url(session: Session) -> None:
     server = _server(session)
     if server.exists and server.start():
         session.out.say(f"started the embedded PostgreSQL in {session.settings.home}")
-    session.out.result({"format": 1, "url": server.url()}, server.url())
+    session.out.result({"format": FORMAT, "target": None, "url": server.url()}, server.url())
 
 
 @command(group, "psql", LOCAL)
@@ -68,11 +70,22 @@ def psql(
     """Open psql on it."""
     import os
 
+    from chatdb_cli.settings import environment_without_libpq
+
     server = _server(session)
     if server.exists and server.start():
         session.out.say(f"started the embedded PostgreSQL in {session.settings.home}")
-    program = str(server.programs / "psql")
-    os.execv(program, [program, server.url(), *(arguments or [])])  # noqa: S606
+    program = server.programs / "psql"
+    if not program.exists():
+        raise ChatdbError(
+            Code.SERVER,
+            f"there is no psql beside the server's programs in {server.programs}",
+            hint="give the URL of chatdb server url to a psql of your own",
+        )
+    # No PG* variable of the environment may bend it elsewhere.
+    os.execve(  # noqa: S606
+        program, [str(program), server.url(), *(arguments or [])], environment_without_libpq()
+    )
 
 
 @command(group, "destroy", LOCAL)
@@ -87,5 +100,5 @@ def destroy(
     if existed and not yes:
         session.confirm(f"remove the embedded server in {home} with all of its data", "chat")
     server.destroy()  # also where one is half made, or half removed
-    document = {"format": 1, "destroyed": str(home) if existed else None}
+    document = {"format": FORMAT, "target": None, "destroyed": str(home) if existed else None}
     session.out.result(document, f"removed {home}" if existed else f"no server in {home}")
