@@ -572,7 +572,7 @@ class Runner:
             made = diagnosis.statement_error(
                 error, script.path, script.text, statement, direction=step.direction, notes=fate
             )
-            if error.sqlstate == _LOCK_NOT_AVAILABLE and self._options.retries:
+            if error.sqlstate == _LOCK_NOT_AVAILABLE:
                 made.code = Code.LOCKED
             return made
         code, what = Code.STATEMENT, {

@@ -68,8 +68,12 @@ class Proxy:
         """How often a client had to wait for an answer so far."""
         return sum(kind in WAITING for kind in self.kinds)
 
-    def cut(self) -> None:
-        """Break every connection that is open now."""
+    def cut(self, *, clients_only: bool = False) -> None:
+        """Break every connection that is open now; on the clients' side alone, if that is said."""
+        if clients_only:
+            for client in self._sockets[::2]:
+                client.shutdown(socket.SHUT_RDWR)
+            return
         for one in self._sockets:
             with suppress(OSError):  # gone already
                 one.shutdown(socket.SHUT_RDWR)

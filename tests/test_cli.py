@@ -37,8 +37,8 @@ first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, i
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 CONNECTION = {"--database-url", "--schema", "--embedded", "--insecure", "--env-file", "--dir"}
-OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help"}
-TIMING = {"--lock-timeout", "--statement-timeout", "--wait"}
+OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
+TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
@@ -47,8 +47,8 @@ OPTIONS = {
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},
     ("migrate", "down"): CONNECTION | OUTPUT | TIMING
-    | {"--to", "--steps", "--all", "--dry-run", "--yes", "--sync-each"},
-    ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes"},
+    | {"--to", "--steps", "--all", "--dry-run", "--yes", "--allow-data-loss", "--sync-each"},
+    ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes", "--allow-data-loss"},
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
     ("migrate", "history"): CONNECTION | OUTPUT,
     ("migrate", "new"): LOCAL | {"--dir"},
@@ -663,7 +663,7 @@ def test_new_writes_the_next_pair(project: Project, offline: Chatdb) -> None:
     assert said.out == "sql/up/0001_add_users.sql\nsql/down/0001_add_users.sql\n"
     assert (project.sql / "up/0001_add_users.sql").read_text() == "-- add users\n"
     assert offline("migrate", "new", "b", "--format", "json").document == {
-        "format": 1, "up": "sql/up/0002_b.sql", "down": "sql/down/0002_b.sql",
+        "format": 1, "target": None, "up": "sql/up/0002_b.sql", "down": "sql/down/0002_b.sql",
     }  # fmt: skip
     assert offline("migrate", "new", "../x").code == 2
     assert offline("migrate", "new", "x", "--dir", "@chat").code == 2
@@ -770,7 +770,7 @@ def test_production_asks_on_a_terminal(
 def test_destroy_asks(project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch) -> None:
     said = offline("server", "destroy", "--format", "json")
     assert said.code == 0
-    assert said.document == {"format": 1, "destroyed": None}
+    assert said.document == {"format": 1, "target": None, "destroyed": None}
     assert offline("server", "start").code == 0
     home = project.path / ".chatdb"
     try:

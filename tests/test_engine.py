@@ -480,8 +480,9 @@ def test_a_file_that_raises_what_the_claim_would_raise_is_no_claim(
             f"DO $$ BEGIN RAISE EXCEPTION 'mine' USING errcode = '{sqlstate}'; END $$",
         )
         with pytest.raises(MigrationError) as caught:
-            project.migrator(database).up()
-        assert (caught.value.code, caught.value.sqlstate) == (Code.STATEMENT, sqlstate), n
+            project.migrator(database, retries="0").up()
+        code = Code.LOCKED if sqlstate == "55P03" else Code.STATEMENT
+        assert (caught.value.code, caught.value.sqlstate) == (code, sqlstate), n
 
 
 REFUSED = {

@@ -278,7 +278,7 @@ hint: correct the file and run "chatdb migrate up" again
     "the history dropped": (
         "DROP TABLE chatdb_migration CASCADE;\n",
         """\
-error: the file has dropped chatdb's own tables, which hold the history: relation "public.chatdb_migration" does not exist [42P01 undefined_table]
+error: the file has dropped or emptied chatdb's own tables, which hold the history: relation "public.chatdb_migration" does not exist [42P01 undefined_table]
   --> sql/up/0002_case.sql
   = 0002 was rolled back; 0001 stays applied
 """,

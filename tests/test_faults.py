@@ -146,8 +146,8 @@ def test_a_connection_that_is_cut_is_reported_as_the_history_says(
 
     def cut(connection: int, kind: str, number: int) -> bool:
         sent[kind] += 1
-        # The read is a statement too; the flush comes right behind COMMIT.
-        if connection > 1 or not (sent["E"] > 10 if part == "file" else kind == "H"):
+        # The read is a statement too; a flush stands behind the claim, and one behind COMMIT.
+        if connection > 1 or not (sent["E"] > 10 if part == "file" else sent["H"] == 2):
             return True
         while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
             pass  # the server is still at it
@@ -166,6 +166,29 @@ def test_a_connection_that_is_cut_is_reported_as_the_history_says(
     assert error.run.current == database.applied()[-1][:4]
     project.migrator(database).up()
     assert database.tables() == {"t1", "t2"}
+
+
+def test_a_session_that_outlives_its_client_is_ended_before_the_history_is_read(
+    project: Project, database: Database
+) -> None:
+    """The line is cut on the client's side alone: the server would go on, and commit."""
+    project.write("1_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(600);")
+    with Proxy(socket_of(database.server)) as proxy:
+
+        def cut() -> None:
+            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            proxy.cut(clients_only=True)
+
+        cutter = threading.Thread(target=cut)
+        cutter.start()
+        with pytest.raises(MigrationError) as caught:
+            through(proxy, project, database).up()
+        cutter.join()
+        left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        assert database.query(left) == [(0,)]
+    assert states(caught.value) == ["failed"]
+    assert any("rolled back" in note for note in caught.value.notes)
+    assert database.tables() == set()
 
 
 def test_a_session_that_the_server_ends_is_a_lost_connection(
@@ -277,6 +300,55 @@ def test_who_waits_too_long_for_another_migrator_is_told_so(
         run = project.migrator(database, lock_timeout="100ms", progress=let_go).up()
     assert states(run) == ["applied"]
     assert "waiting" in seen
+
+
+def test_a_file_that_meets_a_lock_is_tried_again_as_a_whole(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    project.write("0002_add", "CREATE TABLE t2 (id int); ALTER TABLE t1 ADD COLUMN a int;")
+    with database.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM t1")
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, lock_timeout="20ms", retries="2").up()
+        assert (caught.value.code, caught.value.exit) == (Code.LOCKED, 7)
+        assert states(caught.value) == ["failed"]
+        tries: list[str] = []
+
+        def let_go(event: Event) -> None:
+            if event.kind == "waiting":
+                tries.append(event.text)
+                reader.execute("ROLLBACK")
+
+        run = project.migrator(database, lock_timeout="20ms", progress=let_go).up()
+    assert states(run) == ["applied"]
+    assert "trying again (1 of 10)" in tries[0]
+
+
+def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up()
+    sql = project.migrator(database).redo(dry_run=True).steps[0].sql or ""
+    lock = next(line for line in sql.splitlines() if "pg_advisory_xact_lock" in line)
+    with database.connect() as other:
+        other.execute("BEGIN")
+        other.execute(lock)
+
+        def let_go(event: Event) -> None:
+            if event.kind == "waiting":
+                other.execute("ROLLBACK")
+
+        # The time of the wait is neither the statement's nor the lock's.
+        migrator = project.migrator(
+            database, lock_timeout="300ms", statement_timeout="200ms", progress=let_go
+        )
+        run = migrator.redo()
+    assert states(run) == ["reverted", "applied"]
+    assert database.applied() == ["0001_t1", "0002_t2"]
 
 
 def test_a_killed_server_is_at_one_version_or_the_next(

@@ -141,7 +141,6 @@ DISAGREEMENTS = {
     "a missing file without a way back": (
         files(A), [*applied(A), Applied(B, None)], ("missing", "0002"), [B],
     ),
-    "a name without a version": (files(A), [Applied("odd", None)], ("missing", "odd"), ["odd"]),
     "an older file": (files(A, B, C), applied(A, C), ("out-of-order", "0002"), [B, C]),
     "a version twice": (
         files(A, B, duplicates={"0002": ("0002_b.sql", "2_x.sql")}), applied(A),

@@ -380,7 +380,7 @@ def test_of_many_first_starts_at_once_exactly_one_makes_the_server(fresh: Make) 
     running = start_in_new_processes(server.home, 4)
     said = sorted(process.communicate()[0] for process in running)
     assert said == [b"False\n"] * 3 + [b"True\n"]
-    assert query(server, "SELECT count(*) FROM pg_database") == [(3,)]
+    assert query(server, "SELECT count(*) FROM pg_database") == [(4,)]
 
 
 def test_the_server_outlives_the_process_and_the_terminal_that_started_it(stopped: Make) -> None:
@@ -602,7 +602,7 @@ def test_an_installed_postgresql_of_another_version_serves_as_well(
 
 def test_a_new_database_is_utf8_and_sorts_alike_everywhere(running: EmbeddedServer) -> None:
     encoding = "SELECT pg_encoding_to_char(encoding), datlocprovider::text, datlocale"
-    assert query(running, f"{encoding} FROM pg_database") == [("UTF8", "b", "C.UTF-8")] * 3
+    assert query(running, f"{encoding} FROM pg_database") == [("UTF8", "b", "C.UTF-8")] * 4
 
 
 # ---- destroy
