@@ -10,6 +10,7 @@ import typer
 from chatdb_cli.cli.app import app
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.render import Output, discard, internal_error
+from chatdb_cli.settings import debugging, format_asked_for, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,6 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 def guard(arguments: Sequence[str]) -> int:
     """Run the application and return the exit code; every exception ends here."""
-    from chatdb_cli.settings import format_asked_for
-
     # The settings may know better, once they are read: `Session` corrects it then.
     out = Output(format_asked_for(arguments))
     try:
@@ -59,6 +58,8 @@ def _run(arguments: Sequence[str], out: Output) -> int:
 def _explained(error: BaseException, out: Output) -> ChatdbError:
     """Return what is shown of an exception."""
     if isinstance(error, ChatdbError):
+        if error.code is Code.USAGE:
+            error.message = redact(error.message)  # a URL may stand where it does not belong
         return error
     if isinstance(error, _UsageError):
         return _usage(error, out)
@@ -77,9 +78,7 @@ def _usage(error: Exception, out: Output) -> ChatdbError:
         if out.form == "text":
             out.write(f"{message}\n\n")
         message = "Missing command."
-    from chatdb_cli.settings import redact
-
-    message = redact(message.strip().rstrip("."))  # a URL may stand where it does not belong
+    message = redact(message.strip().rstrip("."))
     return ChatdbError(
         Code.USAGE,
         message[:1].lower() + message[1:],
@@ -89,7 +88,6 @@ def _usage(error: Exception, out: Output) -> ChatdbError:
 
 def _internal(error: BaseException) -> ChatdbError:
     from chatdb_cli.log import correlation_id
-    from chatdb_cli.settings import debugging
 
     if debugging():
         import traceback

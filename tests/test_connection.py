@@ -1,0 +1,85 @@
+"""Promises about where a connection goes, and what is said when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import Database
+
+from chatdb_cli.connection import open_pool, open_target
+from chatdb_cli.diagnosis import connection_failure
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.settings import load
+
+SERVICE = "[far]\nhost=10.9.9.9\nport=5433\nuser=app\ndbname=shop\n"
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "services").write_text(SERVICE)
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+
+
+@pytest.mark.parametrize("url", ["service=far", "postgresql:///?service=far"])
+@pytest.mark.usefixtures("service")
+def test_a_service_is_shown_as_the_place_that_it_names(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    target = open_target(load({"database_url": url}, environ={}, cwd=Path("/")))
+    assert target.where == "app@10.9.9.9:5433/shop"
+    assert target.params["host"] == "10.9.9.9"
+    assert "service" not in target.params
+
+
+UNPROTECTED = ["service=far", "host=db.example dbname=d user=u", "host=localhost hostaddr=10.9.9.9"]
+
+
+@pytest.mark.parametrize("url", UNPROTECTED)
+@pytest.mark.usefixtures("service")
+def test_production_is_not_reached_without_protection(url: str) -> None:
+    settings = load({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
+    with pytest.raises(ChatdbError) as caught:
+        open_target(settings)
+    assert caught.value.exit == 8
+    assert "--insecure" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["host=/run/postgresql", "host=127.0.0.1", "host=::1", "host=db.example sslmode=verify-full"],
+)
+def test_production_is_reached_when_nobody_can_listen(url: str) -> None:
+    open_target(load({"database_url": url, "env": "production"}, environ={}, cwd=Path("/")))
+
+
+FAILURES = {
+    'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n'
+    "\tIs the server running on that host and accepting TCP/IP connections?\n"
+    'connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
+    'failed for user "app"': (Code.LOGIN, "28P01", False),
+    'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n'
+    'connection to server at "127.0.0.1", port 5432 failed: FATAL:  database "x" does not '
+    "exist": (Code.MISSING_DATABASE, "3D000", False),
+    "connection failed: FATAL:  sorry, too many clients already": (Code.UNREACHABLE, "53300", True),
+    "connection failed: FATAL:  the database system is starting up": (
+        Code.UNREACHABLE, "57P03", True,
+    ),
+    "": (Code.UNREACHABLE, None, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FAILURES)
+def test_of_several_addresses_the_one_that_answered_is_believed(text: str) -> None:
+    code, sqlstate, transient = FAILURES[text]
+    error, again = connection_failure(psycopg.OperationalError(text), "app@localhost:5432/x")
+    assert (error.code, error.sqlstate, again) == (code, sqlstate, transient)
+    assert ("FATAL" in error.message) == ("FATAL" in text)
+
+
+def test_a_pool_looks_into_the_targets_schema(database: Database) -> None:
+    database.execute('CREATE SCHEMA "odd ""s"""')
+    with open_pool(database.target(schema='odd "s"')) as pool, pool.connection() as conn:
+        assert conn.execute("SELECT current_schema()").fetchone() == ('odd "s"',)
