@@ -20,6 +20,7 @@ from unicodedata import normalize
 
 from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.values import duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -472,17 +473,11 @@ def _parse_reason(value: str) -> str:
     return value
 
 
-def _parse_duration(value: str) -> int:
-    from chatdb_cli.settings import duration_ms
-
-    return duration_ms(value)
-
-
 _PARSERS = {
     "transactional": ("transactional", _parse_bool),
     "isolation": ("isolation", _parse_isolation),
-    "lock-timeout": ("lock_timeout_ms", _parse_duration),
-    "statement-timeout": ("statement_timeout_ms", _parse_duration),
+    "lock-timeout": ("lock_timeout_ms", duration_ms),
+    "statement-timeout": ("statement_timeout_ms", duration_ms),
     "irreversible": ("irreversible", _parse_reason),
 }
 _NAMES = sorted((*_PARSERS, "depends"))

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chatdb_cli import values
 from chatdb_cli.errors import ChatdbError, Code, Place
 
 if TYPE_CHECKING:
@@ -85,149 +86,6 @@ class Settings:
     embeddable: Database | None = None
 
 
-# --- values: each parser raises ValueError("what is wrong") or ("what is wrong; what to do") ------
-
-TRUE = ("true", "1", "yes", "on")
-UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-LONGEST_MS = 2**31 - 1  # what PostgreSQL's own timeouts can hold
-
-
-def duration_ms(text: str) -> int:
-    """Read `500ms`, `5s`, `1.5min`, `1h`, `1d` as milliseconds.
-
-    A fraction of a millisecond is rounded up: 0 means "never" or "not at all", so only 0 becomes 0.
-
-    Raises:
-        ValueError: there is no unit, no number, or more than PostgreSQL's timeouts can hold.
-    """
-    match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ms|s|min|h|d)", text)
-    if match is None:
-        what = "has no unit" if re.fullmatch(r"[0-9.]+", text) else "is not a duration"
-        raise ValueError(f"{what}; write it like 500ms, 5s, 2min, 1h or 1d")
-    whole, fraction, unit = match[1], match[2] or "", match[3]
-    scale: int = 10 ** len(fraction)
-    milliseconds = -(-int(whole + fraction) * UNITS_MS[unit] // scale)
-    if milliseconds > LONGEST_MS:
-        raise ValueError("is too long; 24d is the most")
-    return milliseconds
-
-
-def _choice(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text in names:
-            return text
-        raise ValueError(f"is none of {', '.join(names)}" + _did_you_mean(text, names))
-
-    return parse
-
-
-def _did_you_mean(text: str, names: Iterable[str]) -> str:
-    import difflib  # costs milliseconds, and only a mistake needs it
-
-    lower = {name.lower(): name for name in names}
-    near = [name for name in lower if len(text) > 1 and name.startswith(text.lower())]
-    near = near or difflib.get_close_matches(text.lower(), lower, n=1)
-    return f"; did you mean {lower[near[0]]}?" if near else ""
-
-
-def _count(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
-            raise ValueError(f"is not a whole number from {least} to 999999")
-        return int(text)
-
-    return parse
-
-
-def _truth(text: str) -> bool:
-    word = text.lower()
-    if word not in (*TRUE, "false", "0", "no", "off"):
-        raise ValueError("is neither true nor false")
-    return word in TRUE
-
-
-def _schema(text: str) -> str:
-    if len(text.encode()) > 63:
-        raise ValueError("is longer than the 63 bytes of a PostgreSQL name")
-    if text.startswith("pg_"):
-        raise ValueError("starts with pg_, which PostgreSQL keeps for itself")
-    return text
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("starts with ~, and there is no such home directory") from None
-
-
-def _host(text: str) -> str:
-    if "://" in text or "@" in text[1:]:  # a name in front of @ would be shown as part of the host
-        raise ValueError("is not a host name; a URL belongs into DATABASE_URL")
-    return text
-
-
-def _ports(text: str) -> str:
-    for port in text.split(","):  # libpq takes one for each of several hosts, empty for 5432
-        if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
-            raise ValueError("is not a port from 1 to 65535")
-    return text
-
-
-ENCODE = "percent-encode special characters of user and password: @ is %40, / is %2F, % is %25"
-
-
-def _url(text: str) -> dict[str, str]:
-    """Read a URL or a keyword string with libpq's own parser.
-
-    Raises:
-        ValueError: with no part of `text` in it; any part may be the password.
-    """
-    text = text.strip()
-    scheme, separator, rest = text.partition("://")
-    if re.fullmatch(r"(jdbc:)?postgres(ql)?[+:]?\w*", scheme, re.IGNORECASE) and separator:
-        if scheme.lower() not in ("postgres", "postgresql"):
-            raise ValueError('names a driver in its scheme; write "postgresql://" in its place')
-        text = f"{scheme.lower()}://{rest}"
-        # libpq ends the user at the first @, or has none when a / comes first: an @ that is left
-        # over means that it would take a piece of the password for the host or the database.
-        login, at, place = rest.partition("@")
-        if "@" in (rest if "/" in login or not at else place).partition("?")[0]:
-            raise ValueError(f"has an @ or a / that is ambiguous; {ENCODE}")
-    elif re.match(r"[a-z][a-z0-9+.:-]*://", text, re.IGNORECASE):
-        raise ValueError("is not for PostgreSQL; it starts with postgres:// or postgresql://")
-    params = _libpq_parse(text)
-    try:
-        _ports(params.get("port", ""))
-    except ValueError:
-        raise ValueError("has a port that is not a number from 1 to 65535") from None
-    return params
-
-
-def _libpq_parse(text: str) -> dict[str, str]:
-    from psycopg import ProgrammingError  # a tenth of a second: only for who names a database
-    from psycopg.conninfo import conninfo_to_dict
-
-    try:
-        return {key: str(value) for key, value in conninfo_to_dict(text).items()}
-    except UnicodeError:
-        raise ValueError(f"is not UTF-8 when decoded; {ENCODE}") from None
-    except ProgrammingError as error:
-        said = str(error)
-    # What libpq quotes may be a piece of the password; what it says in front of the quotes is not.
-    if said.startswith('missing "="'):
-        raise ValueError(
-            "is neither a URL nor keywords; write postgresql://user@host/database"
-            ' or "host=... dbname=..."'
-        )
-    reason = said.partition('"')[0].strip(" \n:(")
-    if "query parameter" in reason or "connection option" in reason:
-        way = "only libpq's own parameters can stand there (so no schema=; --schema names it)"
-    else:
-        way = ENCODE
-    raise ValueError(f"can't be read ({reason}); {way}")
-
-
 # --- the table of every setting -------------------------------------------------------------------
 
 
@@ -255,57 +113,57 @@ class Setting:
 SETTINGS = {
     setting.variable: setting
     for setting in (
-        Setting("CHATDB_DATABASE_URL", _url, secret=True),
-        Setting("DATABASE_URL", _url, secret=True),
-        Setting("POSTGRES_HOST", _host, "localhost"),
-        Setting("POSTGRES_PORT", _ports, "5432"),
+        Setting("CHATDB_DATABASE_URL", values.url, secret=True),
+        Setting("DATABASE_URL", values.url, secret=True),
+        Setting("POSTGRES_HOST", values.host, "localhost"),
+        Setting("POSTGRES_PORT", values.ports, "5432"),
         Setting("POSTGRES_DB", str),
         Setting("POSTGRES_USER", str),
         Setting("POSTGRES_PASSWORD", str, secret=True),
-        Setting("CHATDB_EMBEDDED", _truth),
-        Setting("CHATDB_HOME", _path, ".chatdb"),
-        Setting("CHATDB_POSTGRES_BIN", _path, field="postgres_programs"),
+        Setting("CHATDB_EMBEDDED", values.truth),
+        Setting("CHATDB_HOME", values.path, ".chatdb"),
+        Setting("CHATDB_POSTGRES_BIN", values.path, field="postgres_programs"),
         Setting(
             "CHATDB_ENV",
-            _choice("development", "test", "staging", "production"),
+            values.choice("development", "test", "staging", "production"),
             "development",
             "environment",
         ),
-        Setting("CHATDB_ENV_FILE", _path),
-        Setting("CHATDB_SCHEMA", _schema, "public", "schema"),
+        Setting("CHATDB_ENV_FILE", values.path),
+        Setting("CHATDB_SCHEMA", values.schema, "public", "schema"),
         Setting("CHATDB_DIR", str, field="directory"),
-        Setting("CHATDB_CONNECT_TIMEOUT", duration_ms, "2s", "connect_timeout_ms"),
-        Setting("CHATDB_CONNECT_RETRIES", _count(0), "3", "connect_retries"),
-        Setting("CHATDB_CONNECT_RETRY_DELAY", duration_ms, "1s", "connect_retry_delay_ms"),
-        Setting("CHATDB_POOL_SIZE", _count(1), "20", "pool_size"),
-        Setting("CHATDB_POOL_IDLE", duration_ms, "30s", "pool_idle_ms"),
-        Setting("CHATDB_LOCK_TIMEOUT", duration_ms, "5s", "lock_timeout_ms"),
-        Setting("CHATDB_STATEMENT_TIMEOUT", duration_ms, "0s", "statement_timeout_ms"),
-        Setting("CHATDB_RETRIES", _count(0), "10", "retries"),
-        Setting("CHATDB_WAIT", duration_ms, "60s", "wait_ms"),
-        Setting("CHATDB_FORMAT", _choice("text", "json"), "text", "format"),
-        Setting("CHATDB_LOG_FORMAT", _choice("text", "json"), "text", "log_format"),
-        Setting("CHATDB_QUIET", _truth, "false", "quiet"),
-        Setting("CHATDB_VERBOSE", _truth, "false", "verbose"),
-        Setting("CHATDB_DEBUG", _truth, "false", "debug"),
-        Setting("PGHOST", _host),
+        Setting("CHATDB_CONNECT_TIMEOUT", values.duration_ms, "2s", "connect_timeout_ms"),
+        Setting("CHATDB_CONNECT_RETRIES", values.count(0), "3", "connect_retries"),
+        Setting("CHATDB_CONNECT_RETRY_DELAY", values.duration_ms, "1s", "connect_retry_delay_ms"),
+        Setting("CHATDB_POOL_SIZE", values.count(1), "20", "pool_size"),
+        Setting("CHATDB_POOL_IDLE", values.duration_ms, "30s", "pool_idle_ms"),
+        Setting("CHATDB_LOCK_TIMEOUT", values.duration_ms, "5s", "lock_timeout_ms"),
+        Setting("CHATDB_STATEMENT_TIMEOUT", values.duration_ms, "0s", "statement_timeout_ms"),
+        Setting("CHATDB_RETRIES", values.count(0), "10", "retries"),
+        Setting("CHATDB_WAIT", values.duration_ms, "60s", "wait_ms"),
+        Setting("CHATDB_FORMAT", values.choice("text", "json"), "text", "format"),
+        Setting("CHATDB_LOG_FORMAT", values.choice("text", "json"), "text", "log_format"),
+        Setting("CHATDB_QUIET", values.truth, "false", "quiet"),
+        Setting("CHATDB_VERBOSE", values.truth, "false", "verbose"),
+        Setting("CHATDB_DEBUG", values.truth, "false", "debug"),
+        Setting("PGHOST", values.host),
         Setting("PGHOSTADDR", str),
-        Setting("PGPORT", _ports),
+        Setting("PGPORT", values.ports),
         Setting("PGDATABASE", str),
         Setting("PGUSER", str),
         Setting("PGSERVICE", str),
         Setting("PGPASSWORD", str, secret=True),
         # Known, and read by `load` only so far as to say that a tunnel is asked for.
-        Setting("SSH_HOST", _host),
-        Setting("SSH_ENABLED", _truth, "true"),
-        Setting("SSH_PORT", _ports, "22"),
+        Setting("SSH_HOST", values.host),
+        Setting("SSH_ENABLED", values.truth, "true"),
+        Setting("SSH_PORT", values.ports, "22"),
         Setting("SSH_USER", str),
-        Setting("SSH_KEY_PATH", _path),
+        Setting("SSH_KEY_PATH", values.path),
         Setting("SSH_KEY_PASSPHRASE", str, secret=True),
-        Setting("SSH_KNOWN_HOSTS", _path),
-        Setting("SSH_MAX_RETRIES", _count(0)),
-        Setting("SSH_RETRY_DELAY", _count(0)),
-        Setting("TEST_DATABASE_URL", _url, secret=True),
+        Setting("SSH_KNOWN_HOSTS", values.path),
+        Setting("SSH_MAX_RETRIES", values.count(0)),
+        Setting("SSH_RETRY_DELAY", values.count(0)),
+        Setting("TEST_DATABASE_URL", values.url, secret=True),
     )
 }
 
@@ -522,7 +380,7 @@ def embedded(home: Path | str) -> Database:
 
 def debugging() -> bool:
     """Say whether CHATDB_DEBUG asks for tracebacks; for the moment when `load` has failed."""
-    return os.environ.get("CHATDB_DEBUG", "").lower() in TRUE
+    return os.environ.get("CHATDB_DEBUG", "").lower() in values.TRUE
 
 
 def format_asked_for(arguments: Sequence[str]) -> Literal["text", "json"]:
@@ -644,7 +502,7 @@ def _name_warnings(origins: Sequence[Origin]) -> list[str]:
     for origin in origins[1:]:
         for variable in origin.values:
             if variable.startswith("CHATDB_") and variable not in known:
-                near = _did_you_mean(variable, known)
+                near = values.did_you_mean(variable, known)
                 warnings.append(f"{origin.label(variable, line=True)} is not a setting{near}")
         for variable in ("CHATDB_ENV_FILE", "PGSERVICEFILE"):
             if origin.lines is not None and variable in origin.values:

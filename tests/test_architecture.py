@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "chatdb_cli"
 # From the ground up.  A room may import what stands on a lower floor, and within its own floor what
 # is listed here.
 FLOORS = (
-    {"errors", "log", "queries", "sqltext", "settings", "migrations", "plan"},
+    {"errors", "log", "queries", "sqltext", "values", "settings", "migrations", "plan"},
     {"diagnosis", "pipeline", "server", "connection", "history"},
     {"runner", "migrator", "provision"},
     {"render", "cli"},
@@ -22,8 +22,8 @@ FLOORS = (
 BESIDE = {
     "log": set(),
     "sqltext": {"errors"},
-    "settings": {"errors"},
-    "migrations": {"errors", "sqltext", "settings"},
+    "settings": {"errors", "values"},
+    "migrations": {"errors", "sqltext", "values"},
     "plan": {"errors", "migrations"},
     "history": {"pipeline"},
     "connection": {"server", "diagnosis"},

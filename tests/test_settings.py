@@ -25,7 +25,6 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.settings import (
     SETTINGS,
     Settings,
-    duration_ms,
     environment_without_libpq,
     forget_service,
     load,
@@ -33,6 +32,7 @@ from chatdb_cli.settings import (
     redact,
     require_database,
 )
+from chatdb_cli.values import duration_ms
 
 ROOT = Path(__file__).parent.parent
 PLACE = {"host": "", "hostaddr": "", "port": "5432", "dbname": ""}

@@ -1,0 +1,165 @@
+"""The texts of settings and directives as values: durations, ports, URLs, yes and no.
+
+Each parser returns the value, or raises ValueError("what is wrong") or ("what is wrong; what to do"),
+without the name of the setting and without the text itself, which may be a secret.  Pure.  What does
+not belong here: which settings there are, and where a text came from (`settings.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TRUE = ("true", "1", "yes", "on")
+UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+LONGEST_MS = 2**31 - 1  # what PostgreSQL's own timeouts can hold
+
+
+def duration_ms(text: str) -> int:
+    """Read `500ms`, `5s`, `1.5min`, `1h`, `1d` as milliseconds.
+
+    A fraction of a millisecond is rounded up: 0 means "never" or "not at all", so only 0 becomes 0.
+
+    Raises:
+        ValueError: there is no unit, no number, or more than PostgreSQL's timeouts can hold.
+    """
+    match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ms|s|min|h|d)", text)
+    if match is None:
+        what = "has no unit" if re.fullmatch(r"[0-9.]+", text) else "is not a duration"
+        raise ValueError(f"{what}; write it like 500ms, 5s, 2min, 1h or 1d")
+    whole, fraction, unit = match[1], match[2] or "", match[3]
+    scale: int = 10 ** len(fraction)
+    milliseconds = -(-int(whole + fraction) * UNITS_MS[unit] // scale)
+    if milliseconds > LONGEST_MS:
+        raise ValueError("is too long; 24d is the most")
+    return milliseconds
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    """Make the parser of one of several words."""
+
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        raise ValueError(f"is none of {', '.join(names)}" + did_you_mean(text, names))
+
+    return parse
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """Name the nearest of several words, as the end of a sentence; nothing where none is near."""
+    import difflib  # costs milliseconds, and only a mistake needs it
+
+    lower = {name.lower(): name for name in names}
+    near = [name for name in lower if len(text) > 1 and name.startswith(text.lower())]
+    near = near or difflib.get_close_matches(text.lower(), lower, n=1)
+    return f"; did you mean {lower[near[0]]}?" if near else ""
+
+
+def count(least: int) -> Callable[[str], int]:
+    """Make the parser of a whole number from `least` on."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
+            raise ValueError(f"is not a whole number from {least} to 999999")
+        return int(text)
+
+    return parse
+
+
+def truth(text: str) -> bool:
+    """Read true or false."""
+    word = text.lower()
+    if word not in (*TRUE, "false", "0", "no", "off"):
+        raise ValueError("is neither true nor false")
+    return word in TRUE
+
+
+def schema(text: str) -> str:
+    """Read the name of a schema."""
+    if len(text.encode()) > 63:
+        raise ValueError("is longer than the 63 bytes of a PostgreSQL name")
+    if text.startswith("pg_"):
+        raise ValueError("starts with pg_, which PostgreSQL keeps for itself")
+    return text
+
+
+def path(text: str) -> Path:
+    """Read a path; `~` is the home directory."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("starts with ~, and there is no such home directory") from None
+
+
+def host(text: str) -> str:
+    """Read a host name, or several with commas between."""
+    if "://" in text or "@" in text[1:]:  # a name in front of @ would be shown as part of the host
+        raise ValueError("is not a host name; a URL belongs into DATABASE_URL")
+    return text
+
+
+def ports(text: str) -> str:
+    """Read a port, or several with commas between."""
+    for port in text.split(","):  # libpq takes one for each of several hosts, empty for 5432
+        if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+            raise ValueError("is not a port from 1 to 65535")
+    return text
+
+
+ENCODE = "percent-encode special characters of user and password: @ is %40, / is %2F, % is %25"
+
+
+def url(text: str) -> dict[str, str]:
+    """Read a URL or a keyword string with libpq's own parser.
+
+    Raises:
+        ValueError: with no part of `text` in it; any part may be the password.
+    """
+    text = text.strip()
+    scheme, separator, rest = text.partition("://")
+    if re.fullmatch(r"(jdbc:)?postgres(ql)?[+:]?\w*", scheme, re.IGNORECASE) and separator:
+        if scheme.lower() not in ("postgres", "postgresql"):
+            raise ValueError('names a driver in its scheme; write "postgresql://" in its place')
+        text = f"{scheme.lower()}://{rest}"
+        # libpq ends the user at the first @, or has none when a / comes first: an @ that is left
+        # over means that it would take a piece of the password for the host or the database.
+        login, at, place = rest.partition("@")
+        if "@" in (rest if "/" in login or not at else place).partition("?")[0]:
+            raise ValueError(f"has an @ or a / that is ambiguous; {ENCODE}")
+    elif re.match(r"[a-z][a-z0-9+.:-]*://", text, re.IGNORECASE):
+        raise ValueError("is not for PostgreSQL; it starts with postgres:// or postgresql://")
+    params = _libpq_parse(text)
+    try:
+        ports(params.get("port", ""))
+    except ValueError:
+        raise ValueError("has a port that is not a number from 1 to 65535") from None
+    return params
+
+
+def _libpq_parse(text: str) -> dict[str, str]:
+    from psycopg import ProgrammingError  # a tenth of a second: only for who names a database
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(text).items()}
+    except UnicodeError:
+        raise ValueError(f"is not UTF-8 when decoded; {ENCODE}") from None
+    except ProgrammingError as error:
+        said = str(error)
+    # What libpq quotes may be a piece of the password; what it says in front of the quotes is not.
+    if said.startswith('missing "="'):
+        raise ValueError(
+            "is neither a URL nor keywords; write postgresql://user@host/database"
+            ' or "host=... dbname=..."'
+        )
+    reason = said.partition('"')[0].strip(" \n:(")
+    if "query parameter" in reason or "connection option" in reason:
+        way = "only libpq's own parameters can stand there (so no schema=; --schema names it)"
+    else:
+        way = ENCODE
+    raise ValueError(f"can't be read ({reason}); {way}")
