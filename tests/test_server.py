@@ -364,6 +364,20 @@ def test_an_unknown_service_of_libpq_is_not_in_the_way(
     assert running.status().running
 
 
+def test_a_child_that_can_not_end_does_not_keep_a_killed_server_from_coming_back(
+    fresh: Make,
+) -> None:
+    server = fresh()
+    server.start()
+    ((child,),) = query(server, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+    postmaster = server.status().pid
+    assert postmaster is not None
+    os.kill(child, signal.SIGSTOP)
+    os.kill(postmaster, signal.SIGKILL)
+    assert server.start()
+    assert query(server, "SELECT 1") == [(1,)]
+
+
 def test_two_projects_have_two_servers(stopped: Make) -> None:
     one, two = stopped("one"), stopped("two")
     assert one.start()
