@@ -685,7 +685,10 @@ def _candidates() -> Iterator[Path]:
     installed = [path for pattern in _INSTALLED for path in Path("/").glob(pattern)]
     installed.sort(key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True)
     on_path = [Path(found).resolve().parent for name in _PROGRAMS if (found := which(name))]
-    yield from dict.fromkeys([*(Path(p, "pginstall/bin") for p in packages), *installed, *on_path])
+    # What root has copied for all serves whoever can't enter root's own environment.
+    copies = sorted(_SHARED.glob("programs/*/*/pginstall/bin"))
+    wheels = [Path(p, "pginstall/bin") for p in packages]
+    yield from dict.fromkeys([*wheels, *installed, *on_path, *copies])
 
 
 def _matching(places: Iterable[Path], major: str | None) -> Iterator[Path]:

@@ -24,7 +24,8 @@ from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer, find_programs
 from chatdb_cli.settings import Settings, load
 
-PROGRAMS = find_programs()
+# Copies that root has made of the wheel's are the wheel's.
+PROGRAMS = [p for p in find_programs() if not p.is_relative_to("/var/lib/chatdb")]
 SHIPPED = Path(__file__).parent.parent / "sql"
 
 

@@ -272,21 +272,12 @@ def test_only_the_owner_can_get_in(running: EmbeddedServer) -> None:
 @as_root
 def test_other_users_are_refused_even_if_they_reach_the_socket(running: EmbeddedServer) -> None:
     run = sockets_of(running)
-    psql = [str(running.programs / "psql"), "-XAtc", "SELECT 1", running.url("postgres")]
-    nobody: Any = {
-        "user": "nobody",
-        "group": "nogroup",
-        "extra_groups": [],
-        "cwd": "/",
-        "text": True,
-    }
-    closed = subprocess.run(psql, capture_output=True, **nobody)
-    assert "Permission denied" in closed.stderr
+    url = running.url("postgres")
+    assert "Permission denied" in as_nobody(lambda: psycopg.connect(url))
     run.chmod(0o755)
     (run / ".s.PGSQL.5432").chmod(0o777)
-    opened = subprocess.run(psql, capture_output=True, **nobody)
-    assert "Peer authentication failed" in opened.stderr
-    assert subprocess.check_output(psql, text=True) == "1\n"
+    assert "Peer authentication failed" in as_nobody(lambda: psycopg.connect(url))
+    assert query(running, "SELECT 1") == [(1,)]
     run.chmod(0o700)
 
 
