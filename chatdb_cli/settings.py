@@ -55,7 +55,6 @@ class Settings:
         directory: `--dir` as it was given (`@chat` included), None when it was not.
         ssh_host: the bastion when a tunnel is asked for.
         warnings: sentences to show, without secrets.
-        insecure: production may be reached without protection.
         embeddable: the embedded server, which `setup` may make, where nothing hints at another.
         insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
     """

@@ -11,7 +11,6 @@ import pytest
 from conftest import Database, Project, Server
 from proxy import Proxy
 
-from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import History
 from chatdb_cli.migrator import Migrator
@@ -670,11 +669,14 @@ def test_a_database_that_only_yoyo_has_written_is_taken_over(
     assert database.applied() == ["0001_t1", "0002_t2", "0003_t3"]
 
 
-def test_the_hash_is_yoyos_own() -> None:
+def test_the_hash_is_yoyos_own(project: Project, database: Database) -> None:
     from yoyo.migrations import get_migration_hash
 
-    assert "sha256(convert_to({id}, 'UTF8'))" in queries.RECORD_UP
-    assert get_migration_hash("0001_é") == hashlib.sha256("0001_é".encode()).hexdigest()
+    project.write("0001_é", "SELECT 1;")
+    project.migrator(database).up()
+    expected = [(get_migration_hash("0001_é"),)]
+    assert database.query("SELECT migration_hash FROM _yoyo_migration") == expected
+    assert database.query("SELECT migration_hash FROM _yoyo_log") == expected
 
 
 def test_a_yoyo_lock_that_was_left_behind_is_reported(project: Project, database: Database) -> None:

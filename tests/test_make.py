@@ -67,9 +67,9 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-def make(checkout: Path, target: str, **env: str) -> subprocess.CompletedProcess[str]:
+def make(checkout: Path, *targets: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", target],
+        ["make", *targets],
         cwd=checkout,
         env={"PATH": os.environ["PATH"], "HOME": str(checkout.parent), **env},
         stdin=subprocess.DEVNULL,
@@ -131,8 +131,7 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
 
 
 def test_plain_make_lists_the_targets(checkout: Path) -> None:
-    said = make(checkout, "help").stdout
-    assert make(checkout, "").returncode != 0 or said
+    said = make(checkout).stdout
     for target in ("up", "down", "demo", "test", "lint", "clean"):
         assert f"make {target} " in said
 
