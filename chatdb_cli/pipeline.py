@@ -5,7 +5,7 @@
 
 Speaks libpq's pipeline mode in a loop of its own: psycopg's own pipeline tells of an error a hundred
 statements late and not whose it was, and a plain `get_result` deadlocks against a server that is
-itself busy sending.  What does not belong here: what a message means (`history.py` writes the frame,
+itself busy sending.  What does not belong here: what a message means (`frame.py` writes it,
 `runner.py` the steps), retries, reports.
 
 PostgreSQL's rule for a pipeline gives the semantics: at an error what was committed before stays, the

@@ -15,8 +15,8 @@ from chatdb_cli import queries
 from chatdb_cli.connection import connect, open_pool, open_target
 from chatdb_cli.diagnosis import server_error
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.history import Names
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

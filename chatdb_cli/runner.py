@@ -10,7 +10,7 @@ or not at all, whatever is killed.  A failure is known for what it is by its par
 (the lock, the claim, the file, the record), never by SQLSTATE alone, since a file may raise the same.
 
 What does not belong here: choosing the steps (`plan.py`, `migrator.py`), the SQL around a migration
-(`history.py`), the wire (`pipeline.py`).
+(`frame.py`), the wire (`pipeline.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import psycopg
 
 from chatdb_cli import (
     diagnosis,
+    frame,
     history,
     log,
     migrations,
@@ -237,7 +238,7 @@ class Runner:
 
     def dry_run(self) -> Run:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
-        batches = [history.script_text(b) for b in self._batches()]
+        batches = [frame.script_text(b) for b in self._batches()]
         prepare = batches.pop(0) if len(batches) > len(self._steps) else None
         steps = tuple(
             replace(_result(s, "planned"), sql=sql)
@@ -306,14 +307,14 @@ class Runner:
 
     def _batches(self) -> Iterator[list[Message]]:
         """Write each transaction when the pipeline has room for it."""
-        frame = self._frame()
+        writer = self._frame()
         self._sent = self._steps
         self._prepares = not self._past.complete and bool(self._sent)
         if self._prepares:
-            yield frame.prepare(self._past, self._timeouts())
+            yield writer.prepare(self._past, self._timeouts())
         for n, (step, head) in enumerate(self._with_heads(), 1):
             loaded = self._loaded[step.key]
-            yield frame.migration(
+            yield writer.migration(
                 step,
                 loaded.script,
                 loaded.other,
@@ -340,8 +341,8 @@ class Runner:
                 if step.number == head:
                     head = max(numbers, default=None)
 
-    def _frame(self) -> history.Frame:
-        return history.Frame(
+    def _frame(self) -> frame.Frame:
+        return frame.Frame(
             self._conn,
             self._target.schema,
             self._past,
@@ -349,11 +350,11 @@ class Runner:
             watched=log.enabled(),
         )
 
-    def _timeouts(self, script: Script | None = None) -> history.Timeouts:
+    def _timeouts(self, script: Script | None = None) -> frame.Timeouts:
         own = script.directives if script else migrations.Directives()
         lock = self._options.lock_timeout_ms
         left = max(1, round((self._deadline - time.monotonic()) * 1000))
-        return history.Timeouts(
+        return frame.Timeouts(
             lock if own.lock_timeout_ms is None else own.lock_timeout_ms,
             self._options.statement_timeout_ms
             if own.statement_timeout_ms is None
@@ -376,17 +377,17 @@ class Runner:
     def _done(self, done: Done) -> None:
         step = self._step_of(done.batch)
         if step is None:
-            if done.message.part == history.COMMIT:
+            if done.message.part == frame.COMMIT:
                 self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
-        elif done.message.part == history.CLAIM:
+        elif done.message.part == frame.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
             self._progress(Event("started", step))
-        elif done.message.part == history.FILE:
+        elif done.message.part == frame.FILE:
             self._log_statement(step, done)
-        elif done.message.part == history.RECORD:
+        elif done.message.part == frame.RECORD:
             self._duration = round(_milliseconds(done) - self._claimed)
-        elif done.message.part == history.COMMIT:
+        elif done.message.part == frame.COMMIT:
             self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
             self._finish(step, "applied" if step.direction == "up" else "reverted", self._duration)
             self._running = None
@@ -466,7 +467,7 @@ class Runner:
         assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
         assert outcome.error is not None  # noqa: S101
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
-        if part not in (history.LOCK, history.CLAIM, history.RECORD):
+        if part not in (frame.LOCK, frame.CLAIM, frame.RECORD):
             if sqlstate not in _PASSING or self._tries >= self._options.retries:
                 raise self._failure(outcome)
             self._try_again(outcome)
@@ -564,7 +565,7 @@ class Runner:
             return diagnosis.server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
         fate = (self._fate(step),)
-        if message.part == history.FILE:
+        if message.part == frame.FILE:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
@@ -576,17 +577,17 @@ class Runner:
                 made.code = Code.LOCKED
             return made
         code, what = Code.STATEMENT, {
-            history.SETTLE: "a check that was put off to the end of the file failed",
-            history.COMMIT: "COMMIT failed",
-            history.RECORD: "the history can't be written",
-            history.CLAIM: "the history can't be written",
+            frame.SETTLE: "a check that was put off to the end of the file failed",
+            frame.COMMIT: "COMMIT failed",
+            frame.RECORD: "the history can't be written",
+            frame.CLAIM: "the history can't be written",
         }.get(message.part, f"{message.sql.decode()!r} failed")  # fmt: skip
-        if message.part == history.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
+        if message.part == frame.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
             code = Code.HISTORY
             what = (
                 "the history is not what the plan was made for, and reading it again shows no why"
             )
-        if message.part == history.RECORD and error.sqlstate in _HISTORY_GONE:
+        if message.part == frame.RECORD and error.sqlstate in _HISTORY_GONE:
             what = "the file has dropped or emptied chatdb's own tables, which hold the history"
         made = diagnosis.server_error(error, code, what)
         made.place = Place(loaded.script.path)

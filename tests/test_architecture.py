@@ -15,7 +15,15 @@ PACKAGE = Path(__file__).parent.parent / "chatdb_cli"
 # is listed here.
 FLOORS = (
     {"errors", "log", "queries", "sqltext", "values", "settings", "migrations", "plan"},
-    {"diagnosis", "pipeline", "server", "connection", "history"},
+    {
+        "diagnosis",
+        "pipeline",
+        "server",
+        "connection",
+        "names",
+        "history",
+        "frame",
+    },
     {"runner", "migrator", "provision"},
     {"render", "cli"},
 )
@@ -25,7 +33,8 @@ BESIDE = {
     "settings": {"errors", "values"},
     "migrations": {"errors", "sqltext", "values"},
     "plan": {"errors", "migrations"},
-    "history": {"pipeline"},
+    "history": {"names"},
+    "frame": {"history", "names", "pipeline"},
     "connection": {"server", "diagnosis"},
     "migrator": {"runner"},
     "provision": {"migrator"},
@@ -35,7 +44,7 @@ ONLY = {
     "rich": {"render"},
     "typer": {"cli"},
     "dotenv": {"settings"},
-    "yoyo": {"history", "migrations"},
+    "yoyo": {"frame", "migrations"},
     "postgast": {"sqltext"},
     "psycopg_pool": {"connection", "provision"},
 }

@@ -27,10 +27,11 @@ import pytest
 import typer
 from conftest import NAMES, PROGRAMS, Database, Project, Server
 
-from chatdb_cli import history, log
+from chatdb_cli import log
 from chatdb_cli.cli import run
 from chatdb_cli.cli.app import app
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.names import Names
 
 # What does not depend on the version of PostgreSQL is tried on the first server alone.
 first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
@@ -803,7 +804,7 @@ def test_another_migrator_at_work_is_exit_7(
     project.write_tables(1, 2)
     chatdb("migrate", "up", "--to", "1")
     with database.connect() as conn:
-        names = history.Names(conn, "public")
+        names = Names(conn, "public")
         conn.execute(f"SELECT pg_advisory_lock({names.lock_key})")
         for wait in ("0s", "300ms"):
             started = time.monotonic()

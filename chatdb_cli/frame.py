@@ -1,0 +1,271 @@
+"""The transaction of a migration, message by message.
+
+Around the file's statements stand settings, lock and claim, and behind them what a file may have left
+in the session, the record, COMMIT.  Here too: what makes the history's tables, and what a failure
+leaves in the log.  The tables are yoyo's, made by yoyo's own DDL, and `chatdb_migration`.
+
+What does not belong here: reading the history (`history.py`), sending (`pipeline.py`), which steps to
+take (`runner.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatdb_cli import queries, sqltext
+from chatdb_cli.history import YOYO_TABLES, History
+from chatdb_cli.names import Names
+from chatdb_cli.pipeline import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import psycopg
+
+    from chatdb_cli.migrations import Script
+    from chatdb_cli.plan import Step
+    from chatdb_cli.sqltext import Statement
+
+_TRANSACTION_TIMEOUT_SINCE = 170000
+
+# The parts of a migration's transaction, by which a failure is known for what it is.
+FRAME, LOCK, CLAIM, FILE, SETTLE, RECORD, COMMIT = (
+    "frame", "lock", "claim", "file", "settle", "record", "commit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a migration may wait for a lock, and a statement may run; 0 is for ever.
+
+    Attributes:
+        lock_ms: `lock_timeout` of the file's statements.
+        statement_ms: `statement_timeout` of them.
+        claim_ms: `lock_timeout` while the migration waits for another migrator.
+    """
+
+    lock_ms: int
+    statement_ms: int
+    claim_ms: int
+
+
+class Frame:
+    """Writes the transaction of a migration, message by message.
+
+    Args:
+        conn: the connection that will send it, for its quoting.
+        schema: the target's schema.
+        history: what was read from it.
+        author: who runs chatdb, as (user, host, version of chatdb).
+        watched: somebody wants to know of each statement at once.
+    """
+
+    def __init__(
+        self,
+        conn: psycopg.Connection[Any],
+        schema: str,
+        history: History,
+        author: tuple[str, str, str],
+        *,
+        watched: bool = False,
+    ) -> None:
+        self._names = Names(conn, schema)
+        self._author = author
+        self._watched = watched
+        self._version = history.server_version
+        path = dict.fromkeys((schema, "public", *history.extension_schemas))
+        self._path = ", ".join(self._names.identifier(name) for name in path)
+
+    def prepare(self, history: History, timeouts: Timeouts) -> list[Message]:
+        """Return the transaction that makes what the history lacks, and adopts what yoyo did."""
+        names = self._names
+        statements = _yoyo_ddl(names, YOYO_TABLES - history.tables)
+        if "chatdb_migration" not in history.tables:
+            statements += [names.fill(queries.CREATE_TABLE), *map(names.fill, queries.COMMENTS)]
+        statements.append(names.fill(queries.ADOPT))
+        return [
+            *self._begin("READ COMMITTED", timeouts, wait_for_disk=False),
+            *(_message(s, CLAIM) for s in statements),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def migration(
+        self,
+        step: Step,
+        script: Script,
+        other: Script | None,
+        statements: Sequence[Statement] | None,
+        head: int | None,
+        timeouts: Timeouts,
+        *,
+        wait_for_disk: bool,
+    ) -> list[Message]:
+        """Return the whole transaction of one migration.
+
+        Args:
+            step: which migration, in which direction.
+            script: the file that runs.
+            other: the down file beside it, which the history keeps too.
+            statements: the file's statements, or None when it goes whole.
+            head: the highest version that the history has to have for the plan to hold.
+            timeouts: for this file.
+            wait_for_disk: its COMMIT waits, and with it all those before.
+        """
+        return [
+            *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
+            self._claim(step, script, other, head, timeouts),
+            *_file(script, statements, at_once=self._watched),
+            *(_message(s, SETTLE) for s in queries.SETTLE),
+            *(_message(s, FRAME) for s in queries.CLEAN),
+            self._settings(timeouts, wait_for_disk=wait_for_disk),
+            self._record(step),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def failure(self, step: Step, comment: str, timeouts: Timeouts) -> list[Message]:
+        """Return the transaction that notes a failure; its COMMIT waits for the disk."""
+        return self._on_disk(self._log(queries.RECORD_FAILURE, step, comment), timeouts)
+
+    def flush(self, timeouts: Timeouts) -> list[Message]:
+        """Return a transaction that does nothing but wait until all before is on the disk."""
+        return self._on_disk(_message(self._names.fill(queries.FLUSH), RECORD), timeouts)
+
+    def _on_disk(self, message: Message, timeouts: Timeouts) -> list[Message]:
+        settings = self._settings(timeouts, wait_for_disk=True)
+        return [*_START, settings, message, _message(queries.COMMIT, COMMIT)]
+
+    def _begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
+        """Return all that stands before the claim: settings, and the lock of this target.
+
+        The file's own timeouts begin with the claim: waiting for another migrator is none of them.
+        """
+        begin = [_message(queries.BEGIN.format(isolation=isolation), FRAME), *_START[1:]]
+        waiting = Timeouts(timeouts.claim_ms, 0, 0)
+        settings = self._settings(waiting, wait_for_disk=wait_for_disk)
+        if isolation == "READ COMMITTED":
+            lock = queries.LOCK.format(key=self._names.lock_key)
+            return [*begin, settings, _message(lock, LOCK)]
+        limit = self._names.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
+        return [
+            *begin,
+            _message(limit, FRAME),
+            _message(queries.NO_STATEMENT_TIMEOUT, FRAME),
+            _message(self._names.fill(queries.LOCK_BEFORE_SNAPSHOT), LOCK),
+            settings,
+        ]
+
+    def _settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
+        sql = queries.SETTINGS + ("" if wait_for_disk else queries.NO_WAIT)
+        values: dict[str, str | int | None] = {
+            "path": self._path,
+            "lock_timeout": f"{timeouts.lock_ms}ms",
+            "statement_timeout": f"{timeouts.statement_ms}ms",
+        }
+        if self._version >= _TRANSACTION_TIMEOUT_SINCE:
+            sql += queries.TRANSACTION_TIMEOUT
+            values["transaction_timeout"] = "0"
+        return _message(self._names.fill(sql, **values), FRAME)
+
+    def _claim(
+        self, step: Step, script: Script, other: Script | None, head: int | None, timeouts: Timeouts
+    ) -> Message:
+        own = {
+            "lock_timeout": f"{timeouts.lock_ms}ms",
+            "statement_timeout": f"{timeouts.statement_ms}ms",
+        }
+        if step.direction == "down":
+            sql = self._names.fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
+            return Message(sql.encode(), CLAIM, at_once=True)
+        user, host, version = self._author
+        sql = self._names.fill(
+            queries.CLAIM_UP,
+            version=step.number,
+            id=step.id,
+            up_checksum=script.checksum,
+            down_checksum=other.checksum if other else None,
+            up_text=sqltext.mask(script.text),
+            down_text=_runnable(other),
+            client=f"{user}@{host}",
+            chatdb=version,
+            head=head,
+            **own,
+        )
+        return Message(sql.encode(), CLAIM, at_once=True)
+
+    def _record(self, step: Step) -> Message:
+        template = queries.RECORD_UP if step.direction == "up" else queries.RECORD_DOWN
+        return self._log(template, step, f"chatdb {self._author[2]}", version=step.number)
+
+    def _log(self, template: str, step: Step, comment: str, **more: int) -> Message:
+        user, host, _ = self._author
+        sql = self._names.fill(
+            template, id=step.id, user=user[:255], host=host[:255], comment=comment[:255], **more
+        )
+        return _message(sql, RECORD)
+
+
+def script_text(messages: Iterable[Message]) -> str:
+    """Return messages as a script that psql runs as it stands."""
+    return "".join(f"{m.sql.decode().rstrip()}\n;\n" for m in messages)
+
+
+_START = (
+    Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), FRAME),
+    *(Message(s.encode(), FRAME) for s in queries.RESETS),
+)
+
+
+def _runnable(other: Script | None) -> str | None:
+    """Return a down text to keep; none that holds a password, which has no place in a table."""
+    return other.text if other and sqltext.mask(other.text) == other.text else None
+
+
+def _message(sql: str, part: str) -> Message:
+    return Message(sql.encode(), part)
+
+
+def _file(
+    script: Script, statements: Sequence[Statement] | None, *, at_once: bool
+) -> list[Message]:
+    if statements is not None:
+        return [
+            Message(s.text.encode(), FILE, n, at_once=at_once) for n, s in enumerate(statements)
+        ]
+    return [Message(script.text.encode(), FILE, 0, whole=True)]
+
+
+def _yoyo_ddl(names: Names, missing: frozenset[str]) -> list[str]:
+    """Return the statements with which yoyo makes its tables, qualified with the schema."""
+    if not missing:
+        return []
+    from yoyo.internalmigrations import mark_schema_version, schema_versions, v2
+
+    recorder = _Recorder(names)
+    if "_yoyo_migration" in missing:
+        v2.create_migration_table(recorder)
+    if "_yoyo_log" in missing:
+        v2.create_log_table(recorder)
+    if "_yoyo_version" in missing:
+        v2.create_version_table(recorder)
+        mark_schema_version(recorder, max(schema_versions))
+    return recorder.statements
+
+
+class _Recorder:
+    """What yoyo takes for its database: it keeps the statements in place of running them."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self.statements: list[str] = []
+        self.migration_table_quoted = f"{names.schema}._yoyo_migration"
+        self.log_table_quoted = f"{names.schema}._yoyo_log"
+        self.version_table_quoted = f"{names.schema}._yoyo_version"
+
+    def quote_identifier(self, name: str) -> str:
+        return self._names.identifier(name)
+
+    def execute(self, sql: str, params: dict[str, object] | None = None) -> None:
+        for name, value in (params or {}).items():
+            sql = sql.replace(f":{name}", self._names.literal(str(value)))
+        self.statements.append(sql.strip())

@@ -1,0 +1,54 @@
+"""Names and values as SQL, quoted by libpq, and the key of a target's advisory lock.
+
+What does not belong here: the statements themselves (`queries.py`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
+
+# The first half of the advisory lock's key: "chat" in ASCII.  The second is the schema's name, for
+# locks are of one database already.
+_LOCK_SPACE = 0x63686174
+
+
+class Names:
+    """Puts names and values into chatdb's own statements, quoted by libpq.
+
+    The statements carry their values in the text, not as parameters, so that `--dry-run` shows, and
+    psql runs, exactly what would be sent.
+    """
+
+    def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
+        from psycopg.pq import Escaping
+
+        self._escaping = Escaping(conn.pgconn)
+        self._schema = schema
+        self.schema = self.identifier(schema)
+
+    def identifier(self, name: str) -> str:
+        """Return a name as SQL."""
+        return bytes(self._escaping.escape_identifier(name.encode())).decode()
+
+    def literal(self, value: str | int | None) -> str:
+        """Return a value as SQL."""
+        if value is None:
+            return "NULL"
+        if isinstance(value, int):
+            return str(value)
+        return bytes(self._escaping.escape_literal(value.encode())).decode()
+
+    def fill(self, template: str, **values: str | int | None) -> str:
+        """Return a statement of `queries` with the schema and the values in it."""
+        quoted = {name: self.literal(value) for name, value in values.items()}
+        return template.format(schema=self.schema, **quoted)
+
+    @property
+    def lock_key(self) -> str:
+        """The two halves of this target's advisory lock."""
+        low = zlib.crc32(self._schema.encode())
+        return f"{_LOCK_SPACE}, {low - (1 << 32) if low >= 1 << 31 else low}"
