@@ -58,6 +58,11 @@ class Target:
     settings: Settings = field(repr=False)
 
     @property
+    def application(self) -> str:
+        """The name under which this run's sessions stand in pg_stat_activity."""
+        return self.params["application_name"]
+
+    @property
     def where(self) -> str:
         """The target without its schema: `app@db.example:5432/chat`."""
         if self.host is None or self.host.startswith(("/", "@")):
@@ -111,7 +116,9 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
     if service := params.pop("service", None):
         # What the service file says, word for word, so that the target is known before it is used.
         params = {**libpq_defaults(service), **params}
-    params.setdefault("application_name", f"chatdb {correlation_id}")
+    # With the id of this run behind it, by which its session is found, and its lines in the log.
+    name = params.get("application_name") or "chatdb"
+    params["application_name"] = f"{name.encode()[:54].decode(errors='ignore')} {correlation_id}"
     params["client_encoding"] = "UTF8"
     # An empty keyword is a pin: it keeps a PG* variable from bending the target elsewhere.
     shown = {**libpq_defaults(), **params}
@@ -156,13 +163,18 @@ def _is_local(host: str) -> bool:
 
 
 def connect(
-    target: Target, tell: Callable[[str], None] = _nothing, **instead: str
+    target: Target,
+    tell: Callable[[str], None] = _nothing,
+    *,
+    retries: int | None = None,
+    **instead: str,
 ) -> psycopg.Connection[Any]:
     """Open a connection in autocommit mode; what passes by itself is tried again.
 
     Args:
         target: where to.
         tell: called with a line before each new try.
+        retries: how often, in place of the settings' own.
         instead: libpq keywords in place of the target's, such as another `dbname`.
 
     Raises:
@@ -173,19 +185,38 @@ def connect(
     from chatdb_cli.diagnosis import connection_failure
 
     settings = target.settings
+    retries = settings.connect_retries if retries is None else retries
     attempt = 0
     while True:
         attempt += 1
         try:
-            return psycopg.connect(**{**target.params, **instead}, autocommit=True)  # type: ignore[arg-type]
+            return psycopg.connect(
+                **{**target.params, **instead},  # type: ignore[arg-type]
+                autocommit=True,
+                prepare_threshold=None,  # a statement that is prepared stays with a pooler's server
+            )
         except psycopg.Error as error:
             failure, transient = connection_failure(error, target.where)
-            if not transient or attempt > settings.connect_retries:
+            if not transient or attempt > retries:
                 raise failure from None
             delay = settings.connect_retry_delay_ms * attempt / 1000
-            tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of "
-                 f"{settings.connect_retries})")  # fmt: skip
+            tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
             time.sleep(delay)
+
+
+def is_pooled(conn: psycopg.Connection[Any], target: Target, pid: int) -> bool:
+    """Return whether a pooler may give each transaction another session of the server.
+
+    A pooler announces a process id of its own; it is taken for one in transaction mode, unless
+    `--pooler session` says otherwise.
+
+    Args:
+        conn: a connection to the target.
+        target: whose settings may know it.
+        pid: what the server behind it says of itself.
+    """
+    said = target.settings.pooler
+    return conn.info.backend_pid != pid if said is None else said == "transaction"
 
 
 def open_pool(target: Target) -> ConnectionPool[psycopg.Connection[Any]]:

@@ -59,6 +59,8 @@ class Frame:
         history: what was read from it.
         author: who runs chatdb, as (user, host, version of chatdb).
         watched: somebody wants to know of each statement at once.
+        application: the name that a session of a pooler has to have meanwhile, for `RESET ALL` takes
+            it away there.
     """
 
     def __init__(
@@ -69,10 +71,12 @@ class Frame:
         author: tuple[str, str, str],
         *,
         watched: bool = False,
+        application: str | None = None,
     ) -> None:
         self._names = Names(conn, schema)
         self._author = author
         self._watched = watched
+        self._application = application
         self._version = history.server_version
         path = dict.fromkeys((schema, "public", *history.extension_schemas))
         self._path = ", ".join(self._names.identifier(name) for name in path)
@@ -162,6 +166,9 @@ class Frame:
             "lock_timeout": f"{timeouts.lock_ms}ms",
             "statement_timeout": f"{timeouts.statement_ms}ms",
         }
+        if self._application is not None:
+            sql += queries.APPLICATION
+            values["application"] = self._application
         if self._version >= _TRANSACTION_TIMEOUT_SINCE:
             sql += queries.TRANSACTION_TIMEOUT
             values["transaction_timeout"] = "0"

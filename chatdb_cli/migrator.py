@@ -243,7 +243,7 @@ class Migrator:
             runner = Runner(
                 self.target, conn, past, first, direction, self._options, replan, self._progress
             )
-        return runner.dry_run() if dry_run else runner.run(self._connect)
+        return runner.dry_run() if dry_run else runner.run()
 
 
 def _refuse_problems(first: Plan, files: Files) -> None:

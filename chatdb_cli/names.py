@@ -1,4 +1,4 @@
-"""Names and values as SQL, quoted by libpq, and the key of a target's advisory lock.
+"""Names and values as SQL, quoted by libpq, and the keys of a target's two advisory locks.
 
 What does not belong here: the statements themselves (`queries.py`).
 """
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psycopg
 
-# The first half of the advisory lock's key: "chat" in ASCII.  The second is the schema's name, for
-# locks are of one database already.
-_LOCK_SPACE = 0x63686174
+# The first half of an advisory lock's key: "chat" and "chau" in ASCII.  The second is the schema's
+# name, for locks are of one database already.  The lock of a session is another than that of a
+# transaction: who waits for the first polls, who waits for the second stands in a queue.
+_TRANSACTION_SPACE, _SESSION_SPACE = 0x63686174, 0x63686175
 
 
 class Names:
@@ -49,6 +50,15 @@ class Names:
 
     @property
     def lock_key(self) -> str:
-        """The two halves of this target's advisory lock."""
+        """The two halves of this target's advisory lock of a transaction."""
+        return f"{_TRANSACTION_SPACE}, {self._low}"
+
+    @property
+    def session_key(self) -> str:
+        """The two halves of this target's advisory lock of a session."""
+        return f"{_SESSION_SPACE}, {self._low}"
+
+    @property
+    def _low(self) -> int:
         low = zlib.crc32(self._schema.encode())
-        return f"{_LOCK_SPACE}, {low - (1 << 32) if low >= 1 << 31 else low}"
+        return low - (1 << 32) if low >= 1 << 31 else low

@@ -1,6 +1,7 @@
 """Many transactions through one connection, with round trips that do not grow with their number.
 
     Message    one statement on its way to the server
+    Idle       what to do while the server is silent
     Outcome    how far the run came, and what stopped it
 
 Speaks libpq's pipeline mode in a loop of its own: psycopg's own pipeline tells of an error a hundred
@@ -97,10 +98,24 @@ class Outcome:
     interrupt: KeyboardInterrupt | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What to do while the server is silent.
+
+    Attributes:
+        after_s: for how long, in seconds.
+        call: is called then, and again after as long.
+    """
+
+    after_s: float
+    call: Callable[[], None]
+
+
 def run(
     conn: psycopg.Connection[Any],
     batches: Iterable[Sequence[Message]],
     on_done: Callable[[Done], None] | None = None,
+    on_idle: Idle | None = None,
 ) -> Outcome:
     """Send every batch, and read what comes back as it comes.
 
@@ -112,19 +127,25 @@ def run(
         conn: an idle connection.
         batches: the messages of each transaction, taken when there is room for them.
         on_done: called for each message that was carried out, in order.
+        on_idle: called whenever the server has been silent for a while.
     """
-    return _Run(conn, on_done).run(batches)
+    return _Run(conn, on_done, on_idle).run(batches)
 
 
 class _Run:
     """The state of one run: what was sent and not yet answered, and what stopped it."""
 
     def __init__(
-        self, conn: psycopg.Connection[Any], on_done: Callable[[Done], None] | None
+        self,
+        conn: psycopg.Connection[Any],
+        on_done: Callable[[Done], None] | None,
+        on_idle: Idle | None,
     ) -> None:
         self.conn = conn
         self.pgconn = conn.pgconn
         self.on_done = on_done
+        self.on_idle = on_idle
+        self.patience = on_idle.after_s if on_idle else None  # how long one wait may take
         # (batch, message, bytes of the batch that ends with it, else 0)
         self.waiting: deque[tuple[int, Message, int]] = deque()
         self.bytes = self.batches = 0  # under way
@@ -161,11 +182,13 @@ class _Run:
     def _with_simple(self, number: int, batch: Sequence[Message]) -> None:
         """Send a batch in three: what stands before the uncut message, that one, and the rest."""
         at = next(n for n, m in enumerate(batch) if m.whole)
-        self._pipeline(iter([(number, batch[:at])]), ends=False)
+        before, rest = batch[:at], batch[at + 1 :]
+        if before:
+            self._pipeline(iter([(number, before)]), ends=False)
         if self.error is None:
             self._simple(number, batch[at])
-        if self.error is None:
-            self._pipeline(iter([(number, batch[at + 1 :])]))
+        if self.error is None and rest:
+            self._pipeline(iter([(number, rest)]))
 
     def _pipeline(
         self, batches: Iterator[tuple[int, Sequence[Message]]], *, ends: bool = True
@@ -288,8 +311,8 @@ class _Run:
             ready = selector.select(self.patience)
         if any(mask & selectors.EVENT_READ for _, mask in ready):
             self.pgconn.consume_input()
-
-    patience: float | None = None  # how long one wait may take, in seconds
+        elif not ready and self.on_idle:
+            self.on_idle.call()
 
     def _lose(self, error: psycopg.Error) -> None:
         self.lost = True
@@ -304,7 +327,7 @@ class _Run:
         """
         self.error = self.error or errors.QueryCanceled("interrupted")
         deadline = time.monotonic() + CANCEL_PATIENCE
-        self.patience = 0.05
+        self.on_idle, self.patience = None, 0.05
         try:
             if self.pgconn.pipeline_status != pq.PipelineStatus.OFF and not self.synced:
                 self.pgconn.pipeline_sync()

@@ -113,6 +113,8 @@ SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {p
 # The last transaction of a run waits for the disk; the log is sequential, so all before it are safe
 # then too.
 NO_WAIT: Final = ",\n       set_config('synchronous_commit', 'off', true)"
+# Only behind a pooler: a session of its own has the name already.
+APPLICATION: Final = ",\n       set_config('application_name', {application}, true)"
 # Only where the server has it (17 and newer).
 TRANSACTION_TIMEOUT: Final = (
     ",\n       set_config('transaction_timeout', {transaction_timeout}, true)"
@@ -196,11 +198,47 @@ COMMIT: Final = "COMMIT"
 # A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
 FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
 
+# One migrator at a time for this target, as long as the session lasts.
+TRY_LOCK: Final = "SELECT pg_try_advisory_lock({key})"
+UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
+# A session as a person wants to see it: all of it is text.
+_SESSION: Final[LiteralString] = """\
+       to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       extract(epoch FROM clock_timestamp() - {since})::bigint::text,
+       coalesce(nullif(a.application_name, ''), a.backend_type), a.usename::text,
+       host(a.client_addr), a.state, split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1)"""
+# Who holds that lock, and since when?
+LOCK_HOLDER: Final = (
+    "SELECT a.pid::text,\n"  # noqa: S608  (constants alone)
+    + _SESSION.replace("{since}", "a.backend_start")
+    + """
+FROM (VALUES ({key})) k (high, low)
+JOIN pg_locks l ON l.classid = k.high::oid AND l.objid = k.low::oid AND l.objsubid = 2
+JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+)
+# Whom does a session wait for?  Behind a pooler it is known by its name alone.  0 is a prepared
+# transaction.
+BLOCKERS: Final = (
+    "SELECT b.pid::text,\n"
+    + _SESSION.replace("{since}", "coalesce(a.xact_start, a.backend_start)")
+    + """
+FROM pg_stat_activity w
+CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
+  AND w.application_name = $1 AND (w.pid = $2 OR $2 = 0)
+ORDER BY 2, 1"""
+)
+
 # After a connection was lost: end the session that it leaves behind, and say whether it is still there.
+# Behind a pooler it is whichever runs under our name.
 END_SESSION: Final[LiteralString] = """\
 SELECT CASE WHEN application_name = %(name)s THEN pg_terminate_backend(pid) END
 FROM pg_stat_activity
-WHERE pid = %(pid)s AND usename = current_user AND pid <> pg_backend_pid()"""
+WHERE usename = current_user AND pid <> pg_backend_pid()
+  AND (pid = %(pid)s OR %(pid)s = 0 AND application_name = %(name)s AND state <> 'idle')"""
 
 # `setup`: a database, a schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from chatdb_cli import (
     diagnosis,
     frame,
     history,
+    locks,
     log,
     migrations,
     pipeline,
@@ -34,6 +36,7 @@ from chatdb_cli import (
     queries,
     sqltext,
 )
+from chatdb_cli.connection import connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ StepState = Literal["applied", "reverted", "planned", "failed", "resumed", "not-
 Request = Literal["up", "down", "redo"]
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
+# How long the server may be silent before it is asked whom the statement waits for, in seconds.
+_SILENCE_S = 0.5
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
 _SESSION_ENDS_WITHIN_S = 10.0
 _HISTORY_GONE = ("42P01", "3F000", _DIVISION_BY_ZERO)
@@ -230,7 +235,12 @@ class Runner:
         self._duration: int | None = None
         self._running: Step | None = None
         self._past = past
+        self._pooled = is_pooled(conn, target, past.pid)
+        self._watch = locks.Watch(
+            lambda: connect(target, retries=0), target.application, 0 if self._pooled else past.pid
+        )
         self._applied = {a.number: a.version for a in past.applied}
+        self._blockers: tuple[locks.Session, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
         self._author = _author()
         self._load(first.steps)
@@ -248,26 +258,27 @@ class Runner:
             self._target, self._request, steps, self._current(), self._first.warnings, prepare
         )
 
-    def run(self, reconnect: Callable[[], psycopg.Connection[Any]]) -> Run:
+    def run(self) -> Run:
         """Carry out the plan.
-
-        Args:
-            reconnect: opens another connection, to find out what is true after one was lost.
 
         Raises:
             MigrationError: a migration failed, or the run was cut short.
         """
-        first = self._conn
+        first, on_disk = self._conn, True
+        self._progress(Event("planned", total=len(self._steps)))
         try:
-            self._carry_out(reconnect)
-        except (ChatdbError, psycopg.Error) as problem:
-            error = problem if isinstance(problem, ChatdbError) else diagnosis.unexpected(problem)
-            self._settle()  # what was applied before stays, whatever happens now
-            raise MigrationError(error, self._report()) from problem.__cause__
+            with self._alone():
+                try:
+                    self._carry_out()
+                finally:
+                    on_disk = self._settle()  # what was applied before stays, whatever happens now
+        except (ChatdbError, psycopg.Error, KeyboardInterrupt) as problem:
+            raise MigrationError(_explained(problem), self._report()) from problem.__cause__
         finally:
+            self._watch.close()
             if self._conn is not first:
                 self._conn.close()
-        if not self._settle():
+        if not on_disk:
             error = ChatdbError(
                 Code.LOST,
                 "every step is done, and the server did not confirm that it is on the disk",
@@ -276,13 +287,28 @@ class Runner:
             raise MigrationError(error, self._report())
         return self._report()
 
-    def _carry_out(self, reconnect: Callable[[], psycopg.Connection[Any]]) -> None:
-        self._progress(Event("planned", total=len(self._steps)))
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other migrators out; behind a pooler, where no session is ours, the claim alone does."""
+        if self._pooled or not self._steps:
+            yield
+            return
+        before = self._past
+        with locks.held(
+            self._conn, self._target.schema, self._options.wait_ms, self._tell
+        ) as waited:
+            if waited:
+                self._believe(history.read(self._conn, self._target.schema))
+                self._after_another(before)
+                self._made_progress()
+            yield
+
+    def _carry_out(self) -> None:
         self._conn.add_notice_handler(self._notice)
         while self._steps:
-            outcome = pipeline.run(self._conn, self._batches(), self._done)
+            outcome = pipeline.run(self._conn, self._batches(), self._done, self._idle())
             if outcome.lost or outcome.interrupt:
-                self._cut_short(outcome, reconnect)
+                self._cut_short(outcome)
             if outcome.error is None:
                 return
             self._roll_back()
@@ -348,7 +374,19 @@ class Runner:
             self._past,
             self._author,
             watched=log.enabled(),
+            application=self._target.application if self._pooled else None,
         )
+
+    def _idle(self) -> pipeline.Idle:
+        """Look whom a statement waits for, well before it gives up."""
+        patience = self._options.lock_timeout_ms / 4000 or _SILENCE_S
+        return pipeline.Idle(min(_SILENCE_S, patience), self._look)
+
+    def _look(self) -> None:
+        found = self._watch.look()
+        if found and [b.pid for b in found] != [b.pid for b in self._blockers]:
+            self._tell(f"waits for {'; '.join(map(str, found))}", self._running)
+        self._blockers = found or self._blockers
 
     def _timeouts(self, script: Script | None = None) -> frame.Timeouts:
         own = script.directives if script else migrations.Directives()
@@ -366,6 +404,7 @@ class Runner:
         """Begin to wait and to try anew: both count from the last progress of our own."""
         self._deadline = time.monotonic() + self._options.wait_ms / 1000
         self._tries = 0
+        self._blockers = ()
 
     # --- what comes back --------------------------------------------------------------------------
 
@@ -412,6 +451,9 @@ class Runner:
                 command=done.command,
                 ms=round(done.milliseconds, 1),
             )
+
+    def _tell(self, text: str, step: Step | None = None) -> None:
+        self._progress(Event("waiting", step, text=text))
 
     def _notice(self, diag: psycopg.errors.Diagnostic) -> None:
         if diag.severity_nonlocalized in ("NOTICE", "WARNING"):
@@ -479,14 +521,9 @@ class Runner:
         elif sqlstate != _LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
         elif time.monotonic() >= self._deadline:
-            raise ChatdbError(
-                Code.LOCKED,
-                "another migrator is at work on this target, and did not finish in time",
-                hint="wait for it, or wait longer with --wait",
-                sqlstate=sqlstate,
-            )
+            raise locks.locked(next(iter(self._blockers), None), sqlstate)
         else:
-            self._progress(Event("waiting", text="waiting for another migrator"))
+            self._tell("waiting for another migrator")
             self._steps = self._left()
 
     def _try_again(self, outcome: Outcome) -> None:
@@ -499,15 +536,13 @@ class Runner:
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
         tries = f"{self._tries} of {self._options.retries}"
-        self._progress(
-            Event("waiting", self._step_of(outcome.batch), text=f"{said}; trying again ({tries})")
-        )
+        self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
         time.sleep(pause)
         self._believe(history.read(self._conn, self._target.schema))
         self._steps = self._left()
 
     def _left(self) -> tuple[Step, ...]:
-        return tuple(s for s in self._sent if s.key not in self._results)
+        return tuple(s for s in self._steps if s.key not in self._results)
 
     def _done_by_now(self, before: History) -> set[tuple[Direction, int]]:
         """Return which of the steps that are left the history shows as done.
@@ -575,6 +610,7 @@ class Runner:
             )
             if error.sqlstate == _LOCK_NOT_AVAILABLE:
                 made.code = Code.LOCKED
+                made.notes = (*(f"it waited for {b}" for b in self._blockers), *made.notes)
             return made
         code, what = Code.STATEMENT, {
             frame.SETTLE: "a check that was put off to the end of the file failed",
@@ -611,16 +647,14 @@ class Runner:
         if self._past.complete:
             self._settle(self._frame().failure(step, comment, self._timeouts()))
 
-    def _cut_short(
-        self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
-    ) -> None:
+    def _cut_short(self, outcome: Outcome) -> None:
         """Find out what is true after a connection was lost, or the user said stop.
 
         Raises:
             ChatdbError: always, with what the history says now.
         """
         before, running = self._past, self._running
-        known = self._look_again(outcome, reconnect)
+        known = self._look_again(outcome)
         done = self._done_by_now(before) if known else set()
         undone = None
         for step in self._left():
@@ -637,15 +671,14 @@ class Runner:
             self._finish(undone, "failed")
         raise error from outcome.interrupt
 
-    def _look_again(
-        self, outcome: Outcome, reconnect: Callable[[], psycopg.Connection[Any]]
-    ) -> bool:
+    def _look_again(self, outcome: Outcome) -> bool:
         """Read the history once more; False when what became of the run can't be known."""
         try:
             if outcome.lost:
                 self._conn.close()
-                self._conn = reconnect()
-                if not _ended(self._conn, self._past.pid):
+                self._conn = connect(self._target, self._tell)
+                pid = 0 if self._pooled else self._past.pid
+                if not _ended(self._conn, self._target.application, pid):
                     return False
             else:
                 self._roll_back()
@@ -655,18 +688,27 @@ class Runner:
         return True
 
 
-def _ended(conn: psycopg.Connection[Any], pid: int) -> bool:
+def _ended(conn: psycopg.Connection[Any], application: str, pid: int) -> bool:
     """End the session that a lost connection has left behind; False when it goes on.
 
     The server may not know yet that its client is gone, and could still commit.
     """
     deadline = time.monotonic() + _SESSION_ENDS_WITHIN_S
-    values = {"pid": pid, "name": f"chatdb {log.correlation_id}"}
+    values = {"pid": pid, "name": application}
     while conn.execute(queries.END_SESSION, values).fetchall():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
+
+
+def _explained(problem: BaseException) -> ChatdbError:
+    if isinstance(problem, ChatdbError):
+        return problem
+    if isinstance(problem, KeyboardInterrupt):  # between two pipelines, or in front of the first
+        return _cut_error(pipeline.Outcome(interrupt=problem), None, known=True)
+    assert isinstance(problem, psycopg.Error)  # noqa: S101
+    return diagnosis.unexpected(problem)
 
 
 def _milliseconds(done: Done) -> float:

@@ -74,6 +74,7 @@ class Settings:
     statement_timeout_ms: int
     retries: int
     wait_ms: int
+    pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]
     log_format: Literal["text", "json"]
     quiet: bool
@@ -140,6 +141,7 @@ SETTINGS = {
         Setting("CHATDB_STATEMENT_TIMEOUT", values.duration_ms, "0s", "statement_timeout_ms"),
         Setting("CHATDB_RETRIES", values.count(0), "10", "retries"),
         Setting("CHATDB_WAIT", values.duration_ms, "60s", "wait_ms"),
+        Setting("CHATDB_POOLER", values.choice("session", "transaction"), field="pooler"),
         Setting("CHATDB_FORMAT", values.choice("text", "json"), "text", "format"),
         Setting("CHATDB_LOG_FORMAT", values.choice("text", "json"), "text", "log_format"),
         Setting("CHATDB_QUIET", values.truth, "false", "quiet"),

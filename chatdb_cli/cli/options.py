@@ -55,6 +55,11 @@ _SHARED: dict[str, Any] = {
         typer.Option("--insecure", rich_help_panel=_CONNECTION,
                      help="In production, allow a connection that nothing protects."),
     ],
+    "pooler": Annotated[
+        str | None,
+        typer.Option("--pooler", metavar="session|transaction", rich_help_panel=_CONNECTION,
+                     help="How a pooler in between shares sessions, if chatdb is to know better."),
+    ],
     "env_file": Annotated[
         str | None,
         typer.Option("--env-file", metavar="FILE", rich_help_panel=_CONNECTION,
