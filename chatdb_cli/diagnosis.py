@@ -66,14 +66,15 @@ _HINTS = {
     "53300": "wait, or raise max_connections; 'SELECT * FROM pg_stat_activity' shows who is on",
     "53200": "raise max_locks_per_transaction, or spread the work over several migrations",
     "53100": "make room on the server's disk; nothing of this migration was kept",
-    "55P03": "another session holds a lock on what this changes; run it again when that is done, "
-    "or wait longer with --lock-timeout",
+    "55P03": "another session holds a lock on what this changes: run it again when that is done, "
+    "end it with SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout",
     "57P03": "the server is starting or stopping: try again in a moment",
     "57014": "raise --statement-timeout if the statement has to take this long",
     "25006": "the server is a standby or set to read-only: name the primary",
-    "25001": "this version runs every file inside a transaction: run that statement by hand; for an "
-    'isolation level write "-- chatdb: isolation: serializable"',
-    "2D000": "the procedure commits by itself: call it outside of a migration",
+    "25001": 'such a statement runs alone: put "-- chatdb: transactional: false" at the top of the '
+    'file; for an isolation level write "-- chatdb: isolation: serializable"',
+    "2D000": "the procedure commits by itself: put "
+    '"-- chatdb: transactional: false" at the top of the file',
     "40P01": "two sessions wait for each other: run it again",
     "40001": "another transaction came between: run it again",
 }

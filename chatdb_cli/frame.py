@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries, sqltext
 from chatdb_cli.history import YOYO_TABLES, History
+from chatdb_cli.migrations import checksum
 from chatdb_cli.names import Names
 from chatdb_cli.pipeline import Message
 
@@ -78,6 +79,7 @@ class Frame:
         self._watched = watched
         self._application = application
         self._version = history.server_version
+        self._unrecorded = {a.number for a in history.applied if not a.recorded}
         path = dict.fromkeys((schema, "public", *history.extension_schemas))
         self._path = ", ".join(self._names.identifier(name) for name in path)
 
@@ -119,10 +121,131 @@ class Frame:
         return [
             *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
-            *_file(script, statements, at_once=self._watched),
+            *file(script, statements, at_once=self._watched),
             *(_message(s, SETTLE) for s in queries.SETTLE),
             *(_message(s, FRAME) for s in queries.CLEAN),
             self._settings(timeouts, wait_for_disk=wait_for_disk),
+            self._record(step),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def piecewise(
+        self,
+        step: Step,
+        script: Script,
+        other: Script | None,
+        head: int | None,
+        timeouts: Timeouts,
+        done: Sequence[str] | None,
+    ) -> list[Message]:
+        """Return the transaction that begins a file without one of its own, or goes on with it.
+
+        Args:
+            step: which migration, in which direction.
+            script: the file that runs.
+            other: the down file beside it.
+            head: the highest version that the history has to have for the plan to hold.
+            timeouts: for this file.
+            done: the checksums of the statements that are done, None when it has not begun.
+        """
+        fill = self._names.fill
+        if done is not None:
+            up = step.direction == "up"
+            claim = fill(
+                queries.CLAIM_RESUMED,
+                id=step.id,
+                direction=step.direction,
+                done=_array(done),
+                up_checksum=script.checksum if up else None,
+                up_text=sqltext.mask(script.text) if up else None,
+            )
+        elif step.direction == "down":
+            claim = fill(queries.CLAIM_PIECEWISE_DOWN, id=step.id, head=head)
+        else:
+            claim = self._claim_up(step, script, other, head, timeouts, piecewise=True)
+        return [
+            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
+            _message(claim, CLAIM),
+            _message(
+                fill(
+                    queries.SESSION_SETTINGS,
+                    path=self._path,
+                    lock_timeout=f"{timeouts.lock_ms}ms",
+                    statement_timeout=f"{timeouts.statement_ms}ms",
+                ),
+                FRAME,
+            ),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def piece(self, step: Step, script: Script, number: int, statement: Message) -> list[Message]:
+        """Return a statement of such a file and its journal, in one transaction."""
+        return [
+            _message(queries.BEGIN.format(isolation=script.directives.isolation), FRAME),
+            statement,
+            *(_message(s, SETTLE) for s in queries.SETTLE),
+            *self.journal(step, number, statement)[1:],
+        ]
+
+    def journal(
+        self, step: Step, number: int, statement: Message, lock_ms: int | None = None
+    ) -> list[Message]:
+        """Return the transaction that notes a statement of such a file as done.
+
+        Args:
+            step: the migration.
+            number: which statement of its file, from 0.
+            statement: the statement.
+            lock_ms: the `lock_timeout` to go back to, where it was taken away for that statement.
+        """
+        done = self._names.fill(
+            queries.JOURNAL_DONE,
+            id=step.id,
+            direction=step.direction,
+            number=number,
+            checksum=checksum(statement.sql.decode()),
+        )
+        restore = self._names.fill(queries.RESTORE_LOCK_TIMEOUT, lock_timeout=f"{lock_ms}ms")
+        return [
+            _START[0],
+            *(_message(s, FRAME) for s in queries.OWN_ROLE),
+            _message(done, RECORD),
+            *([] if lock_ms is None else [_message(restore, FRAME)]),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def begun(self, step: Step, number: int, before: Sequence[str], lock_ms: int) -> list[Message]:
+        """Return the transaction that notes that a statement is about to run without one.
+
+        Args:
+            step: the migration.
+            number: which statement of its file, from 0.
+            before: the relations that it meets.
+            lock_ms: its `lock_timeout`.
+        """
+        sql = self._names.fill(
+            queries.JOURNAL_BEGUN,
+            id=step.id,
+            direction=step.direction,
+            number=number,
+            before=_array(before),
+            lock_timeout=f"{lock_ms}ms",
+        )
+        return [
+            _START[0],
+            *(_message(s, FRAME) for s in queries.OWN_ROLE),
+            _message(sql, RECORD),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def finish(self, step: Step, timeouts: Timeouts) -> list[Message]:
+        """Return the transaction that ends such a file: the record, and nothing left behind."""
+        gone = self._names.fill(queries.UNCLAIM, id=step.id)
+        return [
+            *_START,
+            *(_message(s, FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
+            self._settings(timeouts, wait_for_disk=True),
+            *([_message(gone, RECORD)] if step.direction == "down" else []),
             self._record(step),
             _message(queries.COMMIT, COMMIT),
         ]
@@ -183,9 +306,22 @@ class Frame:
         }
         if step.direction == "down":
             sql = self._names.fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
-            return Message(sql.encode(), CLAIM, at_once=True)
+        else:
+            sql = self._claim_up(step, script, other, head, timeouts)
+        return Message(sql.encode(), CLAIM, at_once=True)
+
+    def _claim_up(
+        self,
+        step: Step,
+        script: Script,
+        other: Script | None,
+        head: int | None,
+        timeouts: Timeouts,
+        *,
+        piecewise: bool = False,
+    ) -> str:
         user, host, version = self._author
-        sql = self._names.fill(
+        return self._names.fill(
             queries.CLAIM_UP,
             version=step.number,
             id=step.id,
@@ -195,14 +331,21 @@ class Frame:
             down_text=_runnable(other),
             client=f"{user}@{host}",
             chatdb=version,
+            unfinished="up" if piecewise else None,
+            done="{}" if piecewise else None,
             head=head,
-            **own,
+            lock_timeout=f"{timeouts.lock_ms}ms",
+            statement_timeout=f"{timeouts.statement_ms}ms",
         )
-        return Message(sql.encode(), CLAIM, at_once=True)
 
     def _record(self, step: Step) -> Message:
-        template = queries.RECORD_UP if step.direction == "up" else queries.RECORD_DOWN
-        return self._log(template, step, f"chatdb {self._author[2]}", version=step.number)
+        comment = f"chatdb {self._author[2]}"
+        if step.direction == "up":
+            return self._log(queries.RECORD_UP, step, comment, version=step.number)
+        # Of a file that never came to its end, yoyo has no row.
+        return self._log(
+            queries.RECORD_DOWN, step, comment, least=int(step.number in self._unrecorded)
+        )
 
     def _log(self, template: str, step: Step, comment: str, **more: int) -> Message:
         user, host, _ = self._author
@@ -228,13 +371,19 @@ def _runnable(other: Script | None) -> str | None:
     return other.text if other and sqltext.mask(other.text) == other.text else None
 
 
+def _array(values: Sequence[str]) -> str:
+    """Return checksums or numbers as the literal of an array."""
+    return f"{{{','.join(values)}}}"
+
+
 def _message(sql: str, part: str) -> Message:
     return Message(sql.encode(), part)
 
 
-def _file(
-    script: Script, statements: Sequence[Statement] | None, *, at_once: bool
+def file(
+    script: Script, statements: Sequence[Statement] | None, *, at_once: bool = False
 ) -> list[Message]:
+    """Return the statements of a file; one that could not be cut goes whole."""
     if statements is not None:
         return [
             Message(s.text.encode(), FILE, n, at_once=at_once) for n, s in enumerate(statements)

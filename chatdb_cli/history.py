@@ -113,9 +113,14 @@ def read(conn: psycopg.Connection[Any], schema: str) -> History:
     names = Names(conn, schema)
     query = queries.READ if "chatdb_migration" in present else queries.READ_YOYO
     rows = conn.execute(names.fill(query)).fetchall()
-    applied = tuple(Applied(r[0], *r[2:]) for r in rows if r[0] is not None)
+    # Only we know of a file that stopped on its way; yoyo's row comes at its end.
+    begun = [r for r in rows if r[0] is None and r[7]]
+    whole = [r for r in rows if r[0] is not None]
+    applied = tuple(Applied(r[0] or r[1], *r[2:]) for r in (*whole, *begun))
     # A yoyo id without digits has no version, and so no row of ours.
-    to_adopt = any(r[0] != r[1] and (r[0] is None or r[0][0].isdecimal()) for r in rows)
+    to_adopt = len(whole) + len(begun) < len(rows) or any(
+        r[0] != r[1] and r[0][0].isdecimal() for r in whole
+    )
     lock = None
     if "yoyo_lock" in present:
         row = conn.execute(names.fill(queries.READ_YOYO_LOCK)).fetchone()

@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
+from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrations import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from chatdb_cli.migrations import Direction, Files, Migration
+    from chatdb_cli.migrations import Direction, Files, Migration, Script
+    from chatdb_cli.sqltext import Statement
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]
 ProblemCode = Literal[
@@ -41,6 +44,10 @@ class Applied:
         up_checksum: of the up file as it was then; None where yoyo applied it.
         down_checksum: of the down file as it was then; None without one.
         has_down: the history keeps a down text.
+        unfinished: the direction in which a file without a transaction stopped part-way, or None.
+        done: the checksums of the statements of that file that are done.
+        before: the relations that the statement met which was under way; None where none was.
+        recorded: yoyo has a row of it.
     """
 
     id: str
@@ -49,6 +56,10 @@ class Applied:
     up_checksum: str | None = None
     down_checksum: str | None = None
     has_down: bool = False
+    unfinished: Direction | None = None
+    done: Sequence[str] | None = None
+    before: Sequence[str] | None = None
+    recorded: bool = True
 
     @property
     def version(self) -> str:
@@ -139,8 +150,9 @@ def pending(files: Files, applied: Sequence[Applied]) -> tuple[Migration, ...]:
 
 
 def current(applied: Sequence[Applied]) -> str | None:
-    """Return the highest applied version, or None."""
-    newest = max(applied, key=lambda a: a.number, default=None)
+    """Return the highest applied version, or None; one that is unfinished is not applied."""
+    whole = (a for a in applied if a.unfinished is None)
+    newest = max(whole, key=lambda a: a.number, default=None)
     return newest.version if newest else None
 
 
@@ -150,7 +162,9 @@ def states(files: Files, applied: Sequence[Applied]) -> tuple[tuple[Applied, App
     result: list[tuple[Applied, AppliedState]] = []
     for row in sorted(applied, key=lambda a: (a.number, a.id)):
         migration = on_disk.get(row.number)
-        if migration is None:
+        if row.unfinished:
+            result.append((row, "unfinished"))
+        elif migration is None:
             result.append((row, "missing"))
         else:
             result.append((row, "changed" if _changed(migration, row) else "applied"))
@@ -166,8 +180,34 @@ def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
             found.append(_missing(row))
         elif state == "changed":
             found.append(_changed_problem(on_disk[row.number], row))
+        elif state == "unfinished":
+            found.append(_unfinished(on_disk.get(row.number), row))
     found += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
     return tuple(found)
+
+
+def goes_on_at(script: Script, row: Applied) -> Statement | None:
+    """Return the statement at which a file without a transaction goes on; None behind its last.
+
+    Args:
+        script: the file as it is now.
+        row: what the history says of it.
+
+    Raises:
+        ChatdbError: `HISTORY` when the statements that are done are not in the file as they were.
+    """
+    done = row.done or ()
+    statements = sqltext.split(script.text)
+    if statements is None:
+        statements = (sqltext.Statement(script.text, 0),)
+    if [checksum(s.text) for s in statements[: len(done)]] != list(done):
+        raise ChatdbError(
+            Code.HISTORY,
+            f"{row.id} stopped behind its statement {len(done)}, and what is done by then does not "
+            f"stand in {script.path} as it was",
+            hint="bring these statements back as they were; what comes behind them may change",
+        )
+    return statements[len(done)] if len(done) < len(statements) else None
 
 
 def warnings(files: Files, applied: Sequence[Applied]) -> tuple[str, ...]:
@@ -211,7 +251,8 @@ def up(
         ChatdbError: `USAGE` for a `to` that is unknown, or below the current version, and for
             `steps` below 1.
     """
-    wanted = pending(files, applied)
+    begun = {a.number for a in applied if a.unfinished == "up"}
+    wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
     if to is not None:
         target = _known(to, files)
         highest = max((a.number for a in applied), default=-1)
@@ -228,7 +269,7 @@ def up(
     found = tuple(
         p
         for p in problems(files, applied)
-        if p.code != "out-of-order" or (not allow_out_of_order and p.version in versions)
+        if not _is_no_hindrance(p, versions, allow_out_of_order=allow_out_of_order)
     )
     return Plan(tuple(_up_step(m) for m in wanted), found, warnings(files, applied))
 
@@ -295,6 +336,13 @@ def redo(files: Files, applied: Sequence[Applied]) -> Plan:
         return Plan((), tuple(_missing(a) for a in applied if a.id == step.id))
     again = (step, _up_step(step.migration))
     return Plan(again, _refused_files(files, again, "up"), back.warnings)
+
+
+def _is_no_hindrance(problem: Problem, wanted: set[str], *, allow_out_of_order: bool) -> bool:
+    """Return whether `up` may go on although files and history disagree so."""
+    if problem.code == "out-of-order":
+        return allow_out_of_order or problem.version not in wanted
+    return problem.code == "unfinished" and problem.version in wanted
 
 
 def _up_step(migration: Migration) -> Step:
@@ -438,6 +486,27 @@ def _missing(row: Applied) -> Problem:
         hint += '; "chatdb migrate down" can take it back without its file'
     message = f"{row.id} is applied, and there is no such file in the up folder"
     return Problem("missing", row.version, message, hint)
+
+
+def _unfinished(migration: Migration | None, row: Applied) -> Problem:
+    way = row.unfinished
+    script = None if migration is None else migration.up if way == "up" else migration.down
+    begin = f"{row.id} stopped on its way {way} with {len(row.done or ())} of its statements done"
+    hint = f'"chatdb migrate {way}" goes on there'
+    if way == "up":
+        hint += ', and "chatdb migrate down" takes back what is done'
+    if script is None:
+        return Problem("unfinished", row.version, begin, hint)
+    try:
+        statement = goes_on_at(script, row)
+    except ChatdbError as error:
+        return Problem("changed", row.version, error.message, error.hint or "")
+    if statement is None:
+        return Problem("unfinished", row.version, f"{begin}, which are all", hint)
+    at = sqltext.locate(script.text, statement.offset, script.path)
+    first = sqltext.mask(statement.text).splitlines()[0]
+    message = f"{begin}; next is {script.path}:{at.line}: {first}"
+    return Problem("unfinished", row.version, message, hint)
 
 
 def _changed_problem(migration: Migration, row: Applied) -> Problem:

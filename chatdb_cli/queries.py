@@ -30,12 +30,14 @@ FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
 # Which migrations does the history hold, for yoyo and for chatdb?
 READ: Final = """\
 SELECT y.migration_id, c.migration_id, y.applied_at_utc, c.duration_ms, c.up_checksum,
-       c.down_checksum, c.down_text IS NOT NULL
+       c.down_checksum, c.down_text IS NOT NULL, c.unfinished, c.statements_done, c.relations_before,
+       y.migration_id IS NOT NULL
 FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
 
 # The same of a database that only yoyo has written so far.
 READ_YOYO: Final = """\
-SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false
+SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false,
+       NULL::text, NULL::text[], NULL::text[], true
 FROM {schema}._yoyo_migration"""
 
 # Does a yoyo lock row stand there, and whose is it?
@@ -64,7 +66,10 @@ CREATE TABLE {schema}.chatdb_migration (
     duration_ms integer,
     applied_by text NOT NULL DEFAULT session_user,
     client text,
-    chatdb_version text
+    chatdb_version text,
+    unfinished text CONSTRAINT chatdb_migration_unfinished CHECK (unfinished IN ('up', 'down')),
+    statements_done text[],
+    relations_before text[]
 )"""
 COMMENTS: Final = (
     """\
@@ -85,13 +90,23 @@ COMMENT ON COLUMN {schema}.chatdb_migration.down_text IS
     """\
 COMMENT ON COLUMN {schema}.chatdb_migration.client IS
     'Who ran chatdb, on which machine'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.unfinished IS
+    'The direction in which a file without a transaction is under way, or stopped; NULL: whole'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.statements_done IS
+    'The checksums of the statements of that file that are done'""",
+    """\
+COMMENT ON COLUMN {schema}.chatdb_migration.relations_before IS
+    'What a statement outside of a transaction met when it began, to know later what it left'""",
 )
 
 # Take over what yoyo applied, and drop what yoyo took back.
 ADOPT: Final = """\
 WITH gone AS (
     DELETE FROM {schema}.chatdb_migration c
-    WHERE NOT EXISTS (SELECT FROM {schema}._yoyo_migration y WHERE y.migration_id = c.migration_id)
+    WHERE unfinished IS NULL
+      AND NOT EXISTS (SELECT FROM {schema}._yoyo_migration y WHERE y.migration_id = c.migration_id)
 )
 INSERT INTO {schema}.chatdb_migration (version, migration_id)
 SELECT substring(migration_id FROM '^[0-9]+')::numeric, migration_id
@@ -133,9 +148,10 @@ LOCK_BEFORE_SNAPSHOT: Final = "LOCK TABLE {schema}.chatdb_migration IN SHARE ROW
 CLAIM_UP: Final = """\
 WITH claim AS (
     INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
-                                           up_text, down_text, client, chatdb_version)
+                                           up_text, down_text, client, chatdb_version,
+                                           unfinished, statements_done)
     SELECT {version}, {id}, {up_checksum}, {down_checksum}, {up_text}, {down_text},
-           {client}, {chatdb}
+           {client}, {chatdb}, {unfinished}, {done}::text[]
     WHERE (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
     ON CONFLICT DO NOTHING
     RETURNING 1
@@ -156,6 +172,76 @@ SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
        set_config('statement_timeout', {statement_timeout}, true)
 FROM claim"""
 
+# The same for a file without a transaction: the row stays, and says how far the file came.
+CLAIM_PIECEWISE_DOWN: Final = """\
+WITH claim AS (
+    UPDATE {schema}.chatdb_migration
+    SET unfinished = 'down', statements_done = '{{}}', relations_before = NULL,
+        claimed_at = clock_timestamp()
+    WHERE migration_id = {id} AND unfinished IS DISTINCT FROM 'down'
+      AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+    RETURNING 1
+)
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claim"""
+# To go on with it; an up file may have been corrected behind the statements that are done.
+CLAIM_RESUMED: Final = """\
+WITH claim AS (
+    UPDATE {schema}.chatdb_migration
+    SET claimed_at = clock_timestamp(),
+        up_checksum = coalesce({up_checksum}, up_checksum), up_text = coalesce({up_text}, up_text)
+    WHERE migration_id = {id} AND unfinished = {direction} AND statements_done = {done}::text[]
+    RETURNING 1
+)
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claim"""
+# What holds for the statements of such a file, until they say otherwise.
+SESSION_SETTINGS: Final = """\
+SELECT set_config('client_encoding', 'UTF8', false), set_config('search_path', {path}, false),
+       set_config('lock_timeout', {lock_timeout}, false),
+       set_config('statement_timeout', {statement_timeout}, false)"""
+# A file may have taken a role; the journal is not its to write.
+OWN_ROLE: Final = ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE")
+# The journal: a statement is about to run outside of a transaction; a statement is done.
+JOURNAL_BEGUN: Final = """\
+WITH begun AS (
+    UPDATE {schema}.chatdb_migration SET relations_before = {before}::text[]
+    WHERE migration_id = {id} AND unfinished = {direction}
+      AND cardinality(statements_done) = {number}
+    RETURNING 1
+)
+SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, false) FROM begun"""
+JOURNAL_DONE: Final = """\
+WITH done AS (
+    UPDATE {schema}.chatdb_migration
+    SET statements_done = statements_done || {checksum}, relations_before = NULL
+    WHERE migration_id = {id} AND unfinished = {direction}
+      AND cardinality(statements_done) = {number}
+    RETURNING 1
+)
+SELECT 1 / count(*) FROM done"""
+RESTORE_LOCK_TIMEOUT: Final = "SELECT set_config('lock_timeout', {lock_timeout}, false)"
+# All of its way back is done.
+UNCLAIM: Final = """\
+WITH gone AS (
+    DELETE FROM {schema}.chatdb_migration WHERE migration_id = {id} AND unfinished = 'down'
+    RETURNING 1
+)
+SELECT 1 / count(*) FROM gone"""
+# The indexes of a table, or all that a REINDEX CONCURRENTLY may have left; those that another
+# session is building just now are left out.
+INDEXES: Final[LiteralString] = """\
+SELECT i.indexrelid::text, c.relname::text, i.indisvalid,
+       format('%%s.%%I', c.relnamespace::regnamespace, c.relname)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE CASE WHEN %(table)s::text IS NULL
+           THEN NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+           ELSE i.indrelid = to_regclass(%(table)s) END
+  AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)"""
+# Which of these are there?
+RELATIONS: Final[LiteralString] = """\
+SELECT to_regclass(name)::oid::text FROM unnest(%s::text[]) AS name
+WHERE to_regclass(name) IS NOT NULL"""
+DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
+
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
@@ -174,7 +260,8 @@ WITH migration AS (
             'apply', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
 ), claimed AS (
     UPDATE {schema}.chatdb_migration
-    SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000)
+    SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000),
+        unfinished = NULL, statements_done = NULL, relations_before = NULL
     WHERE version = {version} RETURNING 1
 )
 SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claimed"""
@@ -187,7 +274,7 @@ INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, use
 VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
         'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM migration"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {least}) FROM migration"""
 RECORD_FAILURE: Final = """\
 INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
                                 hostname, comment, created_at_utc)

@@ -38,6 +38,7 @@ from chatdb_cli import (
 )
 from chatdb_cli.connection import connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
+from chatdb_cli.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from chatdb_cli.history import History
     from chatdb_cli.migrations import Direction, Script
     from chatdb_cli.pipeline import Done, Message, Outcome
-    from chatdb_cli.plan import Plan, Step
+    from chatdb_cli.plan import Applied, Plan, Step
 
 StepState = Literal["applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another"]
 Request = Literal["up", "down", "redo"]
@@ -183,13 +184,6 @@ def _refused(
     if refusal is not None:
         place = sqltext.locate(script.text, refusal.offset, script.path)
         return ChatdbError(Code.BAD_FILE, refusal.message, hint=refusal.hint, place=place)
-    if not script.directives.transactional:
-        return ChatdbError(
-            Code.BAD_FILE,
-            "the file asks to run outside a transaction, which this version of chatdb can't do",
-            hint="run it by hand, or write it so that it can run inside one",
-            place=Place(script.path),
-        )
     return None
 
 
@@ -248,7 +242,7 @@ class Runner:
 
     def dry_run(self) -> Run:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
-        batches = [frame.script_text(b) for b in self._batches()]
+        batches = [frame.script_text(b) for b in self._batches(self._steps)] if self._steps else []
         prepare = batches.pop(0) if len(batches) > len(self._steps) else None
         steps = tuple(
             replace(_result(s, "planned"), sql=sql)
@@ -306,11 +300,12 @@ class Runner:
     def _carry_out(self) -> None:
         self._conn.add_notice_handler(self._notice)
         while self._steps:
-            outcome = pipeline.run(self._conn, self._batches(), self._done, self._idle())
+            outcome = self._send()
             if outcome.lost or outcome.interrupt:
                 self._cut_short(outcome)
             if outcome.error is None:
-                return
+                self._steps = self._left()
+                continue
             self._roll_back()
             self._failed(outcome)
 
@@ -326,20 +321,85 @@ class Runner:
         for step in new:
             script = _script(step, texts)
             statements = sqltext.split(script.text)
-            if error := _refused(script, statements):
+            if error := _refused(script, statements) or self._refused_here(step, script):
                 raise error
             other = step.migration.down if step.direction == "up" and step.migration else None
             self._loaded[step.key] = _Loaded(script, statements, other)
 
-    def _batches(self) -> Iterator[list[Message]]:
+    def _refused_here(self, step: Step, script: Script) -> ChatdbError | None:
+        """Return why a file can't run on this connection, or go on where it stopped, or None."""
+        if begun := self._begun(step):
+            plan.goes_on_at(script, begun)
+        if not (self._pooled and self._is_piecewise(step, script)):
+            return None
+        return ChatdbError(
+            Code.REFUSED,
+            "the file runs outside of a transaction, which needs a session of the server, and the "
+            "pooler in between gives each transaction another",
+            hint="connect to the server itself, past the pooler; or say --pooler session, if each "
+            "client of it keeps its session",
+            place=Place(script.path),
+        )
+
+    def _begun(self, step: Step) -> Applied | None:
+        """Return what the history says of a step that stopped part-way."""
+        return next(
+            (
+                a
+                for a in self._past.applied
+                if a.unfinished == step.direction and a.number == step.number
+            ),
+            None,
+        )
+
+    def _is_piecewise(self, step: Step, script: Script) -> bool:
+        """Return whether a file runs statement by statement; what was begun so ends so."""
+        return not script.directives.transactional or self._begun(step) is not None
+
+    def _send(self) -> Outcome:
+        """Send the next steps: one without a transaction, or all that come before the next such."""
+        piecewise = [self._is_piecewise(s, self._loaded[s.key].script) for s in self._steps]
+        if not piecewise[0]:
+            end = piecewise.index(True) if True in piecewise else len(piecewise)
+            return self._run(self._batches(self._steps[:end]))
+        self._sent = self._steps[:1]
+        if not self._past.complete:
+            outcome = self._run(self._batches(()))
+            if outcome.error or outcome.lost or outcome.interrupt:
+                return outcome
+        self._prepares = False
+        ((step, head),) = self._with_heads()
+        return self._journal(step).run(head, self._done, self._idle())
+
+    def _run(self, batches: Iterator[list[Message]]) -> Outcome:
+        return pipeline.run(self._conn, batches, self._done, self._idle())
+
+    def _journal(self, step: Step) -> Journal:
+        loaded = self._loaded[step.key]
+        return Journal(
+            self._conn,
+            self._frame(),
+            step,
+            loaded.script,
+            frame.file(loaded.script, loaded.statements),
+            loaded.other,
+            self._begun(step),
+            self._timeouts(loaded.script),
+            lambda text: self._tell(text, step),
+        )
+
+    def _batches(self, steps: tuple[Step, ...]) -> Iterator[list[Message]]:
         """Write each transaction when the pipeline has room for it."""
         writer = self._frame()
-        self._sent = self._steps
-        self._prepares = not self._past.complete and bool(self._sent)
+        self._sent = steps
+        self._prepares = not self._past.complete
         if self._prepares:
             yield writer.prepare(self._past, self._timeouts())
         for n, (step, head) in enumerate(self._with_heads(), 1):
             loaded = self._loaded[step.key]
+            if self._is_piecewise(step, loaded.script):  # only a dry run comes here with one
+                yield self._journal(step).script(head)
+                continue
             yield writer.migration(
                 step,
                 loaded.script,
@@ -428,15 +488,17 @@ class Runner:
             self._duration = round(_milliseconds(done) - self._claimed)
         elif done.message.part == frame.COMMIT:
             self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
-            self._finish(step, "applied" if step.direction == "up" else "reverted", self._duration)
+            done_as: StepState = "applied" if step.direction == "up" else "reverted"
+            self._finish(step, "resumed" if self._begun(step) else done_as, self._duration)
             self._running = None
             self._made_progress()
 
     def _finish(self, step: Step, state: StepState, duration_ms: int | None = None) -> None:
-        if state == "applied":
-            self._applied[step.number] = step.version
-        elif state == "reverted":
-            self._applied.pop(step.number, None)
+        if state in ("applied", "reverted", "resumed"):
+            if step.direction == "up":
+                self._applied[step.number] = step.version
+            else:
+                self._applied.pop(step.number, None)
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
@@ -466,7 +528,10 @@ class Runner:
         self._applied = {a.number: a.version for a in past.applied}
 
     def _current(self) -> str | None:
-        return self._applied[max(self._applied)] if self._applied else None
+        results = {k[1] for k, r in self._results.items() if r.state in ("applied", "resumed")}
+        stopped = {a.number for a in self._past.applied if a.unfinished} - results
+        whole = self._applied.keys() - stopped
+        return self._applied[max(whole)] if whole else None
 
     def _report(self) -> Run:
         planned = {s.key for s in self._first.steps}
@@ -555,11 +620,13 @@ class Runner:
         """
         then = {a.number: a.applied_at for a in before.applied}
         now = {a.number: a.applied_at for a in self._past.applied}
+        stopped = {a.number for a in self._past.applied if a.unfinished}
         done, undone = set(), set()
         for step in self._left():
             n = step.number
             anew = self._request == "redo" and n in now and n in then and now[n] != then[n]
-            if anew or ((n in now) == (step.direction == "up") and n not in undone):
+            here = (n in now) == (step.direction == "up") and n not in stopped
+            if anew or (here and n not in undone):
                 done.add(step.key)
             else:
                 undone.add(n)
@@ -599,7 +666,8 @@ class Runner:
             what = f"the history's tables can't be made in schema {self._target.schema!r}"
             return diagnosis.server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
-        fate = (self._fate(step),)
+        piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
+        fate = (self._fate(step, max(message.number, 0) if piecewise else None),)
         if message.part == frame.FILE:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)
@@ -630,16 +698,26 @@ class Runner:
         made.notes += fate
         return made
 
-    def _fate(self, step: Step) -> str:
-        """Say what became of the transaction, and what stays."""
+    def _fate(self, step: Step, done: int | None = None) -> str:
+        """Say what became of the transaction, and what stays.
+
+        Args:
+            step: what failed.
+            done: how many statements of a file without a transaction are done.
+        """
         stays = []
         for state, word in (("applied", "applied"), ("reverted", "taken back")):
-            done = [r.version for r in self._results.values() if r.state == state]
-            if len(done) == 1:
-                stays.append(f"{done[0]} stays {word}")
-            elif done:
-                stays.append(f"{done[0]} to {done[-1]} stay {word}")
+            versions = [r.version for r in self._results.values() if r.state == state]
+            if len(versions) == 1:
+                stays.append(f"{versions[0]} stays {word}")
+            elif versions:
+                stays.append(f"{versions[0]} to {versions[-1]} stay {word}")
         fate = " and ".join(stays) or "nothing else was changed"
+        if done is not None:
+            return (
+                f"{step.version} stopped part-way: of its statements {done or 'none'} "
+                f"{'is' if done == 1 else 'are'} done; {fate}"
+            )
         return f"{step.version} was rolled back; {fate}"
 
     def _note(self, step: Step, comment: str) -> None:
@@ -664,7 +742,10 @@ class Runner:
                 undone = step
         error = _cut_error(outcome, undone, known=known)
         if known:
-            error.notes += (self._fate(undone) if undone else "every step is done",)
+            begun = self._begun(undone) if undone else None
+            done_by_now = len(begun.done or ()) if begun else None
+            fate = self._fate(undone, done_by_now) if undone else "every step is done"
+            error.notes += (fate,)
             if running is not None and undone is running:
                 self._note(running, "interrupted" if outcome.interrupt else "connection lost")
         if undone is not None and outcome.lost and known:

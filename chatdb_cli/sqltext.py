@@ -13,7 +13,7 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from chatdb_cli.errors import ChatdbError, Code, Place
 
@@ -48,6 +48,8 @@ _PASSWORD = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
+_SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
+
 # The words that a statement of a refused kind can begin with.
 _SUSPECT = frozenset(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "COPY"))
 # What a refused statement looks like as words, without comments and what stands in parentheses.
@@ -69,6 +71,21 @@ class Statement:
 
     text: str
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrent:
+    """A statement that builds or drops an index in the course of several transactions.
+
+    Attributes:
+        kind: what it does.
+        names: the table of an index to create; the indexes to drop; as SQL, quoted.
+        index: the name of the index to create, quoted, or None where PostgreSQL chooses it.
+    """
+
+    kind: Literal["create", "drop", "reindex"]
+    names: tuple[str, ...] = ()
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +232,48 @@ def refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | No
         ):
             return found
     return None
+
+
+def is_setting(statement: str) -> bool:
+    """Return whether a statement sets something that the session's next statements go by."""
+    return bool(_SETTING.match(statement))
+
+
+def concurrent(statement: str) -> Concurrent | None:
+    """Return what a statement does to indexes CONCURRENTLY, or None where it does no such thing."""
+    if "concurrently" not in statement.lower():
+        return None
+    import postgast
+
+    try:
+        node = postgast.parse(statement).stmts[0].stmt
+    except (postgast.PgQueryError, IndexError):
+        return None
+    kind = node.WhichOneof("node")
+    if kind == "index_stmt" and node.index_stmt.concurrent:
+        index, table = node.index_stmt, node.index_stmt.relation
+        return Concurrent(
+            "create",
+            (_quoted(table.catalogname, table.schemaname, table.relname),),
+            _quoted(index.idxname) or None,
+        )
+    if kind == "drop_stmt" and node.drop_stmt.concurrent:
+        names = (
+            _quoted(*(item.string.sval for item in one.list.items))
+            for one in node.drop_stmt.objects
+        )
+        return Concurrent("drop", tuple(names))
+    if kind == "reindex_stmt" and _asks_for(node.reindex_stmt.params, "concurrently"):
+        return Concurrent("reindex")
+    return None
+
+
+def _quoted(*parts: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def _asks_for(params: Any, option: str) -> bool:
+    return any(param.def_elem.defname == option for param in params)
 
 
 def _line_start(text: str, offset: int) -> int:

@@ -25,7 +25,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"runner", "migrator", "provision"},
+    {"journal", "runner", "migrator", "provision"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -33,11 +33,12 @@ BESIDE = {
     "sqltext": {"errors"},
     "settings": {"errors", "values"},
     "migrations": {"errors", "sqltext", "values"},
-    "plan": {"errors", "migrations"},
+    "plan": {"errors", "migrations", "sqltext"},
     "history": {"names"},
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
+    "runner": {"journal"},
     "migrator": {"runner"},
     "provision": {"migrator"},
     "cli": {"render"},
