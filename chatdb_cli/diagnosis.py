@@ -41,7 +41,7 @@ def sqlstate_name(sqlstate: str | None) -> str | None:
 
 def hint(sqlstate: str | None, diag: Diagnostic) -> str | None:
     """Return what to do about an error of the server, or None where it speaks for itself."""
-    template = _HINTS.get(sqlstate or "")
+    template = HINTS.get(sqlstate or "")
     if template is None:
         return None
     return template.format(
@@ -51,7 +51,7 @@ def hint(sqlstate: str | None, diag: Diagnostic) -> str | None:
     )
 
 
-_HINTS = {
+HINTS = {
     "42P04": "the database is there already: nothing to do",
     "42P06": "the schema is there already; write CREATE SCHEMA IF NOT EXISTS, or drop it first",
     "42P07": "something of that name is there already, perhaps made by hand: "
@@ -251,7 +251,7 @@ class Failure:
 
 
 # libpq gives a failed connection as text alone; these are its own words and the server's.
-_FAILURES = (
+FAILURES = (
     Failure(Code.UNREACHABLE, "connection refused", "start the server, or correct host and port",
             errno="ECONNREFUSED", transient=True),
     Failure(Code.UNREACHABLE, "no such file or directory",
@@ -265,13 +265,13 @@ _FAILURES = (
             errno="ETIMEDOUT"),
     Failure(Code.UNREACHABLE, "no route to host", "check host and network", errno="EHOSTUNREACH"),
     Failure(Code.UNREACHABLE, "network is unreachable", "check the network", errno="ENETUNREACH"),
-    Failure(Code.UNREACHABLE, "the database system is", _HINTS["57P03"], "57P03", transient=True),
-    Failure(Code.UNREACHABLE, "too many", _HINTS["53300"], "53300", transient=True),
-    Failure(Code.UNREACHABLE, "remaining connection slots", _HINTS["53300"], "53300",
+    Failure(Code.UNREACHABLE, "the database system is", HINTS["57P03"], "57P03", transient=True),
+    Failure(Code.UNREACHABLE, "too many", HINTS["53300"], "53300", transient=True),
+    Failure(Code.UNREACHABLE, "remaining connection slots", HINTS["53300"], "53300",
             transient=True),
     Failure(Code.UNREACHABLE, "server closed the connection", "try again; look at the server's log",
             transient=True),
-    Failure(Code.LOGIN, "password authentication failed", _HINTS["28P01"], "28P01"),
+    Failure(Code.LOGIN, "password authentication failed", HINTS["28P01"], "28P01"),
     Failure(Code.LOGIN, "no password supplied", "give a password, or an entry in ~/.pgpass", "28P01"),
     Failure(Code.LOGIN, "authentication failed", "log in as the role that pg_hba.conf lets in",
             "28000"),
@@ -298,7 +298,7 @@ def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, b
         way = SETUP if missing is Code.MISSING_DATABASE else "name a role that exists"
         return _connection_error(Failure(missing, "", way, sqlstate), text, where), False
     fatal = low[low.index("fatal:") :] if "fatal:" in low else low
-    found = next((f for f in _FAILURES if f.sign in fatal), None)
+    found = next((f for f in FAILURES if f.sign in fatal), None)
     if found is None:
         found = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
     return _connection_error(found, text, where), found.transient
