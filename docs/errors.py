@@ -46,7 +46,7 @@ def document() -> str:
     """Return the whole of errors.md."""
     codes = [(f"`{c.slug}`", int(c.exit), c.cause, c.remedy) for c in Code]
     exits = [(int(e), e.means, ", ".join(f"`{c.slug}`" for c in Code if c.exit is e)) for e in Exit]
-    names = {name: f"*{name}*" for name in ("constraint", "right", "schema", "table")}
+    names = {name: f"*{name}*" for name in ("constraint", "right", "table")}
     states = [(s, sqlstate_name(s), text.format(**names)) for s, text in sorted(HINTS.items())]
     # Several texts of libpq can mean the same.
     errnos = dict.fromkeys((f.errno, f.hint) for f in FAILURES if f.errno)
