@@ -12,7 +12,7 @@ CHATDB = $(CLEAN_ENV) $(BIN)/chatdb
 OURS = --env-file /dev/null --embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test lint format clean
+.PHONY: help up down demo test lint format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(VENV)/.dev ## check style and types
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.chatdb ## write docs/errors.md from what the code says of its errors
+	$(BIN)/python docs/errors.py
 
 clean: ## remove what was built; never a database
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

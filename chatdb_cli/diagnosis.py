@@ -41,35 +41,69 @@ def sqlstate_name(sqlstate: str | None) -> str | None:
 
 def hint(sqlstate: str | None, diag: Diagnostic) -> str | None:
     """Return what to do about an error of the server, or None where it speaks for itself."""
-    template = _HINTS.get(sqlstate or "")
+    message = sqltext.mask(diag.message_primary or "")
+    if message == _STANDBY:
+        sqlstate = "25006"
+    template = HINTS.get(sqlstate or "")
     if template is None:
         return None
     return template.format(
-        schema=diag.schema_name or "the schema",
+        right=_right(message),
         table=diag.table_name or "the table",
         constraint=diag.constraint_name or "the constraint",
     )
 
 
-_HINTS = {
-    "42P04": "the database is there already: nothing to do",
+def _right(message: str) -> str:
+    """Return which right on which object lacks, as far as the server's words for 42501 tell."""
+    if (owned := message.removeprefix("must be owner of ")) != message:
+        return f"the ownership of {owned}"
+    if (made := message.removeprefix("permission denied to create ")) in _ATTRIBUTES:
+        return f"the attribute {_ATTRIBUTES[made]}"
+    if (what := message.removeprefix("permission denied for ")) != message:
+        return f"{_RIGHTS.get(what.partition(' ')[0], 'what the statement needs')} on {what}"
+    return "the right that is named"
+
+
+_ATTRIBUTES = {"database": "CREATEDB", "role": "CREATEROLE"}
+_RIGHTS = {
+    "database": "CREATE",
+    "function": "EXECUTE",
+    "language": "USAGE",
+    "procedure": "EXECUTE",
+    "schema": "USAGE and CREATE",
+    "sequence": "USAGE",
+    "table": "SELECT, INSERT or what else the statement needs",
+    "tablespace": "CREATE",
+    "type": "USAGE",
+}
+
+# A migration's BEGIN says READ WRITE, which a standby does not call 25006 but 0A000.
+_STANDBY = "cannot set transaction read-write mode during recovery"
+
+# By SQLSTATE; tests/test_errors.py provokes each of them.
+HINTS = {
+    "42P04": "a database of that name is there already: nothing to do, or choose another name",
     "42P06": "the schema is there already; write CREATE SCHEMA IF NOT EXISTS, or drop it first",
     "42P07": "something of that name is there already, perhaps made by hand: "
     "drop it, or name yours differently",
-    "42501": "grant the right that is named to the role that migrates, or use another role",
+    "42501": "give the role that migrates {right}, or use another role",
     "3D000": SETUP,
     "23505": "rows in {table} break the unique rule {constraint}: clean them up in this migration, "
     "before the rule is made",
     "23503": "rows in {table} point to rows that are not there ({constraint}): clean them up in "
     "this migration, or correct the order of the statements",
     "28P01": "correct the password where it is set, or in ~/.pgpass",
-    "53300": "wait, or raise max_connections; 'SELECT * FROM pg_stat_activity' shows who is on",
-    "53200": "raise max_locks_per_transaction, or spread the work over several migrations",
+    "53300": "wait, or raise the limit: max_connections of the server, or the CONNECTION LIMIT of the "
+    "role or database that is named; 'SELECT * FROM pg_stat_activity' shows who is on",
+    "53200": "where shared memory ran out raise max_locks_per_transaction, or spread the work over "
+    "several migrations",
     "53100": "make room on the server's disk; nothing of this migration was kept",
     "55P03": "another session holds a lock on what this changes: run it again when that is done, "
     "end it with SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout",
     "57P03": "the server is starting or stopping: try again in a moment",
-    "57014": "raise --statement-timeout if the statement has to take this long",
+    "57014": "raise --statement-timeout if the statement has to take this long; if somebody "
+    "cancelled it, run it again",
     "25006": "the server is a standby or set to read-only: name the primary",
     "25001": 'such a statement runs alone: put "-- chatdb: transactional: false" at the top of the '
     'file; for an isolation level write "-- chatdb: isolation: serializable"',
@@ -138,7 +172,7 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     )
     return ChatdbError(
         code,
-        f"{what}: {message}",
+        f"{what}: {sqltext.mask(message)}",
         sqlstate=error.sqlstate,
         hint=hint(error.sqlstate, error.diag),
         notes=tuple(_facts(error.diag)),
@@ -251,28 +285,32 @@ class Failure:
     transient: bool = False
 
 
+_TOO_LONG = "check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT"
+
 # libpq gives a failed connection as text alone; these are its own words and the server's.
-_FAILURES = (
+FAILURES = (
     Failure(Code.UNREACHABLE, "connection refused", "start the server, or correct host and port",
             errno="ECONNREFUSED", transient=True),
-    Failure(Code.UNREACHABLE, "no such file or directory",
+    Failure(Code.UNREACHABLE, "failed: no such file or directory",
             "no server listens on that socket: start it, or correct the host",
             errno="ENOENT", transient=True),
     Failure(Code.UNREACHABLE, "failed to resolve host", "correct the host's name", errno="ENOTFOUND"),
     Failure(Code.UNREACHABLE, "could not translate host name", "correct the host's name",
             errno="ENOTFOUND"),
-    Failure(Code.UNREACHABLE, "timeout expired",
-            "check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT",
-            errno="ETIMEDOUT"),
+    Failure(Code.UNREACHABLE, "timeout expired", _TOO_LONG, errno="ETIMEDOUT"),
+    Failure(Code.UNREACHABLE, "connection timed out", _TOO_LONG, errno="ETIMEDOUT"),
+    Failure(Code.UNREACHABLE, "failed: permission denied",
+            "the socket's folder lets only others in: log in as one of them, or correct the host",
+            errno="EACCES"),
     Failure(Code.UNREACHABLE, "no route to host", "check host and network", errno="EHOSTUNREACH"),
     Failure(Code.UNREACHABLE, "network is unreachable", "check the network", errno="ENETUNREACH"),
-    Failure(Code.UNREACHABLE, "the database system is", _HINTS["57P03"], "57P03", transient=True),
-    Failure(Code.UNREACHABLE, "too many", _HINTS["53300"], "53300", transient=True),
-    Failure(Code.UNREACHABLE, "remaining connection slots", _HINTS["53300"], "53300",
+    Failure(Code.UNREACHABLE, "the database system is", HINTS["57P03"], "57P03", transient=True),
+    Failure(Code.UNREACHABLE, "too many", HINTS["53300"], "53300", transient=True),
+    Failure(Code.UNREACHABLE, "remaining connection slots", HINTS["53300"], "53300",
             transient=True),
     Failure(Code.UNREACHABLE, "server closed the connection", "try again; look at the server's log",
             transient=True),
-    Failure(Code.LOGIN, "password authentication failed", _HINTS["28P01"], "28P01"),
+    Failure(Code.LOGIN, "password authentication failed", HINTS["28P01"], "28P01"),
     Failure(Code.LOGIN, "no password supplied", "give a password, or an entry in ~/.pgpass", "28P01"),
     Failure(Code.LOGIN, "authentication failed", "log in as the role that pg_hba.conf lets in",
             "28000"),
@@ -299,7 +337,7 @@ def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, b
         way = SETUP if missing is Code.MISSING_DATABASE else "name a role that exists"
         return _connection_error(Failure(missing, "", way, sqlstate), text, where), False
     fatal = low[low.index("fatal:") :] if "fatal:" in low else low
-    found = next((f for f in _FAILURES if f.sign in fatal), None)
+    found = next((f for f in FAILURES if f.sign in fatal), None)
     if found is None:
         found = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
     return _connection_error(found, text, where), found.transient

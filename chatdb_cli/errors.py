@@ -1,7 +1,7 @@
 """Every error and every exit code of chatdb.
 
     ChatdbError   what went wrong, where (file, line, column), and what to do next
-    Code          a stable name for each kind of error, with the exit code that it ends in
+    Code          a stable name for each kind of error: its exit code, its cause, the remedy
 
 One class, because callers decide by `code` (a name for programs) and `exit` (a name for shells), not
 by type.  An error only carries facts: nothing here prints, exits, or knows a terminal.  What does not
@@ -19,49 +19,173 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """The exit codes of the `chatdb` command."""
+    """The exit codes of the `chatdb` command.
 
-    DONE = 0
-    FOUND = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    TUNNEL = 4
-    FAILED = 5
-    DISAGREE = 6
-    LOCKED = 7
-    REFUSED = 8
-    INTERNAL = 70
-    INTERRUPTED = 130
-    CLOSED_PIPE = 141
-    TERMINATED = 143
+    Attributes:
+        means: what a code says, as the README has it.
+    """
+
+    DONE = (0, "done")
+    FOUND = (1, "a check found something")
+    USAGE = (2, "wrong usage or settings, or a file that can't be a migration; nothing ran")
+    UNREACHABLE = (3, "the database can't be reached, refused the login, or was lost")
+    TUNNEL = (4, "the tunnel")
+    FAILED = (5, "a migration failed and was rolled back")
+    DISAGREE = (6, "files and history disagree")
+    LOCKED = (7, "another migrator is at work")
+    REFUSED = (8, "refused for safety, or declined")
+    INTERNAL = (70, "an internal error")
+    INTERRUPTED = (130, "interrupted")
+    CLOSED_PIPE = (141, "the reader has gone")
+    TERMINATED = (143, "terminated")
+
+    means: str
+
+    def __new__(cls, number: int, means: str) -> Exit:
+        """Make a number that knows what it means."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.means = means
+        return member
 
 
 class Code(Enum):
-    """A stable name for each kind of error, with the exit code that it ends in."""
+    """A stable name for each kind of error, with the exit code that it ends in.
 
-    USAGE = ("usage", Exit.USAGE)  # the command line contradicts itself, or names what is not there
-    SETTINGS = ("settings", Exit.USAGE)  # a setting has a wrong value
-    NOT_CONFIGURED = ("not-configured", Exit.USAGE)  # no database was named
-    MISSING_SCHEMA = ("missing-schema", Exit.USAGE)
-    BAD_FILE = ("bad-file", Exit.USAGE)  # a file that can't be a migration
-    UNREACHABLE = ("unreachable", Exit.UNREACHABLE)  # no server answers there
-    LOGIN = ("login", Exit.UNREACHABLE)  # the server refused the login
-    MISSING_DATABASE = ("missing-database", Exit.UNREACHABLE)
-    LOST = ("lost", Exit.UNREACHABLE)  # the connection broke during the run
-    SERVER = ("server", Exit.UNREACHABLE)  # the embedded server can't be started or used
-    TUNNEL = ("tunnel", Exit.TUNNEL)
-    STATEMENT = ("statement", Exit.FAILED)  # a migration failed and was rolled back
-    HISTORY = ("history", Exit.DISAGREE)  # files and history disagree
-    LOCKED = ("locked", Exit.LOCKED)
-    REFUSED = ("refused", Exit.REFUSED)
-    DECLINED = ("declined", Exit.REFUSED)  # a person said no
-    INTERNAL = ("internal", Exit.INTERNAL)
-    INTERRUPTED = ("interrupted", Exit.INTERRUPTED)
-    TERMINATED = ("terminated", Exit.TERMINATED)
+    `make docs` writes docs/errors.md from these texts.
 
-    def __init__(self, slug: str, exit_code: Exit) -> None:
+    Attributes:
+        slug: the name, as JSON has it.
+        exit: the exit code.
+        cause: how it comes to that.
+        remedy: what to do about it.
+    """
+
+    USAGE = (
+        "usage",
+        Exit.USAGE,
+        "The command line contradicts itself, or names what is not there.",
+        "Correct the command; `--help` behind it lists what it takes.",
+    )
+    SETTINGS = (
+        "settings",
+        Exit.USAGE,
+        "A setting has a wrong value, or a line of a .env file is no assignment.",
+        "Correct it where the message says that it was set.",
+    )
+    NOT_CONFIGURED = (
+        "not-configured",
+        Exit.USAGE,
+        "No database was named, and the project has no server of its own.",
+        "Set `DATABASE_URL`; or let `chatdb setup` make a PostgreSQL for the project.",
+    )
+    MISSING_SCHEMA = (
+        "missing-schema",
+        Exit.USAGE,
+        "The schema is not in the database, or could not be made there.",
+        "`chatdb setup` makes it; or correct `--schema`.",
+    )
+    BAD_FILE = (
+        "bad-file",
+        Exit.USAGE,
+        "A file can't be a migration: its name, its bytes, a directive, or a statement that would "
+        "interfere. Nothing ran.",
+        "Correct the file at the place that is shown.",
+    )
+    UNREACHABLE = (
+        "unreachable",
+        Exit.UNREACHABLE,
+        "No server answers there, or it takes no more connections now.",
+        "Start the server, or correct host and port. The tables below say what each answer means.",
+    )
+    LOGIN = (
+        "login",
+        Exit.UNREACHABLE,
+        "The server refused the login, or the role may not even read what is needed.",
+        "Correct user and password where they were set, or let the role in.",
+    )
+    MISSING_DATABASE = (
+        "missing-database",
+        Exit.UNREACHABLE,
+        "The server has no database of that name, or it could not be made.",
+        "`chatdb setup` makes it; or correct the name.",
+    )
+    LOST = (
+        "lost",
+        Exit.UNREACHABLE,
+        "The connection broke during the run, or the server did not confirm the last commit.",
+        "Run the same command again: it goes on where the history stands. "
+        "`chatdb migrate status` shows where that is.",
+    )
+    SERVER = (
+        "server",
+        Exit.UNREACHABLE,
+        "The project's own PostgreSQL can't be made, started or used.",
+        "Do what the hint says; or set `DATABASE_URL` to use another PostgreSQL.",
+    )
+    TUNNEL = (
+        "tunnel",
+        Exit.TUNNEL,
+        "`SSH_HOST` asks for a tunnel, and this version of chatdb opens none.",
+        "Open one with `ssh -L`, point the settings at its local end, and set `SSH_ENABLED=false`.",
+    )
+    STATEMENT = (
+        "statement",
+        Exit.FAILED,
+        "A statement of a migration failed, and its whole file was rolled back. What was applied "
+        "before stays.",
+        "Correct the file at the place that is shown, and run the command again. The table of "
+        "SQLSTATEs says more.",
+    )
+    HISTORY = (
+        "history",
+        Exit.DISAGREE,
+        "Files and history disagree, or the history can't be read.",
+        "`chatdb migrate status` lists every problem, each with its way out.",
+    )
+    LOCKED = (
+        "locked",
+        Exit.LOCKED,
+        "Another migrator is at work on this target; or, after all retries, another session still "
+        "holds a lock on what a migration changes.",
+        "Run it again when the other is done, or wait longer with `--wait` or `--lock-timeout`.",
+    )
+    REFUSED = (
+        "refused",
+        Exit.REFUSED,
+        "It could do damage, or there is no way back, and nobody has said that this is meant.",
+        "The hint names the flag that says so, or the other way.",
+    )
+    DECLINED = (
+        "declined",
+        Exit.REFUSED,
+        "A person was asked and did not agree. Nothing was changed.",
+        "Run it again and type the name that is asked for, or give `--yes`.",
+    )
+    INTERNAL = (
+        "internal",
+        Exit.INTERNAL,
+        "A mistake of chatdb's own; or the result could not be written.",
+        "Run it again with `CHATDB_DEBUG=1`, and report what it prints.",
+    )
+    INTERRUPTED = (
+        "interrupted",
+        Exit.INTERRUPTED,
+        "Ctrl-C. What was applied before stays; the rest was rolled back.",
+        "Run the same command again to go on.",
+    )
+    TERMINATED = (
+        "terminated",
+        Exit.TERMINATED,
+        "SIGTERM. What was applied before stays; the rest was rolled back.",
+        "Run the same command again to go on.",
+    )
+
+    def __init__(self, slug: str, exit_code: Exit, cause: str, remedy: str) -> None:
         self.slug = slug
         self.exit = exit_code
+        self.cause = cause
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ FAILURES = {
     'connection to server at "127.0.0.1", port 5432 failed: FATAL:  database "x" does not '
     "exist": (Code.MISSING_DATABASE, "3D000", False),
     "connection failed: FATAL:  sorry, too many clients already": (Code.UNREACHABLE, "53300", True),
+    "connection failed: FATAL:  remaining connection slots are reserved for roles with the "
+    "SUPERUSER attribute": (Code.UNREACHABLE, "53300", True),
     "connection failed: FATAL:  the database system is starting up": (
         Code.UNREACHABLE, "57P03", True,
     ),
@@ -77,6 +79,27 @@ def test_of_several_addresses_the_one_that_answered_is_believed(text: str) -> No
     error, again = connection_failure(psycopg.OperationalError(text), "app@localhost:5432/x")
     assert (error.code, error.sqlstate, again) == (code, sqlstate, transient)
     assert ("FATAL" in error.message) == ("FATAL" in text)
+
+
+SOCKET = 'connection to server on socket "/run/.s.PGSQL.5432" failed: '
+ERRNOS = {
+    f"{SOCKET}No such file or directory": "ENOENT",
+    f"{SOCKET}Permission denied": "EACCES",
+    'connection to server at "10.9.9.9", port 5432 failed: Connection timed out': "ETIMEDOUT",
+    'connection to server at "10.9.9.9", port 5432 failed: No route to host': "EHOSTUNREACH",
+    'connection to server at "10.9.9.9", port 5432 failed: Network is unreachable': "ENETUNREACH",
+    'could not translate host name "x" to address: Name or service not known': "ENOTFOUND",
+    # A file that the settings name, not the socket.
+    'connection to server at "10.9.9.9", port 5432 failed: could not read certificate file "c": '
+    "No such file or directory": None,
+}
+
+
+@pytest.mark.parametrize("text", ERRNOS)
+def test_a_socket_keeps_the_name_of_its_error(text: str) -> None:
+    error, _ = connection_failure(psycopg.OperationalError(f"connection failed: {text}"), "here")
+    assert (error.code, error.errno) == (Code.UNREACHABLE, ERRNOS[text])
+    assert error.hint
 
 
 def test_a_pool_looks_into_the_targets_schema(database: Database) -> None:

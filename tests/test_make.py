@@ -132,8 +132,16 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
 
 def test_plain_make_lists_the_targets(checkout: Path) -> None:
     said = make(checkout).stdout
-    for target in ("up", "down", "demo", "test", "lint", "clean"):
+    for target in ("up", "down", "demo", "test", "lint", "docs", "clean"):
         assert f"make {target} " in said
+
+
+def test_make_docs_writes_the_document_again(checkout: Path) -> None:
+    written = checkout / "docs" / "errors.md"
+    before = written.read_bytes()
+    written.write_text("old")
+    assert make(checkout, "docs").returncode == 0
+    assert written.read_bytes() == before
 
 
 def test_the_wheel_holds_the_chat_schema(tmp_path: Path) -> None:
