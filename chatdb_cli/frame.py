@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.migrations import Script
+    from chatdb_cli.migrations import Migration, Script
     from chatdb_cli.plan import Step
     from chatdb_cli.sqltext import Statement
 
@@ -252,11 +252,50 @@ class Frame:
 
     def failure(self, step: Step, comment: str, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that notes a failure; its COMMIT waits for the disk."""
-        return self._on_disk(self._log(queries.RECORD_FAILURE, step, comment), timeouts)
+        return self._on_disk(_message(self.log("failed", step.id, comment), RECORD), timeouts)
 
     def flush(self, timeouts: Timeouts) -> list[Message]:
         """Return a transaction that does nothing but wait until all before is on the disk."""
         return self._on_disk(_message(self._names.fill(queries.FLUSH), RECORD), timeouts)
+
+    def log(self, operation: str, id_: str | None, comment: str) -> str:
+        """Return the statement that writes a line into the audit log."""
+        user, host, _ = self._author
+        return self._names.fill(
+            queries.LOG,
+            id=id_,
+            operation=operation,
+            user=user[:255],
+            host=host[:255],
+            comment=comment[:255],
+        )
+
+    def alone(self, statements: Sequence[str], timeouts: Timeouts) -> list[Message]:
+        """Return a transaction of the history's own, kept apart from every migration."""
+        return [
+            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
+            *(_message(s, CLAIM) for s in statements),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def mark(self, migration: Migration, head: int | None) -> list[str]:
+        """Return the statements that take a migration as applied without running it.
+
+        Args:
+            migration: its files.
+            head: the highest version that the history has to have.
+        """
+        user, host, version = self._author
+        sql = self._names.fill(
+            queries.MARK,
+            version=migration.number,
+            id=migration.id,
+            head=head,
+            client=f"{user}@{host}",
+            chatdb=version,
+            **kept(migration),
+        )
+        return [sql, self.log("mark", migration.id, f"baseline, chatdb {version}")]
 
     def _on_disk(self, message: Message, timeouts: Timeouts) -> list[Message]:
         settings = self._settings(timeouts, wait_for_disk=True)
@@ -325,10 +364,7 @@ class Frame:
             queries.CLAIM_UP,
             version=step.number,
             id=step.id,
-            up_checksum=script.checksum,
-            down_checksum=other.checksum if other else None,
-            up_text=sqltext.mask(script.text),
-            down_text=_runnable(other),
+            **_kept(script, other),
             client=f"{user}@{host}",
             chatdb=version,
             unfinished="up" if piecewise else None,
@@ -364,6 +400,20 @@ _START = (
     Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), FRAME),
     *(Message(s.encode(), FRAME) for s in queries.RESETS),
 )
+
+
+def kept(migration: Migration) -> dict[str, str | None]:
+    """Return what the history keeps of a migration's files, by column."""
+    return _kept(migration.up, migration.down)
+
+
+def _kept(up: Script, down: Script | None) -> dict[str, str | None]:
+    return {
+        "up_checksum": up.checksum,
+        "down_checksum": down.checksum if down else None,
+        "up_text": sqltext.mask(up.text),
+        "down_text": _runnable(down),
+    }
 
 
 def _runnable(other: Script | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Migrate a target: status, up, down, redo.
+"""Migrate a target: status, up, down, redo, baseline, repair.
 
     Migrator   reads files and history, plans, has the plan carried out
     Status     files against history
@@ -10,16 +10,18 @@ carrying it out (`runner.py`).  Nothing here prints; progress goes through one c
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import diagnosis, history, migrations, plan
-from chatdb_cli.connection import connect
+from chatdb_cli import diagnosis, history, locks, migrations, plan, repair
+from chatdb_cli.connection import connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.runner import Event, Options, Run, Runner, refused
+from chatdb_cli.frame import Frame, Timeouts
+from chatdb_cli.runner import Event, Options, Run, Runner, StepResult, author, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -52,6 +54,23 @@ class Status:
     pending: tuple[Migration, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """In what the history is, or was, brought to agree with the files.
+
+    Attributes:
+        target: whose history.
+        repairs: each thing, in the order of versions.
+        past: the history as it was read.
+        done: they were carried out.
+    """
+
+    target: Target
+    repairs: tuple[repair.Repair, ...]
+    past: History
+    done: bool = False
 
 
 def _ignore(event: Event) -> None:
@@ -202,6 +221,80 @@ class Migrator:
             first = plan.redo(files, past.applied)
             return self._migrate(conn, past, files, first, "redo", _go_on(files), dry_run=dry_run)
 
+    def baseline(self, version: str) -> Run:
+        """Take everything up to a version as applied, without running it.
+
+        Args:
+            version: the last one.
+
+        Raises:
+            ChatdbError: `REFUSED` for a history that is not empty, `USAGE` for an unknown version.
+        """
+        files = migrations.read(self.folder)
+        first = plan.baseline(files, version)
+        _refuse_problems(first, files)
+        with self._connect() as conn:
+            past = self._read(conn)
+            self._refuse_shipped(past)
+            if past.applied:
+                raise ChatdbError(
+                    Code.REFUSED,
+                    f"the history is not empty: {plan.current(past.applied)} is applied",
+                    hint="a baseline is for a database that has the schema and no history yet; "
+                    'look at "chatdb migrate status"',
+                )
+            chosen = [s.migration for s in first.steps if s.migration]
+            with self._alone(conn, past) as (frame, timeouts):
+                repair.baseline(conn, frame, past, chosen, timeouts)
+        steps = tuple(StepResult("up", m.version, m.name, "marked") for m in chosen)
+        newest = max(chosen, key=lambda m: m.number)
+        return Run(self.target, "baseline", steps, newest.version, first.warnings)
+
+    def repairs(self) -> Repairs:
+        """Find in what the history could be brought to agree with the files; writes nothing.
+
+        Raises:
+            ChatdbError: `REFUSED` when no applied migration has a file.
+        """
+        files = migrations.read(self.folder)
+        with self._connect() as conn:
+            past = self._read(conn)
+            if not past.exists:
+                return Repairs(self.target, (), past)
+            ids = [row.id for row in repair.changed(files, past)]
+            texts = history.read_texts(conn, self.target.schema, ids) if ids else {}
+        return Repairs(self.target, repair.repairs(files, past, texts), past)
+
+    def repair(self, shown: Repairs) -> Repairs:
+        """Carry out what `repairs` has found: just that, or nothing.
+
+        Raises:
+            ChatdbError: `HISTORY` when the history was changed in the meantime.
+        """
+        if not shown.repairs:
+            return shown
+        with self._connect() as conn, self._alone(conn, shown.past) as (frame, timeouts):
+            repair.carry_out(conn, self.target.schema, frame, shown.past, shown.repairs, timeouts)
+        return Repairs(self.target, shown.repairs, shown.past, done=True)
+
+    @contextmanager
+    def _alone(
+        self, conn: psycopg.Connection[Any], past: History
+    ) -> Iterator[tuple[Frame, Timeouts]]:
+        """Keep other migrators out while the history alone is written."""
+        wait_ms = self._options.wait_ms
+        timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
+        frame = Frame(conn, self.target.schema, past, author())
+
+        def tell(text: str) -> None:
+            self._progress(Event("waiting", text=text))
+
+        if is_pooled(conn, self.target, past.pid):
+            yield frame, timeouts
+        else:
+            with locks.held(conn, self.target.schema, wait_ms, tell):
+                yield frame, timeouts
+
     def _connect(self) -> psycopg.Connection[Any]:
         return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
 
@@ -275,7 +368,7 @@ def _yoyo_lock(past: History) -> tuple[Problem, ...]:
             "yoyo-lock",
             None,
             f"a yoyo client with process id {lock.pid} has held its lock since {lock.since} UTC",
-            "if it is gone, 'yoyo break-lock' removes the row; chatdb does not wait for it",
+            'if it is gone, "chatdb migrate repair" removes the row; chatdb does not wait for it',
         ),
     )
 

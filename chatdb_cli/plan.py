@@ -274,6 +274,17 @@ def up(
     return Plan(tuple(_up_step(m) for m in wanted), found, warnings(files, applied))
 
 
+def baseline(files: Files, version: str) -> Plan:
+    """Plan to take everything up to a version as applied, into an empty history.
+
+    Raises:
+        ChatdbError: `USAGE` for a version that is unknown.
+    """
+    target = _known(version, files)
+    wanted = files.migrations[: files.migrations.index(target) + 1]
+    return Plan(tuple(map(_up_step, wanted)), tuple(problems(files, ())), files.warnings)
+
+
 def down(
     files: Files,
     applied: Sequence[Applied],
@@ -401,12 +412,12 @@ def _changed_downs(files: Files, applied: Iterable[Applied]) -> Iterator[str]:
 
 
 def _changed(migration: Migration, row: Applied) -> bool:
-    if not _same_name(migration.id, row.id):
+    if not same_name(migration.id, row.id):
         return True
     return bool(row.up_checksum and migration.up.checksum not in ("", row.up_checksum))
 
 
-def _same_name(one: str, other: str) -> bool:
+def same_name(one: str, other: str) -> bool:
     """Compare two ids; file systems differ in the form of Unicode that they keep."""
     return normalize("NFC", one) == normalize("NFC", other)
 
@@ -484,6 +495,7 @@ def _missing(row: Applied) -> Problem:
     hint = "bring the file back from version control, or check --dir"
     if row.has_down:
         hint += '; "chatdb migrate down" can take it back without its file'
+    hint += '; "chatdb migrate repair" forgets it'
     message = f"{row.id} is applied, and there is no such file in the up folder"
     return Problem("missing", row.version, message, hint)
 
@@ -510,13 +522,17 @@ def _unfinished(migration: Migration | None, row: Applied) -> Problem:
 
 
 def _changed_problem(migration: Migration, row: Applied) -> Problem:
-    if not _same_name(migration.id, row.id):
+    if not same_name(migration.id, row.id):
         message = f"{migration.up.path} has the version of {row.id}, which is applied"
-        hint = f"name it {row.id}.sql again, or give it a version of its own"
+        hint = (
+            f"name it {row.id}.sql again, or give it a version of its own; "
+            'if it is the same one, "chatdb migrate repair" accepts the new name'
+        )
     else:
         message = f"{migration.up.path} was changed after {row.id} was applied"
         hint = (
             "bring the applied text back and put the change into a new migration; "
+            '"chatdb migrate repair" shows the difference and accepts it; '
             'while developing, "chatdb migrate redo" applies the newest one anew'
         )
     return Problem("changed", row.version, message, hint)

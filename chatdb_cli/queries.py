@@ -275,11 +275,6 @@ VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex')
         'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
 )
 SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {least}) FROM migration"""
-RECORD_FAILURE: Final = """\
-INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
-                                hostname, comment, created_at_utc)
-VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-        'failed', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
 COMMIT: Final = "COMMIT"
 
 # A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
@@ -292,8 +287,9 @@ UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
 _SESSION: Final[LiteralString] = """\
        to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
        extract(epoch FROM clock_timestamp() - {since})::bigint::text,
-       coalesce(nullif(a.application_name, ''), a.backend_type), a.usename::text,
-       host(a.client_addr), a.state, split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1)"""
+       coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')),
+       a.usename::text, host(a.client_addr), a.state,
+       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1)"""
 # Who holds that lock, and since when?
 LOCK_HOLDER: Final = (
     "SELECT a.pid::text,\n"  # noqa: S608  (constants alone)
@@ -318,6 +314,52 @@ WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
   AND w.application_name = $1 AND (w.pid = $2 OR $2 = 0)
 ORDER BY 2, 1"""
 )
+
+# The baseline: a version that is taken as applied, on the history that was seen.
+MARK: Final = """\
+WITH claim AS (
+    INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
+                                           up_text, down_text, client, chatdb_version)
+    SELECT {version}, {id}, {up_checksum}, {down_checksum}, {up_text}, {down_text},
+           {client}, {chatdb}
+    WHERE (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+    RETURNING 1
+), migration AS (
+    INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
+    VALUES (encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+            clock_timestamp() AT TIME ZONE 'UTC')
+)
+SELECT 1 / count(*) FROM claim"""
+LOG: Final = """\
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
+                                hostname, comment, created_at_utc)
+VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
+        {operation}, {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
+
+# `repair`: each changes the row that was shown, or fails.
+REPAIR_CHANGED: Final = """\
+WITH accepted AS (
+    UPDATE {schema}.chatdb_migration
+    SET migration_id = {id}, up_checksum = {up_checksum}, up_text = {up_text},
+        down_checksum = {down_checksum}, down_text = {down_text}
+    WHERE migration_id = {was} AND up_checksum IS NOT DISTINCT FROM {up_was}
+      AND down_checksum IS NOT DISTINCT FROM {down_was}
+    RETURNING 1
+), renamed AS (
+    UPDATE {schema}._yoyo_migration
+    SET migration_id = {id}, migration_hash = encode(sha256(convert_to({id}, 'UTF8')), 'hex')
+    WHERE migration_id = {was} AND {id} <> {was}
+)
+SELECT 1 / count(*) FROM accepted"""
+REPAIR_MISSING: Final = """\
+WITH forgotten AS (
+    DELETE FROM {schema}.chatdb_migration
+    WHERE migration_id = {was} AND up_checksum IS NOT DISTINCT FROM {up_was} RETURNING 1
+), gone AS (
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {was}
+)
+SELECT 1 / count(*) FROM forgotten"""
+REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"
 
 # After a connection was lost: end the session that it leaves behind, and say whether it is still there.
 # Behind a pooler it is whichever runs under our name.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.connection import Target
     from chatdb_cli.history import LogEntry
-    from chatdb_cli.migrator import Status
+    from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.runner import Event, Run
     from chatdb_cli.server import ServerStatus
 
@@ -181,6 +181,28 @@ class Output:
         for warning in run.warnings:
             self.warn(warning)
         self.result(run_document(run), _script_text(run) if dry else _run_text(run))
+
+    def show(self, repairs: Repairs) -> None:
+        """Show people what a repair would do, before they are asked."""
+        self.write(_repairs_text(repairs))
+
+    def repairs(self, repairs: Repairs) -> None:
+        """Print what a repair did, or would do."""
+        document = _document(repairs.target) | {
+            "repairs": [
+                {"code": r.kind, "version": r.version, "message": r.message, "diff": r.diff or None}
+                for r in repairs.repairs
+            ],
+            "done": repairs.done,
+        }
+        count = len(repairs.repairs)
+        if not count:
+            text = "nothing to repair"
+        elif repairs.done:
+            text = "\n".join((*(r.message for r in repairs.repairs), f"{count} repaired"))
+        else:
+            text = _repairs_text(repairs)
+        self.result(document, text)
 
     def status(self, status: Status) -> None:
         """Print files against history."""
@@ -432,9 +454,15 @@ def _run_text(run: Run) -> str:
         (sum(done.count(("down", s)) for s in ("reverted", "resumed")), "taken back"),
         (sum(done.count(("up", s)) for s in ("applied", "resumed")), "applied"),
         (sum(state == "by-another" for _, state in done), "by another"),
+        (done.count(("up", "marked")), "marked as applied"),
     ]
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     return f"{said}; current {run.current or 'none'}"
+
+
+def _repairs_text(repairs: Repairs) -> str:
+    parts = (f"{r.message}\n" + (f"{r.diff}\n" if r.diff else "") for r in repairs.repairs)
+    return printable("\n".join(parts))
 
 
 def _script_text(run: Run) -> str:

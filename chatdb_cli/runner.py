@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     from chatdb_cli.pipeline import Done, Message, Outcome
     from chatdb_cli.plan import Applied, Plan, Step
 
-StepState = Literal["applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another"]
-Request = Literal["up", "down", "redo"]
+StepState = Literal[
+    "applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another", "marked"
+]
+Request = Literal["up", "down", "redo", "baseline"]
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
@@ -83,7 +85,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of an up, a down or a redo.
+    """What became of an up, a down, a redo or a baseline.
 
     Attributes:
         target: what was migrated.
@@ -236,7 +238,7 @@ class Runner:
         self._applied = {a.number: a.version for a in past.applied}
         self._blockers: tuple[locks.Session, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
-        self._author = _author()
+        self._author = author()
         self._load(first.steps)
         self._made_progress()
 
@@ -831,7 +833,7 @@ def _script(step: Step, texts: dict[str, tuple[str | None, str | None]]) -> Scri
     return migrations.script(path, texts[step.id][1] or "", "down")
 
 
-def _author() -> tuple[str, str, str]:
+def author() -> tuple[str, str, str]:
     """Return who runs this: user, host, version of chatdb."""
     import os
     import socket

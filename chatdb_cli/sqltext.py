@@ -26,7 +26,7 @@ _BLANK = re.compile(r"[ \t\r\n\f\v;]+")
 _LINE_COMMENT = re.compile(r"--[^\r\n]*")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _WORD = re.compile(r"[A-Za-z]+")
-_SECRETS = ("escaped", "quoted", "json", "dollar", "bare", "url")
+_SECRETS = ("doubled", "escaped", "quoted", "json", "dollar", "bare", "url")
 _LONGEST_SECRET = 4096
 _VISIBLE = re.compile(r"[^\r\n]")
 
@@ -38,7 +38,8 @@ _PASSWORD = re.compile(
     (?: (?> (?: \s | --[^\r\n]* | /\*.*?\*/ )+ ) (?: (?: => | := | = ) \s* )?
       | " \s* : \s*
       | \s* (?: => | := | = ) \s* )
-    (?: e' (?P<escaped> (?: [^'\\] | \\. | '' )* )
+    (?: '' (?P<doubled> [^']+ ) ''
+      | e' (?P<escaped> (?: [^'\\] | \\. | '' )* )
       | (?: u& )? ' (?P<quoted> (?: [^'] | '' )* )
       | " (?P<json> (?: [^"\\] | \\. )* )
       | (?P<tag> \$ \w* \$ ) (?P<dollar> .*? ) (?: (?P=tag) | \Z ) )

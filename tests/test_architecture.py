@@ -25,7 +25,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"journal", "runner", "migrator", "provision"},
+    {"journal", "repair", "runner", "migrator", "provision"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -39,7 +39,7 @@ BESIDE = {
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
     "runner": {"journal"},
-    "migrator": {"runner"},
+    "migrator": {"repair", "runner"},
     "provision": {"migrator"},
     "cli": {"render"},
 }

@@ -451,6 +451,7 @@ HOLDERS = [
     "ALTER ROLE a PASSWORD -- x\r\n'{}\r\n{}'",
     r"ALTER ROLE a PASSWORD E'{}\'{}'",
     "ALTER ROLE a PASSWORD U&'{}'",
+    "DO $$ BEGIN EXECUTE 'CREATE ROLE a PASSWORD ''{}'''; END $$",
     "ALTER ROLE a PASSWORD $${}$$",
     "ALTER ROLE a PASSWORD $x${}$$x{}$x$",
     "ALTER ROLE a PASSWORD '{}",

@@ -31,6 +31,7 @@ _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the script that would be sent; change nothing."),
 ]
+_DryRunRepair = Annotated[bool, typer.Option("--dry-run", help="Only show what would be accepted.")]
 _AllowDataLoss = Annotated[
     bool,
     typer.Option(
@@ -110,6 +111,42 @@ def redo(
         session.out.target(target)
         _confirm_in_production(session, target.database, "redo the newest migration", yes=yes)
     session.out.run(session.migrator(target).redo(dry_run=dry_run), dry=dry_run)
+
+
+@command(group, "baseline", MIGRATING)
+def baseline(
+    session: Session,
+    newest: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The last one that is there already.")
+    ],
+) -> None:
+    """Take everything up to a version as applied, without running it.
+
+    For a database that has the schema and no history yet.
+    """
+    target = session.target()
+    session.out.target(target)
+    session.out.run(session.migrator(target).baseline(newest))
+
+
+@command(group, "repair", MIGRATING)
+def repair(session: Session, dry_run: _DryRunRepair = False, yes: _Yes = False) -> None:
+    """Make the history agree with the files; no migration is run.
+
+    Accepts files that were changed after they were applied, forgets those that are gone, removes a
+    lock that yoyo left behind. Shows all of it first, and asks.
+    """
+    target = session.target()
+    if not dry_run:
+        session.out.target(target)
+    migrator = session.migrator(target)
+    found = migrator.repairs()
+    if found.repairs and not dry_run:
+        if not yes:
+            session.out.show(found)
+            session.confirm(f"change the history of database {target.database!r}", target.database)
+        found = migrator.repair(found)
+    session.out.repairs(found)
 
 
 @command(group, "status", CONNECTED)
