@@ -30,9 +30,12 @@ class Exit(IntEnum):
     USAGE = (2, "wrong usage or settings, or a file that can't be a migration; nothing ran")
     UNREACHABLE = (3, "the database can't be reached, refused the login, or was lost")
     TUNNEL = (4, "the tunnel")
-    FAILED = (5, "a migration failed and was rolled back")
+    FAILED = (
+        5,
+        "a migration failed and was rolled back; one without a transaction stopped part-way",
+    )
     DISAGREE = (6, "files and history disagree")
-    LOCKED = (7, "another migrator is at work")
+    LOCKED = (7, "another migrator is at work, or a lock was not to be had")
     REFUSED = (8, "refused for safety, or declined")
     INTERNAL = (70, "an internal error")
     INTERRUPTED = (130, "interrupted")
@@ -132,8 +135,8 @@ class Code(Enum):
     STATEMENT = (
         "statement",
         Exit.FAILED,
-        "A statement of a migration failed, and its whole file was rolled back. What was applied "
-        "before stays.",
+        "A statement of a migration failed, and its whole file was rolled back; a file without a "
+        "transaction stopped at that statement. What was applied before stays.",
         "Correct the file at the place that is shown, and run the command again. The table of "
         "SQLSTATEs says more.",
     )
