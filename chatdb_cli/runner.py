@@ -364,12 +364,11 @@ class Runner:
         if not piecewise[0]:
             end = piecewise.index(True) if True in piecewise else len(piecewise)
             return self._run(self._batches(self._steps[:end]))
-        self._sent = self._steps[:1]
         if not self._past.complete:
             outcome = self._run(self._batches(()))
             if outcome.error or outcome.lost or outcome.interrupt:
                 return outcome
-        self._prepares = False
+        self._sent, self._prepares = self._steps[:1], False
         ((step, head),) = self._with_heads()
         return self._journal(step).run(head, self._done, self._idle())
 
