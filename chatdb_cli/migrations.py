@@ -33,6 +33,7 @@ Direction = Literal["up", "down"]
 
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
 _OURS = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
+_PERHAPS = re.compile(r"--\s*(?:chatdb|depends|transactional)\s*:", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without the `chatdb:` in front.
@@ -422,6 +423,8 @@ def _check_downs(
 
 
 def _directives(path: Path, text: str, direction: Direction) -> Directives:
+    if not _PERHAPS.search(text):  # hardly a file asks for anything
+        return _NOTHING_ASKED
     fields: dict[str, object] = {}
     end = offset = 0
     try:
@@ -439,7 +442,7 @@ def _directives(path: Path, text: str, direction: Direction) -> Directives:
             place=sqltext.locate(text, offset, path),
             hint=f"the directives are: {', '.join(_NAMES)}",
         ) from None
-    return Directives(**fields) if fields else _NOTHING_ASKED  # type: ignore[arg-type]
+    return Directives(**fields)  # type: ignore[arg-type]
 
 
 def _obey(comment: str, direction: Direction, fields: dict[str, object]) -> None:
