@@ -1,8 +1,9 @@
 """chatdb beside psql and other migration tools, alternating in one run.
 
-Run it by hand: `python bench/migrate.py [FILES] [ROUNDS] [ROW...] [--save]`, such as
-`python bench/migrate.py 100 3 up down`.  It installs the other tools into `bench/.tools` the first
-time (pip, npm), and `--save` writes the table to `bench/RESULTS.md`.
+Run it by hand: `python bench/migrate.py [FILES] [ROUNDS] [ROW...] [TOOL...] [--save]`, such as
+`python bench/migrate.py 100 3 up down psql yoyo`; without rows and tools it takes all of them.  It
+installs the other tools into `bench/.tools` the first time (pip, npm), and `--save` writes the table
+to `bench/RESULTS.md`.
 
 Every tool gets the same statements, in files as its users write them for the best speed, each in a
 transaction of its own, and a fresh database of one embedded server with its default settings.
@@ -11,6 +12,7 @@ transaction of its own, and a fresh database of one embedded server with its def
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -111,7 +113,8 @@ class Tool:
 
     def version(self) -> str:
         said = subprocess.run([*self.program, "--version"], capture_output=True, text=True)
-        return said.stdout.split("\n")[0].strip()
+        found = re.search(r"\d+(\.\d+)+", said.stdout)
+        return found[0] if found else "of unknown version"
 
     def write(self, folder: Path, migrations: list[Migration]) -> None:
         raise NotImplementedError
@@ -161,8 +164,8 @@ class Psql(Tool):
 class PsqlAsync(Psql):
     """The same floor without waiting for the disk."""
 
-    name = "psql, no fsync wait"
-    note = "the same with synchronous_commit = off"
+    name = "psql-nowait"
+    note = "the same with `synchronous_commit = off`"
     start = None
 
     def url(self, url: str) -> str:
@@ -172,11 +175,11 @@ class PsqlAsync(Psql):
 class Bare(Tool):
     """What a Python program has to do in any case: start, connect, ask one thing."""
 
-    name = "psycopg script"
+    name = "psycopg"
     program = (sys.executable,)
     noop = status = ("read.py", "{url}")
     start = None
-    note = "imports psycopg, connects, reads one row"
+    note = "a script that imports psycopg, connects and reads one row"
 
     def version(self) -> str:
         return psycopg.__version__
@@ -352,10 +355,15 @@ def install() -> None:
             print(f"{' '.join(map(str, command))}\n{done.stderr[-2000:]}", file=sys.stderr)
 
 
-def available(programs: Path) -> list[Tool]:
-    """The tools that can run here; says why another can't."""
+def available(programs: Path, wanted: list[str]) -> list[Tool]:
+    """The tools that are wanted and can run here; says why another can't."""
     tools = [Chatdb(), Psql(programs), PsqlAsync(programs), Bare(), Yoyo(), Alembic(), Dbmate(),
              NodePgMigrate(), DbMigrate()]  # fmt: skip
+    names = {tool.name for tool in tools}
+    if unknown := set(wanted) - names - {*ROWS, "--save"}:
+        raise SystemExit(f"{', '.join(unknown)}: neither a row nor a tool; {__doc__}")
+    if chosen := names.intersection(wanted):
+        tools = [tool for tool in tools if tool.name in chosen | {"chatdb"}]
     for tool in tools:
         if reason := tool.missing():
             print(f"{tool.name} is left out: {reason}", file=sys.stderr)
@@ -372,8 +380,10 @@ class Bench:
         self.server = server
         self.folder = folder
         self.tools = tools
+        self.turns = tools
         self.files = files
         self.seconds: dict[tuple[str, str], list[float]] = {}
+        self.failed: set[tuple[str, str]] = set()
 
     def write(self) -> None:
         for tool in self.tools:
@@ -383,13 +393,17 @@ class Bench:
                 tool.write(folder, [Migration(n) for n in range(1, count + 1)])
 
     def round(self, rows: list[str]) -> None:
-        """Every row once, the short ones more often; the tools take turns within each."""
+        """Every row once, the short ones more often; the tools take turns within each.
+
+        Another begins each round: the first finds the server in another state than the last.
+        """
+        self.turns = self.turns[1:] + self.turns[:1]
         if "start" in rows:
             for _ in range(SHORT_REPEATS):
-                for tool in self.tools:
+                for tool in self.turns:
                     self.time(tool, "start", self.place(tool, self.files, "postgres"))
         if "link" in rows:
-            for tool in self.tools:
+            for tool in self.turns:
                 with self.database("link") as database, self.link(database) as url:
                     self.time(tool, "link", self.place(tool, LINK_FILES, database, url))
         if {"up", "noop", "status", "down"} & set(rows):
@@ -397,7 +411,7 @@ class Bench:
 
     def life(self, rows: list[str]) -> None:
         """From an empty database and back: up, nothing to do, status, down."""
-        names = {tool: f"life_{n}" for n, tool in enumerate(self.tools)}
+        names = {tool: f"life_{n}" for n, tool in enumerate(self.turns)}
         for database in names.values():
             self.sql(f"CREATE DATABASE {database}")
         try:
@@ -428,7 +442,7 @@ class Bench:
         return Place(self.folder / str(files) / tool.name, url, environment)
 
     def time(self, tool: Tool, row: str, place: Place) -> None:
-        """Run one command and keep how long it took; a failure ends the bench."""
+        """Run one command and keep how long it took, or that it failed."""
         template = tool.command(row)
         if template is None:
             return
@@ -448,21 +462,21 @@ class Bench:
             timeout=LONGEST_S,
         )
         seconds = time.perf_counter() - start
-        if done.returncode:
-            raise SystemExit(f"{tool.name} {row}: {done.stderr.decode()[-2000:]}")
-        if row in ("up", "link", "down"):
-            self.check(tool, row, place)
+        problem = done.stderr.decode()[-2000:] if done.returncode else self.wrong(row, place)
+        if problem:
+            print(f"{tool.name} {row} failed: {problem}", file=sys.stderr)
+            self.failed.add((tool.name, row))
         self.seconds.setdefault((tool.name, row), []).append(seconds)
 
-    def check(self, tool: Tool, row: str, place: Place) -> None:
+    def wrong(self, row: str, place: Place) -> str | None:
         """Whoever did less than the others must not win."""
-        expected = {"up": self.files, "link": LINK_FILES, "down": 0}[row]
-        if tool.command(row):
-            query = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'orders\\_%'"
-            with psycopg.connect(place.url) as conn:
-                (count,) = conn.execute(query).fetchone() or (None,)
-            if count != expected:
-                raise SystemExit(f"{tool.name} {row}: {count} tables, not {expected}")
+        expected = {"up": self.files, "link": LINK_FILES, "down": 0}.get(row)
+        if expected is None:
+            return None
+        query = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'orders\\_%'"
+        with psycopg.connect(place.url) as conn:
+            (count,) = conn.execute(query).fetchone() or (None,)
+        return None if count == expected else f"{count} tables, not {expected}"
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
@@ -496,11 +510,13 @@ def table(bench: Bench, rows: list[str]) -> str:
 
 
 def _cell(bench: Bench, tool: Tool, row: str) -> str:
+    if (tool.name, row) in bench.failed:
+        return "failed"
     if (tool.name, row) not in bench.seconds:
         return "-"
-    seconds = statistics.median(bench.seconds[tool.name, row])
-    ratio = seconds / statistics.median(bench.seconds["chatdb", row])
-    return f"**{ratio:.2f}** ({seconds:.2f} s)"
+    seconds, unit = bench.seconds[tool.name, row], bench.seconds["chatdb", row]
+    ratio = statistics.median(own / other for own, other in zip(seconds, unit, strict=True))
+    return f"**{ratio:.2f}** ({statistics.median(seconds):.2f} s)"
 
 
 def report(bench: Bench, rows: list[str], rounds: int, arguments: list[str]) -> str:
@@ -515,10 +531,11 @@ Written by `python bench/migrate.py {" ".join(arguments)}`: {bench.files} files,
 
 {table(bench, rows)}
 
-How to read it: a cell is a multiple of chatdb's time, so above 1 is slower than chatdb, and in
-parentheses the median in seconds, which says more about the machine than about the tool. Each time is
-that of the whole command, from its start to its end. The tools take turns within each round, so a
-slow minute of the machine hits all of them. A dash: the tool has no such command.
+How to read it: a cell is a multiple of chatdb's time in the same round, so above 1 is slower than
+chatdb, and in parentheses are seconds, which say more about the machine than about the tool; both are
+medians. Each time is that of the whole command, from its start to its end. The tools take turns within
+each round, and another begins the next, so a slow minute of the machine hits all of them. A dash: the
+tool has no such command.
 
 Each file makes a table of four columns with a key, a check and an index, in a transaction of its own.
 The server is PostgreSQL {server}, embedded, reached by its Unix socket, with its default settings
@@ -530,8 +547,9 @@ The server is PostgreSQL {server}, embedded, reached by its Unix socket, with it
 
 def main(words: list[str]) -> None:
     numbers = [int(word) for word in words if word.isdecimal()]
+    names = [word for word in words if not word.isdecimal()]
     files, rounds = (*numbers, *(1000, 5)[len(numbers) :])
-    rows = [row for row in ROWS if row in words] or list(ROWS)
+    rows = [row for row in ROWS if row in names] or list(ROWS)
     install()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -539,17 +557,17 @@ def main(words: list[str]) -> None:
         server = EmbeddedServer(folder / ".chatdb")
         server.start()
         try:
-            bench = Bench(server, folder, available(server.programs), files)
+            bench = Bench(server, folder, available(server.programs, names), files)
             bench.write()
             for n in range(1, rounds + 1):
                 bench.round(rows)
-                print(f"round {n} of {rounds}\n{table(bench, rows)}\n", file=sys.stderr)
-            text = report(bench, rows, rounds, words)
+                text = report(bench, rows, n, words)
+                print(f"round {n} of {rounds}", file=sys.stderr)
+                if "--save" in words:
+                    (HERE / "RESULTS.md").write_text(text)
         finally:
             server.destroy()
     print(text)
-    if "--save" in words:
-        (HERE / "RESULTS.md").write_text(text)
 
 
 if __name__ == "__main__":
