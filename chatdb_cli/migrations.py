@@ -12,10 +12,13 @@ nothing else.  yoyo's topological sort orders what declares dependencies.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
+from io import FileIO
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli import sqltext
@@ -30,6 +33,7 @@ Direction = Literal["up", "down"]
 
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
 _OURS = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
+_PERHAPS = re.compile(r"--\s*(?:chatdb|depends|transactional)\s*:", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without the `chatdb:` in front.
@@ -56,6 +60,9 @@ class Directives:
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
     irreversible: str | None = None
+
+
+_NOTHING_ASKED = Directives()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,23 +207,24 @@ def read(where: Folder) -> Files:
             dependency.
     """
     refused: list[ChatdbError] = []
-    ups = _scripts(where.path / "up", "up", refused)
-    downs = _scripts(where.path / "down", "down", refused)
-    names: dict[int, list[str]] = {}
-    for path in ups:
-        names.setdefault(int(_parse_stem(path)[0]), []).append(path.name)
+    ups = _read_files(where.path / "up", "up", refused)
+    downs = _read_files(where.path / "down", "down", refused)
+    ups_of: dict[int, list[_File]] = {}
+    for up in ups:
+        ups_of.setdefault(int(up.version), []).append(up)
     duplicates = {
-        _parse_stem(Path(same[0]))[0]: tuple(same) for same in names.values() if len(same) > 1
+        same[0].version: tuple(up.script.path.name for up in same)
+        for same in ups_of.values()
+        if len(same) > 1
     }
-    warnings = list(_check_downs(downs, names, refused))
-    down_of = {_normal(path.stem): script for path, script in downs.items()}
+    warnings = list(_check_downs(downs, ups_of, refused))
+    down_of = {_normal(down.stem): down.script for down in downs}
     migrations = []
-    for path, up in ups.items():
-        version, name = _parse_stem(path)
-        down = down_of.get(_normal(path.stem))
-        if down is None and up.directives.irreversible is None:
-            warnings.append(f"{path} has no down file: it can't be taken back")
-        migrations.append(Migration(path.stem, version, name, up, down))
+    for stem, version, name, script in ups:
+        down = down_of.get(_normal(stem))
+        if down is None and script.directives.irreversible is None:
+            warnings.append(f"{script.path} has no down file: it can't be taken back")
+        migrations.append(Migration(stem, version, name, script, down))
     migrations.sort(key=lambda m: (m.number, m.id))
     return Files(where, _ordered(migrations), duplicates, tuple(refused), tuple(warnings))
 
@@ -263,7 +271,11 @@ def new(where: Folder, name: str) -> tuple[Path, Path]:
             hint="use letters, digits and underscores, such as add_users",
         )
     folders = (where.path / "up", where.path / "down")
-    taken = [_parse_stem(path)[0] for directory in folders for path in _sql_files(directory)]
+    taken = [
+        _parse_stem(directory / entry.name)[1]
+        for directory in folders
+        for entry in _sql_files(directory)
+    ]
     stem = f"{_next_version(max(taken, key=int, default='0000'))}_{words}"
     up, down = (directory / f"{stem}.sql" for directory in folders)
     said = " ".join(name.split())
@@ -294,39 +306,50 @@ def _shipped() -> Path:
     return inside if inside.is_dir() else package.parent / "sql"
 
 
-def _sql_files(directory: Path) -> list[Path]:
+class _File(NamedTuple):
+    """A file of a folder, with its name taken apart."""
+
+    stem: str
+    version: str
+    name: str
+    script: Script
+
+
+def _sql_files(directory: Path) -> list[os.DirEntry[str]]:
     """List the files that mean to be migrations; what an editor left behind is none."""
     try:
-        entries = sorted(directory.iterdir())
+        with os.scandir(directory) as entries:
+            found = [e for e in entries if e.name[-4:].lower() == ".sql" and e.name[0] != "."]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise _os_error(directory, error, "read") from None
-    return [p for p in entries if p.suffix.lower() == ".sql" and not p.name.startswith(".")]
+    return sorted(found, key=attrgetter("name"))
 
 
-def _scripts(
-    directory: Path, direction: Direction, refused: list[ChatdbError]
-) -> dict[Path, Script]:
+def _read_files(directory: Path, direction: Direction, refused: list[ChatdbError]) -> list[_File]:
     """Read the files of a folder; one that can't be a migration is noted, and read as empty."""
-    found = {}
-    for path in _sql_files(directory):
+    found = []
+    for entry in _sql_files(directory):
+        path = directory / entry.name
         try:
-            _parse_stem(path)
+            stem, version, name = _parse_stem(path)
         except ChatdbError as error:
             refused.append(error)
             continue
         try:
-            found[path] = script(path, sqltext.decode(_bytes(path), path), direction)
+            read = script(path, sqltext.decode(_bytes(path, entry.path), path), direction)
         except ChatdbError as error:
             refused.append(error)
-            found[path] = Script(path, "", "", Directives())
+            read = Script(path, "", "", _NOTHING_ASKED)
+        found.append(_File(stem, version, name, read))
     return found
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, name: str) -> bytes:
     try:
-        return path.read_bytes()
+        with FileIO(name) as file:  # half the time of `path.read_bytes()`, for thousands of files
+            return file.readall()
     except OSError as error:
         raise _os_error(path, error, "read") from None
 
@@ -349,9 +372,10 @@ def _normal(name: str) -> str:
     return normalize("NFC", name)
 
 
-def _parse_stem(path: Path) -> tuple[str, str]:
-    """Return version and name."""
-    found = _STEM.fullmatch(path.stem)
+def _parse_stem(path: Path) -> tuple[str, str, str]:
+    """Return a file's name without its suffix, and version and name in it."""
+    stem = path.name[:-4]
+    found = _STEM.fullmatch(stem)
     if not found:
         raise ChatdbError(
             Code.BAD_FILE,
@@ -360,7 +384,7 @@ def _parse_stem(path: Path) -> tuple[str, str]:
             hint="name it like 0001_add_users.sql",
         )
     try:
-        path.name.encode()
+        stem.encode()
     except UnicodeEncodeError:
         raise ChatdbError(
             Code.BAD_FILE,
@@ -368,28 +392,29 @@ def _parse_stem(path: Path) -> tuple[str, str]:
             place=Place(path.parent),
             hint="rename the file",
         ) from None
-    return found[1], found[2] or ""
+    return stem, found[1], found[2] or ""
 
 
 def _check_downs(
-    downs: Iterable[Path], names: Mapping[int, list[str]], refused: list[ChatdbError]
+    downs: Iterable[_File], ups_of: Mapping[int, list[_File]], refused: list[ChatdbError]
 ) -> Iterator[str]:
     """Yield a warning for each down without an up; one of another name is refused.
 
     Args:
         downs: the down files.
-        names: the names of the up files, by version.
+        ups_of: the up files, by version.
         refused: where a refusal is added.
     """
-    for path in downs:
-        same = names.get(int(_parse_stem(path)[0]))
+    for down in downs:
+        path = down.script.path
+        same = ups_of.get(int(down.version))
         if not same:
             yield f"{path} has no up file"
-        elif _normal(path.stem) not in {_normal(Path(name).stem) for name in same}:
+        elif _normal(down.stem) not in [_normal(up.stem) for up in same]:
             refused.append(
                 ChatdbError(
                     Code.BAD_FILE,
-                    f"the down file {path.name!r} and the up file {same[0]!r} "
+                    f"the down file {path.name!r} and the up file {same[0].script.path.name!r} "
                     "have the same version and not the same name",
                     place=Place(path),
                     hint="give both the same name",
@@ -398,6 +423,8 @@ def _check_downs(
 
 
 def _directives(path: Path, text: str, direction: Direction) -> Directives:
+    if not _PERHAPS.search(text):  # hardly a file asks for anything
+        return _NOTHING_ASKED
     fields: dict[str, object] = {}
     end = offset = 0
     try:

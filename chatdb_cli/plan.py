@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
@@ -64,8 +65,7 @@ class Applied:
     @property
     def version(self) -> str:
         """The leading digits of the id, or the whole of an id that has none."""
-        digits = re.match(r"[0-9]+", self.id)
-        return digits[0] if digits else self.id
+        return _version_of(self.id)
 
     @property
     def name(self) -> str:
@@ -78,6 +78,14 @@ class Applied:
         return _number_of(self.version)
 
 
+# Each is asked for of thousands of migrations, again and again.
+@cache
+def _version_of(migration_id: str) -> str:
+    digits = re.match(r"[0-9]+", migration_id)
+    return digits[0] if digits else migration_id
+
+
+@cache
 def _number_of(version: str) -> int:
     return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
