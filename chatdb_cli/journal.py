@@ -71,6 +71,7 @@ class Journal:
         self._done = begun.done or () if begun else None
         self._begun = begun.begun if begun else None
         self._before = begun.before or () if begun else ()
+        self._at = next(iter(messages[self._first :]), _END)
         self._is_done = False  # the statement that was under way
         self._timeouts = timeouts
         self._tell = tell
@@ -84,7 +85,6 @@ class Journal:
             on_idle: as for `pipeline.run`.
         """
         self._on_done, self._on_idle = on_done, on_idle
-        self._at = next(iter(self._messages[self._first :]), _END)
         try:
             outcome = self._run(head)
         except psycopg.Error as error:
