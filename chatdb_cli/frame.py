@@ -166,17 +166,19 @@ class Frame:
         return [
             *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
             _message(claim, CLAIM),
-            _message(
-                fill(
-                    queries.SESSION_SETTINGS,
-                    path=self._path,
-                    lock_timeout=f"{timeouts.lock_ms}ms",
-                    statement_timeout=f"{timeouts.statement_ms}ms",
-                ),
-                FRAME,
-            ),
+            *self.session(timeouts),
             _message(queries.COMMIT, COMMIT),
         ]
+
+    def session(self, timeouts: Timeouts) -> list[Message]:
+        """Return what has the session set as such a file expects it."""
+        sql = self._names.fill(
+            queries.SESSION_SETTINGS,
+            path=self._path,
+            lock_timeout=f"{timeouts.lock_ms}ms",
+            statement_timeout=f"{timeouts.statement_ms}ms",
+        )
+        return [_message(sql, FRAME)]
 
     def piece(self, step: Step, script: Script, number: int, statement: Message) -> list[Message]:
         """Return a statement of such a file and its journal, in one transaction."""
@@ -188,7 +190,7 @@ class Frame:
         ]
 
     def journal(
-        self, step: Step, number: int, statement: Message, lock_ms: int | None = None
+        self, step: Step, number: int, statement: Message, *, patient: bool = False
     ) -> list[Message]:
         """Return the transaction that notes a statement of such a file as done.
 
@@ -196,7 +198,7 @@ class Frame:
             step: the migration.
             number: which statement of its file, from 0.
             statement: the statement.
-            lock_ms: the `lock_timeout` to go back to, where it was taken away for that statement.
+            patient: it was run without a `lock_timeout`.
         """
         done = self._names.fill(
             queries.JOURNAL_DONE,
@@ -205,38 +207,53 @@ class Frame:
             number=number,
             checksum=checksum(statement.sql.decode()),
         )
-        restore = self._names.fill(queries.RESTORE_LOCK_TIMEOUT, lock_timeout=f"{lock_ms}ms")
         return [
             _START[0],
             *(_message(s, FRAME) for s in queries.OWN_ROLE),
             _message(done, RECORD),
-            *([] if lock_ms is None else [_message(restore, FRAME)]),
+            *([_message(queries.IMPATIENT, FRAME)] if patient else []),
             _message(queries.COMMIT, COMMIT),
         ]
 
-    def begun(self, step: Step, number: int, before: Sequence[str], lock_ms: int) -> list[Message]:
-        """Return the transaction that notes that a statement is about to run without one.
+    def begun(
+        self, step: Step, number: int, statement: str, before: Sequence[str], *, patient: bool
+    ) -> list[Message]:
+        """Return the transaction that notes that a statement on an index is about to run without one.
 
         Args:
             step: the migration.
             number: which statement of its file, from 0.
+            statement: the statement.
             before: the relations that it meets.
-            lock_ms: its `lock_timeout`.
+            patient: it is to run without a `lock_timeout`.
         """
         sql = self._names.fill(
             queries.JOURNAL_BEGUN,
             id=step.id,
             direction=step.direction,
             number=number,
+            statement=statement,
             before=_array(before),
-            lock_timeout=f"{lock_ms}ms",
         )
         return [
             _START[0],
             *(_message(s, FRAME) for s in queries.OWN_ROLE),
             _message(sql, RECORD),
+            *([_message(queries.PATIENT, FRAME)] if patient else []),
             _message(queries.COMMIT, COMMIT),
         ]
+
+    def removal(self, index: str, *, patient: bool) -> list[Message]:
+        """Return what removes the invalid index that a statement has left.
+
+        Args:
+            index: its name, as SQL.
+            patient: wait for whoever uses it, as long as it takes.
+        """
+        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), FRAME, whole=True)
+        if not patient:
+            return [drop]
+        return [_message(queries.PATIENT, FRAME), drop, _message(queries.IMPATIENT, FRAME)]
 
     def finish(self, step: Step, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that ends such a file: the record, and nothing left behind."""

@@ -1,9 +1,10 @@
 """A file that can't run inside one transaction: statement by statement, with a journal.
 
 Each statement commits together with its line in the journal, as a migration does with its history.  One
-that PostgreSQL refuses inside a transaction block (it says so before it does anything) runs without,
-between two lines of the journal: it has begun, and it is done.  A run that begins after a kill between
-these two finds out what became of it: an index that is there is done, one that is INVALID is removed.
+that PostgreSQL refuses inside a transaction block (it says so before it does anything) runs without;
+killed between it and its line, it runs again.  One that works on an index CONCURRENTLY stands between
+two lines: it has begun, and it is done.  A run that comes after a kill between these two finds out what
+became of it: an index that is there is done, one that is INVALID is removed.
 
 What does not belong here: the SQL of the journal (`frame.py`), what is said of a failure, retries,
 what becomes of the rest of a run (`runner.py`).
@@ -11,6 +12,7 @@ what becomes of the rest of a run (`runner.py`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +21,18 @@ from psycopg import pq
 
 from chatdb_cli import pipeline, queries, sqltext
 from chatdb_cli.frame import CLAIM, COMMIT, FILE, RECORD, Frame, Timeouts
-from chatdb_cli.pipeline import Outcome
+from chatdb_cli.pipeline import Message, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatdb_cli.migrations import Script
-    from chatdb_cli.pipeline import Done, Idle, Message
+    from chatdb_cli.pipeline import Done, Idle
     from chatdb_cli.plan import Applied, Step
 
 # PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
 _NOT_INSIDE = ("25001", "2D000")
+_END = Message(queries.COMMIT.encode(), COMMIT)
 
 
 class Journal:
@@ -66,7 +69,10 @@ class Journal:
         self._messages = messages
         self._other = other
         self._done = begun.done or () if begun else None
-        self._before = begun.before if begun else None
+        self._begun = begun.begun if begun else None
+        self._before = begun.before or () if begun else ()
+        self._at = next(iter(messages[self._first :]), _END)
+        self._is_done = False  # the statement that was under way
         self._timeouts = timeouts
         self._tell = tell
 
@@ -79,7 +85,6 @@ class Journal:
             on_idle: as for `pipeline.run`.
         """
         self._on_done, self._on_idle = on_done, on_idle
-        self._at: Message | None = None
         try:
             outcome = self._run(head)
         except psycopg.Error as error:
@@ -92,13 +97,24 @@ class Journal:
 
     def script(self, head: int | None) -> list[Message]:
         """Return all that `run` would send, each statement of the file without a transaction."""
-        messages = self._begin(head)
-        for number, message in enumerate(self._messages):
-            if number >= self._first:
-                messages += [message, *self._frame.journal(self._step, number, message)]
-            elif sqltext.is_setting(message.sql.decode()):
+        messages = [*self._begin(head), *self._settings()]
+        if self._begun is not None:
+            try:
+                for message in (*self._frame.session(self._timeouts), *self._settings()):
+                    self._conn.pgconn.exec_(message.sql)
+                for name in self._left_behind(self._begun):
+                    messages += self._frame.removal(name, patient=self._is_patient(self._first))
+            finally:
+                self._leave()
+        for number, message in enumerate(self._messages[self._first :], self._first):
+            if not (self._is_done and number == self._first):
                 messages.append(message)
+            messages += self._frame.journal(self._step, number, message)
         return messages + self._frame.finish(self._step, self._timeouts)
+
+    def _settings(self) -> list[Message]:
+        """Return those of the statements that are done by which the others go."""
+        return [m for m in self._messages[: self._first] if sqltext.is_setting(m.sql.decode())]
 
     @property
     def _first(self) -> int:
@@ -118,13 +134,20 @@ class Journal:
 
     def _run(self, head: int | None) -> Outcome:
         outcome = self._send(self._begin(head), CLAIM)
-        for number, message in enumerate(self._messages):
+        for message in self._settings():
+            if not _is_bad(outcome):
+                outcome = self._send([message])
+        if self._begun is not None and not _is_bad(outcome):
+            for name in self._left_behind(self._begun):
+                removal = self._frame.removal(name, patient=self._is_patient(self._first))
+                outcome = self._send(removal)
+                if _is_bad(outcome):
+                    return outcome
+                self._tell(f"removed the INVALID index {name} that the last try left")
+        for number, message in enumerate(self._messages[self._first :], self._first):
             if _is_bad(outcome):
                 return outcome
-            if number >= self._first:
-                outcome = self._statement(number, message)
-            elif sqltext.is_setting(message.sql.decode()):
-                outcome = self._send([message])  # what comes behind goes by it
+            outcome = self._statement(number, message)
         if _is_bad(outcome):
             return outcome
         return self._send(self._frame.finish(self._step, self._timeouts), RECORD, COMMIT)
@@ -140,36 +163,47 @@ class Journal:
 
     def _statement(self, number: int, message: Message) -> Outcome:
         self._at = message
-        before, self._before = self._before, None
-        if before is None:
-            piece = self._frame.piece(self._step, self._script, number, message)
-            outcome = self._send(piece, FILE)
-            if outcome.error is None or outcome.message != message:
-                return outcome
-            if outcome.lost or outcome.error.sqlstate not in _NOT_INSIDE:
-                return outcome
-            self._conn.pgconn.exec_(b"ROLLBACK")
-        index = sqltext.concurrent(message.sql.decode())
-        if before is not None and index and self._is_done(index, before):
+        if self._is_done and number == self._first:
             self._tell(f"statement {number + 1} was done already when the last run ended")
             return self._send(self._frame.journal(self._step, number, message))
-        return self._bare(number, message, index)
+        index = sqltext.concurrent(message.sql.decode())
+        if index is not None:
+            return self._on_index(number, message, index)
+        piece = self._frame.piece(self._step, self._script, number, message)
+        outcome = self._send(piece, FILE)
+        if outcome.error is None or outcome.message != message or outcome.lost:
+            return outcome
+        if outcome.error.sqlstate not in _NOT_INSIDE:
+            return outcome
+        self._conn.pgconn.exec_(b"ROLLBACK")
+        outcome = self._send([replace(message, whole=True)], FILE)
+        if _is_bad(outcome):
+            return outcome
+        return self._send(self._frame.journal(self._step, number, message))
 
-    def _bare(self, number: int, message: Message, index: sqltext.Concurrent | None) -> Outcome:
-        """Run a statement without a transaction, between two lines of the journal."""
-        lock_ms = self._timeouts.lock_ms
-        # Nobody stands in a queue behind one that works on an index concurrently, and it has to wait
-        # for every transaction that is older: a limit would only leave an invalid index.
-        patient = index is not None and self._script.directives.lock_timeout_ms is None
-        before = self._relations(index) if index else ()
-        outcome = self._send(
-            self._frame.begun(self._step, number, before, 0 if patient else lock_ms)
-        )
-        if outcome.error is None:
+    def _on_index(self, number: int, message: Message, index: sqltext.Concurrent) -> Outcome:
+        """Run a statement between two lines of the journal: it has begun, it is done."""
+        patient, before = self._is_patient(number), self._relations(index)
+        text = _kept(message)
+        begun = self._frame.begun(self._step, number, text, before, patient=patient)
+        outcome = self._send(begun)
+        if not _is_bad(outcome):
             outcome = self._send([replace(message, whole=True)], FILE)
-        if outcome.error is None:
-            outcome = self._send(self._frame.journal(self._step, number, message, lock_ms))
+        if not _is_bad(outcome):
+            outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
         return outcome
+
+    def _is_patient(self, number: int) -> bool:
+        """Return whether a statement on an index waits for locks as long as it takes.
+
+        Nobody stands in a queue behind one that works CONCURRENTLY, and it has to wait for every
+        transaction that is older: a limit would only leave an invalid index.  One that the file itself
+        has set holds.
+        """
+        own = (m.sql.decode().lower() for m in self._messages[:number])
+        return self._script.directives.lock_timeout_ms is None and not any(
+            "lock_timeout" in sql for sql in own
+        )
 
     def _indexes(self, index: sqltext.Concurrent) -> list[tuple[str, str, bool, str]]:
         """Return (oid, name, valid, qualified name) of all that the statement could have left."""
@@ -183,17 +217,38 @@ class Journal:
             return [row[0] for row in rows]
         return [oid for oid, *_ in self._indexes(index)]
 
-    def _is_done(self, index: sqltext.Concurrent, before: Sequence[str]) -> bool:
-        """Return whether a statement that was begun is done; remove the invalid index that it left."""
+    def _left_behind(self, text: str) -> list[str]:
+        """Find out what became of the statement that was under way; return invalid indexes it left.
+
+        By now the file may say something else in its place.
+        """
+        index = sqltext.concurrent(text)
+        if index is None:
+            return []
+        same = _kept(self._at) == text
         if index.kind == "drop":
             there = self._relations(index)
-            return bool(before) and not set(before) & set(there)
-        new = [row for row in self._indexes(index) if row[0] not in before]
-        for _, _, valid, name in new:
-            if not valid:
-                self._conn.execute(queries.DROP_INDEX + name)
-                self._tell(f"removed the INVALID index {name} that the last try left")
-        return index.kind == "create" and any(valid for _, _, valid, _ in new)
+            self._is_done = same and bool(self._before) and not set(self._before) & set(there)
+            return []
+        new = [
+            i for i in self._indexes(index) if i[0] not in self._before and _made_by(index, i[1])
+        ]
+        self._is_done = same and index.kind == "create" and any(valid for _, _, valid, _ in new)
+        return [name for _, _, valid, name in new if not valid]
+
+
+def _kept(message: Message) -> str:
+    """Return a statement as the journal keeps it."""
+    return sqltext.mask(message.sql.decode())
+
+
+def _made_by(index: sqltext.Concurrent, name: str) -> bool:
+    """Return whether an index has the name that a statement gives, or lets PostgreSQL choose."""
+    if index.kind == "reindex":
+        return True  # no others were asked for
+    if index.index is None:
+        return re.search("_idx[0-9]*$", name) is not None
+    return index.index == '"' + name.replace('"', '""') + '"'
 
 
 def _is_bad(outcome: Outcome) -> bool:

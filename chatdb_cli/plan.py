@@ -47,7 +47,8 @@ class Applied:
         has_down: the history keeps a down text.
         unfinished: the direction in which a file without a transaction stopped part-way, or None.
         done: the checksums of the statements of that file that are done.
-        before: the relations that the statement met which was under way; None where none was.
+        begun: the statement on an index that was under way outside of a transaction, or None.
+        before: the relations that it met.
         recorded: yoyo has a row of it.
     """
 
@@ -59,6 +60,7 @@ class Applied:
     has_down: bool = False
     unfinished: Direction | None = None
     done: Sequence[str] | None = None
+    begun: str | None = None
     before: Sequence[str] | None = None
     recorded: bool = True
 

@@ -30,14 +30,14 @@ FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
 # Which migrations does the history hold, for yoyo and for chatdb?
 READ: Final = """\
 SELECT y.migration_id, c.migration_id, y.applied_at_utc, c.duration_ms, c.up_checksum,
-       c.down_checksum, c.down_text IS NOT NULL, c.unfinished, c.statements_done, c.relations_before,
-       y.migration_id IS NOT NULL
+       c.down_checksum, c.down_text IS NOT NULL, c.unfinished, c.statements_done, c.statement_begun,
+       c.relations_before, y.migration_id IS NOT NULL
 FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
 
 # The same of a database that only yoyo has written so far.
 READ_YOYO: Final = """\
 SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false,
-       NULL::text, NULL::text[], NULL::text[], true
+       NULL::text, NULL::text[], NULL::text, NULL::text[], true
 FROM {schema}._yoyo_migration"""
 
 # Does a yoyo lock row stand there, and whose is it?
@@ -69,6 +69,7 @@ CREATE TABLE {schema}.chatdb_migration (
     chatdb_version text,
     unfinished text CONSTRAINT chatdb_migration_unfinished CHECK (unfinished IN ('up', 'down')),
     statements_done text[],
+    statement_begun text,
     relations_before text[]
 )"""
 COMMENTS: Final = (
@@ -97,8 +98,11 @@ COMMENT ON COLUMN {schema}.chatdb_migration.unfinished IS
 COMMENT ON COLUMN {schema}.chatdb_migration.statements_done IS
     'The checksums of the statements of that file that are done'""",
     """\
+COMMENT ON COLUMN {schema}.chatdb_migration.statement_begun IS
+    'The statement of that file that works on an index CONCURRENTLY and is under way, or failed'""",
+    """\
 COMMENT ON COLUMN {schema}.chatdb_migration.relations_before IS
-    'What a statement outside of a transaction met when it began, to know later what it left'""",
+    'What that statement met when it began, to know later what it left'""",
 )
 
 # Take over what yoyo applied, and drop what yoyo took back.
@@ -176,8 +180,8 @@ FROM claim"""
 CLAIM_PIECEWISE_DOWN: Final = """\
 WITH claim AS (
     UPDATE {schema}.chatdb_migration
-    SET unfinished = 'down', statements_done = '{{}}', relations_before = NULL,
-        claimed_at = clock_timestamp()
+    SET unfinished = 'down', statements_done = '{{}}', statement_begun = NULL,
+        relations_before = NULL, claimed_at = clock_timestamp()
     WHERE migration_id = {id} AND unfinished IS DISTINCT FROM 'down'
       AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
     RETURNING 1
@@ -197,28 +201,37 @@ SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claim"""
 SESSION_SETTINGS: Final = """\
 SELECT set_config('client_encoding', 'UTF8', false), set_config('search_path', {path}, false),
        set_config('lock_timeout', {lock_timeout}, false),
-       set_config('statement_timeout', {statement_timeout}, false)"""
+       set_config('statement_timeout', {statement_timeout}, false),
+       set_config('default_transaction_read_only', 'off', false)"""
 # A file may have taken a role; the journal is not its to write.
 OWN_ROLE: Final = ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE")
-# The journal: a statement is about to run outside of a transaction; a statement is done.
+# The journal: a statement on an index is about to run outside of a transaction; a statement is done.
 JOURNAL_BEGUN: Final = """\
 WITH begun AS (
-    UPDATE {schema}.chatdb_migration SET relations_before = {before}::text[]
+    UPDATE {schema}.chatdb_migration
+    SET statement_begun = {statement}, relations_before = {before}::text[]
     WHERE migration_id = {id} AND unfinished = {direction}
       AND cardinality(statements_done) = {number}
     RETURNING 1
 )
-SELECT 1 / count(*), set_config('lock_timeout', {lock_timeout}, false) FROM begun"""
+SELECT 1 / count(*) FROM begun"""
 JOURNAL_DONE: Final = """\
 WITH done AS (
     UPDATE {schema}.chatdb_migration
-    SET statements_done = array_append(statements_done, {checksum}), relations_before = NULL
+    SET statements_done = array_append(statements_done, {checksum}),
+        statement_begun = NULL, relations_before = NULL
     WHERE migration_id = {id} AND unfinished = {direction}
       AND cardinality(statements_done) = {number}
     RETURNING 1
 )
 SELECT 1 / count(*) FROM done"""
-RESTORE_LOCK_TIMEOUT: Final = "SELECT set_config('lock_timeout', {lock_timeout}, false)"
+# Wait for a lock as long as it takes, and then again as the file has it.
+PATIENT: Final = """\
+SELECT set_config('chatdb.lock_timeout', current_setting('lock_timeout'), false),
+       set_config('lock_timeout', '0', false)"""
+IMPATIENT: Final = (
+    "SELECT set_config('lock_timeout', current_setting('chatdb.lock_timeout'), false)"
+)
 # All of its way back is done.
 UNCLAIM: Final = """\
 WITH gone AS (
@@ -226,14 +239,15 @@ WITH gone AS (
     RETURNING 1
 )
 SELECT 1 / count(*) FROM gone"""
-# The indexes of a table, or all that a REINDEX CONCURRENTLY may have left; those that another
-# session is building just now are left out.
+# The indexes of a table, or all that a REINDEX CONCURRENTLY of ours may have left; those that
+# another session is building just now are left out.
 INDEXES: Final[LiteralString] = """\
 SELECT i.indexrelid::text, c.relname::text, i.indisvalid,
        format('%%s.%%I', c.relnamespace::regnamespace, c.relname)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE CASE WHEN %(table)s::text IS NULL
            THEN NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+                AND pg_has_role(c.relowner, 'USAGE')
            ELSE i.indrelid = to_regclass(%(table)s) END
   AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)"""
 # Which of these are there?
@@ -261,7 +275,8 @@ WITH migration AS (
 ), claimed AS (
     UPDATE {schema}.chatdb_migration
     SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000),
-        unfinished = NULL, statements_done = NULL, relations_before = NULL
+        unfinished = NULL, statements_done = NULL, statement_begun = NULL,
+        relations_before = NULL
     WHERE version = {version} RETURNING 1
 )
 SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claimed"""

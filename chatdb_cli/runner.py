@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -344,7 +344,12 @@ class Runner:
         )
 
     def _begun(self, step: Step) -> Applied | None:
-        """Return what the history says of a step that stopped part-way."""
+        """Return what the history says of a step that stopped part-way.
+
+        What a redo takes back first does not go on anywhere.
+        """
+        if step.direction == "up" and ("down", step.number) in {s.key for s in self._left()}:
+            return None
         return next(
             (
                 a
@@ -500,6 +505,8 @@ class Runner:
                 self._applied[step.number] = step.version
             else:
                 self._applied.pop(step.number, None)
+                gone = (a for a in self._past.applied if a.number != step.number)
+                self._past = replace(self._past, applied=tuple(gone))
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
@@ -668,7 +675,7 @@ class Runner:
             return diagnosis.server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
         piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
-        fate = (self._fate(step, max(message.number, 0) if piecewise else None),)
+        fate = (self._fate(step, self._done_of(step) if piecewise else None),)
         if message.part == frame.FILE:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)
@@ -698,6 +705,13 @@ class Runner:
         made.place = Place(loaded.script.path)
         made.notes += fate
         return made
+
+    def _done_of(self, step: Step) -> int:
+        """Ask the history how many statements of a file without a transaction are done."""
+        with suppress(psycopg.Error):  # the file may have dropped it
+            self._believe(history.read(self._conn, self._target.schema))
+        begun = self._begun(step)
+        return len(begun.done or ()) if begun else 0
 
     def _fate(self, step: Step, done: int | None = None) -> str:
         """Say what became of the transaction, and what stays.

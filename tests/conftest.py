@@ -37,6 +37,9 @@ def _name(programs: Path) -> str:
 
 NAMES = {programs: _name(programs) for programs in PROGRAMS}
 
+# What does not depend on the version of PostgreSQL is tried on the first server alone.
+first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
+
 
 def pytest_report_header() -> str:
     return f"postgresql: {', '.join(NAMES.values()) or 'none found'}"

@@ -25,16 +25,13 @@ from typing import Any
 
 import pytest
 import typer
-from conftest import NAMES, PROGRAMS, Database, Project, Server
+from conftest import Database, Project, Server, first
 
 from chatdb_cli import log
 from chatdb_cli.cli import run
 from chatdb_cli.cli.app import app
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.names import Names
-
-# What does not depend on the version of PostgreSQL is tried on the first server alone.
-first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 CONNECTION = {

@@ -23,7 +23,9 @@ from chatdb_cli.runner import Event, MigrationError
 
 # Children that have everything imported already: each costs some milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pytest", "postgast", "chatdb_cli.migrator"])
+CONTEXT.set_forkserver_preload(
+    ["pytest", "child", "postgast", "chatdb_cli.migrator", "yoyo.internalmigrations"]
+)
 
 FILES = 2
 
@@ -93,14 +95,19 @@ def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run
     assert sum(seen.values()) > FILES * 20
 
 
-def kill_before(number: int, project: Project, database: Database, schema: str, what: str) -> bool:
-    """Kill a run when the server has done all that comes before its nth statement, and no more."""
+def kill_before(
+    number: int, project: Project, database: Database, schema: str, what: str, kinds: str = "E"
+) -> bool:
+    """Kill a run when the server has done all that comes before its nth statement, and no more.
+
+    The kinds are those of the protocol: E for the statements of a pipeline, Q for those on their own.
+    """
     held, killed = threading.Event(), threading.Event()
     sent = Counter[str]()
 
     def hold(connection: int, kind: str, n: int) -> bool:
         sent[kind] += 1
-        if sent["E"] < number:
+        if sum(sent[k] for k in kinds) < number:
             return True
         held.set()
         killed.wait()
