@@ -36,6 +36,22 @@ FRAME, LOCK, CLAIM, FILE, SETTLE, RECORD, COMMIT = (
 )  # fmt: skip
 
 
+def author() -> tuple[str, str, str]:
+    """Return who runs this: user, host, version of chatdb."""
+    import os
+    import socket
+
+    from chatdb_cli import __version__
+
+    try:
+        import pwd
+
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return user, socket.gethostname(), __version__
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long a migration may wait for a lock, and a statement may run; 0 is for ever.

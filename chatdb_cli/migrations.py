@@ -244,6 +244,20 @@ def script(path: Path, text: str, direction: Direction) -> Script:
     return Script(path, text, checksum(text), _directives(path, text, direction))
 
 
+def refused(script: Script, statements: tuple[sqltext.Statement, ...] | None) -> ChatdbError | None:
+    """Return why no migration may hold what a file holds, or None.
+
+    Args:
+        script: the file.
+        statements: what `sqltext.split` returned for it.
+    """
+    refusal = sqltext.refusal(script.text, statements)
+    if refusal is not None:
+        place = sqltext.locate(script.text, refusal.offset, script.path)
+        return ChatdbError(Code.BAD_FILE, refusal.message, hint=refusal.hint, place=place)
+    return None
+
+
 def checksum(text: str) -> str:
     """Return the checksum of a text without a byte order mark, the same whatever its line ends."""
     return "sha256:" + hashlib.sha256(sqltext.canonical(text).encode()).hexdigest()

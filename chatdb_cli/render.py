@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatdb_cli.connection import Target
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
-    from chatdb_cli.runner import Event, Run
+    from chatdb_cli.run import Event, Run
     from chatdb_cli.server import ServerStatus
 
 FORMAT = 1
