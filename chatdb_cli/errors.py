@@ -10,9 +10,8 @@ belong here: drawing an error (`render.py`), what the server's words mean (`diag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,8 +190,7 @@ class Code(Enum):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a file.
 
     Attributes:

@@ -10,8 +10,7 @@ take (`runner.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries, sqltext
 from chatdb_cli.history import YOYO_TABLES, History
@@ -52,8 +51,7 @@ def author() -> tuple[str, str, str]:
     return user, socket.gethostname(), __version__
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """How long a migration may wait for a lock, and a statement may run; 0 is for ever.
 
     Attributes:

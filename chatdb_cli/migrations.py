@@ -41,8 +41,7 @@ _OF_YOYO = ("depends", "transactional")
 _OF_UP = ("depends", "irreversible")
 
 
-@dataclass(frozen=True, slots=True)
-class Directives:
+class Directives(NamedTuple):
     """What the leading comment of a file asks for.
 
     Attributes:
@@ -70,20 +69,24 @@ class Script:
     """One SQL file.
 
     Attributes:
-        path: where it was read, as it is shown to the user.
+        file: where it was read, as it is shown to the user.
         text: without a byte order mark, line ends as they are.
-        checksum: `sha256:` and the digest of the canonical text.
+        checksum: `sha256:` and the digest of the canonical text; empty for a file that was not read.
         directives: what its leading comment asks for.
     """
 
-    path: Path
+    file: str
     text: str = field(repr=False)
     checksum: str
     directives: Directives
 
+    @property
+    def path(self) -> Path:
+        """The same as a path; to make one of each of thousands of files takes its time."""
+        return Path(self.file)
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+
+class Migration(NamedTuple):
     """One version.
 
     Attributes:
@@ -106,8 +109,7 @@ class Migration:
         return int(self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """The directory that holds `up/` and `down/`.
 
     Attributes:
@@ -121,8 +123,7 @@ class Folder:
     named: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(NamedTuple):
     """All migrations of a folder.
 
     Attributes:
@@ -196,11 +197,15 @@ def writable_folder(directory: str | None) -> Folder:
     return Folder(path, shipped=False, named=directory is not None)
 
 
-def read(where: Folder) -> Files:
+def read(where: Folder, *, downs: bool = True) -> Files:
     """Read every migration of a folder.
 
     A file that can't be a migration (its name, its bytes, its directives, a down that belongs to
     another name) does not stop the reading: it stands in `refused`.
+
+    Args:
+        where: the folder.
+        downs: also what the down files hold, not their names alone.
 
     Raises:
         ChatdbError: `BAD_FILE` for a folder that can't be read, or an unknown or circular
@@ -208,7 +213,7 @@ def read(where: Folder) -> Files:
     """
     refused: list[ChatdbError] = []
     ups = _read_files(where.path / "up", "up", refused)
-    downs = _read_files(where.path / "down", "down", refused)
+    down_files = _read_files(where.path / "down", "down", refused, names_only=not downs)
     ups_of: dict[int, list[_File]] = {}
     for up in ups:
         ups_of.setdefault(int(up.version), []).append(up)
@@ -217,8 +222,8 @@ def read(where: Folder) -> Files:
         for same in ups_of.values()
         if len(same) > 1
     }
-    warnings = list(_check_downs(downs, ups_of, refused))
-    down_of = {_normal(down.stem): down.script for down in downs}
+    warnings = list(_check_downs(down_files, ups_of, refused))
+    down_of = {_normal(down.stem): down.script for down in down_files}
     migrations = []
     for stem, version, name, script in ups:
         down = down_of.get(_normal(stem))
@@ -229,7 +234,7 @@ def read(where: Folder) -> Files:
     return Files(where, _ordered(migrations), duplicates, tuple(refused), tuple(warnings))
 
 
-def script(path: Path, text: str, direction: Direction) -> Script:
+def script(path: Path | str, text: str, direction: Direction) -> Script:
     """Make a script of a text that was read from a file, or from the history.
 
     Args:
@@ -241,7 +246,7 @@ def script(path: Path, text: str, direction: Direction) -> Script:
         ChatdbError: `BAD_FILE` for a directive that is unknown, has a wrong value, or stands
             behind the beginning of the first statement.
     """
-    return Script(path, text, checksum(text), _directives(path, text, direction))
+    return Script(str(path), text, checksum(text), _directives(path, text, direction))
 
 
 def refused(script: Script, statements: tuple[sqltext.Statement, ...] | None) -> ChatdbError | None:
@@ -286,7 +291,7 @@ def new(where: Folder, name: str) -> tuple[Path, Path]:
         )
     folders = (where.path / "up", where.path / "down")
     taken = [
-        _parse_stem(directory / entry.name)[1]
+        _parse_stem(entry.name, entry.path)[1]
         for directory in folders
         for entry in _sql_files(directory)
     ]
@@ -341,31 +346,34 @@ def _sql_files(directory: Path) -> list[os.DirEntry[str]]:
     return sorted(found, key=attrgetter("name"))
 
 
-def _read_files(directory: Path, direction: Direction, refused: list[ChatdbError]) -> list[_File]:
+def _read_files(
+    directory: Path, direction: Direction, refused: list[ChatdbError], *, names_only: bool = False
+) -> list[_File]:
     """Read the files of a folder; one that can't be a migration is noted, and read as empty."""
     found = []
     for entry in _sql_files(directory):
-        path = directory / entry.name
+        read = Script(entry.path, "", "", _NOTHING_ASKED)
         try:
-            stem, version, name = _parse_stem(path)
+            stem, version, name = _parse_stem(entry.name, entry.path)
         except ChatdbError as error:
             refused.append(error)
             continue
-        try:
-            read = script(path, sqltext.decode(_bytes(path, entry.path), path), direction)
-        except ChatdbError as error:
-            refused.append(error)
-            read = Script(path, "", "", _NOTHING_ASKED)
+        if not names_only:
+            try:
+                text = sqltext.decode(_bytes(entry.path), entry.path)
+                read = script(entry.path, text, direction)
+            except ChatdbError as error:
+                refused.append(error)
         found.append(_File(stem, version, name, read))
     return found
 
 
-def _bytes(path: Path, name: str) -> bytes:
+def _bytes(path: str) -> bytes:
     try:
-        with FileIO(name) as file:  # half the time of `path.read_bytes()`, for thousands of files
+        with FileIO(path) as file:  # half the time of `path.read_bytes()`, for thousands of files
             return file.readall()
     except OSError as error:
-        raise _os_error(path, error, "read") from None
+        raise _os_error(Path(path), error, "read") from None
 
 
 def _os_error(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE) -> ChatdbError:
@@ -386,15 +394,15 @@ def _normal(name: str) -> str:
     return normalize("NFC", name)
 
 
-def _parse_stem(path: Path) -> tuple[str, str, str]:
+def _parse_stem(file_name: str, path: str) -> tuple[str, str, str]:
     """Return a file's name without its suffix, and version and name in it."""
-    stem = path.name[:-4]
+    stem = file_name[:-4]
     found = _STEM.fullmatch(stem)
     if not found:
         raise ChatdbError(
             Code.BAD_FILE,
-            f"the file name {path.name!r} does not begin with a version and an underscore",
-            place=Place(path),
+            f"the file name {file_name!r} does not begin with a version and an underscore",
+            place=Place(Path(path)),
             hint="name it like 0001_add_users.sql",
         )
     try:
@@ -402,8 +410,8 @@ def _parse_stem(path: Path) -> tuple[str, str, str]:
     except UnicodeEncodeError:
         raise ChatdbError(
             Code.BAD_FILE,
-            f"the file name {path.name!r} is not UTF-8",
-            place=Place(path.parent),
+            f"the file name {file_name!r} is not UTF-8",
+            place=Place(Path(path).parent),
             hint="rename the file",
         ) from None
     return stem, found[1], found[2] or ""
@@ -436,7 +444,7 @@ def _check_downs(
             )
 
 
-def _directives(path: Path, text: str, direction: Direction) -> Directives:
+def _directives(path: Path | str, text: str, direction: Direction) -> Directives:
     if not _PERHAPS.search(text):  # hardly a file asks for anything
         return _NOTHING_ASKED
     fields: dict[str, object] = {}

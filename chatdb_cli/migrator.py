@@ -165,22 +165,22 @@ class Migrator:
             ChatdbError: anything that stopped it before.
         """
         _exclusive(to=to, steps=steps)
-        files = migrations.read(self.folder)
+        files = migrations.read(self.folder, downs=False)
 
-        def replan(past: History, left: Sequence[Step]) -> Plan:
-            if steps is None:
-                return plan.up(files, past.applied, to=to, allow_out_of_order=allow_out_of_order)
+        def plan_up(past: History, left: Sequence[Step] | None = None) -> Plan:
+            many = len(left) if left is not None and steps is not None else steps
             return plan.up(
-                files, past.applied, steps=len(left), allow_out_of_order=allow_out_of_order
+                files, past.applied, to=to, steps=many, allow_out_of_order=allow_out_of_order
             )
 
         with self._connect() as conn:
             past = self._read(conn)
             self._refuse_shipped(past)
-            first = plan.up(
-                files, past.applied, to=to, steps=steps, allow_out_of_order=allow_out_of_order
-            )
-            return self._migrate(conn, past, files, first, "up", replan, dry_run=dry_run)
+            first = plan_up(past)
+            if first.steps or first.problems:  # the way back, too, for the history keeps it
+                files = migrations.read(self.folder)
+                first = plan_up(past)
+            return self._migrate(conn, past, files, first, "up", plan_up, dry_run=dry_run)
 
     def down(
         self,

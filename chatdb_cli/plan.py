@@ -12,9 +12,8 @@ Pure: nothing here reads a disk, a database or a clock.  What does not belong he
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli import sqltext
@@ -34,8 +33,7 @@ ProblemCode = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """What the history says of one applied migration.
 
     Attributes:
@@ -92,8 +90,7 @@ def _number_of(version: str) -> int:
     return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Files and history disagree.
 
     Attributes:
@@ -109,8 +106,7 @@ class Problem:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One migration in one direction.
 
     Attributes:
@@ -138,8 +134,7 @@ class Step:
         return self.direction, self.number
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a command would do, in order, or why it can't.
 
     Attributes:

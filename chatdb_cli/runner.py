@@ -360,7 +360,7 @@ class Runner:
         step = self._step_of(done.batch)
         if step is None:
             if done.message.part == frame.COMMIT:
-                self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
+                self._past = self._past._replace(tables=history.TABLES, to_adopt=False)
         elif done.message.part == frame.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
@@ -383,7 +383,7 @@ class Runner:
             else:
                 self._applied.pop(step.number, None)
                 gone = (a for a in self._past.applied if a.number != step.number)
-                self._past = replace(self._past, applied=tuple(gone))
+                self._past = self._past._replace(applied=tuple(gone))
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
