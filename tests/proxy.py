@@ -91,13 +91,23 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self.upstream))
+            server = self._upstream()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets += [client, server]
             self._count += 1
             self._link(self._messages(client, self._count), server)
             self._link(self._chunks(server), client)
+
+    def _upstream(self) -> socket.socket:
+        """Connect to the server; one that is being started anew is waited for."""
+        for _ in range(1000):
+            server = socket.socket(socket.AF_UNIX)
+            with suppress(ConnectionRefusedError, FileNotFoundError):
+                server.connect(str(self.upstream))
+                return server
+            server.close()
+            time.sleep(0.02)
+        raise TimeoutError(self.upstream)
 
     def _link(self, source: Iterator[bytes], sink: socket.socket) -> None:
         """Carry what a source gives to a sink, each piece as much later as the link is long."""
