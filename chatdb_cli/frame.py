@@ -132,12 +132,13 @@ class Frame:
             timeouts: for this file.
             wait_for_disk: its COMMIT waits, and with it all those before.
         """
+        clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         return [
             *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
             *file(script, statements, at_once=self._watched),
             *(_message(s, SETTLE) for s in queries.SETTLE),
-            *(_message(s, FRAME) for s in queries.CLEAN),
+            *(_message(s, FRAME) for s in clean),
             self._settings(timeouts, wait_for_disk=wait_for_disk),
             self._record(step),
             _message(queries.COMMIT, COMMIT),

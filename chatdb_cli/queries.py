@@ -260,6 +260,11 @@ DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
 # the file left in the session survives.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
 CLEAN: Final = (*RESETS, "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
+# Only behind a pooler, where no lock of a session is ours: the next on this connection is another.
+CLEAN_POOLED: Final = (*CLEAN, "SELECT pg_advisory_unlock_all()")
+# What a file that failed has left there outlives its transaction; one message, for one session.
+ROLLBACK: Final = "ROLLBACK"
+ROLLBACK_POOLED: Final = "ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()"
 
 # The record, and when it was made; here too the division fails when a file has meddled with ours.
 RECORD_UP: Final = """\

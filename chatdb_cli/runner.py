@@ -429,7 +429,8 @@ class Runner:
 
     def _roll_back(self) -> None:
         if self._conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            self._conn.pgconn.exec_(b"ROLLBACK")
+            rollback = queries.ROLLBACK_POOLED if self._pooled else queries.ROLLBACK
+            self._conn.pgconn.exec_(rollback.encode())
 
     def _settle(self, transaction: list[Message] | None = None) -> bool:
         """Have all that was committed on the disk; False when the server did not confirm it.

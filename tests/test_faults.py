@@ -237,9 +237,13 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
 # --- several at once ------------------------------------------------------------------------------
 
 
-def at_once(database: Database, project: Project, whats: list[str]) -> list[tuple[int, Any]]:
+def at_once(
+    database: Database, project: Project, whats: list[str], url: str = ""
+) -> list[tuple[int, Any]]:
+    """Run children side by side; return what became of each, as an exit code and states."""
+    url = url or database.url
     results = CONTEXT.Queue()
-    children = [start(database.url, str(project.sql), what, "public", results) for what in whats]
+    children = [start(url, str(project.sql), what, "public", results) for what in whats]
     answers = [results.get(timeout=120) for _ in children]
     for one in children:
         one.join()

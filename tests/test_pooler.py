@@ -1,0 +1,342 @@
+"""Promises about PgBouncer in transaction mode, where each transaction may get another session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import Database, Project, Server, first
+from proxy import Proxy
+from test_engine import socket_of, states, through
+from test_faults import APPLIED, WAIT_UNTIL, at_once
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.runner import Event, MigrationError
+
+PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+pytestmark = [
+    first,  # it is not the server's version that matters here
+    pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed"),
+]
+
+PATIENCE = 60.0
+CONFIGURATION = """\
+[databases]
+* = host={host} user=postgres
+[pgbouncer]
+listen_addr =
+listen_port = 6432
+unix_socket_dir = {folder}
+auth_type = any
+pool_mode = {mode}
+default_pool_size = {size}
+server_login_retry = 1
+logfile = {folder}/log
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _let_in(server: Server) -> None:
+    """Let the owner of the server's files log in; it knows root and the owner of the project alone."""
+    if os.getuid() == 0:
+        owner = Path(socket_of(server)).owner()
+        with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+            row = conn.execute("SELECT current_setting('ident_file')").fetchone()
+            assert row is not None
+            with Path(row[0]).open("a") as file:
+                file.write(f'chatdb "{owner}" postgres\n')
+            conn.execute("SELECT pg_reload_conf()")
+
+
+@dataclass
+class Pooler:
+    """A PgBouncer in front of a server, in a folder of its own."""
+
+    server: Server
+    folder: Path
+    mode: str
+    size: int
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / ".s.PGSQL.6432"
+
+    def start(self) -> None:
+        # It refuses to run as root.
+        owner = os.stat(socket_of(self.server))
+        host = self.server.embedded.params()["host"]
+        text = CONFIGURATION.format(host=host, folder=self.folder, mode=self.mode, size=self.size)
+        (self.folder / "ini").write_text(text)
+        os.chown(self.folder, owner.st_uid, owner.st_gid)
+        as_owner: dict[str, Any] = {}
+        if os.getuid() == 0:
+            as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        command = [PROGRAM or "", "-q", str(self.folder / "ini")]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_owner)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.socket.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}&port=6432"
+
+    def migrator(self, project: Project, database: Database, **flags: Any) -> Migrator:
+        return project.migrator(database, database_url=self.url(database.name), **flags)
+
+
+@contextmanager
+def pooled(database: Database, size: int = 3, mode: str = "transaction") -> Iterator[Pooler]:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+        pooler = Pooler(database.server, Path(folder), mode, size)
+        try:
+            pooler.start()
+            yield pooler
+        finally:
+            pooler.kill()
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def test_eight_at_once_apply_each_version_once_and_all_are_done(
+    project: Project, database: Database
+) -> None:
+    for n in range(1, 11):
+        project.write(
+            f"{n:04}_t{n}",
+            f"CREATE TABLE t{n} (id int); CREATE TABLE IF NOT EXISTS counted (n int); "
+            f"INSERT INTO counted VALUES ({n}); SELECT pg_sleep(0.002);",
+        )
+    with pooled(database) as pooler:
+        answers = at_once(database, project, ["up"] * 8, pooler.url(database.name))
+    assert [code for code, _ in answers] == [0] * 8, answers
+    assert database.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 11)]
+    assert sum(states.count("applied") for _, states in answers) == 10
+    assert len(database.applied()) == 10
+
+
+def test_an_up_and_a_down_at_once_never_pass_each_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(*range(1, 11))
+    with pooled(database) as pooler:
+        for _ in range(5):
+            pooler.migrator(project, database).up(to="5")
+            url = pooler.url(database.name)
+            for code, answer in at_once(database, project, ["up", "down"], url):
+                assert code in (0, 6), answer
+            versions = [int(i[:4]) for i in database.applied()]
+            assert versions == list(range(1, len(versions) + 1))
+            assert database.tables() == {f"t{n}" for n in versions}
+            pooler.migrator(project, database).down(everything=True)
+
+
+# --- what it costs and leaves behind --------------------------------------------------------------
+
+
+def test_it_costs_no_more_round_trips_than_without(project: Project, database: Database) -> None:
+    project.write_tables(*range(1, 31))
+    runs: list[Callable[[Migrator], object]] = [
+        lambda m: m.up(),
+        lambda m: m.up(),
+        lambda m: m.status(),
+        lambda m: m.down(everything=True),
+    ]
+    counts: dict[str, list[int]] = {}
+    with pooled(database) as pooler:
+        for name, socket in (("straight", socket_of(database.server)), ("pooled", pooler.socket)):
+            with Proxy(socket) as proxy:
+                for run in runs:
+                    proxy.kinds.clear()
+                    run(through(proxy, project, database))
+                    counts.setdefault(name, []).append(proxy.round_trips())
+    assert all(p <= s for p, s in zip(counts["pooled"], counts["straight"], strict=True)), counts
+    assert max(counts["pooled"][1:3]) - 1 <= 3  # to connect is one
+
+
+LEFT = """\
+SELECT (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name <> 'application_name'),
+       (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels()),
+       (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), current_user, session_user,
+       (SELECT count(*) FROM pg_class WHERE relpersistence = 't'),
+       (SELECT count(*) FROM pg_cursors WHERE is_holdable)"""
+LEAVES = (
+    "SET work_mem = '1234kB'; SET search_path = pg_catalog; SET standard_conforming_strings = off; "
+    "CREATE TEMP TABLE x (n int); PREPARE q AS SELECT 1; LISTEN here; SELECT pg_advisory_lock(42); "
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1; SET statement_timeout = '7min'; "
+    "SET ROLE pg_monitor;"
+)
+
+
+def test_nothing_that_a_file_does_stays_on_a_connection_of_the_pool(
+    project: Project, database: Database
+) -> None:
+    project.write("1_leaves", LEAVES, LEAVES)
+    project.write_tables(2)
+    with pooled(database, size=1) as pooler:
+        migrator = pooler.migrator(project, database, retries="0", lock_timeout="7s")
+
+        def left() -> Any:
+            with psycopg.connect(pooler.url(database.name), autocommit=True) as conn:
+                return conn.execute(LEFT).fetchone()
+
+        before = left()
+        migrator.up()
+        assert left() == before
+        migrator.down(everything=True)
+        assert left() == before
+        project.write("1_leaves", LEAVES + "RESET ROLE; SELECT 1/0;")
+        with pytest.raises(MigrationError, match="division"):
+            migrator.up()
+        assert left() == before
+
+
+# --- what needs a session -------------------------------------------------------------------------
+
+
+def test_a_file_without_a_transaction_is_refused_before_anything_runs(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write(
+        "0002_index",
+        "-- chatdb: transactional: false\nCREATE INDEX CONCURRENTLY i ON t1 (id);",
+        "-- chatdb: transactional: false\nDROP INDEX CONCURRENTLY i;",
+    )
+    with pooled(database) as pooler:
+        for request in (Migrator.up, Migrator.down):
+            with pytest.raises(ChatdbError) as caught:
+                request(pooler.migrator(project, database))
+            error = caught.value
+            assert (error.code, error.exit) == (Code.REFUSED, 8)
+            assert "pooler" in error.message
+            assert "--pooler session" in (error.hint or "")
+            assert error.place is not None
+            assert error.place.file.name == "0002_index.sql"
+            if request is Migrator.up:
+                assert database.tables() == set()
+                project.migrator(database).up()
+        assert database.applied() == ["0001_t1", "0002_index"]
+    with pooled(database, mode="session") as pooler:
+        migrator = pooler.migrator(project, database, pooler="session")
+        assert states(migrator.redo()) == ["reverted", "applied"]
+    assert database.query("SELECT indisvalid FROM pg_index WHERE indrelid = 't1'::regclass") == [
+        (True,)
+    ]
+
+
+# --- blocked, killed, interrupted -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_who_blocks_a_statement_is_named_where_the_pool_has_a_connection_left(
+    project: Project, database: Database, size: int
+) -> None:
+    project.write_tables(1)
+    project.write("0002_add", "ALTER TABLE t1 ADD COLUMN a int;")
+    with pooled(database, size) as pooler, database.connect(application_name="reader") as reader:
+        pooler.migrator(project, database).up(to="1")
+        reader.execute("BEGIN; SELECT * FROM t1")
+        pid = reader.info.backend_pid
+        texts: list[str] = []
+
+        def let_go(event: Event) -> None:
+            if event.kind == "waiting":
+                texts.append(event.text)
+                reader.execute("ROLLBACK")
+
+        flags = {"lock_timeout": "2s" if size > 1 else "50ms", "progress": let_go}
+        assert states(pooler.migrator(project, database, **flags).up()) == ["applied"]
+    if size > 1:
+        assert texts[0].startswith(f"waits for pid {pid} (reader, user postgres")
+    else:
+        assert "trying again" in texts[0]
+
+
+@pytest.mark.parametrize("part", ["file", "COMMIT"])
+def test_a_pooler_that_dies_is_reported_as_the_history_says(
+    project: Project, database: Database, part: str
+) -> None:
+    project.write_tables(1)
+    with pooled(database) as pooler:
+        pooler.migrator(project, database).up()
+        slow = "SELECT pg_sleep(600);" if part == "file" else ""
+        project.write("0002_t2", f"CREATE TABLE t2 (id int); {slow}")
+        sent = Counter[str]()
+
+        def restart(connection: int, kind: str, number: int) -> bool:
+            sent[kind] += 1
+            # A flush stands behind the claim, and one behind COMMIT; the Sync comes after them.
+            if connection > 1 or sent["H"] < 2 or kind != "S":
+                return True
+            if part == "file":
+                database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
+                pass  # the server is still at it
+            pooler.restart()
+            return False
+
+        with (
+            Proxy(pooler.socket, on_message=restart) as proxy,
+            pytest.raises(MigrationError) as caught,
+        ):
+            through(proxy, project, database).up()
+        error = caught.value
+        assert (error.code, error.exit) == (Code.LOST, 3)
+        assert states(error) == ["failed" if part == "file" else "applied"]
+        assert error.run.current == database.applied()[-1][:4]
+        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'"
+        assert database.query(sleeping) == [(0,)]
+        assert database.tables() == {f"t{n}" for n in range(1, len(database.applied()) + 1)}
+
+
+def test_an_interrupt_stops_the_statement_on_the_server(
+    project: Project, database: Database
+) -> None:
+    project.write("1_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(600);")
+    main = threading.main_thread().ident or 0
+
+    def watch() -> None:
+        database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    with pooled(database) as pooler:
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with pytest.raises(MigrationError) as caught:
+            pooler.migrator(project, database).up()
+        watcher.join()
+        assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
+        busy = "state <> 'idle' AND backend_type = 'client backend'"
+        database.execute(WAIT_UNTIL.format(busy).replace("NOT EXISTS", "EXISTS"))
+        assert database.tables() == set()
+        assert database.applied() == []
