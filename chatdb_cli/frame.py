@@ -10,6 +10,7 @@ take (`runner.py`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries, sqltext
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from chatdb_cli.sqltext import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
+
+_PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
 
 # The parts of a migration's transaction, by which a failure is known for what it is.
 FRAME, LOCK, CLAIM, FILE, SETTLE, RECORD, COMMIT = (
@@ -76,6 +79,7 @@ class Frame:
         watched: somebody wants to know of each statement at once.
         application: the name that a session of a pooler has to have meanwhile, for `RESET ALL` takes
             it away there.
+        prepared: `preparation` is sent in front of the migrations.
     """
 
     def __init__(
@@ -87,11 +91,13 @@ class Frame:
         *,
         watched: bool = False,
         application: str | None = None,
+        prepared: bool = False,
     ) -> None:
         self._names = Names(conn, schema)
         self._author = author
         self._watched = watched
         self._application = application
+        self._prepared = prepared
         self._version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
         path = dict.fromkeys((schema, "public", *history.extension_schemas))
@@ -109,6 +115,19 @@ class Frame:
             *(_message(s, CLAIM) for s in statements),
             _message(queries.COMMIT, COMMIT),
         ]
+
+    def preparation(self) -> list[Message]:
+        """Return the transaction that prepares what every migration sends."""
+        return [
+            _START[0],
+            _message(queries.DEALLOCATE, FRAME),
+            *self._prepare(),
+            _message(queries.COMMIT, COMMIT),
+        ]
+
+    def _prepare(self) -> list[Message]:
+        prepare = self._names.prepare
+        return [_message(prepare(name, sql), FRAME) for sql, name in queries.PREPARED.items()]
 
     def migration(
         self,
@@ -132,17 +151,29 @@ class Frame:
             timeouts: for this file.
             wait_for_disk: its COMMIT waits, and with it all those before.
         """
+        # What a file prepares has to go, and with it goes what is ours.
+        dealt = not self._prepared or bool(_PREPARING.search(script.text))
         clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         return [
             *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
             *file(script, statements, at_once=self._watched),
             *(_message(s, SETTLE) for s in queries.SETTLE),
-            *(_message(s, FRAME) for s in clean),
-            self._settings(timeouts, wait_for_disk=wait_for_disk),
-            self._record(step),
+            *(_message(s, FRAME) for s in clean if dealt or s != queries.DEALLOCATE),
+            *self._after(timeouts, wait_for_disk=wait_for_disk),
+            self._record(step, plain=dealt),
+            *(self._prepare() if dealt and self._prepared else ()),
             _message(queries.COMMIT, COMMIT),
         ]
+
+    def _after(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
+        """Return the settings that the record goes by, behind a RESET ALL."""
+        if not self._prepared:
+            return [self._settings(timeouts, wait_for_disk=wait_for_disk)]
+        settings = (
+            (queries.OWN_NAMES,) if wait_for_disk else (queries.OWN_NAMES, queries.NO_WAITING)
+        )
+        return [_message(s, FRAME) for s in settings]
 
     def piecewise(
         self,
@@ -376,7 +407,7 @@ class Frame:
             "statement_timeout": f"{timeouts.statement_ms}ms",
         }
         if step.direction == "down":
-            sql = self._names.fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
+            sql = self._fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
         else:
             sql = self._claim_up(step, script, other, head, timeouts)
         return Message(sql.encode(), CLAIM, at_once=True)
@@ -392,7 +423,7 @@ class Frame:
         piecewise: bool = False,
     ) -> str:
         user, host, version = self._author
-        return self._names.fill(
+        return self._fill(
             queries.CLAIM_UP,
             version=step.number,
             id=step.id,
@@ -406,21 +437,24 @@ class Frame:
             statement_timeout=f"{timeouts.statement_ms}ms",
         )
 
-    def _record(self, step: Step) -> Message:
-        comment = f"chatdb {self._author[2]}"
-        if step.direction == "up":
-            return self._log(queries.RECORD_UP, step, comment, version=step.number)
-        # Of a file that never came to its end, yoyo has no row.
-        return self._log(
-            queries.RECORD_DOWN, step, comment, least=int(step.number in self._unrecorded)
-        )
-
-    def _log(self, template: str, step: Step, comment: str, **more: int) -> Message:
-        user, host, _ = self._author
-        sql = self._names.fill(
-            template, id=step.id, user=user[:255], host=host[:255], comment=comment[:255], **more
-        )
+    def _record(self, step: Step, *, plain: bool = True) -> Message:
+        user, host, version = self._author
+        more: dict[str, int] = {"version": step.number}
+        template = queries.RECORD_UP
+        if step.direction == "down":
+            template = queries.RECORD_DOWN
+            # Of a file that never came to its end, yoyo has no row.
+            more = {"least": int(step.number in self._unrecorded)}
+        fill = self._names.fill if plain else self._fill
+        comment = f"chatdb {version}"
+        sql = fill(template, id=step.id, user=user[:255], host=host[:255], comment=comment, **more)
         return _message(sql, RECORD)
+
+    def _fill(self, template: str, **values: str | int | None) -> str:
+        """Return a statement with its values; by the name under which it is prepared, if it is."""
+        if self._prepared:
+            return self._names.execute(queries.PREPARED[template], template, **values)
+        return self._names.fill(template, **values)
 
 
 def script_text(messages: Iterable[Message]) -> str:

@@ -6,6 +6,8 @@ What does not belong here: the statements themselves (`queries.py`).
 from __future__ import annotations
 
 import zlib
+from functools import cache
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # name, for locks are of one database already.  The lock of a session is another than that of a
 # transaction: who waits for the first polls, who waits for the second stands in a queue.
 _TRANSACTION_SPACE, _SESSION_SPACE = 0x63686174, 0x63686175
+# The values of the statements that are numbers; all others are text.
+_NUMBERS = ("version", "head", "least")
 
 
 class Names:
@@ -48,6 +52,17 @@ class Names:
         quoted = {name: self.literal(value) for name, value in values.items()}
         return template.format(schema=self.schema, **quoted)
 
+    def prepare(self, name: str, template: str) -> str:
+        """Return the statement that has the server keep a statement of `queries` ready."""
+        fields = _fields(template)
+        types = ", ".join("numeric" if f in _NUMBERS else "text" for f in fields)
+        sql = template.format(schema=self.schema, **{f: f"${n}" for n, f in enumerate(fields, 1)})
+        return f"PREPARE {name} ({types}) AS {sql}"
+
+    def execute(self, name: str, template: str, **values: str | int | None) -> str:
+        """Return the statement that runs what `prepare` has prepared."""
+        return f"EXECUTE {name} ({', '.join(self.literal(values[f]) for f in _fields(template))})"
+
     @property
     def lock_key(self) -> str:
         """The two halves of this target's advisory lock of a transaction."""
@@ -62,3 +77,10 @@ class Names:
     def _low(self) -> int:
         low = zlib.crc32(self._schema.encode())
         return low - (1 << 32) if low >= 1 << 31 else low
+
+
+@cache
+def _fields(template: str) -> tuple[str, ...]:
+    """Return the names of a template's values, each once."""
+    names = (name for _, name, _, _ in Formatter().parse(template) if name)
+    return tuple(dict.fromkeys(name for name in names if name != "schema"))

@@ -132,6 +132,9 @@ SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {p
 # The last transaction of a run waits for the disk; the log is sequential, so all before it are safe
 # then too.
 NO_WAIT: Final = ",\n       set_config('synchronous_commit', 'off', true)"
+# Of these two, what the record needs behind a RESET ALL: nobody's functions in place of ours.
+OWN_NAMES: Final = "SET LOCAL search_path = pg_catalog"
+NO_WAITING: Final = "SET LOCAL synchronous_commit = off"
 # Only behind a pooler: a session of its own has the name already.
 APPLICATION: Final = ",\n       set_config('application_name', {application}, true)"
 # Only where the server has it (17 and newer).
@@ -259,7 +262,8 @@ DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
-CLEAN: Final = (*RESETS, "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
+DEALLOCATE: Final = "DEALLOCATE ALL"
+CLEAN: Final = (*RESETS, DEALLOCATE, "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
 # Only behind a pooler, where no lock of a session is ours: the next on this connection is another.
 CLEAN_POOLED: Final = (*CLEAN, "SELECT pg_advisory_unlock_all()")
 # What a file that failed has left there outlives its transaction; one message, for one session.
@@ -295,6 +299,14 @@ VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex')
         'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
 )
 SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {least}) FROM migration"""
+# The statements that a run keeps prepared, in a session that is its own: to parse and plan them for
+# each migration takes longer than all the rest of its frame.
+PREPARED: Final = {
+    CLAIM_UP: "chatdb_claim_up",
+    CLAIM_DOWN: "chatdb_claim_down",
+    RECORD_UP: "chatdb_record_up",
+    RECORD_DOWN: "chatdb_record_down",
+}
 COMMIT: Final = "COMMIT"
 
 # A commit that waits for the disk, and with it for all before: an empty one would flush nothing.

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from chatdb_cli.plan import Applied, Plan, Step
     from chatdb_cli.run import Options, Request, StepState
 
-_LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
+_LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
 _SILENCE_S = 0.5
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
@@ -108,11 +108,13 @@ class Runner:
         self._duration: int | None = None
         self._running: Step | None = None
         self._past = past
+        self._believe(past)
         self._pooled = is_pooled(conn, target, past.pid)
+        # A session that is ours alone keeps statements; a file may take them away.
+        self._prepared = conn.info.backend_pid == past.pid and not self._pooled
         self._watch = locks.Watch(
             lambda: connect(target, retries=0), target.application, 0 if self._pooled else past.pid
         )
-        self._applied = {a.number: a.version for a in past.applied}
         self._blockers: tuple[locks.Session, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
         self._author = frame.author()
@@ -121,7 +123,11 @@ class Runner:
 
     def dry_run(self) -> Run:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
-        batches = [frame.script_text(b) for b in self._batches(self._steps)] if self._steps else []
+        batches = (
+            [frame.script_text(b) for b in self._batches(self._steps, prepared=False)]
+            if self._steps
+            else []
+        )
         prepare = batches.pop(0) if len(batches) > len(self._steps) else None
         steps = tuple(
             replace(_result(s, "planned"), sql=sql)
@@ -225,16 +231,13 @@ class Runner:
 
         What a redo takes back first does not go on anywhere.
         """
-        if step.direction == "up" and ("down", step.number) in {s.key for s in self._left()}:
+        row = self._stopped.get(step.number)
+        if row is None or row.unfinished != step.direction:
             return None
-        return next(
-            (
-                a
-                for a in self._past.applied
-                if a.unfinished == step.direction and a.number == step.number
-            ),
-            None,
+        taken_back_first = step.direction == "up" and any(
+            s.key == ("down", step.number) for s in self._left()
         )
+        return None if taken_back_first else row
 
     def _is_piecewise(self, step: Step, script: Script) -> bool:
         """Return whether a file runs statement by statement; what was begun so ends so."""
@@ -245,12 +248,12 @@ class Runner:
         piecewise = [self._is_piecewise(s, self._loaded[s.key].script) for s in self._steps]
         if not piecewise[0]:
             end = piecewise.index(True) if True in piecewise else len(piecewise)
-            return self._run(self._batches(self._steps[:end]))
+            return self._run(self._batches(self._steps[:end], prepared=self._prepared))
         if not self._past.complete:
-            outcome = self._run(self._batches(()))
+            outcome = self._run(self._batches((), prepared=False))
             if outcome.error or outcome.lost or outcome.interrupt:
                 return outcome
-        self._sent, self._prepares = self._steps[:1], False
+        self._sent, self._leading = self._steps[:1], 0
         ((step, head),) = self._with_heads()
         return self._journal(step).run(head, self._done, self._idle())
 
@@ -271,13 +274,16 @@ class Runner:
             lambda text: self._tell(text, step),
         )
 
-    def _batches(self, steps: tuple[Step, ...]) -> Iterator[list[Message]]:
+    def _batches(self, steps: tuple[Step, ...], *, prepared: bool) -> Iterator[list[Message]]:
         """Write each transaction when the pipeline has room for it."""
-        writer = self._frame()
+        writer = self._frame(prepared=prepared)
         self._sent = steps
-        self._prepares = not self._past.complete
-        if self._prepares:
+        makes_tables = not self._past.complete
+        self._leading = makes_tables + prepared
+        if makes_tables:
             yield writer.prepare(self._past, self._timeouts())
+        if prepared:
+            yield writer.preparation()
         for n, (step, head) in enumerate(self._with_heads(), 1):
             loaded = self._loaded[step.key]
             if self._is_piecewise(step, loaded.script):  # only a dry run comes here with one
@@ -310,7 +316,7 @@ class Runner:
                 if step.number == head:
                     head = max(numbers, default=None)
 
-    def _frame(self) -> frame.Frame:
+    def _frame(self, *, prepared: bool = False) -> frame.Frame:
         return frame.Frame(
             self._conn,
             self._target.schema,
@@ -318,6 +324,7 @@ class Runner:
             self._author,
             watched=log.enabled(),
             application=self._target.application if self._pooled else None,
+            prepared=prepared,
         )
 
     def _idle(self) -> pipeline.Idle:
@@ -353,7 +360,7 @@ class Runner:
 
     def _step_of(self, batch: int | None) -> Step | None:
         """Return the step that a batch of the present pipeline carries; the first may prepare."""
-        number = -1 if batch is None else batch - self._prepares
+        number = -1 if batch is None else batch - self._leading
         return self._sent[number] if number >= 0 else None
 
     def _done(self, done: Done) -> None:
@@ -370,7 +377,7 @@ class Runner:
         elif done.message.part == frame.RECORD:
             self._duration = round(_milliseconds(done) - self._claimed)
         elif done.message.part == frame.COMMIT:
-            self._unflushed = not self._waits_for_disk(done.batch - self._prepares + 1)
+            self._unflushed = not self._waits_for_disk(done.batch - self._leading + 1)
             done_as: StepState = "applied" if step.direction == "up" else "reverted"
             self._finish(step, "resumed" if self._begun(step) else done_as, self._duration)
             self._running = None
@@ -382,8 +389,7 @@ class Runner:
                 self._applied[step.number] = step.version
             else:
                 self._applied.pop(step.number, None)
-                gone = (a for a in self._past.applied if a.number != step.number)
-                self._past = self._past._replace(applied=tuple(gone))
+            self._stopped.pop(step.number, None)
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
@@ -411,11 +417,10 @@ class Runner:
         """Take a history as what is true now."""
         self._past = past
         self._applied = {a.number: a.version for a in past.applied}
+        self._stopped = {a.number: a for a in past.applied if a.unfinished}
 
     def _current(self) -> str | None:
-        results = {k[1] for k, r in self._results.items() if r.state in ("applied", "resumed")}
-        stopped = {a.number for a in self._past.applied if a.unfinished} - results
-        whole = self._applied.keys() - stopped
+        whole = self._applied.keys() - self._stopped.keys()
         return self._applied[max(whole)] if whole else None
 
     def _report(self) -> Run:
@@ -460,6 +465,10 @@ class Runner:
         assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
         assert outcome.error is not None  # noqa: S101
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
+        if sqlstate == _NO_SUCH_STATEMENT and self._prepared:
+            self._prepared = False
+            self._steps = self._left()
+            return
         if part not in (frame.LOCK, frame.CLAIM, frame.RECORD):
             if sqlstate not in _PASSING or self._tries >= self._options.retries:
                 raise self._failure(outcome)
