@@ -535,6 +535,11 @@ class Runner:
         self._past = past
         self._applied = {a.number: a.version for a in past.applied}
 
+    def _known(self) -> tuple[object, ...]:
+        """Return all of the history by which a plan goes."""
+        begun = [(a.number, a.unfinished, a.done) for a in self._past.applied if a.unfinished]
+        return dict(self._applied), sorted(begun), self._past.complete
+
     def _current(self) -> str | None:
         results = {k[1] for k, r in self._results.items() if r.state in ("applied", "resumed")}
         stopped = {a.number for a in self._past.applied if a.unfinished} - results
@@ -588,10 +593,10 @@ class Runner:
                 raise self._failure(outcome)
             self._try_again(outcome)
             return
-        before = self._past, dict(self._applied), self._past.complete
+        past, before = self._past, self._known()
         self._believe(history.read(self._conn, self._target.schema))
-        if (dict(self._applied), self._past.complete) != before[1:]:
-            self._after_another(before[0])
+        if self._known() != before:
+            self._after_another(past)
         elif sqlstate != _LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
         elif time.monotonic() >= self._deadline:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Database, Project, Server
+from conftest import Database, Project, Server, first
 from rich.cells import cell_len
-from test_cli import Chatdb, Result, _restore, chatdb, first, offline
+from test_cli import Chatdb, Result, _restore, chatdb, offline
 
 from chatdb_cli.diagnosis import HINTS, sqlstate_name
 from chatdb_cli.errors import Code
