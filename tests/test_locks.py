@@ -233,6 +233,7 @@ def test_who_waits_too_long_for_a_transaction_of_another_migrator_is_told_so(
 READ = "SELECT 'postgresql://u:hunter2@h/d', *  FROM t1\nWHERE true"
 
 
+@first
 def test_who_blocks_is_named_and_nobody_else_waits_longer_than_the_lock_timeout(
     project: Project, database: Database
 ) -> None:
