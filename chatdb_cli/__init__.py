@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chatdb_cli.errors import ChatdbError, Code, Exit
     from chatdb_cli.migrator import Migrator, Status
     from chatdb_cli.provision import setup
-    from chatdb_cli.runner import Event, MigrationError, Run, StepResult
+    from chatdb_cli.run import Event, MigrationError, Run, StepResult
     from chatdb_cli.server import EmbeddedServer
     from chatdb_cli.settings import Settings
     from chatdb_cli.settings import load as load_settings
@@ -52,7 +52,7 @@ _HOMES = {
     "errors": ("ChatdbError", "Code", "Exit"),
     "migrator": ("Migrator", "Status"),
     "provision": ("setup",),
-    "runner": ("Event", "MigrationError", "Run", "StepResult"),
+    "run": ("Event", "MigrationError", "Run", "StepResult"),
     "server": ("EmbeddedServer",),
     "settings": ("Settings", "load_settings"),
 }

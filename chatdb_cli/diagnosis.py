@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
@@ -264,8 +263,7 @@ def _invisible(text: str, offset: int) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A kind of failed connection.
 
     Attributes:

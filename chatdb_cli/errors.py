@@ -10,9 +10,8 @@ belong here: drawing an error (`render.py`), what the server's words mean (`diag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +29,12 @@ class Exit(IntEnum):
     USAGE = (2, "wrong usage or settings, or a file that can't be a migration; nothing ran")
     UNREACHABLE = (3, "the database can't be reached, refused the login, or was lost")
     TUNNEL = (4, "the tunnel")
-    FAILED = (5, "a migration failed and was rolled back")
+    FAILED = (
+        5,
+        "a migration failed and was rolled back; one without a transaction stopped part-way",
+    )
     DISAGREE = (6, "files and history disagree")
-    LOCKED = (7, "another migrator is at work")
+    LOCKED = (7, "another migrator is at work, or a lock was not to be had")
     REFUSED = (8, "refused for safety, or declined")
     INTERNAL = (70, "an internal error")
     INTERRUPTED = (130, "interrupted")
@@ -132,8 +134,8 @@ class Code(Enum):
     STATEMENT = (
         "statement",
         Exit.FAILED,
-        "A statement of a migration failed, and its whole file was rolled back. What was applied "
-        "before stays.",
+        "A statement of a migration failed, and its whole file was rolled back; a file without a "
+        "transaction stopped at that statement. What was applied before stays.",
         "Correct the file at the place that is shown, and run the command again. The table of "
         "SQLSTATEs says more.",
     )
@@ -188,8 +190,7 @@ class Code(Enum):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a file.
 
     Attributes:

@@ -10,8 +10,7 @@ take (`runner.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries, sqltext
 from chatdb_cli.history import YOYO_TABLES, History
@@ -36,8 +35,23 @@ FRAME, LOCK, CLAIM, FILE, SETTLE, RECORD, COMMIT = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+def author() -> tuple[str, str, str]:
+    """Return who runs this: user, host, version of chatdb."""
+    import os
+    import socket
+
+    from chatdb_cli import __version__
+
+    try:
+        import pwd
+
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return user, socket.gethostname(), __version__
+
+
+class Timeouts(NamedTuple):
     """How long a migration may wait for a lock, and a statement may run; 0 is for ever.
 
     Attributes:

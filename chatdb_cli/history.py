@@ -9,8 +9,7 @@ What does not belong here: what is written to them (`frame.py`), which migration
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries
 from chatdb_cli.names import Names
@@ -26,16 +25,14 @@ YOYO_TABLES = frozenset(("_yoyo_migration", "_yoyo_log", "_yoyo_version"))
 TABLES = YOYO_TABLES | {"chatdb_migration"}
 
 
-@dataclass(frozen=True, slots=True)
-class YoyoLock:
+class YoyoLock(NamedTuple):
     """The row that a yoyo client leaves while it works, or when it was killed."""
 
     pid: int
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """What the database says of itself and of its migrations.
 
     Attributes:
@@ -75,8 +72,7 @@ class History:
         return self.tables >= TABLES and not self.to_adopt
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One line of the audit log.
 
     Attributes:

@@ -13,7 +13,6 @@ what becomes of the rest of a run (`runner.py`).
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -176,7 +175,7 @@ class Journal:
         if outcome.error.sqlstate not in _NOT_INSIDE:
             return outcome
         self._conn.pgconn.exec_(b"ROLLBACK")
-        outcome = self._send([replace(message, whole=True)], FILE)
+        outcome = self._send([message._replace(whole=True)], FILE)
         if _is_bad(outcome):
             return outcome
         return self._send(self._frame.journal(self._step, number, message))
@@ -188,7 +187,7 @@ class Journal:
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
         if not _is_bad(outcome):
-            outcome = self._send([replace(message, whole=True)], FILE)
+            outcome = self._send([message._replace(whole=True)], FILE)
         if not _is_bad(outcome):
             outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
         return outcome

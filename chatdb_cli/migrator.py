@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import diagnosis, history, locks, migrations, plan, repair
+from chatdb_cli import diagnosis, history, migrations, plan, sqltext
 from chatdb_cli.connection import connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.frame import Frame, Timeouts
-from chatdb_cli.runner import Event, Options, Run, Runner, StepResult, author, refused
+from chatdb_cli.run import Event, Options, Run, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.frame import Frame, Timeouts
     from chatdb_cli.history import History, LogEntry
     from chatdb_cli.migrations import Files, Folder, Migration
     from chatdb_cli.plan import Applied, AppliedState, Plan, Problem, Step
+    from chatdb_cli.repair import Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Repairs:
     """
 
     target: Target
-    repairs: tuple[repair.Repair, ...]
+    repairs: tuple[Repair, ...]
     past: History
     done: bool = False
 
@@ -122,7 +123,7 @@ class Migrator:
         bad = tuple(
             plan.Problem("refused", m.version, plan.described(e), e.hint or "")
             for m in todo
-            if (e := refused(m.up))
+            if (e := migrations.refused(m.up, sqltext.split(m.up.text)))
         )
         return Status(
             self.target,
@@ -164,22 +165,22 @@ class Migrator:
             ChatdbError: anything that stopped it before.
         """
         _exclusive(to=to, steps=steps)
-        files = migrations.read(self.folder)
+        files = migrations.read(self.folder, downs=False)
 
-        def replan(past: History, left: Sequence[Step]) -> Plan:
-            if steps is None:
-                return plan.up(files, past.applied, to=to, allow_out_of_order=allow_out_of_order)
+        def plan_up(past: History, left: Sequence[Step] | None = None) -> Plan:
+            many = len(left) if left is not None and steps is not None else steps
             return plan.up(
-                files, past.applied, steps=len(left), allow_out_of_order=allow_out_of_order
+                files, past.applied, to=to, steps=many, allow_out_of_order=allow_out_of_order
             )
 
         with self._connect() as conn:
             past = self._read(conn)
             self._refuse_shipped(past)
-            first = plan.up(
-                files, past.applied, to=to, steps=steps, allow_out_of_order=allow_out_of_order
-            )
-            return self._migrate(conn, past, files, first, "up", replan, dry_run=dry_run)
+            first = plan_up(past)
+            if first.steps or first.problems:  # the way back, too, for the history keeps it
+                files = migrations.read(self.folder)
+                first = plan_up(past)
+            return self._migrate(conn, past, files, first, "up", plan_up, dry_run=dry_run)
 
     def down(
         self,
@@ -244,6 +245,8 @@ class Migrator:
                     'look at "chatdb migrate status"',
                 )
             chosen = [s.migration for s in first.steps if s.migration]
+            from chatdb_cli import repair
+
             with self._alone(conn, past) as (frame, timeouts):
                 repair.baseline(conn, frame, past, chosen, timeouts)
         steps = tuple(StepResult("up", m.version, m.name, "marked") for m in chosen)
@@ -256,6 +259,8 @@ class Migrator:
         Raises:
             ChatdbError: `REFUSED` when no applied migration has a file.
         """
+        from chatdb_cli import repair
+
         files = migrations.read(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
@@ -271,6 +276,8 @@ class Migrator:
         Raises:
             ChatdbError: `HISTORY` when the history was changed in the meantime.
         """
+        from chatdb_cli import repair
+
         if not shown.repairs:
             return shown
         with self._connect() as conn, self._alone(conn, shown.past) as (frame, timeouts):
@@ -282,6 +289,9 @@ class Migrator:
         self, conn: psycopg.Connection[Any], past: History
     ) -> Iterator[tuple[Frame, Timeouts]]:
         """Keep other migrators out while the history alone is written."""
+        from chatdb_cli import locks
+        from chatdb_cli.frame import Frame, Timeouts, author
+
         wait_ms = self._options.wait_ms
         timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
         frame = Frame(conn, self.target.schema, past, author())
@@ -332,6 +342,11 @@ class Migrator:
         dry_run: bool,
     ) -> Run:
         _refuse_problems(first, files)
+        if not first.steps:
+            self._progress(Event("planned"))
+            return Run(self.target, direction, (), plan.current(past.applied), first.warnings)
+        from chatdb_cli.runner import Runner  # not in the start of a run that has nothing to do
+
         with diagnosis.explained("the history can't be read"):
             runner = Runner(
                 self.target, conn, past, first, direction, self._options, replan, self._progress

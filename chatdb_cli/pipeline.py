@@ -19,9 +19,8 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import errors, pq
@@ -41,8 +40,7 @@ _ERRORS = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _NO_COPY = b"a migration has no client that sends or takes rows"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One statement on its way to the server.
 
     Attributes:
@@ -60,8 +58,7 @@ class Message:
     at_once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A message that the server has carried out.
 
     Attributes:
@@ -79,8 +76,7 @@ class Done:
     milliseconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How far a run came, and what stopped it.
 
     Attributes:
@@ -98,8 +94,7 @@ class Outcome:
     interrupt: KeyboardInterrupt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(NamedTuple):
     """What to do while the server is silent.
 
     Attributes:

@@ -12,8 +12,8 @@ Pure: nothing here reads a disk, a database or a clock.  What does not belong he
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli import sqltext
@@ -33,8 +33,7 @@ ProblemCode = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """What the history says of one applied migration.
 
     Attributes:
@@ -66,8 +65,7 @@ class Applied:
     @property
     def version(self) -> str:
         """The leading digits of the id, or the whole of an id that has none."""
-        digits = re.match(r"[0-9]+", self.id)
-        return digits[0] if digits else self.id
+        return _version_of(self.id)
 
     @property
     def name(self) -> str:
@@ -80,12 +78,19 @@ class Applied:
         return _number_of(self.version)
 
 
+# Each is asked for of thousands of migrations, again and again.
+@cache
+def _version_of(migration_id: str) -> str:
+    digits = re.match(r"[0-9]+", migration_id)
+    return digits[0] if digits else migration_id
+
+
+@cache
 def _number_of(version: str) -> int:
     return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Files and history disagree.
 
     Attributes:
@@ -101,8 +106,7 @@ class Problem:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One migration in one direction.
 
     Attributes:
@@ -130,8 +134,7 @@ class Step:
         return self.direction, self.number
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a command would do, in order, or why it can't.
 
     Attributes:

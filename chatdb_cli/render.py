@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatdb_cli.connection import Target
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
-    from chatdb_cli.runner import Event, Run
+    from chatdb_cli.run import Event, Run
     from chatdb_cli.server import ServerStatus
 
 FORMAT = 1
@@ -265,10 +265,15 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """Return a table; in colour on a terminal, plain and never cut elsewhere."""
-        cells = [[one_line(c) for c in row] for row in rows]
+        cells = list(rows)
         if not cells:
             return ""
-        widths = [max(map(width, column)) for column in zip(columns, *cells, strict=True)]
+        measure: Callable[[str], int] = len
+        text = "".join(map("".join, cells))
+        if not (text.isascii() and text.isprintable()):  # thousands of cells are looked at once
+            cells = [[one_line(c) for c in row] for row in cells]
+            measure = width
+        widths = [max(map(measure, column)) for column in zip(columns, *cells, strict=True)]
         if self.stdout.isatty():  # one long name does not push every row over the edge
             room = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) + 2
             widest = widths.index(max(widths))
@@ -277,7 +282,7 @@ class Output:
 
         def line(row: Sequence[str]) -> str:
             padded = (
-                (paint(cell) if column == "state" else cell) + " " * (wide - width(cell))
+                (paint(cell) if column == "state" else cell) + " " * (wide - measure(cell))
                 for column, cell, wide in zip(columns, row, widths, strict=True)
             )
             return "  ".join(padded).rstrip() + "\n"

@@ -1,15 +1,13 @@
 """Carry out a plan: every step one transaction, all of them one pipeline.
 
-    Runner           carries out, and goes on when another migrator came between
-    Run              what became of each step
-    MigrationError   an error, with the Run so far
-    Event            what a watcher may want to see at once
+    Runner   carries out, and goes on when another migrator came between
 
 A run never leaves anything between two versions: each migration commits together with its history,
 or not at all, whatever is killed.  A failure is known for what it is by its part in the transaction
 (the lock, the claim, the file, the record), never by SQLSTATE alone, since a file may raise the same.
 
-What does not belong here: choosing the steps (`plan.py`, `migrator.py`), the SQL around a migration
+What does not belong here: choosing the steps (`plan.py`, `migrator.py`), how the result looks as a value
+(`run.py`), the SQL around a migration
 (`frame.py`), the wire (`pipeline.py`).
 """
 
@@ -20,7 +18,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -39,6 +37,7 @@ from chatdb_cli import (
 from chatdb_cli.connection import connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.journal import Journal
+from chatdb_cli.run import Event, MigrationError, Run, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,11 +47,7 @@ if TYPE_CHECKING:
     from chatdb_cli.migrations import Direction, Script
     from chatdb_cli.pipeline import Done, Message, Outcome
     from chatdb_cli.plan import Applied, Plan, Step
-
-StepState = Literal[
-    "applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another", "marked"
-]
-Request = Literal["up", "down", "redo", "baseline"]
+    from chatdb_cli.run import Options, Request, StepState
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO = "55P03", "22012"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
@@ -63,130 +58,12 @@ _HISTORY_GONE = ("42P01", "3F000", _DIVISION_BY_ZERO)
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
-    """What became of one step.
-
-    Attributes:
-        direction: up or down.
-        version: as in the file name.
-        name: what comes behind it.
-        state: what became of it.
-        duration_ms: measured by the server; None where it did not run.
-        sql: what would be sent, in a dry run.
-    """
-
-    direction: Direction
-    version: str
-    name: str
-    state: StepState
-    duration_ms: int | None = None
-    sql: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What became of an up, a down, a redo or a baseline.
-
-    Attributes:
-        target: what was migrated.
-        direction: what was asked for.
-        steps: each step of the plan, in order.
-        current: the highest applied version now, or None.
-        warnings: what was odd and stopped nothing.
-        prepare_sql: in a dry run, what makes the history's tables; None where they stand.
-    """
-
-    target: Target
-    direction: Request
-    steps: tuple[StepResult, ...]
-    current: str | None
-    warnings: tuple[str, ...] = ()
-    prepare_sql: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that a watcher may want to see at once.
-
-    Attributes:
-        kind: the plan stands; a step was started, or is done; the server gave notice; we wait.
-        step: which, or None.
-        total: how many steps the plan has.
-        state: what became of the step.
-        duration_ms: how long it took.
-        text: what the server said, or what we wait for.
-    """
-
-    kind: Literal["planned", "started", "done", "notice", "waiting"]
-    step: Step | None = None
-    total: int = 0
-    state: StepState | None = None
-    duration_ms: int | None = None
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a run behaves.
-
-    Attributes:
-        lock_timeout_ms: how long a statement may wait for a lock; 0 is for ever.
-        statement_timeout_ms: how long it may run; 0 is for ever.
-        wait_ms: how long to wait for another migrator; 0 is not at all.
-        retries: how often a file is tried again that met a lock, a deadlock or a serialization
-            failure.
-        sync_each: every COMMIT waits for the disk, not the last alone.
-    """
-
-    lock_timeout_ms: int
-    statement_timeout_ms: int
-    wait_ms: int
-    retries: int = 0
-    sync_each: bool = False
-
-
-class MigrationError(ChatdbError):
-    """An error that ended a run.
-
-    Attributes:
-        run: what had become of each step by then.
-    """
-
-    def __init__(self, error: ChatdbError, run: Run) -> None:
-        super().__init__(
-            error.code,
-            error.message,
-            hint=error.hint,
-            place=error.place,
-            sqlstate=error.sqlstate,
-            errno=error.errno,
-            notes=error.notes,
-        )
-        self.run = run
-
-
-@dataclass(frozen=True, slots=True)
 class _Loaded:
     """A step's file, cut into statements, and the down file that the history keeps with it."""
 
     script: Script
     statements: tuple[sqltext.Statement, ...] | None
     other: Script | None
-
-
-def refused(script: Script) -> ChatdbError | None:
-    """Return why no migration may hold what this file holds, or None."""
-    return _refused(script, sqltext.split(script.text))
-
-
-def _refused(
-    script: Script, statements: tuple[sqltext.Statement, ...] | None
-) -> ChatdbError | None:
-    refusal = sqltext.refusal(script.text, statements)
-    if refusal is not None:
-        place = sqltext.locate(script.text, refusal.offset, script.path)
-        return ChatdbError(Code.BAD_FILE, refusal.message, hint=refusal.hint, place=place)
-    return None
 
 
 class Runner:
@@ -238,7 +115,7 @@ class Runner:
         self._applied = {a.number: a.version for a in past.applied}
         self._blockers: tuple[locks.Session, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
-        self._author = author()
+        self._author = frame.author()
         self._load(first.steps)
         self._made_progress()
 
@@ -323,7 +200,7 @@ class Runner:
         for step in new:
             script = _script(step, texts)
             statements = sqltext.split(script.text)
-            if error := _refused(script, statements) or self._refused_here(step, script):
+            if error := migrations.refused(script, statements) or self._refused_here(step, script):
                 raise error
             other = step.migration.down if step.direction == "up" and step.migration else None
             self._loaded[step.key] = _Loaded(script, statements, other)
@@ -483,7 +360,7 @@ class Runner:
         step = self._step_of(done.batch)
         if step is None:
             if done.message.part == frame.COMMIT:
-                self._past = replace(self._past, tables=history.TABLES, to_adopt=False)
+                self._past = self._past._replace(tables=history.TABLES, to_adopt=False)
         elif done.message.part == frame.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
@@ -506,7 +383,7 @@ class Runner:
             else:
                 self._applied.pop(step.number, None)
                 gone = (a for a in self._past.applied if a.number != step.number)
-                self._past = replace(self._past, applied=tuple(gone))
+                self._past = self._past._replace(applied=tuple(gone))
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
@@ -850,19 +727,3 @@ def _script(step: Step, texts: dict[str, tuple[str | None, str | None]]) -> Scri
         return found
     path = Path(f"{step.id}.sql (down, from the history)")
     return migrations.script(path, texts[step.id][1] or "", "down")
-
-
-def author() -> tuple[str, str, str]:
-    """Return who runs this: user, host, version of chatdb."""
-    import os
-    import socket
-
-    from chatdb_cli import __version__
-
-    try:
-        import pwd
-
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return user, socket.gethostname(), __version__

@@ -13,13 +13,13 @@ import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANK = re.compile(r"[ \t\r\n\f\v;]+")
@@ -61,8 +61,7 @@ _CONTROL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement of a file.
 
     Attributes:
@@ -89,8 +88,7 @@ class Concurrent:
     index: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a statement can't be part of a migration.
 
     Attributes:
@@ -104,7 +102,7 @@ class Refusal:
     hint: str
 
 
-def decode(data: bytes, path: Path) -> str:
+def decode(data: bytes, path: Path | str) -> str:
     """Return the text of a SQL file, without a byte order mark and with its line ends as they are.
 
     Args:
@@ -118,7 +116,7 @@ def decode(data: bytes, path: Path) -> str:
         raise ChatdbError(
             Code.BAD_FILE,
             "the file is UTF-16, not UTF-8",
-            place=Place(path, 1, 1),
+            place=Place(Path(path), 1, 1),
             hint="save it as UTF-8",
         )
     data = data.removeprefix(BOM_UTF8)
@@ -147,7 +145,7 @@ def canonical(text: str) -> str:
     return _LINE_END.sub("\n", text) if "\r" in text else text
 
 
-def locate(text: str, offset: int, path: Path, *, context: int = 1) -> Place:
+def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Place:
     """Return the line and column of an offset, with the lines to show.
 
     Args:
@@ -164,7 +162,9 @@ def locate(text: str, offset: int, path: Path, *, context: int = 1) -> Place:
     # Masked with what stands before: the word may be on another line than the password.
     before = max(0, start - _LONGEST_SECRET)
     lines = _LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
-    return Place(path, line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1)))
+    return Place(
+        Path(path), line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1))
+    )
 
 
 def mask(text: str) -> str:

@@ -25,7 +25,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"journal", "repair", "runner", "migrator", "provision"},
+    {"run", "journal", "repair", "runner", "migrator", "provision"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -38,8 +38,8 @@ BESIDE = {
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
-    "runner": {"journal"},
-    "migrator": {"repair", "runner"},
+    "runner": {"journal", "run"},
+    "migrator": {"repair", "run", "runner"},
     "provision": {"migrator"},
     "cli": {"render"},
 }

@@ -55,6 +55,8 @@ OPTIONS = {
     ("migrate", "down"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--all", "--dry-run", "--yes", "--allow-data-loss", "--sync-each"},
     ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes", "--allow-data-loss"},
+    ("migrate", "baseline"): CONNECTION | OUTPUT | TIMING,
+    ("migrate", "repair"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes"},
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
     ("migrate", "history"): CONNECTION | OUTPUT,
     ("migrate", "new"): LOCAL | {"--dir"},
@@ -421,8 +423,9 @@ def test_status_in_text(project: Project, chatdb: Chatdb, database: Database) ->
         f"{where}\n"
         "\n"
         "problem: sql/up/0001_t1.sql was changed after 0001_t1 was applied\n"
-        "hint: bring the applied text back and put the change into a new migration; while "
-        'developing, "chatdb migrate redo" applies the newest one anew\n'
+        "hint: bring the applied text back and put the change into a new migration; "
+        '"chatdb migrate repair" shows the difference and accepts it; while developing, '
+        '"chatdb migrate redo" applies the newest one anew\n'
     )
     assert (said.code, said.err) == (0, "")
 

@@ -14,7 +14,7 @@ from proxy import Proxy
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import History
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.run import Event, MigrationError
 
 
 def through(proxy: Proxy, project: Project, database: Database, **flags: str) -> Migrator:

@@ -19,7 +19,7 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.run import Event, MigrationError
 
 # Children that have everything imported already: each costs some milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")

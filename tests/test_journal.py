@@ -17,7 +17,7 @@ from test_faults import WAIT_UNTIL, kill_before, settled
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.run import Event, MigrationError
 
 __all__ = ["_restore", "chatdb", "offline"]  # fixtures
 

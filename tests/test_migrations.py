@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def test_without_sql_it_is_the_shipped_schema(tmp_path: Path) -> None:
     assert (found.shipped, found.named) == (True, False)
     assert found.path.is_dir()
     named = migrations.folder("@chat", root=tmp_path)
-    assert named == replace(found, named=True)
+    assert named == found._replace(named=True)
 
 
 def test_a_folder_that_cannot_serve_is_never_replaced_by_another(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_not_also_called_changed() -> None:
-    unread = replace(migration(C), up=replace(script("up", C, ""), checksum=""))
+    unread = migration(C)._replace(up=replace(script("up", C, ""), checksum=""))
     found = files(A, unread, refused=(BAD,))
     assert codes(plan.problems(found, applied(A, C))) == [("refused", "0003")]
 
@@ -312,7 +312,7 @@ def test_fewer_than_one_step_is_wrong_usage(count: int) -> None:
 def test_down_takes_back_the_newest_first_as_far_as_asked(
     history: list[str], asked: dict[str, Any], expected: list[str]
 ) -> None:
-    rows = [replace(Applied(s, None), has_down=True) for s in history]
+    rows = [Applied(s, None, has_down=True) for s in history]
     found = plan.down(FOUR, rows, **asked)
     assert [s.id for s in found.steps] == expected
     assert all(s.direction == "down" for s in found.steps)
@@ -373,7 +373,7 @@ def unread(stem: str, direction: str) -> Migration:
     """A migration of which one file could not be read: it stands there as an empty one."""
     made = migration(stem)
     empty = replace(script("up", stem, ""), checksum="")
-    return replace(made, up=empty) if direction == "up" else replace(made, down=empty)
+    return made._replace(up=empty) if direction == "up" else made._replace(down=empty)
 
 
 def test_a_down_file_that_cannot_be_read_is_never_run_as_an_empty_one() -> None:

@@ -25,7 +25,7 @@ from test_faults import APPLIED, WAIT_UNTIL, at_once
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.run import Event, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [

@@ -15,7 +15,7 @@ from chatdb_cli.diagnosis import pad, width
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.plan import Step
 from chatdb_cli.render import Output, error_document, error_lines, one_line, printable
-from chatdb_cli.runner import Event
+from chatdb_cli.run import Event
 
 STEP = Step("up", "0007", "add_users", "0007_add_users", None)
 

@@ -6,6 +6,7 @@ decisions, drawing.  Nothing heavy is imported before it is known what is asked 
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    # Looking for garbage while the imports make objects that stay is a tenth of a short command.
+    gc.set_threshold(100_000)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell closed it; a socket must not take its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
