@@ -16,7 +16,7 @@ from test_faults import WAIT_UNTIL, at_once, settled, start
 
 from chatdb_cli.errors import Code
 from chatdb_cli.names import Names
-from chatdb_cli.runner import Event, MigrationError
+from chatdb_cli.run import Event, MigrationError
 
 PATIENCE = 120.0
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
