@@ -102,12 +102,15 @@ def _ask(conn: psycopg.Connection[Any], names: Names, query: str) -> bool:
 
 
 def _release(conn: psycopg.Connection[Any], names: Names) -> bool:
-    """Return False when the lock was not there to be released; it goes with its connection, too."""
+    """Return False when the lock was not there to be released.
+
+    It goes with its connection, too, where that is in no state to be asked.
+    """
     import psycopg
 
     try:
         return bool(conn.closed) or _ask(conn, names, queries.UNLOCK)
-    except psycopg.OperationalError:
+    except psycopg.Error:
         return True
 
 

@@ -419,6 +419,11 @@ class Runner:
         self._applied = {a.number: a.version for a in past.applied}
         self._stopped = {a.number: a for a in past.applied if a.unfinished}
 
+    def _known(self) -> tuple[object, ...]:
+        """Return all of the history by which a plan goes."""
+        begun = [(a.number, a.unfinished, a.done) for a in self._past.applied if a.unfinished]
+        return dict(self._applied), sorted(begun), self._past.complete
+
     def _current(self) -> str | None:
         whole = self._applied.keys() - self._stopped.keys()
         return self._applied[max(whole)] if whole else None
@@ -474,10 +479,10 @@ class Runner:
                 raise self._failure(outcome)
             self._try_again(outcome)
             return
-        before = self._past, dict(self._applied), self._past.complete
+        past, before = self._past, self._known()
         self._believe(history.read(self._conn, self._target.schema))
-        if (dict(self._applied), self._past.complete) != before[1:]:
-            self._after_another(before[0])
+        if self._known() != before:
+            self._after_another(past)
         elif sqlstate != _LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
         elif time.monotonic() >= self._deadline:

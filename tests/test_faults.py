@@ -250,26 +250,6 @@ def at_once(
     return answers
 
 
-def test_eight_at_once_apply_each_version_once_and_all_are_done(
-    project: Project, database: Database
-) -> None:
-    for n in range(1, 21):
-        project.write(
-            f"{n:04}_t{n}",
-            f"CREATE TABLE t{n} (id int); CREATE TABLE IF NOT EXISTS counted (n int); "
-            f"INSERT INTO counted VALUES ({n}); SELECT pg_sleep(0.002);",
-        )
-    answers = at_once(database, project, ["up"] * 8)
-    assert [code for code, _ in answers] == [0] * 8, answers
-    assert database.query("SELECT n, count(*) FROM counted GROUP BY n ORDER BY n") == [
-        (n, 1) for n in range(1, 21)
-    ]
-    applied = sum(states.count("applied") for _, states in answers)
-    assert applied == 20
-    assert all(set(states) <= {"applied", "by-another"} for _, states in answers)
-    assert len(database.applied()) == 20
-
-
 def test_an_up_and_a_down_at_once_never_pass_each_other(
     project: Project, database: Database
 ) -> None:
@@ -283,59 +263,6 @@ def test_an_up_and_a_down_at_once_never_pass_each_other(
         versions = [int(i[:4]) for i in database.applied()]
         assert versions == list(range(1, len(versions) + 1))
         project.migrator(database).down(everything=True)
-
-
-def test_who_waits_too_long_for_another_migrator_is_told_so(
-    project: Project, database: Database
-) -> None:
-    project.write_tables(1)
-    project.migrator(database).up()
-    project.write_tables(2)
-    sql = project.migrator(database).up(dry_run=True).steps[0].sql or ""
-    lock = next(line for line in sql.splitlines() if "pg_advisory_xact_lock" in line)
-    with database.connect() as other:
-        other.execute("BEGIN")
-        other.execute(lock)
-        for wait in ("0s", "100ms"):
-            with pytest.raises(MigrationError) as caught:
-                project.migrator(database, wait=wait).up()
-            assert (caught.value.code, caught.value.exit) == (Code.LOCKED, 7)
-            assert states(caught.value) == ["not-run"]
-        seen: list[str] = []
-
-        def let_go(event: Event) -> None:
-            seen.append(event.kind)
-            if event.kind == "waiting":
-                other.execute("ROLLBACK")
-
-        run = project.migrator(database, lock_timeout="100ms", progress=let_go).up()
-    assert states(run) == ["applied"]
-    assert "waiting" in seen
-
-
-def test_a_file_that_meets_a_lock_is_tried_again_as_a_whole(
-    project: Project, database: Database
-) -> None:
-    project.write_tables(1)
-    project.migrator(database).up()
-    project.write("0002_add", "CREATE TABLE t2 (id int); ALTER TABLE t1 ADD COLUMN a int;")
-    with database.connect() as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM t1")
-        with pytest.raises(MigrationError) as caught:
-            project.migrator(database, lock_timeout="20ms", retries="2").up()
-        assert (caught.value.code, caught.value.exit) == (Code.LOCKED, 7)
-        assert states(caught.value) == ["failed"]
-        tries: list[str] = []
-
-        def let_go(event: Event) -> None:
-            if event.kind == "waiting":
-                tries.append(event.text)
-                reader.execute("ROLLBACK")
-
-        run = project.migrator(database, lock_timeout="20ms", progress=let_go).up()
-    assert states(run) == ["applied"]
-    assert any("trying again (1 of 10)" in text or "waits for pid" in text for text in tries)
 
 
 def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
