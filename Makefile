@@ -28,7 +28,7 @@ demo: $(VENV)/.chatdb ## a tour in a folder of its own, which is removed at the 
 	@$(CLEAN_ENV) sh examples/tour.sh $(abspath $(BIN))
 
 test: $(VENV)/.dev ## run the tests, against every PostgreSQL of this machine
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .
