@@ -210,6 +210,17 @@ class Yoyo(Tool):
             _write(folder / "migrations" / f"{m.name}.rollback.sql", m.down)
 
 
+class YoyoPsycopg3(Yoyo):
+    """With the driver that chatdb uses: most of what both take to start is its import."""
+
+    name = "yoyo-psycopg3"
+    start = None
+    note = "the same with psycopg 3"
+
+    def url(self, url: str) -> str:
+        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 class Alembic(Tool):
     name = "alembic"
     program = (str(TOOLS / "python" / "bin" / "alembic"),)
@@ -357,7 +368,8 @@ def install() -> None:
 
 def available(programs: Path, wanted: list[str]) -> list[Tool]:
     """The tools that are wanted and can run here; says why another can't."""
-    tools = [Chatdb(), Psql(programs), PsqlAsync(programs), Bare(), Yoyo(), Alembic(), Dbmate(),
+    tools = [Chatdb(), Psql(programs), PsqlAsync(programs), Bare(), Yoyo(), YoyoPsycopg3(),
+             Alembic(), Dbmate(),
              NodePgMigrate(), DbMigrate()]  # fmt: skip
     names = {tool.name for tool in tools}
     if unknown := set(wanted) - names - {*ROWS, "--save"}:
@@ -426,8 +438,9 @@ class Bench:
                 self.sql(f"DROP DATABASE {database}")
 
     def place(self, tool: Tool, files: int, database: str, url: str | None = None) -> Place:
-        url = tool.url(url or self.server.url(database))
+        url = url or self.server.url(database)
         said = psycopg.conninfo.conninfo_to_dict(url)
+        url = tool.url(url)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),

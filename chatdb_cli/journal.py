@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import pq
+from psycopg import errors, pq
 
 from chatdb_cli import pipeline, queries, sqltext
 from chatdb_cli.frame import CLAIM, COMMIT, FILE, RECORD, Frame, Timeouts
@@ -184,6 +184,12 @@ class Journal:
         """Run a statement between two lines of the journal: it has begun, it is done."""
         patient, before = self._is_patient(number), self._relations(index)
         text = _kept(message)
+        if invalid := self._hidden(index, text):
+            error = errors.ObjectNotInPrerequisiteState(
+                f"the index {invalid} is there already and INVALID, and IF NOT EXISTS would leave it "
+                f"so: drop it first, with DROP INDEX CONCURRENTLY {invalid}"
+            )
+            return Outcome(0, message, error)
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
         if not _is_bad(outcome):
@@ -208,6 +214,13 @@ class Journal:
         """Return (oid, name, valid, qualified name) of all that the statement could have left."""
         table = index.names[0] if index.kind == "create" else None
         return self._conn.execute(queries.INDEXES, {"table": table}).fetchall()
+
+    def _hidden(self, index: sqltext.Concurrent, text: str) -> str | None:
+        """Return the index that `IF NOT EXISTS` would be content with although it is INVALID."""
+        if index.kind != "create" or not re.search(r"\bIF\s+NOT\s+EXISTS\b", text, re.IGNORECASE):
+            return None
+        found = (i for i in self._indexes(index) if not i[2] and _made_by(index, i[1]))
+        return next((name for _, _, _, name in found), None)
 
     def _relations(self, index: sqltext.Concurrent) -> list[str]:
         """Return what there is before the statement, so that afterwards one knows what it left."""

@@ -534,3 +534,21 @@ def test_a_dry_run_of_it_is_a_script_that_does_the_same_in_psql(
             assert other.query(INVALID) == []
     finally:
         other.drop()
+
+
+@first
+def test_an_invalid_index_that_was_there_before_is_not_hidden_by_if_not_exists(
+    project: Project, database: Database
+) -> None:
+    database.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1), (1)")
+    with database.connect() as conn, pytest.raises(psycopg.errors.UniqueViolation):
+        conn.execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (n)")
+    project.write("1_i", f"{ALONE}CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (n);")
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    assert (caught.value.exit, caught.value.sqlstate) == (5, "55000")
+    assert "DROP INDEX CONCURRENTLY public.i" in caught.value.message
+    database.execute("DROP INDEX i")
+    assert states(project.migrator(database).up()) == ["resumed"]
+    valid = database.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+    assert valid == [(True,)]
