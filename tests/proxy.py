@@ -117,6 +117,7 @@ class Proxy:
             with suppress(OSError):  # cut
                 for piece in source:
                     sink.sendall(piece)
+            with suppress(OSError):  # whoever waits there hears that the other has gone
                 sink.shutdown(socket.SHUT_WR)
 
         def read() -> None:
