@@ -487,7 +487,7 @@ class Bench:
         if expected is None:
             return None
         query = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'orders\\_%'"
-        with psycopg.connect(place.url) as conn:
+        with psycopg.connect(place.url.replace("+psycopg", "", 1)) as conn:
             (count,) = conn.execute(query).fetchone() or (None,)
         return None if count == expected else f"{count} tables, not {expected}"
 
