@@ -1,0 +1,3 @@
+-- Drops the table with its indexes and its trigger.
+
+DROP TABLE relationships;

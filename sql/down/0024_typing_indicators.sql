@@ -1,0 +1,3 @@
+-- Drops the table with its index.
+
+DROP TABLE typing_indicators;

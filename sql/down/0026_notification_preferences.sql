@@ -1,0 +1,3 @@
+-- Drops the table with its trigger.
+
+DROP TABLE notification_preferences;

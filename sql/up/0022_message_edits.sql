@@ -1,0 +1,56 @@
+-- What messages said before they were changed. Written by a trigger, whoever changes the content and however.
+
+CREATE TABLE message_edits (
+  id               varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
+  message_id       varchar(26) COLLATE "C" NOT NULL,
+  previous_content text NOT NULL,
+  edited_by        varchar(26) COLLATE "C",
+  edited_at        timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT message_edits_pkey PRIMARY KEY (id),
+  CONSTRAINT message_edits_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT message_edits_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
+  CONSTRAINT message_edits_edited_by_fkey FOREIGN KEY (edited_by) REFERENCES users (id) ON DELETE SET NULL
+);
+
+CREATE INDEX message_edits_message_idx ON message_edits (message_id, id);
+CREATE INDEX message_edits_edited_by_idx ON message_edits (edited_by) WHERE edited_by IS NOT NULL;
+
+CREATE FUNCTION set_edited_at() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  NEW.edited_at := now();
+  RETURN NEW;
+END
+$$;
+
+-- SECURITY DEFINER: nobody needs the right to write into the past.
+CREATE FUNCTION keep_message_edit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+  INSERT INTO message_edits (message_id, previous_content, edited_by, edited_at)
+  VALUES (NEW.id, OLD.content, coalesce(acting_user(), NEW.user_id), NEW.edited_at);
+  RETURN NULL;
+END
+$$;
+
+SELECT pin_search_path('keep_message_edit');
+
+CREATE TRIGGER messages_set_edited_at
+  BEFORE UPDATE OF content ON messages
+  FOR EACH ROW WHEN (OLD.content IS DISTINCT FROM NEW.content)
+  EXECUTE FUNCTION set_edited_at();
+
+CREATE TRIGGER messages_keep_edit
+  AFTER UPDATE OF content ON messages
+  FOR EACH ROW WHEN (OLD.content IS DISTINCT FROM NEW.content)
+  EXECUTE FUNCTION keep_message_edit();
+
+COMMENT ON TABLE message_edits IS 'What messages said before they were changed.';
+COMMENT ON COLUMN message_edits.id IS 'ULID; sorts by the time of creation.';
+COMMENT ON COLUMN message_edits.previous_content IS 'The content until edited_at.';
+COMMENT ON COLUMN message_edits.edited_by IS 'On whose behalf: chat.user_id, else the author. NULL when that user is gone.';
+COMMENT ON FUNCTION set_edited_at() IS 'Trigger: sets messages.edited_at to the time of the transaction.';
+COMMENT ON FUNCTION keep_message_edit() IS 'Trigger: keeps the content that a message had, in message_edits.';

@@ -1,0 +1,30 @@
+-- What a user wants to be told of, and on which ways.
+
+CREATE TABLE notification_preferences (
+  user_id           varchar(26) COLLATE "C" NOT NULL,
+  in_app            boolean NOT NULL DEFAULT true,
+  email             boolean NOT NULL DEFAULT true,
+  push              boolean NOT NULL DEFAULT true,
+  on_message        boolean NOT NULL DEFAULT true,
+  on_friend_request boolean NOT NULL DEFAULT true,
+  on_system         boolean NOT NULL DEFAULT true,
+  other             jsonb NOT NULL DEFAULT '{}',
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT notification_preferences_pkey PRIMARY KEY (user_id),
+  CONSTRAINT notification_preferences_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+  CONSTRAINT notification_preferences_other_object CHECK (jsonb_typeof(other) = 'object')
+);
+
+CREATE TRIGGER notification_preferences_set_updated_at
+  BEFORE UPDATE ON notification_preferences
+  FOR EACH ROW WHEN (OLD.* *<> NEW.*)
+  EXECUTE FUNCTION set_updated_at();
+
+COMMENT ON TABLE notification_preferences IS 'What users want to be told of, and how; no row means all of it.';
+COMMENT ON COLUMN notification_preferences.in_app IS 'Whether notifications are kept for the application to show.';
+COMMENT ON COLUMN notification_preferences.on_message IS 'Whether they are told of messages: types "message" and "message.…".';
+COMMENT ON COLUMN notification_preferences.on_friend_request IS 'Whether they are told of friend requests: types "friend_request" and "friend_request.…".';
+COMMENT ON COLUMN notification_preferences.on_system IS 'Whether they are told by the system: types "system" and "system.…".';
+COMMENT ON COLUMN notification_preferences.other IS 'true or false for further kinds, by the first part of the type.';
