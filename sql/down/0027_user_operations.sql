@@ -1,0 +1,11 @@
+-- Takes the operations on users away.
+
+DROP FUNCTION erase_user(text);
+DROP FUNCTION set_presence(text, text, text);
+DROP FUNCTION touch_last_seen(text);
+DROP FUNCTION update_user(text, jsonb);
+DROP FUNCTION find_user_by_username(text);
+DROP FUNCTION find_user_by_email(text);
+DROP FUNCTION find_user(text);
+DROP FUNCTION create_user(text, text, text, text, text, text, text);
+DROP VIEW public_users;

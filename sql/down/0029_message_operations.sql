@@ -1,0 +1,13 @@
+-- Takes the operations on messages away.
+
+DROP FUNCTION remove_reaction(text, text, text);
+DROP FUNCTION add_reaction(text, text, text);
+DROP FUNCTION mark_delivered(text, text);
+DROP FUNCTION mark_read(text, text);
+DROP FUNCTION search_messages(text, text, integer, text, text);
+DROP FUNCTION list_messages(text, integer, text);
+DROP FUNCTION find_message_by_client_id(text, text);
+DROP FUNCTION find_message(text);
+DROP FUNCTION delete_message(text, text);
+DROP FUNCTION edit_message(text, text, text);
+DROP FUNCTION send_message(text, text, text, text, text, text, jsonb);

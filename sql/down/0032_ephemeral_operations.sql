@@ -1,0 +1,8 @@
+-- Takes the operations on ephemeral data away.
+
+DROP FUNCTION purge_expired();
+DROP FUNCTION hit_rate_limit(text, integer, interval);
+DROP FUNCTION get_session(bytea);
+DROP FUNCTION put_session(bytea, jsonb, timestamptz, text);
+DROP FUNCTION list_typing(text);
+DROP FUNCTION start_typing(text, text, interval);

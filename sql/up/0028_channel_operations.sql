@@ -1,0 +1,202 @@
+-- Operations on channels and their members. Who may do what is row-level security's to say: a channel that the
+-- caller can't see or change is P0002, like one that does not exist.
+
+CREATE FUNCTION create_channel(
+  created_by text, type text, name text, members text[] DEFAULT '{}', admins text[] DEFAULT '{}',
+  description text DEFAULT NULL, avatar_url text DEFAULT NULL, metadata jsonb DEFAULT '{}'
+) RETURNS channels
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  made channels;
+BEGIN
+  IF create_channel.type = 'direct' THEN
+    RAISE EXCEPTION 'a direct channel is not created but opened'
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Call open_direct_channel(user_id, other_user_id).';
+  END IF;
+
+  INSERT INTO channels (created_by, type, name, description, avatar_url, metadata)
+  VALUES (create_channel.created_by, create_channel.type, create_channel.name, create_channel.description,
+          create_channel.avatar_url, create_channel.metadata)
+  RETURNING * INTO made;
+
+  -- the creator in a statement of their own: an owner may then add the others
+  INSERT INTO channel_members (channel_id, user_id, role) VALUES (made.id, create_channel.created_by, 'owner');
+  INSERT INTO channel_members (channel_id, user_id, role)
+  SELECT made.id, one, CASE WHEN bool_or(admin) THEN 'admin' ELSE 'member' END
+    FROM (SELECT unnest(create_channel.members) AS one, false AS admin
+          UNION ALL
+          SELECT unnest(create_channel.admins), true) others
+   WHERE one <> create_channel.created_by
+   GROUP BY one
+   ORDER BY one;
+  RETURN made;
+END
+$$;
+
+CREATE FUNCTION find_channel(channel_id text) RETURNS SETOF channels
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT c.* FROM channels c WHERE c.id = find_channel.channel_id AND c.deleted_at IS NULL;
+END;
+
+CREATE FUNCTION update_channel(channel_id text, changes jsonb) RETURNS channels
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  allowed constant text[] := ARRAY['type', 'name', 'description', 'avatar_url', 'metadata'];
+  wrong   constant text := (SELECT min(k) FROM jsonb_object_keys(update_channel.changes) k WHERE k <> ALL (allowed));
+  changed channels;
+BEGIN
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'a channel''s "%" can''t be changed like that', wrong
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Possible are ' || array_to_string(allowed, ', ') || '.';
+  END IF;
+
+  SELECT * INTO changed FROM channels WHERE id = update_channel.channel_id AND deleted_at IS NULL FOR NO KEY UPDATE;
+  IF FOUND THEN
+    changed := jsonb_populate_record(changed, update_channel.changes);
+    UPDATE channels
+       SET (type, name, description, avatar_url, metadata)
+         = (changed.type, changed.name, changed.description, changed.avatar_url, changed.metadata)
+     WHERE id = update_channel.channel_id
+    RETURNING * INTO changed;
+  END IF;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no channel "%" that you may change', left(update_channel.channel_id, 40)
+      USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN changed;
+END
+$$;
+
+CREATE FUNCTION archive_channel(channel_id text, archived boolean DEFAULT true) RETURNS channels
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  changed channels;
+BEGIN
+  UPDATE channels SET archived_at = CASE WHEN archive_channel.archived THEN coalesce(archived_at, now()) END
+   WHERE id = archive_channel.channel_id AND deleted_at IS NULL
+  RETURNING * INTO changed;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no channel "%" that you may change', left(archive_channel.channel_id, 40)
+      USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN changed;
+END
+$$;
+
+-- Two users have one direct channel, however often and by whomever it is opened: the unique pair lets only one
+-- exist, and whoever comes second at the same moment waits for the first and takes theirs. One that was
+-- deleted, archived or left comes back, with its messages.
+-- SECURITY DEFINER: it adds the other user, and has to see a channel that the caller has left.
+CREATE FUNCTION open_direct_channel(user_id text, other_user_id text) RETURNS channels
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+  low    constant text COLLATE "C" := least(open_direct_channel.user_id COLLATE "C", open_direct_channel.other_user_id);
+  high   constant text COLLATE "C" := greatest(open_direct_channel.user_id COLLATE "C", open_direct_channel.other_user_id);
+  opened channels;
+BEGIN
+  PERFORM must_act_as(open_direct_channel.user_id);
+
+  IF (SELECT count(*) FROM users WHERE id IN (low, high) AND deleted_at IS NULL)
+     < (CASE WHEN low = high THEN 1 ELSE 2 END) THEN
+    RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
+      DETAIL = format('The users are %s and %s.', left(low, 40), left(high, 40));
+  END IF;
+  IF EXISTS (SELECT FROM relationships
+              WHERE type = 'blocked' AND (user_id, related_user_id) IN ((low, high), (high, low))) THEN
+    RAISE EXCEPTION 'one of the two does not want to hear from the other' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+
+  SELECT c.* INTO opened
+    FROM channels c
+   WHERE c.direct_low = low AND c.direct_high = high AND c.deleted_at IS NULL AND c.archived_at IS NULL
+     AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = c.id AND m.user_id = low)
+     AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = c.id AND m.user_id = high);
+  IF FOUND THEN
+    RETURN opened;
+  END IF;
+
+  INSERT INTO channels (type, created_by, direct_low, direct_high)
+  VALUES ('direct', open_direct_channel.user_id, low, high)
+  ON CONFLICT ON CONSTRAINT channels_direct_users_key DO UPDATE SET deleted_at = NULL, archived_at = NULL
+  RETURNING * INTO opened;
+  INSERT INTO channel_members (channel_id, user_id)
+  SELECT DISTINCT opened.id, one FROM unnest(ARRAY[low, high]) one
+  ON CONFLICT DO NOTHING;
+  RETURN opened;
+END
+$$;
+
+CREATE FUNCTION add_member(channel_id text, user_id text, role text DEFAULT 'member') RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+  IF EXISTS (SELECT FROM channels WHERE id = add_member.channel_id AND type = 'direct') THEN
+    RAISE EXCEPTION 'a direct channel has the two users that it was opened for'
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Create a group for more people.';
+  END IF;
+  INSERT INTO channel_members (channel_id, user_id, role)
+  VALUES (add_member.channel_id, add_member.user_id, add_member.role)
+  ON CONFLICT DO NOTHING;
+  RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION remove_member(channel_id text, user_id text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH removed AS (
+    DELETE FROM channel_members
+     WHERE channel_id = remove_member.channel_id AND user_id = remove_member.user_id
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM removed);
+END;
+
+CREATE FUNCTION set_role(channel_id text, user_id text, role text) RETURNS channel_members
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  changed channel_members;
+BEGIN
+  UPDATE channel_members SET role = set_role.role
+   WHERE channel_id = set_role.channel_id AND user_id = set_role.user_id
+  RETURNING * INTO changed;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no member "%" whose role you may change', left(set_role.user_id, 40)
+      USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN changed;
+END
+$$;
+
+CREATE FUNCTION is_member(channel_id text, user_id text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_member.channel_id AND m.user_id = is_member.user_id);
+
+SELECT pin_search_path('create_channel', 'update_channel', 'archive_channel', 'open_direct_channel', 'add_member', 'set_role');
+
+COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text, jsonb) IS
+  'Makes a public, private or group channel with its members and admins; the creator becomes its owner.';
+COMMENT ON FUNCTION find_channel(text) IS 'The live channel of this id, or no row.';
+COMMENT ON FUNCTION update_channel(text, jsonb) IS
+  'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null empties one. No such channel is P0002, another key 22023.';
+COMMENT ON FUNCTION archive_channel(text, boolean) IS
+  'From now on the channel can only be read; with archived => false it can be written to again.';
+COMMENT ON FUNCTION open_direct_channel(text, text) IS
+  'The direct channel of two users, made where there is none; one that was deleted, archived or left comes back. Refused (42501) where one blocks the other.';
+COMMENT ON FUNCTION add_member(text, text, text) IS
+  'Adds a user to a channel; false when they are in it already. The 101st of a group is 23514.';
+COMMENT ON FUNCTION remove_member(text, text) IS
+  'Takes a user out of a channel; false when they are not in it, or the caller may not.';
+COMMENT ON FUNCTION set_role(text, text, text) IS 'Makes a member owner, admin or member. No such member is P0002.';
+COMMENT ON FUNCTION is_member(text, text) IS 'Whether the user is in the channel.';

@@ -1,0 +1,270 @@
+-- Operations on messages. Pages are read by key (id < before), never by OFFSET, which reads all that it skips.
+
+-- A resend is harmless: the second message of a user with the same client_message_id gives the first one back.
+-- All that has to hold stands in the INSERT itself, which is one trip into the tables; only what was not
+-- inserted is asked for its reason.
+CREATE FUNCTION send_message(
+  channel_id text, user_id text, content text, client_message_id text DEFAULT NULL, reply_to_id text DEFAULT NULL,
+  content_type text DEFAULT 'text', metadata jsonb DEFAULT '{}'
+) RETURNS messages
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  sent messages;
+BEGIN
+  INSERT INTO messages (channel_id, user_id, content, client_message_id, reply_to_id, content_type, metadata)
+  SELECT c.id, m.user_id, send_message.content, send_message.client_message_id, send_message.reply_to_id,
+         send_message.content_type, send_message.metadata
+    FROM channels c
+    JOIN channel_members m ON m.channel_id = c.id AND m.user_id = send_message.user_id
+   WHERE c.id = send_message.channel_id AND c.deleted_at IS NULL AND c.archived_at IS NULL
+     AND (send_message.reply_to_id IS NULL
+          OR EXISTS (SELECT FROM messages r WHERE r.id = send_message.reply_to_id AND r.channel_id = c.id))
+  ON CONFLICT ON CONSTRAINT messages_client_message_id_key DO NOTHING
+  RETURNING * INTO sent;
+  IF FOUND THEN
+    RETURN sent;
+  END IF;
+
+  SELECT * INTO sent FROM messages
+   WHERE user_id = send_message.user_id AND client_message_id = send_message.client_message_id;
+  IF FOUND AND sent.channel_id = send_message.channel_id THEN
+    RETURN sent;
+  ELSIF FOUND THEN
+    RAISE EXCEPTION 'this client_message_id belongs to a message in another channel'
+      USING ERRCODE = 'unique_violation', CONSTRAINT = 'messages_client_message_id_key',
+            DETAIL = format('The message is %s.', sent.id);
+  ELSIF NOT is_member(send_message.channel_id, send_message.user_id) THEN
+    RAISE EXCEPTION 'only a member may write to a channel' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The channel is %s, the user %s.', left(send_message.channel_id, 40), left(send_message.user_id, 40));
+  ELSIF EXISTS (SELECT FROM channels WHERE id = send_message.channel_id AND deleted_at IS NULL AND archived_at IS NULL) THEN
+    RAISE EXCEPTION 'the message that is answered is not in this channel' USING ERRCODE = 'foreign_key_violation',
+      CONSTRAINT = 'messages_reply_to_id_fkey', DETAIL = format('The message is %s.', left(send_message.reply_to_id, 40));
+  ELSE
+    RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = format('The channel is %s.', send_message.channel_id);
+  END IF;
+END
+$$;
+
+-- Of an edit and a delete at once, whoever has the row first wins, and the other sees it: an UPDATE that waited
+-- looks at the row again.
+CREATE FUNCTION edit_message(message_id text, user_id text, content text) RETURNS messages
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  edited messages;
+BEGIN
+  UPDATE messages SET content = edit_message.content
+   WHERE id = edit_message.message_id AND user_id = edit_message.user_id AND deleted_at IS NULL
+  RETURNING * INTO edited;
+  IF FOUND THEN
+    RETURN edited;
+  ELSIF EXISTS (SELECT FROM messages WHERE id = edit_message.message_id AND deleted_at IS NULL) THEN
+    RAISE EXCEPTION 'only the author may edit a message' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The message is %s.', edit_message.message_id);
+  ELSE
+    RAISE EXCEPTION 'there is no message "%"', left(edit_message.message_id, 40) USING ERRCODE = 'no_data_found';
+  END IF;
+END
+$$;
+
+CREATE FUNCTION delete_message(message_id text, user_id text) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  soft constant boolean := coalesce(nullif(current_setting('chat.soft_delete', true), ''), 'on')::boolean;
+  home text;
+BEGIN
+  -- The row is locked before it is judged: what is deleted is what was looked at.
+  SELECT channel_id INTO home FROM messages
+   WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)
+     FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  ELSIF NOT EXISTS (SELECT FROM messages WHERE id = delete_message.message_id AND user_id = delete_message.user_id)
+    AND NOT EXISTS (SELECT FROM channel_members
+                     WHERE channel_id = home AND user_id = delete_message.user_id AND role IN ('owner', 'admin')) THEN
+    RAISE EXCEPTION 'only the author and the channel''s admins may delete a message' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The message is %s.', delete_message.message_id);
+  END IF;
+
+  IF soft THEN
+    UPDATE messages SET deleted_at = now() WHERE id = delete_message.message_id;
+  ELSE
+    DELETE FROM messages WHERE id = delete_message.message_id;
+  END IF;
+  RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION find_message(message_id text) RETURNS SETOF messages
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT m.* FROM messages m WHERE m.id = find_message.message_id AND m.deleted_at IS NULL;
+END;
+
+CREATE FUNCTION find_message_by_client_id(user_id text, client_message_id text) RETURNS SETOF messages
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT m.* FROM messages m
+   WHERE m.user_id = find_message_by_client_id.user_id
+     AND m.client_message_id = find_message_by_client_id.client_message_id
+     AND m.deleted_at IS NULL;
+END;
+
+-- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel.
+CREATE FUNCTION list_messages(channel_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL) RETURNS SETOF messages
+LANGUAGE sql STABLE ROWS 50
+BEGIN ATOMIC
+  SELECT m.* FROM messages m
+   WHERE m.channel_id = list_messages.channel_id
+     AND m.id < coalesce(list_messages.before, 'Z')
+     AND m.deleted_at IS NULL
+   ORDER BY m.id DESC
+   LIMIT coalesce(list_messages.limit, 50);
+END;
+
+-- SECURITY DEFINER: a policy would be asked for every message that has the words, before the few that the user may
+-- see are known. Here the channels of the user are part of the query. Each call is planned for its words: how
+-- rare they are decides between the search index and the newest messages.
+CREATE FUNCTION search_messages(
+  user_id text, query text, "limit" integer DEFAULT 50, before text DEFAULT NULL, channel_id text DEFAULT NULL
+) RETURNS SETOF messages
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+  pattern constant text := '%' || regexp_replace(btrim(search_messages.query), '([\\%_])', '\\\1', 'g') || '%';
+BEGIN
+  PERFORM must_act_as(search_messages.user_id);
+  IF coalesce(pattern, '%%') = '%%' THEN
+    RAISE EXCEPTION 'there is nothing to search for' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  RETURN QUERY
+    SELECT m.* FROM messages m
+     WHERE m.content ILIKE pattern
+       AND m.deleted_at IS NULL
+       AND m.id < coalesce(search_messages.before, 'Z')
+       AND m.channel_id IN (SELECT c.channel_id FROM channel_members c
+                             WHERE c.user_id = search_messages.user_id
+                               AND c.channel_id = coalesce(search_messages.channel_id, c.channel_id))
+     ORDER BY m.id DESC
+     LIMIT coalesce(search_messages.limit, 50);
+END
+$$;
+
+-- Moves the member's marker to the message, never back, and writes one receipt: for a hundred messages read at
+-- once, the last of them is enough.
+CREATE FUNCTION mark_read(message_id text, user_id text) RETURNS text
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  home   text;
+  marker text;
+BEGIN
+  SELECT channel_id INTO home FROM messages WHERE id = mark_read.message_id;
+  UPDATE channel_members SET last_read_message_id = mark_read.message_id
+   WHERE channel_id = home AND user_id = mark_read.user_id
+     AND coalesce(last_read_message_id, '') < mark_read.message_id COLLATE "C"
+  RETURNING last_read_message_id INTO marker;
+  IF NOT FOUND THEN
+    SELECT last_read_message_id INTO marker FROM channel_members
+     WHERE channel_id = home AND user_id = mark_read.user_id;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(mark_read.message_id, 40)
+        USING ERRCODE = 'no_data_found';
+    END IF;
+  END IF;
+  INSERT INTO message_reads (message_id, user_id) VALUES (mark_read.message_id, mark_read.user_id)
+  ON CONFLICT DO NOTHING;
+  RETURN marker;
+END
+$$;
+
+CREATE FUNCTION mark_delivered(message_id text, user_id text) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+  INSERT INTO message_deliveries (message_id, user_id)
+  SELECT m.id, c.user_id
+    FROM messages m
+    JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = mark_delivered.user_id
+   WHERE m.id = mark_delivered.message_id
+  ON CONFLICT DO NOTHING;
+  IF FOUND THEN
+    RETURN true;
+  ELSIF EXISTS (SELECT FROM message_deliveries
+                 WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id) THEN
+    RETURN false;
+  END IF;
+  RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(mark_delivered.message_id, 40)
+    USING ERRCODE = 'no_data_found';
+END
+$$;
+
+CREATE FUNCTION add_reaction(message_id text, user_id text, emoji text) RETURNS reactions
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  added reactions;
+BEGIN
+  INSERT INTO reactions (message_id, user_id, emoji)
+  SELECT m.id, c.user_id, add_reaction.emoji
+    FROM messages m
+    JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = add_reaction.user_id
+   WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
+  ON CONFLICT ON CONSTRAINT reactions_message_user_emoji_key DO NOTHING
+  RETURNING * INTO added;
+  IF NOT FOUND THEN
+    SELECT * INTO added FROM reactions
+     WHERE message_id = add_reaction.message_id AND user_id = add_reaction.user_id AND emoji = add_reaction.emoji;
+  END IF;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(add_reaction.message_id, 40)
+      USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN added;
+END
+$$;
+
+CREATE FUNCTION remove_reaction(message_id text, user_id text, emoji text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH removed AS (
+    DELETE FROM reactions
+     WHERE message_id = remove_reaction.message_id AND user_id = remove_reaction.user_id
+       AND emoji = remove_reaction.emoji
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM removed);
+END;
+
+SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search_messages', 'mark_read', 'mark_delivered',
+                       'add_reaction');
+
+COMMENT ON FUNCTION send_message(text, text, text, text, text, text, jsonb) IS
+  'Writes a message, and gives the one that is there when the user has sent this client_message_id before. Not a member is 42501, archived or deleted channel 55000, answer to a message elsewhere 23503.';
+COMMENT ON FUNCTION edit_message(text, text, text) IS
+  'Changes the content of a live message; message_edits keeps what it was. Not the author is 42501, no such message P0002.';
+COMMENT ON FUNCTION delete_message(text, text) IS
+  'Marks a message as deleted, or deletes its row where chat.soft_delete is off; false when there is none. Neither author nor admin of the channel is 42501.';
+COMMENT ON FUNCTION find_message(text) IS 'The live message of this id, or no row.';
+COMMENT ON FUNCTION find_message_by_client_id(text, text) IS 'The live message that the user''s client gave this id, or no row.';
+COMMENT ON FUNCTION list_messages(text, integer, text) IS
+  'A page of a channel''s live messages, newest first: those before the id "before", which is the last one of the page before.';
+COMMENT ON FUNCTION search_messages(text, text, integer, text, text) IS
+  'Live messages with these words (any part of a text, without case), newest first, in the channels of the user. SECURITY DEFINER: sees what the user''s memberships allow.';
+COMMENT ON FUNCTION mark_read(text, text) IS
+  'Moves the read marker of a member forward to the message, never back, writes a receipt, and returns the marker.';
+COMMENT ON FUNCTION mark_delivered(text, text) IS
+  'Writes a delivery receipt; false when there is one already.';
+COMMENT ON FUNCTION add_reaction(text, text, text) IS
+  'Puts an emoji on a live message, once for each user and emoji.';
+COMMENT ON FUNCTION remove_reaction(text, text, text) IS 'Takes an emoji off a message; false when it is not there.';

@@ -1,0 +1,231 @@
+-- Operations on what belongs to an account: tokens, friends, notifications, settings.
+
+CREATE FUNCTION issue_token(user_id text, token_hash bytea, expires_at timestamptz) RETURNS refresh_tokens
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO refresh_tokens (user_id, token_hash, expires_at)
+  VALUES (issue_token.user_id, issue_token.token_hash, issue_token.expires_at)
+  RETURNING *;
+END;
+
+-- A token is used once; whoever uses it gets a new one. Of two who use the same one at once, one gets the user.
+-- SECURITY DEFINER: who comes with a token is not known yet, and to have it is the proof.
+CREATE FUNCTION use_token(token_hash bytea) RETURNS text
+LANGUAGE sql VOLATILE SECURITY DEFINER
+BEGIN ATOMIC
+  UPDATE refresh_tokens t SET revoked_at = now()
+    FROM users u
+   WHERE t.token_hash = use_token.token_hash AND t.revoked_at IS NULL AND t.expires_at > now()
+     AND u.id = t.user_id AND u.deleted_at IS NULL AND u.is_active
+  RETURNING t.user_id;
+END;
+
+CREATE FUNCTION revoke_tokens(user_id text) RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH revoked AS (
+    UPDATE refresh_tokens SET revoked_at = now()
+     WHERE user_id = revoke_tokens.user_id AND revoked_at IS NULL
+    RETURNING 1)
+  SELECT count(*) FROM revoked;
+END;
+
+-- Whatever happens between two users happens one after the other: each of these functions first locks both of
+-- their rows, in one order. So of two who ask each other at once, the second finds the request of the first,
+-- and accepts it.
+CREATE FUNCTION lock_pair(user_id text, related_user_id text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  PERFORM FROM users u
+    WHERE u.id IN (lock_pair.user_id, lock_pair.related_user_id) AND u.deleted_at IS NULL
+    ORDER BY u.id
+      FOR NO KEY UPDATE;
+  IF NOT FOUND OR lock_pair.user_id = lock_pair.related_user_id THEN
+    RETURN;  -- the constraint says it better
+  END IF;
+  IF (SELECT count(*) FROM users u
+       WHERE u.id IN (lock_pair.user_id, lock_pair.related_user_id) AND u.deleted_at IS NULL) < 2 THEN
+    RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
+      DETAIL = format('The users are %s and %s.', left(lock_pair.user_id, 40), left(lock_pair.related_user_id, 40));
+  END IF;
+END
+$$;
+
+CREATE FUNCTION request_friend(user_id text, related_user_id text) RETURNS relationships
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  theirs relationships;
+  mine   relationships;
+BEGIN
+  PERFORM lock_pair(request_friend.user_id, request_friend.related_user_id);
+  SELECT * INTO theirs FROM relationships
+   WHERE user_id = request_friend.related_user_id AND related_user_id = request_friend.user_id;
+  SELECT * INTO mine FROM relationships
+   WHERE user_id = request_friend.user_id AND related_user_id = request_friend.related_user_id;
+
+  IF theirs.type = 'blocked' OR mine.type = 'blocked' THEN
+    RAISE EXCEPTION 'one of the two does not want to hear from the other' USING ERRCODE = 'insufficient_privilege';
+  ELSIF theirs.type = 'friend' THEN  -- they have asked before: this is the answer
+    UPDATE relationships SET status = 'accepted' WHERE id = theirs.id RETURNING * INTO theirs;
+    RETURN theirs;
+  ELSIF mine.type = 'friend' THEN  -- asked already, and a rejection stays one
+    RETURN mine;
+  END IF;
+  INSERT INTO relationships (user_id, related_user_id, type)
+  VALUES (request_friend.user_id, request_friend.related_user_id, 'friend')
+  RETURNING * INTO mine;
+  RETURN mine;
+END
+$$;
+
+CREATE FUNCTION answer_friend(user_id text, requested_by text, accept boolean) RETURNS relationships
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  answered relationships;
+BEGIN
+  PERFORM lock_pair(answer_friend.user_id, answer_friend.requested_by);
+  UPDATE relationships SET status = CASE WHEN answer_friend.accept THEN 'accepted' ELSE 'rejected' END
+   WHERE user_id = answer_friend.requested_by AND related_user_id = answer_friend.user_id
+     AND type = 'friend' AND status = 'pending'
+  RETURNING * INTO answered;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no request to answer' USING ERRCODE = 'no_data_found',
+      DETAIL = format('It would be from %s to %s.', left(answer_friend.requested_by, 40), left(answer_friend.user_id, 40));
+  END IF;
+  RETURN answered;
+END
+$$;
+
+-- A block ends a friendship and any request, and leaves the other one's block alone.
+CREATE FUNCTION block_user(user_id text, related_user_id text) RETURNS relationships
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  blocked relationships;
+BEGIN
+  PERFORM lock_pair(block_user.user_id, block_user.related_user_id);
+  DELETE FROM relationships
+   WHERE user_id = block_user.related_user_id AND related_user_id = block_user.user_id AND type = 'friend';
+  INSERT INTO relationships (user_id, related_user_id, type, status)
+  VALUES (block_user.user_id, block_user.related_user_id, 'blocked', 'accepted')
+  ON CONFLICT ON CONSTRAINT relationships_pair_key DO UPDATE SET type = 'blocked', status = 'accepted'
+  RETURNING * INTO blocked;
+  RETURN blocked;
+END
+$$;
+
+CREATE FUNCTION unblock_user(user_id text, related_user_id text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH gone AS (
+    DELETE FROM relationships
+     WHERE user_id = unblock_user.user_id AND related_user_id = unblock_user.related_user_id AND type = 'blocked'
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM gone);
+END;
+
+-- SECURITY DEFINER: who notifies somebody sees neither their settings nor what they are told.
+CREATE FUNCTION notify_user(
+  user_id text, type text, content jsonb DEFAULT '{}', related_type text DEFAULT NULL, related_id text DEFAULT NULL,
+  expires_at timestamptz DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+  kind constant text := split_part(notify_user.type, '.', 1);
+  made text;
+BEGIN
+  INSERT INTO notifications (user_id, type, content, related_type, related_id, expires_at)
+  SELECT u.id, notify_user.type, notify_user.content, notify_user.related_type, notify_user.related_id,
+         notify_user.expires_at
+    FROM users u
+    LEFT JOIN user_settings s ON s.user_id = u.id
+    LEFT JOIN notification_preferences p ON p.user_id = u.id
+   WHERE u.id = notify_user.user_id AND u.deleted_at IS NULL
+     AND coalesce(s.notifications_enabled, true)
+     AND coalesce(p.in_app, true)
+     AND coalesce(CASE kind WHEN 'message' THEN p.on_message
+                            WHEN 'friend_request' THEN p.on_friend_request
+                            WHEN 'system' THEN p.on_system
+                            ELSE p.other -> kind IS DISTINCT FROM 'false'
+                  END, true)
+  RETURNING id INTO made;
+  IF made IS NULL AND NOT EXISTS (SELECT FROM users WHERE id = notify_user.user_id AND deleted_at IS NULL) THEN
+    RAISE EXCEPTION 'there is no user "%"', left(notify_user.user_id, 40) USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN made;
+END
+$$;
+
+CREATE FUNCTION list_notifications(user_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL, unread_only boolean DEFAULT false)
+RETURNS SETOF notifications
+LANGUAGE sql STABLE ROWS 50
+BEGIN ATOMIC
+  SELECT n.* FROM notifications n
+   WHERE n.user_id = list_notifications.user_id
+     AND n.id < coalesce(list_notifications.before, 'Z')
+     AND (n.read_at IS NULL OR NOT list_notifications.unread_only)
+     AND (n.expires_at IS NULL OR n.expires_at > now())
+   ORDER BY n.id DESC
+   LIMIT coalesce(list_notifications.limit, 50);
+END;
+
+CREATE FUNCTION mark_notification_read(notification_id text, user_id text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH marked AS (
+    UPDATE notifications SET read_at = now()
+     WHERE id = mark_notification_read.notification_id AND user_id = mark_notification_read.user_id
+       AND read_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM marked);
+END;
+
+-- What has a column goes there, the rest into preferences; JSON null takes a key out again.
+CREATE FUNCTION put_setting(user_id text, key text, value jsonb) RETURNS user_settings
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO user_settings AS s (user_id, theme, notifications_enabled, preferences)
+  VALUES (
+    put_setting.user_id,
+    CASE put_setting.key WHEN 'theme' THEN put_setting.value #>> '{}' ELSE 'light' END,
+    CASE put_setting.key WHEN 'notifications_enabled' THEN put_setting.value::boolean ELSE true END,
+    CASE WHEN put_setting.key IN ('theme', 'notifications_enabled') OR put_setting.value = 'null' THEN '{}'
+         ELSE jsonb_build_object(put_setting.key, put_setting.value) END)
+  ON CONFLICT (user_id) DO UPDATE
+     SET theme = CASE put_setting.key WHEN 'theme' THEN EXCLUDED.theme ELSE s.theme END,
+         notifications_enabled = CASE put_setting.key WHEN 'notifications_enabled' THEN EXCLUDED.notifications_enabled
+                                                      ELSE s.notifications_enabled END,
+         preferences = CASE WHEN put_setting.value = 'null' THEN s.preferences - put_setting.key
+                            ELSE s.preferences || EXCLUDED.preferences END
+  RETURNING *;
+END;
+
+SELECT pin_search_path('use_token', 'lock_pair', 'request_friend', 'answer_friend', 'block_user', 'notify_user');
+
+COMMENT ON FUNCTION issue_token(text, bytea, timestamptz) IS
+  'Stores the SHA-256 digest of a new refresh token; a token in plain text is refused (23514).';
+COMMENT ON FUNCTION use_token(bytea) IS
+  'Uses a live token up and returns its user; NULL when it is unknown, expired, revoked or used. SECURITY DEFINER: to have the token is the proof.';
+COMMENT ON FUNCTION revoke_tokens(text) IS 'Revokes all live tokens of a user and returns how many there were.';
+COMMENT ON FUNCTION lock_pair(text, text) IS
+  'For the operations on relationships: makes those of two users happen one after the other. No such user is P0002.';
+COMMENT ON FUNCTION request_friend(text, text) IS
+  'Asks a user to be friends; accepts where they have asked before. Refused (42501) where one blocks the other.';
+COMMENT ON FUNCTION answer_friend(text, text, boolean) IS 'Accepts or rejects a pending request. None is P0002.';
+COMMENT ON FUNCTION block_user(text, text) IS 'Blocks a user; a friendship or request between the two ends.';
+COMMENT ON FUNCTION unblock_user(text, text) IS 'Takes a block back; false when there was none.';
+COMMENT ON FUNCTION notify_user(text, text, jsonb, text, text, timestamptz) IS
+  'Makes a notification and returns its id; NULL when the user''s settings say that they do not want it. SECURITY DEFINER: reads the settings of the one who is told.';
+COMMENT ON FUNCTION list_notifications(text, integer, text, boolean) IS
+  'A page of a user''s notifications that have not expired, newest first; "before" is the last id of the page before.';
+COMMENT ON FUNCTION mark_notification_read(text, text) IS 'Marks a notification as read; false when there is none unread.';
+COMMENT ON FUNCTION put_setting(text, text, jsonb) IS
+  'Sets theme, notifications_enabled, or a key of preferences; null takes a key of preferences out.';

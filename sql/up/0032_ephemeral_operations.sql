@@ -1,0 +1,96 @@
+-- Operations on what lives for seconds or hours. No read ever returns an expired row, whether it was purged or not.
+
+CREATE FUNCTION start_typing(channel_id text, user_id text, lasts interval DEFAULT '5 seconds') RETURNS timestamptz
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  until timestamptz;
+BEGIN
+  INSERT INTO typing_indicators (channel_id, user_id, expires_at)
+  SELECT m.channel_id, m.user_id, clock_timestamp() + start_typing.lasts
+    FROM channel_members m
+   WHERE m.channel_id = start_typing.channel_id AND m.user_id = start_typing.user_id
+  ON CONFLICT (channel_id, user_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+  RETURNING expires_at INTO until;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'only a member may write to a channel' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The channel is %s, the user %s.', left(start_typing.channel_id, 40), left(start_typing.user_id, 40));
+  END IF;
+  RETURN until;
+END
+$$;
+
+CREATE FUNCTION list_typing(channel_id text) RETURNS SETOF typing_indicators
+LANGUAGE sql STABLE ROWS 3
+BEGIN ATOMIC
+  SELECT t.* FROM typing_indicators t
+   WHERE t.channel_id = list_typing.channel_id AND t.expires_at > clock_timestamp();
+END;
+
+-- Both SECURITY DEFINER: whose session it is is not known before it is read, and to have its id is the proof.
+CREATE FUNCTION put_session(session_hash bytea, data jsonb, expires_at timestamptz, user_id text DEFAULT NULL) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+BEGIN ATOMIC
+  INSERT INTO sessions (session_hash, user_id, data, expires_at)
+  VALUES (put_session.session_hash, put_session.user_id, put_session.data, put_session.expires_at)
+  ON CONFLICT (session_hash) DO UPDATE
+     SET user_id = EXCLUDED.user_id, data = EXCLUDED.data, expires_at = EXCLUDED.expires_at;
+END;
+
+CREATE FUNCTION get_session(session_hash bytea) RETURNS SETOF sessions
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+BEGIN ATOMIC
+  SELECT s.* FROM sessions s WHERE s.session_hash = get_session.session_hash AND s.expires_at > clock_timestamp();
+END;
+
+-- One statement, so that of many at once each is counted. Who is over the limit writes nothing: a flood costs
+-- no more than a look at one row.
+CREATE FUNCTION hit_rate_limit(key text, max integer, "window" interval) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  WITH hit AS (
+    INSERT INTO rate_limits AS r (key, window_start, window_end, hits)
+    SELECT hit_rate_limit.key, t, t + hit_rate_limit.window, 1
+      FROM (SELECT clock_timestamp() AS t) clock
+     WHERE hit_rate_limit.max > 0
+    ON CONFLICT (key) DO UPDATE
+       SET window_start = CASE WHEN r.window_end <= EXCLUDED.window_start THEN EXCLUDED.window_start ELSE r.window_start END,
+           window_end   = CASE WHEN r.window_end <= EXCLUDED.window_start THEN EXCLUDED.window_end ELSE r.window_end END,
+           hits         = CASE WHEN r.window_end <= EXCLUDED.window_start THEN 1 ELSE r.hits + 1 END
+     WHERE r.window_end <= EXCLUDED.window_start OR r.hits < hit_rate_limit.max
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM hit);
+END;
+
+-- SECURITY DEFINER: it clears up after everybody. What somebody else has locked waits for the next time.
+CREATE FUNCTION purge_expired() RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+BEGIN ATOMIC
+  WITH s AS (DELETE FROM sessions WHERE session_hash IN
+              (SELECT session_hash FROM sessions WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
+       r AS (DELETE FROM rate_limits WHERE key IN
+              (SELECT key FROM rate_limits WHERE window_end <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
+       t AS (DELETE FROM typing_indicators WHERE (channel_id, user_id) IN
+              (SELECT channel_id, user_id FROM typing_indicators WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
+       n AS (DELETE FROM notifications WHERE id IN
+              (SELECT id FROM notifications WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
+       k AS (DELETE FROM refresh_tokens WHERE id IN
+              (SELECT id FROM refresh_tokens WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1)
+  SELECT (SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
+       + (SELECT count(*) FROM n) + (SELECT count(*) FROM k);
+END;
+
+SELECT pin_search_path('start_typing', 'put_session', 'get_session', 'purge_expired');
+
+COMMENT ON FUNCTION start_typing(text, text, interval) IS
+  'Says that a member is typing, for as long as given; returns until when. Not a member is 42501.';
+COMMENT ON FUNCTION list_typing(text) IS 'Who is typing in the channel now.';
+COMMENT ON FUNCTION put_session(bytea, jsonb, timestamptz, text) IS
+  'Writes a session under the SHA-256 digest of its id. SECURITY DEFINER: to have the id is the proof.';
+COMMENT ON FUNCTION get_session(bytea) IS
+  'The session of this digest unless it has expired, or no row. SECURITY DEFINER: to have the id is the proof.';
+COMMENT ON FUNCTION hit_rate_limit(text, integer, interval) IS
+  'Counts one more, and says whether that is within max times a window of this length; the window begins with the first.';
+COMMENT ON FUNCTION purge_expired() IS
+  'Deletes expired sessions, rate limits, typing indicators, notifications and tokens, and returns how many rows. SECURITY DEFINER: for everybody''s.';
