@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
 
 from proxy import Proxy
+from results import keep
 
 from chatdb_cli.server import EmbeddedServer
 
@@ -166,7 +167,7 @@ class PsqlAsync(Psql):
 
     name = "psql-nowait"
     note = "the same with `synchronous_commit = off`"
-    start = None
+    start = None  # type: ignore[assignment]
 
     def url(self, url: str) -> str:
         return f"{url}&options=-csynchronous_commit%3Doff"
@@ -178,7 +179,7 @@ class Bare(Tool):
     name = "psycopg"
     program = (sys.executable,)
     noop = status = ("read.py", "{url}")
-    start = None
+    start = None  # type: ignore[assignment]
     note = "a script that imports psycopg, connects and reads one row"
 
     def version(self) -> str:
@@ -214,7 +215,7 @@ class YoyoPsycopg3(Yoyo):
     """With the driver that chatdb uses: most of what both take to start is its import."""
 
     name = "yoyo-psycopg3"
-    start = None
+    start = None  # type: ignore[assignment]
     note = "the same with psycopg 3"
 
     def url(self, url: str) -> str:
@@ -577,7 +578,7 @@ def main(words: list[str]) -> None:
                 text = report(bench, rows, n, words)
                 print(f"round {n} of {rounds}", file=sys.stderr)
                 if "--save" in words:
-                    (HERE / "RESULTS.md").write_text(text)
+                    keep(text)
         finally:
             server.destroy()
     print(text)

@@ -1,0 +1,238 @@
+"""The hot operations of the chat schema: as messages grow, with row-level security and without.
+
+Run it by hand: `python bench/schema.py [MESSAGES...] [--seconds N] [--clients N] [--save]`, such as
+`python bench/schema.py 10000 100000 1000000 5000000`.  pgbench calls each operation from 8 clients, the
+ways in turn; the latencies are those of its log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent)]
+
+from results import keep
+
+from chatdb_cli.connection import open_target
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.server import EmbeddedServer
+from chatdb_cli.settings import load
+
+# 2,000 people and 2,000 channels, some of them a hundred times as busy as others.  Of three people it
+# is known in how many channels they are; the others are in 30.  Everybody has read two of three
+# channels up to the end, and lacks up to 200 messages in the third.
+DATA = """
+SET session_replication_role = replica;
+SELECT setseed(0.5);
+INSERT INTO users (id, email, username, auth0_id)
+SELECT ulid_encode(1500000000000 * 1024 + n, gen_random_uuid()),
+       n || '@example.org', 'user_' || n, 'auth0|' || n
+  FROM generate_series(1, 2000) n;
+CREATE TABLE bench_users AS SELECT id, substr(username, 6)::int AS n FROM users;
+CREATE UNIQUE INDEX ON bench_users (n) INCLUDE (id);
+INSERT INTO channels (id, type, name, created_by)
+SELECT ulid_encode(1500000000000 * 1024 + i, gen_random_uuid()), 'public', 'channel ' || i, u.id
+  FROM generate_series(1, 2000) i, bench_users u WHERE u.n = 1;
+CREATE TABLE bench_channels AS SELECT id, substr(name, 9)::int AS n FROM channels;
+CREATE UNIQUE INDEX ON bench_channels (n) INCLUDE (id);
+
+DROP INDEX messages_content_search_idx;
+INSERT INTO messages (id, channel_id, user_id, content)
+SELECT ulid_encode(1600000000000 * 1024 + q.n * 1024000, gen_random_uuid()), c.id, u.id,
+       'We should look at case ' || md5(q.n::text) || ' before '
+                                 || repeat('the next release ', (q.n % 9)::int)
+  FROM (SELECT n, 1 + floor(2000 * power(random(), 2))::int AS channel,
+               1 + floor(2000 * random())::int AS author
+          FROM generate_series(1::bigint, {messages}) n) q
+  JOIN bench_channels c ON c.n = q.channel
+  JOIN bench_users u ON u.n = q.author;
+CREATE INDEX messages_content_search_idx ON messages USING gin (content gin_trgm_ops)
+ WHERE deleted_at IS NULL;
+CREATE TABLE bench_messages AS
+SELECT id, row_number() OVER (ORDER BY id) AS n FROM messages TABLESAMPLE SYSTEM (50) LIMIT 5000;
+CREATE UNIQUE INDEX ON bench_messages (n) INCLUDE (id);
+
+INSERT INTO channel_members (channel_id, user_id, last_read_message_id)
+SELECT c.id, u.id, (SELECT m.id FROM messages m WHERE m.channel_id = c.id
+                     ORDER BY m.id DESC
+                    OFFSET CASE c.n % 3 WHEN 0 THEN (u.n + c.n) * 37 % 200 ELSE 0 END LIMIT 1)
+  FROM bench_users u, bench_channels c
+ WHERE CASE u.n WHEN 1 THEN c.n % 2 = 0 WHEN 2 THEN c.n % 40 = 0 WHEN 3 THEN c.n % 100 = 0
+                ELSE (u.n + c.n * 37) % 2000 < 30 END;
+GRANT SELECT ON bench_users, bench_channels, bench_messages TO chat_app;
+SET session_replication_role = origin;
+"""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What pgbench calls: as whom, and what."""
+
+    name: str
+    sql: str
+    channels: int = 50  # of the user who calls it
+
+
+ME = "current_setting('chat.user_id')"
+MINE = (
+    f"(SELECT channel_id FROM channel_members WHERE user_id = {ME}"
+    " ORDER BY 1 OFFSET :n % {channels} LIMIT 1)"
+)
+NEWEST = f"(SELECT id FROM list_messages({MINE}, 1))"
+ANY = "(SELECT id FROM bench_messages WHERE n = :n)"
+
+OPERATIONS = [
+    Operation("newest page", f"SELECT * FROM list_messages({MINE})"),
+    Operation("a page further back", f"SELECT * FROM list_messages({MINE}, 50, {ANY})"),
+    Operation("unread counts, 20 channels", f"SELECT * FROM unread_counts({ME})", 20),
+    Operation("unread counts, 50 channels", f"SELECT * FROM unread_counts({ME})"),
+    Operation("unread counts, 1,000 channels", f"SELECT * FROM unread_counts({ME})", 1000),
+    Operation("channel list, 20 channels", f"SELECT * FROM list_channels({ME})", 20),
+    Operation("channel list, 50 channels", f"SELECT * FROM list_channels({ME})"),
+    Operation("channel list, 1,000 channels", f"SELECT * FROM list_channels({ME})", 1000),
+    Operation("search, a rare word", f"SELECT * FROM search_messages({ME}, left(md5(:n::text), 8))"),
+    Operation("search, a common word", f"SELECT * FROM search_messages({ME}, 'next release', 20)"),
+    Operation("send a message", f"SELECT send_message({MINE}, {ME}, 'One more message ' || :n)"),
+    Operation("mark as read", f"SELECT mark_read({NEWEST}, {ME})"),
+    Operation("react", f"SELECT add_reaction({NEWEST}, {ME}, ':' || :n)"),
+]  # fmt: skip
+# What the pages would cost without a key, for the reader to compare.
+OFFSET = Operation(
+    "(page 100 by OFFSET)",
+    f"SELECT * FROM messages WHERE channel_id = {MINE} ORDER BY id DESC OFFSET 4950 LIMIT 50",
+)
+WHO = {1000: 1, 50: 2, 20: 3}
+
+
+class Bench:
+    """A server, and pgbench."""
+
+    def __init__(self, server: EmbeddedServer, clients: int, seconds: int) -> None:
+        self.server = server
+        self.clients = clients
+        self.seconds = seconds
+
+    def load(self, messages: int) -> str:
+        """Make a database with this many messages; the answer is its name."""
+        name = f"chat_{messages}"
+        with psycopg.connect(self.server.url("postgres"), autocommit=True) as conn:
+            conn.execute(f"CREATE DATABASE {name}")
+        settings = load({"database_url": self.server.url(name)}, environ={}, cwd=Path("/"))
+        Migrator(open_target(settings), HERE.parent / "sql").up()
+        with psycopg.connect(self.server.url(name), autocommit=True) as conn:
+            conn.execute(DATA.replace("{messages}", str(messages)))
+            conn.execute("VACUUM ANALYZE")
+            conn.execute("CHECKPOINT")
+        return name
+
+    def user(self, database: str, number: int) -> str:
+        with psycopg.connect(self.server.url(database)) as conn:
+            row = conn.execute("SELECT id FROM bench_users WHERE n = %s", [number]).fetchone()
+        assert row
+        return str(row[0])
+
+    def time(self, database: str, operation: Operation, role: str) -> list[float]:
+        """The milliseconds of each call, as this role."""
+        user = self.user(database, WHO[operation.channels])
+        sql = operation.sql.format(channels=operation.channels)
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder) / "script.sql"
+            script.write_text(f"\\set n random(1, 4000)\n{sql};\n")
+            subprocess.run(
+                [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared",
+                 f"--client={self.clients}", "--jobs=2", f"--time={self.seconds}", f"--file={script}",
+                 "--log", f"--log-prefix={folder}/log", self.server.url(database)],
+                env={**os.environ, "PGOPTIONS": f"-c chat.user_id={user} -c role={role}"},
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            return [
+                int(line.split()[2]) / 1000
+                for log in Path(folder).glob("log*")
+                for line in log.read_text().splitlines()
+            ]
+
+    def ids(self) -> float:
+        """What a ULID costs, as a multiple of gen_random_uuid(): the best of 30, in turn."""
+        best: dict[str, float] = {}
+        with psycopg.connect(self.server.url("chat_1"), autocommit=True) as conn:
+            for _ in range(30):
+                for call in ("NULL::text", "gen_random_uuid()", "generate_ulid()"):
+                    query = f"EXPLAIN (ANALYZE, TIMING OFF) SELECT {call} FROM generate_series(1, 50000)"
+                    said = str(conn.execute(query).fetchall()[-1][0])
+                    best[call] = min(best.get(call, math.inf), float(said.split()[2]))
+        nothing = best["NULL::text"]
+        return (best["generate_ulid()"] - nothing) / (best["gen_random_uuid()"] - nothing)
+
+
+def at(share: float, times: list[float]) -> float:
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))]
+
+
+def rows(bench: Bench, sizes: list[int]) -> Iterator[str]:
+    names = {size: bench.load(size) for size in sizes}
+    for operation in [*OPERATIONS, OFFSET]:
+        cells, p99, secured = [], [], 0.0
+        for size in sizes:
+            bench.time(names[size], operation, "none")  # warm
+            free = bench.time(names[size], operation, "none")
+            held = bench.time(names[size], operation, "chat_app")
+            cells.append(f"{at(0.5, free):.2f} / {at(0.99, free):.2f}")
+            p99.append(at(0.99, free))
+            secured = statistics.median(held) / statistics.median(free)
+
+        print(f"{operation.name}: {cells}", file=sys.stderr)
+        yield f"| {operation.name} | {' | '.join(cells)} | {p99[-1] / p99[0]:.2f} | {secured:.2f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The hot operations of the chat schema.")
+    parser.add_argument("messages", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--save", action="store_true")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as another user
+        server = EmbeddedServer(Path(folder) / ".chatdb")
+        server.start()
+        try:
+            bench = Bench(server, words.clients, words.seconds)
+            bench.load(1)
+            sizes = sorted(words.messages)
+            table = "\n".join(rows(bench, sizes))
+            text = f"""\
+# The chat schema
+
+Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
+prepared statements, {words.seconds} s each; {os.cpu_count()} processors for clients and server together.
+
+| p50 / p99, ms | {" | ".join(f"{size:,}" for size in sizes)} | p99, last by first | row-level security |
+|---|{"---:|" * (len(sizes) + 2)}
+{table}
+
+Columns are numbers of messages; the user is in 50 channels where nothing else is said. The last column
+is p50 as a member of `chat_app` by p50 as the owner, at {sizes[-1]:,} messages, one after the other.
+
+A ULID costs {bench.ids():.2f} times what `gen_random_uuid()` costs (the best of 30, in turn).
+"""
+        finally:
+            server.destroy()
+    print(text)
+    if words.save:
+        keep(text)
+
+
+if __name__ == "__main__":
+    main()
