@@ -342,16 +342,16 @@ def _word(name: str) -> str:
 _NOT_PLAIN = re.compile(r"[^\w .,-]|_")
 _NOT_QUOTABLE = re.compile(r"[^\w .,-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SPECIAL = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])")
+_SPECIAL = re.compile(r"[\\`*\[\]<&|~$#]|(?<![^\W_])_|_(?![^\W_])")
 _LINES = re.compile(r"\r\n?|\n")
 # What would begin a list, a heading, a rule or a quotation, if it stood at the start of a line.
-_START = re.compile(r"^(?:(?=[-+=:])|(\d+)(?=[.)]))")
+_START = re.compile(r"^(?:(?=[-+=:>])|(\d+)(?=[.)]))")
 
 
 def _text(text: str) -> str:
     """Return text that stands for itself, in one line."""
     text = _SPECIAL.sub(
-        lambda m: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(m[0], "\\" + m[0]),
+        lambda m: {"<": "&lt;", "&": "&amp;"}.get(m[0], "\\" + m[0]),
         _CONTROL.sub(" ", text).strip(),
     )
     return _START.sub(lambda m: f"{m[1] or ''}\\", text)

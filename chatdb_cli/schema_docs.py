@@ -230,7 +230,7 @@ _INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_PLACE} US
 _TRIGGER = re.compile(rf"CREATE (?:CONSTRAINT )?TRIGGER {_NAME} ")
 _FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES {_PLACE}{_COLUMNS} ?")
 _WORDS = re.compile(
-    rf"(?P<literal>'(?:[^']|'')*')::text\b(?!\[)|(?P<kept>{_QUOTED})|(?P<space>\s+)"
+    rf"(?P<literal>'(?:[^']|'')*'|\bNULL)::text\b(?!\[)|(?P<kept>{_QUOTED})|(?P<space>\s+)"
     r"|\b(?P<varchar>character varying)\b|\b(?P<stamp>time(?:stamp)?)(?P<digits>\(\d\))?"
     r" (?P<zone>with|without) time zone\b|(?P<like>!?~~)(?P<any_case>\*?)(?=\s)"
 )

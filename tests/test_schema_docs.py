@@ -135,7 +135,7 @@ COMMENT ON SCHEMA public IS 'Of all kinds.';
 # What is to be read of it, word for word, whatever the server's version.
 READ_OF_IT = [
     "Of all kinds.\n",
-    r"| [a](#a) | First \| of<br>all \*of\* &lt;b&gt;them&lt;/b&gt;. |",
+    r"| [a](#a) | First \| of<br>all \*of\* &lt;b>them&lt;/b>. |",
     "| `id` | `integer` |  | `GENERATED ALWAYS AS IDENTITY` |",
     "| `n` | `numeric(10,2)` | null | `'-1.5'::numeric` |",
     "| `twice` | `numeric` | null | `GENERATED ALWAYS AS (n * 2::numeric) STORED` |",
