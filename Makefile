@@ -39,8 +39,9 @@ format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.chatdb ## write docs/errors.md from what the code says of its errors
+docs: $(VENV)/.chatdb ## write docs/errors.md from the code, docs/schema.md from a database with sql/up
 	$(BIN)/python docs/errors.py
+	@$(CLEAN_ENV) $(BIN)/python docs/schema.py
 
 clean: ## remove what was built; never a database
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.run import Event, Run
+    from chatdb_cli.schema_docs import FileState
+    from chatdb_cli.schema_values import SchemaDocs
     from chatdb_cli.server import ServerStatus
 
 FORMAT = 1
@@ -241,6 +243,20 @@ class Output:
         rows = [tuple(d[c] or "" for c in columns) for d in documents]
         text = self.table(columns, rows) if rows else "nothing was ever applied here"
         self.result(_document(target) | {"entries": documents}, text)
+
+    def docs(self, target: Target, docs: SchemaDocs, file: FileState | None) -> None:
+        """Print a schema, or what became of the file that tells it."""
+        from dataclasses import asdict
+
+        from chatdb_cli.markdown import document
+
+        about: Document = _document(target) | asdict(docs)
+        if file is None:
+            self.result(about, document(docs))
+            return
+        about["file"] = {"path": str(file.path), "state": file.state, "reason": file.reason}
+        text = f"{file.path}: {file.state}" + (f"; {file.reason}" if file.reason else "")
+        self.result(about, one_line(text))
 
     def server(self, status: ServerStatus, url: str | None) -> None:
         """Print how the embedded server is."""

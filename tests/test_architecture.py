@@ -14,7 +14,18 @@ PACKAGE = Path(__file__).parent.parent / "chatdb_cli"
 # From the ground up.  A room may import what stands on a lower floor, and within its own floor what
 # is listed here.
 FLOORS = (
-    {"errors", "log", "queries", "sqltext", "values", "settings", "migrations", "plan"},
+    {
+        "errors",
+        "log",
+        "queries",
+        "sqltext",
+        "values",
+        "settings",
+        "migrations",
+        "plan",
+        "markdown",
+        "schema_values",
+    },
     {
         "diagnosis",
         "pipeline",
@@ -25,7 +36,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision"},
+    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -41,6 +52,7 @@ BESIDE = {
     "runner": {"journal", "run"},
     "migrator": {"repair", "run", "runner"},
     "provision": {"migrator"},
+    "markdown": {"schema_values"},
     "cli": {"render"},
 }
 ONLY = {

@@ -136,12 +136,13 @@ def test_plain_make_lists_the_targets(checkout: Path) -> None:
         assert f"make {target} " in said
 
 
-def test_make_docs_writes_the_document_again(checkout: Path) -> None:
-    written = checkout / "docs" / "errors.md"
-    before = written.read_bytes()
-    written.write_text("old")
+def test_make_docs_writes_the_documents_again(checkout: Path) -> None:
+    errors, schema = (checkout / "docs" / name for name in ("errors.md", "schema.md"))
+    before = errors.read_bytes(), schema.read_bytes()
+    errors.write_text("old")
+    schema.write_bytes(before[1] + b"old")
     assert make(checkout, "docs").returncode == 0
-    assert written.read_bytes() == before
+    assert (errors.read_bytes(), schema.read_bytes()) == before
 
 
 def test_the_wheel_holds_the_chat_schema(tmp_path: Path) -> None:

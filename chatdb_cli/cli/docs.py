@@ -1,0 +1,44 @@
+"""`chatdb docs`: parse, call, hand to render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chatdb_cli.cli.options import CATALOG, Session, command
+from chatdb_cli.errors import ChatdbError, Code, Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "docs", CATALOG)(docs)
+
+
+def docs(
+    session: Session,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Write this file; your own head in it stays."
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; exit 1 when --output is not up to date."),
+    ] = False,
+) -> None:
+    """Print the schema as Markdown: its tables, rules and relations, with diagrams."""
+    from chatdb_cli import schema_docs
+
+    if check and output is None:
+        raise ChatdbError(
+            Code.USAGE, "--check needs a file to look at", hint="add --output docs/schema.md"
+        )
+    target = session.target()
+    found = schema_docs.read(target, session.out.say)
+    file = schema_docs.update(output, found, check=check) if output else None
+    session.out.docs(target, found, file)
+    if file and file.state == "stale":
+        raise typer.Exit(Exit.FOUND)

@@ -1,0 +1,38 @@
+"""Writes schema.md beside this file from a database with the chat schema; `make docs` runs it.
+
+The database is in a PostgreSQL of its own, which is gone at the end.  What does not belong here: any
+text; the head of schema.md is written there, the rest stands in the COMMENTs of sql/up.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from chatdb_cli import schema_docs
+from chatdb_cli.connection import EMBEDDED_DATABASE, open_target
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.server import EmbeddedServer
+from chatdb_cli.settings import load
+
+PATH = Path(__file__).with_name("schema.md")
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def main() -> None:
+    """Bring schema.md up to date."""
+    with tempfile.TemporaryDirectory(prefix="chatdb-docs-") as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as another user
+        server = EmbeddedServer(Path(folder) / ".chatdb")
+        server.start()
+        try:
+            url = server.url(EMBEDDED_DATABASE)
+            target = open_target(load({"database_url": url}, environ={}, cwd=Path(folder)))
+            Migrator(target, SQL).up()
+            schema_docs.update(PATH, schema_docs.read(target))
+        finally:
+            server.destroy()
+
+
+if __name__ == "__main__":
+    main()
