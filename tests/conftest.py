@@ -7,12 +7,14 @@ cloned from a template, so that no test sees another's.
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,19 @@ NAMES = {programs: _name(programs) for programs in PROGRAMS}
 
 # What does not depend on the version of PostgreSQL is tried on the first server alone.
 first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="try every fault, not a sample of them")
+
+
+@pytest.fixture
+def places(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The places where a fault is tried: each with --long, else every fifth from a random one on."""
+    step = 1 if request.config.getoption("--long") else 5
+    start = random.randint(1, step)
+    request.node.add_report_section("setup", "places", f"from {start} on in steps of {step}")
+    return count(start, step)
 
 
 def pytest_report_header() -> str:

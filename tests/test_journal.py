@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 import psycopg
@@ -150,7 +149,7 @@ def test_a_file_of_any_kind_runs_up_and_down_again(
 
 @first
 def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run_goes_on(
-    project: Project, shared: Database
+    project: Project, shared: Database, places: Iterator[int]
 ) -> None:
     """After the way up is killed and ended, so is the way down, at the same place."""
     insert = "INSERT INTO seen VALUES ({});"
@@ -160,7 +159,7 @@ def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run
         f"{ALONE}DROP INDEX CONCURRENTLY i;\n{insert.format(2)}",
     )
     resumed = Counter[str]()
-    for number in count(1):
+    for number in places:
         schema = f"killed_{number}"
         shared.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.seen (n int)")
         killed = []
@@ -179,10 +178,10 @@ def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run
             assert len(shared.applied(schema)) == (what == "up")
         if not any(killed):
             break
-    assert resumed["up applied"] >= 5
-    assert resumed["up resumed"] > 20
-    assert resumed["down reverted"] >= 5
-    assert resumed["down resumed"] > 20
+    assert resumed["up applied"] >= 1
+    assert resumed["up resumed"] > 4
+    assert resumed["down reverted"] >= 1
+    assert resumed["down resumed"] > 4
 
 
 # --- failed ---------------------------------------------------------------------------------------

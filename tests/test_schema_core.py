@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Database, Server
+from conftest import Database, Server, first
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
@@ -187,6 +187,7 @@ def test_the_random_part_uses_the_whole_alphabet_evenly(chat: Conn) -> None:
     assert all(800 < n < 1200 for _, _, n in counts)  # 1000 expected, six deviations either way
 
 
+@first
 def test_a_million_ids_are_all_different(migrated: Conn) -> None:
     count = 'SELECT count(DISTINCT generate_ulid() COLLATE "C") FROM generate_series(1, 1000000)'
     assert value(migrated, count) == 1_000_000
