@@ -1,0 +1,5 @@
+-- Takes the doorbell away.
+
+DROP FUNCTION ring_doorbell(text, text, text[], text[]);
+DROP FUNCTION set_notify_mode(text);
+DROP SEQUENCE events_bell;

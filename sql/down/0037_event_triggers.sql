@@ -1,0 +1,45 @@
+-- Takes the triggers and their functions away; the log stays as it is.
+
+DROP TRIGGER typing_indicators_notify ON typing_indicators;
+DROP FUNCTION ring_typing();
+
+DROP TRIGGER relationships_notify_delete ON relationships;
+DROP TRIGGER relationships_notify_update ON relationships;
+DROP TRIGGER relationships_notify_insert ON relationships;
+DROP FUNCTION log_relationships();
+DROP TRIGGER notifications_notify_delete ON notifications;
+DROP TRIGGER notifications_notify_update ON notifications;
+DROP TRIGGER notifications_notify_insert ON notifications;
+DROP FUNCTION log_notifications();
+DROP TRIGGER files_notify_delete ON files;
+DROP TRIGGER files_notify_update ON files;
+DROP TRIGGER files_notify_insert ON files;
+DROP FUNCTION log_files();
+DROP TRIGGER user_status_notify_delete ON user_status;
+DROP TRIGGER user_status_notify_update ON user_status;
+DROP TRIGGER user_status_notify_insert ON user_status;
+DROP FUNCTION log_user_status();
+DROP TRIGGER message_deliveries_notify_delete ON message_deliveries;
+DROP TRIGGER message_deliveries_notify_update ON message_deliveries;
+DROP TRIGGER message_deliveries_notify_insert ON message_deliveries;
+DROP FUNCTION log_message_deliveries();
+DROP TRIGGER message_reads_notify_delete ON message_reads;
+DROP TRIGGER message_reads_notify_update ON message_reads;
+DROP TRIGGER message_reads_notify_insert ON message_reads;
+DROP FUNCTION log_message_reads();
+DROP TRIGGER channel_members_notify_delete ON channel_members;
+DROP TRIGGER channel_members_notify_update ON channel_members;
+DROP TRIGGER channel_members_notify_insert ON channel_members;
+DROP FUNCTION log_channel_members();
+DROP TRIGGER channels_notify_delete ON channels;
+DROP TRIGGER channels_notify_update ON channels;
+DROP TRIGGER channels_notify_insert ON channels;
+DROP FUNCTION log_channels();
+DROP TRIGGER reactions_notify_delete ON reactions;
+DROP TRIGGER reactions_notify_update ON reactions;
+DROP TRIGGER reactions_notify_insert ON reactions;
+DROP FUNCTION log_reactions();
+DROP TRIGGER messages_notify_delete ON messages;
+DROP TRIGGER messages_notify_update ON messages;
+DROP TRIGGER messages_notify_insert ON messages;
+DROP FUNCTION log_messages();

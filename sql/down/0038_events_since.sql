@@ -1,0 +1,17 @@
+-- Takes reading and purging away; the log stays as it is.
+
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'chat_listener') THEN
+    REVOKE EXECUTE ON FUNCTION events_since(text, integer) FROM chat_listener;
+  END IF;
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION ring_doorbell(text, text, text[], text[]) TO PUBLIC;
+
+DROP FUNCTION purge_events(interval, integer);
+DROP FUNCTION events_since(text, integer);
+DROP FUNCTION events_reset(boolean);
+DROP FUNCTION events_epoch(events_state);
+DROP FUNCTION events_snapshot();

@@ -1,0 +1,110 @@
+-- What writes the change log: for each table a function, log_<table>(), and three triggers of whole statements
+-- that call it. They are alike but for the names, so they are written here once, with a list of tables.
+--
+-- An update is an event when a column changed that somebody may want to know of: not updated_at, not a heartbeat,
+-- not the read marker (the receipt tells that). New rows EXCEPT old ones says so, without a join; it takes the
+-- columns of the list, and so a statement that touched no row, or changed none, writes nothing.
+--
+-- SECURITY DEFINER: nobody may write events by themselves.
+
+DO $outer$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN
+    SELECT t.*, 'deleted_at' = ANY (string_to_array(t.columns, ', ')) AS soft FROM (VALUES
+      -- table, key of the row, channel, user, and the columns that matter
+      ('messages', 'r.id', 'r.channel_id', 'r.user_id',
+       'id, channel_id, user_id, content, content_type, status, reply_to_id, metadata, deleted_at'),
+      ('reactions', 'r.id', '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
+       'id, message_id, user_id, emoji'),
+      ('channels', 'r.id', 'r.id', 'r.created_by',
+       'id, type, name, description, avatar_url, created_by, metadata, archived_at, deleted_at'),
+      ('channel_members', $$r.channel_id || ':' || r.user_id$$, 'r.channel_id', 'r.user_id',
+       'channel_id, user_id, role, muted_until'),
+      ('message_reads', $$r.message_id || ':' || r.user_id$$,
+       '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
+       'message_id, user_id, read_at'),
+      ('message_deliveries', $$r.message_id || ':' || r.user_id$$,
+       '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
+       'message_id, user_id, delivered_at'),
+      ('user_status', 'r.user_id', 'NULL::text', 'r.user_id',
+       'user_id, status, custom_status'),
+      ('files', 'r.id', '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)',
+       '(SELECT m.user_id FROM messages m WHERE m.id = r.message_id)',
+       'id, message_id, name, type, size, url'),
+      ('notifications', 'r.id', 'NULL::text', 'r.user_id',
+       'id, user_id, type, content, related_type, related_id, read_at, expires_at'),
+      ('relationships', 'r.id', 'NULL::text', 'r.user_id',
+       'id, user_id, related_user_id, type, status')
+    ) t (name, key, channel, person, columns)
+  LOOP
+    EXECUTE format($function$
+CREATE FUNCTION %1$I() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, 'insert', %3$s, %4$s, %5$s FROM added r;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, %7$s, %3$s, %4$s, %5$s
+      FROM (SELECT %6$s FROM added
+            EXCEPT
+            SELECT %6$s FROM removed) r;
+  ELSE
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, 'delete', %3$s, %4$s, %5$s FROM removed r;
+  END IF;
+
+  IF FOUND AND (pg_sequence_last_value('events_bell') IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
+                OR current_setting('chat.notify', true) = 'every') THEN
+    IF TG_OP = 'DELETE' THEN
+      PERFORM ring_doorbell(%2$L, 'delete', array_agg(row_id), array_agg(DISTINCT channel_id))
+         FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM removed r LIMIT 21) few;
+    ELSE
+      PERFORM ring_doorbell(%2$L, lower(TG_OP), array_agg(row_id), array_agg(DISTINCT channel_id))
+         FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM added r LIMIT 21) few;
+    END IF;
+  END IF;
+  RETURN NULL;
+END
+$$ $function$,
+      'log_' || one.name, one.name, one.key, one.channel, one.person, one.columns,
+      CASE WHEN one.soft THEN $$CASE WHEN r.deleted_at IS NULL THEN 'update' ELSE 'delete' END$$ ELSE $$'update'$$ END);
+    EXECUTE format('SELECT pin_search_path(%L)', 'log_' || one.name);
+    EXECUTE format('COMMENT ON FUNCTION %I() IS %L', 'log_' || one.name,
+                   format('Trigger: writes what happens to %s into the change log, and rings the doorbell.', one.name));
+
+    EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %I REFERENCING NEW TABLE AS added
+                    FOR EACH STATEMENT EXECUTE FUNCTION %I()', one.name || '_notify_insert', one.name, 'log_' || one.name);
+    EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON %I REFERENCING OLD TABLE AS removed NEW TABLE AS added
+                    FOR EACH STATEMENT EXECUTE FUNCTION %I()', one.name || '_notify_update', one.name, 'log_' || one.name);
+    EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON %I REFERENCING OLD TABLE AS removed
+                    FOR EACH STATEMENT EXECUTE FUNCTION %I()', one.name || '_notify_delete', one.name, 'log_' || one.name);
+  END LOOP;
+END
+$outer$;
+
+-- Typing is no event: in the log each keystroke would wait for the disk. It rings only.
+CREATE FUNCTION ring_typing() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+  IF pg_sequence_last_value('events_bell') IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
+     OR current_setting('chat.notify', true) = 'every' THEN
+    PERFORM ring_doorbell('typing_indicators', lower(TG_OP), ARRAY[NEW.channel_id || ':' || NEW.user_id], ARRAY[NEW.channel_id]);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+SELECT pin_search_path('ring_typing');
+
+CREATE TRIGGER typing_indicators_notify
+  AFTER INSERT OR UPDATE ON typing_indicators
+  FOR EACH ROW
+  EXECUTE FUNCTION ring_typing();
+
+COMMENT ON FUNCTION ring_typing() IS 'Trigger: rings the doorbell when somebody types; writes no event.';
