@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ def world(server: Server) -> Iterator[str]:
     made = server.create()
     with made.connect() as conn:
         migrate(conn)
+        conn.execute("TRUNCATE events")
     yield made.name
     made.drop()
 
@@ -96,7 +98,6 @@ def world(server: Server) -> Iterator[str]:
 def database(server: Server, world: str) -> Iterator[Database]:
     """A copy of the world of the test's own, with an empty log."""
     made = server.create(world)
-    made.execute("TRUNCATE events; SELECT events_reset()")
     yield made
     made.drop()
 
@@ -333,13 +334,16 @@ def test_a_statement_that_changes_nothing_is_no_event(
     table = TABLES[name]
     column = next(iter(table.matters))
     assert log(insert(name, table.row)) != []
-    assert log(
-        f"INSERT INTO {name} SELECT * FROM {name} WHERE false",
-        f"UPDATE {name} SET {column} = {table.matters[column]} WHERE false",
-        f"UPDATE {name} SET {column} = {column}",
-        f"DELETE FROM {name} WHERE false",
-        insert(name, table.row, " ON CONFLICT DO NOTHING"),
-    ) == []
+    assert (
+        log(
+            f"INSERT INTO {name} SELECT * FROM {name} WHERE false",
+            f"UPDATE {name} SET {column} = {table.matters[column]} WHERE false",
+            f"UPDATE {name} SET {column} = {column}",
+            f"DELETE FROM {name} WHERE false",
+            insert(name, table.row, " ON CONFLICT DO NOTHING"),
+        )
+        == []
+    )
 
 
 M = "INSERT INTO messages (id, channel_id, user_id, content) VALUES "
@@ -468,7 +472,8 @@ CASES: dict[str, tuple[str, Events]] = {
         ],
     ),
     "typing": (
-        f"INSERT INTO typing_indicators (channel_id, user_id, expires_at) VALUES ('{HALL}', '{ADA}', now());"
+        "INSERT INTO typing_indicators (channel_id, user_id, expires_at)"
+        f" VALUES ('{HALL}', '{ADA}', now());"
         "UPDATE typing_indicators SET expires_at = now() + '5s'; DELETE FROM typing_indicators",
         [],
     ),
@@ -544,7 +549,7 @@ def private(folder: Path, server: Server) -> Server:
     template = made.create()
     with template.connect() as conn:
         migrate(conn)
-    template.execute("TRUNCATE events; SELECT events_reset()")
+    template.execute("TRUNCATE events")
     made.templates["world"] = template.name
     return made
 
@@ -706,7 +711,7 @@ class Schedule:
             [
                 new,
                 f"{new} FROM generate_series(1, {r.choice([2, 5, 40])})",
-                f"UPDATE messages SET metadata = jsonb_build_object('n', {self.step}) WHERE id IN {some}",
+                f"UPDATE messages SET content = '{self.step}' WHERE id IN {some}",
                 f"UPDATE messages SET deleted_at = now() WHERE id IN {some}",
                 f"UPDATE messages SET updated_at = now() WHERE id IN {some}",
                 f"DELETE FROM messages WHERE id IN {some}",
@@ -853,8 +858,6 @@ EDIT = "UPDATE messages SET metadata = metadata || jsonb_build_object('n', rando
 def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
     """Not one step at a time: what happens between two looks of the same statement."""
     done = threading.Event()
-    got: list[list[int]] = []
-    failed: list[BaseException] = []
 
     def write(number: int) -> None:
         chance = random.Random(number)
@@ -866,9 +869,8 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
                     with conn.transaction(force_rollback=chance.random() < 0.5):
                         conn.execute(EDIT, [chance.choice([HI, YO])])
 
-    def follow(cursor: str, limit: int) -> None:
+    def follow(cursor: str, limit: int) -> list[int]:
         found: list[int] = []
-        got.append(found)
         with database.connect() as conn:
             last = False
             while True:
@@ -878,35 +880,23 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
                 cursor = page[-1][1]
                 if page[-1][0] is None:
                     if last:
-                        return
+                        return found
                     last = done.is_set()
 
-    def guarded(work: Callable[..., None], *arguments: Any) -> threading.Thread:
-        def run() -> None:
-            try:
-                work(*arguments)
-            except BaseException as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        return thread
-
-    with database.connect() as conn:
-        readers = [guarded(follow, now(conn), limit) for limit in (1, 7, 500)]
-        writers = [guarded(write, number) for number in range(5)]
-        for thread in writers:
-            thread.join()
+    with database.connect() as conn, ThreadPoolExecutor(8) as pool:
+        readers = [pool.submit(follow, now(conn), limit) for limit in (1, 7, 500)]
+        writers = [pool.submit(write, number) for number in range(5)]
+        wait(writers)
         done.set()
-        for thread in readers:
-            thread.join()
-        assert not failed
+        for writer in writers:
+            writer.result()
         rows = dict(conn.execute("SELECT seq, table_name || row_id FROM events").fetchall())
-    for found in got:
-        assert sorted(found) == sorted(rows)
-        for row in set(rows.values()):
-            of_row = [seq for seq in found if rows[seq] == row]
-            assert of_row == sorted(of_row)
+        for reader in readers:
+            found = reader.result()
+            assert sorted(found) == sorted(rows)
+            for row in set(rows.values()):
+                of_row = [seq for seq in found if rows[seq] == row]
+                assert of_row == sorted(of_row)
 
 
 def test_a_reader_goes_on_from_any_row_of_any_page(database: Database) -> None:
@@ -950,6 +940,7 @@ def test_without_an_event_one_row_brings_the_cursor_to_keep(database: Database) 
         assert read(conn, now(conn)) == [(None, now(conn))], "an empty cursor begins from now"
 
 
+@first
 def test_events_since_is_called_with_limits_of_all_sizes(database: Database) -> None:
     with database.connect() as conn:
         begin = now(conn)
@@ -992,7 +983,8 @@ def test_a_malformed_cursor_is_refused_as_such(database: Database) -> None:
             " ", "0", "5:5:", epoch, f"{epoch}|", f"{epoch}|5", f"{epoch}|5:3:", f"{epoch}|0:0:",
             f"{epoch}|5:9:8,7", f"{epoch}|5:9:4", f"{epoch}|5:9:,",
             f"{epoch}|5:5:|5:5:", f"{epoch}|5:5:|5:5:|1",
-            f"{epoch}|5:5:|6:5:|1.1|-", f"{epoch}|5:5:|5:5:|{'9' * 30}.1|-", f"{epoch}|5:5:|5:5:|1.1|{'9' * 30}-",
+            f"{epoch}|5:5:|6:5:|1.1|-", f"{epoch}|5:5:|5:5:|{'9' * 30}.1|-",
+            f"{epoch}|5:5:|5:5:|1.1|{'9' * 30}-",
             f"{epoch}|5:5:|5:5:|x|-", f"{epoch}|5:5:\n", f"{now(conn)}|", f"x{now(conn)}",
             "'; DROP TABLE events; --", "\u20ac" * 5000,
         ):  # fmt: skip
@@ -1072,7 +1064,7 @@ def test_old_events_of_a_restored_database_never_come_up_as_new_ones(
     with own.create().connect() as conn:
         there = value(conn, xid)
     with database.connect() as conn:
-        burn(conn, max(0, there - value(conn, xid)) + 500)
+        burn(conn, max(0, there - value(conn, xid)) + 2000)
         begin = now(conn)
         for _ in range(200):
             conn.execute(SEND)
@@ -1103,9 +1095,9 @@ def test_old_events_of_a_restored_database_never_come_up_as_new_ones(
         new = drain(conn, fresh)
         assert len(new) == 3
         for _ in range(4):
-            burn(conn, 400)
+            burn(conn, 700)
             conn.execute(SEND)
-        assert value(conn, xid) > there + 500 + 200
+        assert value(conn, xid) > there + 2000 + 200
         assert drain(conn, fresh, 2)[:3] == new
         assert len(drain(conn, fresh)) == 7
         refuses(conn, begin)
@@ -1244,6 +1236,7 @@ def test_a_restart_is_nothing_to_a_cursor(own: Server) -> None:
     database.drop()
 
 
+@first
 def test_a_standby_says_that_it_is_one(own: Server, tmp_path: Path) -> None:
     database = own.create(own.templates["world"])
     with database.connect() as conn:
@@ -1257,11 +1250,11 @@ def test_a_standby_says_that_it_is_one(own: Server, tmp_path: Path) -> None:
         standby.start()
         standby.stop()
         mine, theirs = own.embedded.status(), standby.status()
-        assert mine.data and mine.socket_dir and theirs.data
+        assert mine.data
+        assert theirs.data
         # The embedded server admits nobody to replication but for this test.
-        for name, line in (("hba", "local replication all trust"), ("ident", "")):
-            with (own.embedded.home / f"{name}.conf").open("a") as file:
-                file.write(line + "\n")
+        with (own.embedded.home / "hba.conf").open("a") as file:
+            file.write("local replication all trust\n")
         own.execute("SELECT pg_reload_conf()")
         own.execute("CHECKPOINT")
         with database.connect() as conn:
@@ -1360,6 +1353,7 @@ def test_what_a_long_transaction_may_still_change_the_order_of_is_not_purged(
         refuses(conn, begin)
 
 
+@first
 def test_two_who_purge_at_once_do_not_wait_for_each_other(database: Database) -> None:
     with database.connect() as conn, database.connect() as other:
         for _ in range(4):
@@ -1449,7 +1443,8 @@ def fill(conn: Conn, events: int) -> None:
     burn(conn, events // 10)
     conn.execute(
         "INSERT INTO events (xid, table_name, op, row_id)"
-        " SELECT ((pg_current_xact_id()::text::bigint - 1 - (%(n)s - i) / 10)::text)::xid8, 'messages', 'insert', i"
+        " SELECT ((pg_current_xact_id()::text::bigint - 1 - (%(n)s - i) / 10)::text)::xid8,"
+        " 'messages', 'insert', i"
         " FROM generate_series(1, %(n)s) i",
         {"n": events},
     )
@@ -1490,7 +1485,6 @@ def test_a_page_costs_the_same_however_long_the_log_and_a_transaction_are(
     seen = []
     for events in (1_000, 200_000):
         made = server.create(world)
-        made.execute("TRUNCATE events; SELECT events_reset()")
         with made.connect() as conn, made.connect() as long:
             seen.append(cost(conn, long, events, plans))
         made.drop()
@@ -1549,12 +1543,13 @@ SITTING = "SELECT (date_part('epoch', clock_timestamp()) * 50)::bigint"
 
 def test_the_bell_says_what_has_changed_and_no_more(database: Database, listener: Conn) -> None:
     with database.connect() as conn:
+        some = "CASE id WHEN %s THEN 'read' ELSE status END"  # touches all rows, and changes one
         for statement, table, op, channel, ids in (
             (f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
-            ("UPDATE messages SET content = CASE id WHEN %s THEN 'b' ELSE content END", "messages", "update", HALL, [NEW]),
+            (f"UPDATE messages SET status = {some}", "messages", "update", HALL, [NEW]),
             ("UPDATE messages SET deleted_at = now() WHERE id = %s", "messages", "delete", HALL, [NEW]),
             ("DELETE FROM messages WHERE id = %s", "messages", "delete", HALL, [NEW]),
-            (f"UPDATE channels SET name = name || '!' WHERE '{NEW}' = %s", "channels", "update", None, [HALL, ROOM]),
+            ("UPDATE channels SET name = name || %s", "channels", "update", None, [HALL, ROOM]),
             (f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}", "user_status", "update", None, [ADA]),
         ):  # fmt: skip
             conn.execute(PAUSE)
@@ -1591,37 +1586,34 @@ MODES = ["doorbell", "every", "off"]
 
 
 @pytest.mark.parametrize("table", MODES)
-@pytest.mark.parametrize("session", [None, "", *MODES, "EVERY", "bogus", "'; --"])
 def test_the_session_says_when_to_ring_else_the_table(
-    database: Database, listener: Conn, table: str, session: str | None
+    database: Database, listener: Conn, table: str
 ) -> None:
     """Others, who write all the time as the table says, change nothing about it."""
     with database.connect() as conn, database.connect() as other:
         conn.execute("SELECT set_notify_mode(%s)", [table])
-        if session is not None:
-            conn.execute("SELECT set_config('chat.notify', %s, false)", [session])
-        begin, mine = value(conn, SITTING), 30
-        for _ in range(mine):
-            other.execute(f"UPDATE messages SET content = content || '.' WHERE id = '{HI}'")
-            conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
-            conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
-        sittings = value(conn, SITTING) - begin + 1
-        rings = [said["table"] for said in rung(listener)]
-        mode = session or table
-        if mode not in MODES:
-            mode = "doorbell"
-        if mode == "every":
-            assert rings.count("user_status") == 2 * mine
-        elif mode == "off":
-            assert rings.count("user_status") == 0
-        elif table == "doorbell":
-            assert 1 <= len(rings) <= sittings
-        else:  # alone with a bell: not silenced by those without, or with every
-            assert 1 <= rings.count("user_status") <= 2 * mine
-        if table == "every":
-            assert rings.count("messages") == mine
-        elif table == "off":
-            assert rings.count("messages") == 0
+        for session in (None, "", *MODES, "EVERY", "bogus", "'; --"):
+            if session is not None:
+                conn.execute("SELECT set_config('chat.notify', %s, false)", [session])
+            begin = value(conn, SITTING)
+            for _ in range(20):
+                other.execute(EDIT, [HI])
+                conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
+                conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
+            sittings = value(conn, SITTING) - begin + 1
+            rings = [said["table"] for said in rung(listener)]
+            mine, others = rings.count("user_status"), rings.count("messages")
+            assert others == {"every": 20, "off": 0}.get(table, others), session
+            mode = session or table
+            if mode == "every":
+                assert mine == 40, session
+            elif mode == "off":
+                assert mine == 0, session
+            elif table == "doorbell":
+                assert 1 <= mine + others <= sittings, session
+            else:  # the only one with a bell: not silenced by those without, or with every
+                assert 1 <= mine <= 40, session
+            conn.execute(PAUSE)
 
 
 @first
@@ -1694,6 +1686,7 @@ def test_a_ring_that_a_savepoint_took_back_does_not_count(
         assert len(rung(listener)) == 1
 
 
+@first
 def test_every_rings_for_each_statement_up_to_ten_and_then_says_more(
     database: Database, listener: Conn
 ) -> None:
@@ -1729,6 +1722,7 @@ def test_each_listener_is_rung_and_reads_for_itself(database: Database) -> None:
 HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
 
 
+@first
 def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
     made = server.create()
     with made.connect() as conn, made.connect() as listener:
@@ -1744,7 +1738,8 @@ def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
         conn.execute("SET chat.notify = 'every'")
         listener.execute("LISTEN chat_events")
         conn.execute(
-            f"INSERT INTO channel_members (channel_id, user_id) SELECT '{HALL}', id FROM users WHERE auth0_id ~ '^[0-9]'"
+            "INSERT INTO channel_members (channel_id, user_id)"
+            f" SELECT '{HALL}', id FROM users WHERE auth0_id ~ '^[0-9]'"
         )
         listener.execute("NOTIFY chat_events, 'end'")
         payload = next(iter(listener.notifies(timeout=60))).payload
@@ -1757,6 +1752,7 @@ def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
     made.drop()
 
 
+@first
 def test_two_copies_in_one_database_ring_and_read_apart(database: Database, listener: Conn) -> None:
     with database.connect() as conn, database.connect() as other:
         other.execute("CREATE SCHEMA other")
@@ -1851,10 +1847,13 @@ def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
         sitting.execute("LISTEN of_another_application")
         sitting.execute("BEGIN")
         sitting.execute("SELECT 1")
+        while usage(conn) < 0.97:
+            conn.execute("SELECT pg_notify('of_another_application', repeat('x', 7000))")
         with pytest.raises(psycopg.Error, match="queue"):
-            for n in range(10_000):
-                conn.execute("SELECT pg_notify('of_another_application', %s)", [f"{n:07000}"])
-        assert usage(conn) > 0.9
+            conn.execute(
+                "SELECT pg_notify('of_another_application', n || repeat('x', 7000))"
+                " FROM generate_series(1, 20) n"
+            )
         begin = now(conn)
         for mode in MODES:
             conn.execute("SELECT set_config('chat.notify', %s, false)", [mode])
@@ -1875,6 +1874,7 @@ def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
             assert usage(conn) < 0.1
 
 
+@first
 def test_a_listener_that_died_makes_no_write_fail(database: Database) -> None:
     with database.connect() as conn:
         dead = database.connect()
@@ -1942,6 +1942,7 @@ def test_a_sequence_that_fell_back_makes_no_write_fail_and_loses_nothing(
         assert drain(conn, fresh) == [highest + 1], "a reset puts it right"
 
 
+@first
 def test_a_write_goes_on_where_the_state_is_gone(database: Database) -> None:
     with database.connect() as conn:
         conn.execute("DELETE FROM events_state")
@@ -1949,6 +1950,7 @@ def test_a_write_goes_on_where_the_state_is_gone(database: Database) -> None:
         assert value(conn, "SELECT count(*) FROM events") == 1
 
 
+@first
 @pytest.mark.parametrize("mode", MODES)
 def test_the_search_path_of_the_caller_is_nothing_to_the_log(chat: Conn, mode: str) -> None:
     """Tables, functions and operators of the same names, in a schema and among the temporary ones."""
@@ -1957,8 +1959,14 @@ def test_the_search_path_of_the_caller_is_nothing_to_the_log(chat: Conn, mode: s
         for where in ("evil", "pg_temp"):
             for name in ("events", "events_state", "messages", "events_bell"):
                 chat.execute(f"CREATE TABLE {where}.{name} (id text)")
-            for call in ("ring_doorbell(text, text, text[], text[])", "bell_is_due()", "clock_timestamp()",
-                         "events_origin()", "pg_notify(text, text)", "pg_current_xact_id()"):  # fmt: skip
+            for call in (
+                "ring_doorbell(text, text, text[], text[])",
+                "bell_is_due()",
+                "clock_timestamp()",
+                "events_origin()",
+                "pg_notify(text, text)",
+                "pg_current_xact_id()",
+            ):
                 chat.execute(
                     f"CREATE FUNCTION {where}.{call} RETURNS text LANGUAGE plpgsql AS"
                     " 'BEGIN RAISE EXCEPTION $$evil$$; END'"
@@ -2033,10 +2041,11 @@ def test_only_the_listener_reads_the_log_and_nobody_writes_it(
 
 def test_the_listener_may_do_nothing_else(chat: Conn) -> None:
     rights = chat.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')"
-        " AND CASE relkind WHEN 'S' THEN has_sequence_privilege('chat_listener', oid, 'USAGE, SELECT, UPDATE')"
-        " ELSE has_table_privilege('chat_listener', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
-        " OR has_any_column_privilege('chat_listener', oid, 'SELECT, INSERT, UPDATE, REFERENCES') END"
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND CASE"
+        " WHEN relkind = 'S' THEN has_sequence_privilege('chat_listener', oid, 'USAGE, SELECT, UPDATE')"
+        " WHEN relkind IN ('r', 'v') THEN has_any_column_privilege('chat_listener', oid,"
+        " 'SELECT, INSERT, UPDATE, REFERENCES')"
+        " OR has_table_privilege('chat_listener', oid, 'DELETE, TRUNCATE, TRIGGER') END"
     ).fetchall()
     assert rights == []
     with chat.transaction(force_rollback=True):
