@@ -1,8 +1,8 @@
 """What the change log and its doorbell cost a chat, and how soon an event is there.
 
 Run it by hand: `python bench/events.py [--seconds N] [--rounds N] [--save]`.  pgbench inserts into the
-real `messages`; the ways to tell others of it take turns.  Consumers are processes of their own, which read
-with `chatdb_cli.listen()`.
+real `messages`; the ways to tell others of it take turns.  Consumers are processes of their own, which
+read with `chatdb_cli.listen()`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -74,10 +74,8 @@ def consume(url: str) -> None:
     from chatdb_cli.events import listen
 
     late: list[float] = []
-    try:
+    with suppress(KeyboardInterrupt):
         late.extend((time.time() - event.at.timestamp()) * 1000 for event in listen(_settings(url)))
-    except KeyboardInterrupt:
-        pass
     sys.stdout.write(json.dumps(late))
 
 
@@ -148,8 +146,8 @@ class Bench:
     def write(self, clients: int, rate: int = 0) -> float:
         """Insert for a while; the answer is transactions a second."""
         said = subprocess.run(
-            [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}",
-             "--jobs=2", f"--time={self.seconds}", f"--file={self.script}",
+            [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared",
+             f"--client={clients}", "--jobs=2", f"--time={self.seconds}", f"--file={self.script}",
              *([f"--rate={rate}"] if rate else []), self.url],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
