@@ -13,7 +13,8 @@ from chatdb_cli.settings import load
 
 def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -> None:
     """What a child does: one run, as the command line does it."""
-    settings = load({"database_url": url, "schema": schema}, environ={}, cwd=Path("/"))
+    flags = {"database_url": url, "schema": schema, "connect_retry_delay": "20ms"}
+    settings = load(flags, environ={}, cwd=Path("/"))
     migrator = Migrator(open_target(settings), folder)
     try:
         run = migrator.up() if what == "up" else migrator.down(everything=True)
