@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chatdb_cli.migrator import Migrator, Status
     from chatdb_cli.provision import setup
     from chatdb_cli.run import Event, MigrationError, Run, StepResult
+    from chatdb_cli.seed import Seeded, seed_at_scale, seed_small
     from chatdb_cli.server import EmbeddedServer
     from chatdb_cli.settings import Settings
     from chatdb_cli.settings import load as load_settings
@@ -36,6 +37,7 @@ __all__ = [
     "MigrationError",
     "Migrator",
     "Run",
+    "Seeded",
     "Settings",
     "Status",
     "StepResult",
@@ -44,6 +46,8 @@ __all__ = [
     "load_settings",
     "open_pool",
     "open_target",
+    "seed_at_scale",
+    "seed_small",
     "setup",
 ]
 
@@ -53,6 +57,7 @@ _HOMES = {
     "migrator": ("Migrator", "Status"),
     "provision": ("setup",),
     "run": ("Event", "MigrationError", "Run", "StepResult"),
+    "seed": ("Seeded", "seed_at_scale", "seed_small"),
     "server": ("EmbeddedServer",),
     "settings": ("Settings", "load_settings"),
 }

@@ -135,7 +135,7 @@ class Code(Enum):
         "statement",
         Exit.FAILED,
         "A statement of a migration failed, and its whole file was rolled back; a file without a "
-        "transaction stopped at that statement. What was applied before stays.",
+        "transaction stopped at that statement. What was applied before stays. Of a seed nothing does.",
         "Correct the file at the place that is shown, and run the command again. The table of "
         "SQLSTATEs says more.",
     )

@@ -100,8 +100,7 @@ class Frame:
         self._prepared = prepared
         self._version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
-        path = dict.fromkeys((schema, "public", *history.extension_schemas))
-        self._path = ", ".join(self._names.identifier(name) for name in path)
+        self._path = self._names.path(history.extension_schemas)
 
     def prepare(self, history: History, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that makes what the history lacks, and adopts what yoyo did."""

@@ -311,12 +311,7 @@ class Migrator:
     def _read(self, conn: psycopg.Connection[Any]) -> History:
         with diagnosis.explained("the history can't be read"):
             past = history.read(conn, self.target.schema)
-        if not past.schema_exists:
-            raise ChatdbError(
-                Code.MISSING_SCHEMA,
-                f"there is no schema {self.target.schema!r} in database {past.database!r}",
-                hint='"chatdb setup" makes it',
-            )
+        history.require_schema(past, self.target.schema)
         return past
 
     def _refuse_shipped(self, past: History) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from chatdb_cli.run import Event, Run
     from chatdb_cli.schema_docs import FileState
     from chatdb_cli.schema_values import SchemaDocs
+    from chatdb_cli.seed import Progress as SeedProgress
+    from chatdb_cli.seed import Seeded
     from chatdb_cli.server import ServerStatus
 
 FORMAT = 1
@@ -74,6 +76,7 @@ class Output:
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
     _bar: Progress | None = None
+    _doing: str = ""
     _console: Console | None = None
 
     # --- while it runs ----------------------------------------------------------------------------
@@ -117,6 +120,19 @@ class Output:
             words = f"{state:<9} {event.step.version} {event.step.name}".rstrip()
             if not self.quiet:
                 self._line(words + took, _STYLES.get(state, ""))
+
+    def seeding(self, progress: SeedProgress) -> None:
+        """Show how far a seed is: a bar on a terminal, else a line when something else begins."""
+        if progress.what != self._doing:
+            self._doing = progress.what
+            self.close()
+            self._open_bar(progress.total)
+            if not self._bar:
+                self.say(f"seeding: {progress.total} {progress.what}")
+        if self._bar:
+            self._bar.update(
+                self._bar.task_ids[0], description=progress.what, completed=progress.done
+            )
 
     def _open_bar(self, total: int) -> None:
         if self.quiet or total == 0 or not self.stderr.isatty():
@@ -177,12 +193,22 @@ class Output:
                 errno=errno.errorcode.get(error.errno or 0),
             ) from None
 
-    def run(self, run: Run, *, dry: bool = False) -> None:
+    def run(self, run: Run, *, dry: bool = False, seeded: Seeded | None = None) -> None:
         """Print what became of an up, a down, a redo or a setup; of a dry one, the script."""
         self.close()
         for warning in run.warnings:
             self.warn(warning)
-        self.result(run_document(run), _script_text(run) if dry else _run_text(run))
+        document, text = run_document(run), _script_text(run) if dry else _run_text(run)
+        if seeded:
+            document |= {"seed": _seed_document(seeded)}
+            text += f"\n{_seed_text(seeded)}"
+        self.result(document, text)
+
+    def seed(self, seeded: Seeded) -> None:
+        """Print what a seed has written."""
+        rows = [(table, str(count)) for table, count in seeded.tables]
+        document = _document(seeded.target) | _seed_document(seeded)
+        self.result(document, self.table(("table", "rows"), rows) + _seed_text(seeded))
 
     def show(self, repairs: Repairs) -> None:
         """Show people what a repair would do, before they are asked."""
@@ -479,6 +505,18 @@ def _run_text(run: Run) -> str:
     ]
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     return f"{said}; current {run.current or 'none'}"
+
+
+def _seed_document(seeded: Seeded) -> Document:
+    tables = [{"table": table, "rows": rows} for table, rows in seeded.tables]
+    return {"tables": tables, "duration_ms": seeded.duration_ms}
+
+
+def _seed_text(seeded: Seeded) -> str:
+    if not seeded.tables:
+        return "nothing to seed: the rows are there already"
+    rows = sum(count for _, count in seeded.tables)
+    return f"{rows} rows in {len(seeded.tables)} tables ({seeded.duration_ms} ms)"
 
 
 def _repairs_text(repairs: Repairs) -> str:

@@ -23,6 +23,7 @@ FLOORS = (
         "settings",
         "migrations",
         "plan",
+        "crowd",
         "markdown",
         "schema_values",
     },
@@ -36,7 +37,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs"},
+    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs", "seed"},
     {"render", "cli"},
 )
 BESIDE = {

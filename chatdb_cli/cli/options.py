@@ -122,6 +122,7 @@ _TIMING: dict[str, Any] = {
 
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
+SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 CATALOG = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
