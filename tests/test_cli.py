@@ -49,6 +49,7 @@ LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
     ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed"},
+    ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
     ("migrate",): {"--help"},
