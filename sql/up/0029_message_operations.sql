@@ -68,7 +68,8 @@ BEGIN
   SELECT * INTO edited FROM messages WHERE id = edit_message.message_id AND deleted_at IS NULL;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no message "%"', left(edit_message.message_id, 40) USING ERRCODE = 'no_data_found';
-  ELSIF edited.user_id = edit_message.user_id THEN
+  ELSIF edited.user_id = edit_message.user_id
+    AND EXISTS (SELECT FROM channels WHERE id = edited.channel_id AND (deleted_at IS NOT NULL OR archived_at IS NOT NULL)) THEN
     RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
       DETAIL = format('The channel is %s.', edited.channel_id);
   ELSE
