@@ -92,6 +92,14 @@ class Server:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return Database(self, name)
 
+    def chat(self) -> Database:
+        """A database with the whole shipped schema, cloned from one that was migrated once."""
+        if "chat" not in self.templates:
+            template = self.create()
+            Migrator(template.target(), SHIPPED).up()
+            self.templates["chat"] = template.name
+        return self.create(self.templates["chat"])
+
 
 @dataclass
 class Database:
@@ -164,11 +172,7 @@ def database(server: Server) -> Iterator[Database]:
 @pytest.fixture
 def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a database with the whole shipped schema."""
-    if "chat" not in server.templates:
-        template = server.create()
-        Migrator(template.target(), SHIPPED).up()
-        server.templates["chat"] = template.name
-    made = server.create(server.templates["chat"])
+    made = server.chat()
     with made.connect() as conn:
         yield conn
     made.drop()

@@ -20,6 +20,7 @@ CREATE TABLE refresh_tokens (
 
 CREATE INDEX refresh_tokens_user_id_idx ON refresh_tokens (user_id);
 CREATE INDEX refresh_tokens_user_live_idx ON refresh_tokens (user_id, expires_at) WHERE revoked_at IS NULL;
+CREATE INDEX refresh_tokens_expires_at_idx ON refresh_tokens (expires_at);
 
 CREATE TRIGGER refresh_tokens_set_updated_at
   BEFORE UPDATE ON refresh_tokens
