@@ -121,7 +121,8 @@ ON CONFLICT DO NOTHING"""
 
 # The frame of a transaction.  RESET stands inside it: outside it would open an implicit transaction.
 BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
-RESETS: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL")
+RESET_ROLE: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE")
+RESETS: Final = (*RESET_ROLE, "RESET ALL")
 SETTINGS: Final = """\
 SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
        set_config('lock_timeout', {lock_timeout}, true),
@@ -258,6 +259,87 @@ RELATIONS: Final[LiteralString] = """\
 SELECT to_regclass(name)::oid::text FROM unnest(%s::text[]) AS name
 WHERE to_regclass(name) IS NOT NULL"""
 DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
+
+# The guard of a way back, first by trial: all of it is done inside this savepoint, looked at, undone.
+SAVEPOINT: Final = "SAVEPOINT chatdb"
+ROLLBACK_TO: Final = "ROLLBACK TO SAVEPOINT chatdb"
+# Where the rows of each table are, and how many this session has written and not yet reported.
+STORAGE: Final = """\
+SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(
+           relfilenode::text, pg_stat_get_xact_tuples_inserted(oid),
+           pg_stat_get_xact_tuples_deleted(oid))), '{{}}')
+FROM pg_class WHERE relkind = 'r' AND oid >= 16384"""
+_RELATION: Final = """\
+jsonb_build_array(n.nspname, c.relname, c.relkind, c.relfilenode::text, c.relhassubclass,
+                  (SELECT coalesce(jsonb_object_agg(
+                              attnum, jsonb_build_array(attname, attgenerated <> '')), '{{}}')
+                   FROM pg_attribute
+                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped))"""
+# Nothing is dropped, truncated or loses a column, and no row is deleted, without such a lock on it:
+# so they tell what a transaction has touched, whoever did it, among any number of tables.
+_TOUCHED: Final = """\
+SELECT relation, mode FROM pg_locks
+WHERE pid = pg_backend_pid() AND locktype = 'relation'
+  AND mode IN ('AccessExclusiveLock', 'RowExclusiveLock')
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_WRITTEN: Final = """\
+FROM touched JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
+WHERE mode = 'RowExclusiveLock' AND relkind = 'r' AND c.oid >= 16384
+  AND NOT (nspname = {target} AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
+                                              'chatdb_migration'))"""
+# What has the transaction done to relations by now?
+TOUCHED: Final = f"""\
+WITH touched AS ({_TOUCHED}), altered AS (
+    SELECT relation FROM touched WHERE mode = 'AccessExclusiveLock'
+)
+SELECT jsonb_build_object(
+    'gone', ARRAY(SELECT relation::text FROM altered
+                  WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)),
+    'kept', (SELECT coalesce(jsonb_object_agg(c.oid, {_RELATION}), '{{{{}}}}')
+             FROM altered JOIN pg_class c ON c.oid = relation
+             JOIN pg_namespace n ON n.oid = relnamespace),
+    'written', (SELECT coalesce(jsonb_object_agg(c.oid, jsonb_build_array(
+                           pg_stat_get_xact_tuples_inserted(c.oid),
+                           pg_stat_get_xact_tuples_deleted(c.oid))), '{{{{}}}}')
+                {_WRITTEN}))"""  # noqa: S608  (constants alone)
+# How were these relations before?
+RELATIONS_BEFORE: Final = f"""\
+SELECT coalesce(jsonb_object_agg(c.oid, {_RELATION}), '{{{{}}}}')
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE c.oid = ANY ({{oids}}::oid[])"""  # noqa: S608
+# All rows count, also those that a policy hides from us.
+ALL_ROWS: Final = "SET LOCAL row_security = off"
+COUNT: Final = "SELECT count({what}) FROM {table}"
+# And in the run itself: what goes is empty, still, and nobody writes to it any more; the rest is to
+# stay where it is.
+LOCK_TABLES: Final = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
+HAS_ROWS: Final = "EXISTS (SELECT FROM {table})"
+HAS_VALUES: Final = "EXISTS (SELECT FROM {table} WHERE {column} IS NOT NULL)"
+_STATE: Final = """\
+concat_ws(',',
+    (SELECT string_agg(concat(oid, ' is ', relfilenode), ',' ORDER BY oid)
+     FROM pg_class WHERE oid = ANY ({stored}::oid[])),
+    (SELECT string_agg(concat(attrelid, ' lacks ', attnum), ',' ORDER BY attrelid, attnum)
+     FROM pg_attribute WHERE attrelid = ANY ({whole}::oid[]) AND attisdropped), '')"""
+GUARD_BEFORE: Final = f"""\
+SELECT 1 / (NOT (%s))::int,
+       set_config('chatdb.state', {_STATE}, true),
+       set_config('chatdb.deleted', (
+           SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(oid)), 0)
+           FROM unnest({{written}}::oid[]) AS oid)::text, true)"""  # noqa: S608
+# Behind the file: nothing else is gone, altered, truncated, and no row deleted.  What the file itself
+# has made has no name by which it was known: of that there may be as many as in the trial.
+GUARD_AFTER: Final = f"""\
+WITH touched AS ({_TOUCHED})
+SELECT 1 / (
+    (SELECT count(*) FROM touched LEFT JOIN pg_class c ON c.oid = relation
+     WHERE mode = 'AccessExclusiveLock'
+       AND CASE WHEN c.oid IS NULL THEN relation <> ALL ({{gone}}::oid[])
+                ELSE relation <> ALL ({{kept}}::oid[]) END) <= {{fresh}}
+    AND coalesce(nullif(current_setting('chatdb.state', true), ''), {_STATE}) = {_STATE}
+    AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) {_WRITTEN})
+        <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
+)::int"""  # noqa: S608
 
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.

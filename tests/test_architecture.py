@@ -25,7 +25,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision"},
+    {"run", "journal", "losses", "repair", "runner", "migrator", "provision"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -38,7 +38,8 @@ BESIDE = {
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
-    "runner": {"journal", "run"},
+    "losses": {"run"},
+    "runner": {"journal", "losses", "run"},
     "migrator": {"repair", "run", "runner"},
     "provision": {"migrator"},
     "cli": {"render"},
