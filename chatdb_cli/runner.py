@@ -56,6 +56,7 @@ _SILENCE_S = 0.5
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
 # What was tried is not what it was any more: rows have come, a table or a column has gone.
 _CHANGED = (_DIVISION_BY_ZERO, "42P01", "42703", "42704")
+_TOGETHER = 50  # the downs that are looked at one by one in one transaction
 _SESSION_ENDS_WITHIN_S = 10.0
 _HISTORY_GONE = ("42P01", "3F000", _DIVISION_BY_ZERO)
 
@@ -124,6 +125,7 @@ class Runner:
         self._guards: dict[
             tuple[Direction, int], frame.Guard
         ] = {}  # of the downs that lose nothing
+        self._looked: set[tuple[Direction, int]] = set()  # downs that lose nothing together
         self._losses: tuple[Loss, ...] | None = None
         self._load(first.steps)
         self._made_progress()
@@ -297,19 +299,32 @@ class Runner:
         return step.direction == "up" or self._options.allow_data_loss or step.key in self._guards
 
     def _try(self) -> Outcome:
-        """Try the downs that come next, and see what rows they would destroy.
+        """Try the downs that come next, and know then how to guard them in the run itself.
 
-        All of them together; but one that fails behind others may do so because they are all one
-        transaction now, so that those come first then.
+        What is looked at behind each of very many grows with their square: so all of them together
+        are looked at once, and then some by some.
 
         Raises:
             ChatdbError: `REFUSED` when rows would be lost.
         """
         outcome = self._make_tables()
+        safe = [*map(self._is_safe, self._steps), True].index(True)
+        if safe > _TOGETHER and self._steps[0].key not in self._looked and not _is_bad(outcome):
+            outcome, _ = self._together(safe, each=False)
+            self._looked = {s.key for s in self._sent}
         if _is_bad(outcome):
             return outcome
-        ways = [self._is_safe(s) for s in self._steps]
-        count = ways.index(True) if True in ways else len(ways)
+        outcome, guards = self._together(min(safe, _TOGETHER), each=True)
+        if not _is_bad(outcome):
+            self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
+        return outcome
+
+    def _together(self, count: int, *, each: bool) -> tuple[Outcome, tuple[frame.Guard, ...]]:
+        """Try some downs in one transaction, and see what rows they would destroy.
+
+        One that fails behind others may do so because they are all one transaction now: they come
+        first then.
+        """
         while True:
             trial = losses.Trial(self._conn, self._target.schema, self._idle())
             self._sent, self._leading = self._steps[:count], 0
@@ -317,33 +332,29 @@ class Runner:
             files = (
                 writer.trial(
                     step,
-                    self._loaded[step.key].script,
-                    self._loaded[step.key].statements,
+                    loaded.script,
+                    loaded.statements,
                     head,
-                    self._timeouts(self._loaded[step.key].script),
-                    trial.guard,
+                    self._timeouts(loaded.script),
+                    trial.guard if each or n == count else frame.Guard(),
                 )
-                for step, head in self._with_heads()
+                for n, (step, head) in enumerate(self._with_heads(), 1)
+                for loaded in [self._loaded[step.key]]
             )
             with self._unheard():
                 outcome = trial.run(writer.opening(self._timeouts()), files)
-            if not _is_bad(outcome):
+            passes = outcome.error is None or outcome.error.sqlstate in _PASSING
+            claim = outcome.message is not None and outcome.message.part == frame.CLAIM
+            if not outcome.batch or outcome.lost or passes or claim:
                 break
-            if (
-                not outcome.batch
-                or outcome.lost
-                or outcome.error is None
-                or outcome.error.sqlstate in _PASSING
-                or (outcome.message and outcome.message.part == frame.CLAIM)
-            ):
-                return outcome
             self._roll_back()
             count = outcome.batch
-        self._losses = (*(self._losses or ()), *trial.losses)
-        if trial.losses:
-            raise losses.refused([s.id for s in self._sent], self._stays() or "nothing was changed")
-        self._guards |= dict(zip((s.key for s in self._sent), trial.guards, strict=True))
-        return outcome
+        if not _is_bad(outcome):
+            self._losses = (*(self._losses or ()), *trial.losses)
+            if trial.losses:
+                stays = self._stays() or "nothing was changed"
+                raise losses.refused([s.id for s in self._sent], stays)
+        return outcome, trial.guards
 
     def _run(self, batches: Iterator[list[Message]]) -> Outcome:
         return pipeline.run(self._conn, batches, self._done, self._idle())
@@ -566,6 +577,7 @@ class Runner:
         assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
         assert outcome.error is not None  # noqa: S101
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
+        self._looked.clear()
         self._guards.clear()  # what was tried was tried on what may be another state now
         if sqlstate == _NO_SUCH_STATEMENT and self._prepared:
             self._prepared = False
