@@ -74,10 +74,12 @@ class Guard(NamedTuple):
     Attributes:
         before: the statements in front of the file, in the file's own settings.
         after: those behind it, as the role that migrates.
+        snapshot: all of them see the same of what other sessions do.
     """
 
     before: Sequence[str] = ()
     after: Sequence[str] = ()
+    snapshot: bool = False
 
 
 class Frame:
@@ -167,10 +169,13 @@ class Frame:
         """
         # What a file prepares has to go, and with it goes what is ours.
         dealt = not self._prepared or bool(_PREPARING.search(script.text))
+        guard, isolation = guard or Guard(), script.directives.isolation
+        if guard.snapshot and isolation == "READ COMMITTED":
+            isolation = "REPEATABLE READ"
         return [
-            *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
+            *self._begin(isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
-            *self._guarded(script, statements, guard or Guard(), dealt=dealt),
+            *self._guarded(script, statements, guard, dealt=dealt),
             *self._after(timeouts, wait_for_disk=wait_for_disk),
             self._record(step, plain=dealt),
             *(self._prepare() if dealt and self._prepared else ()),

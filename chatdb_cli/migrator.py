@@ -87,6 +87,7 @@ class Migrator:
             default the settings' own, else `./sql`, else the shipped one.
         progress: called as things happen.
         sync_each: every COMMIT waits for the disk.
+        confined: nothing outside of the target's schema may change.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Migrator:
         *,
         progress: Callable[[Event], None] = _ignore,
         sync_each: bool = False,
+        confined: bool = False,
     ) -> None:
         settings = target.settings
         self.target = target
@@ -108,6 +110,7 @@ class Migrator:
             settings.wait_ms,
             settings.retries,
             sync_each,
+            confined=confined,
         )
 
     def status(self) -> Status:
@@ -134,6 +137,13 @@ class Migrator:
             (*plan.problems(files, past.applied), *bad, *_yoyo_lock(past)),
             plan.warnings(files, past.applied),
         )
+
+    def is_whole(self) -> bool:
+        """Return whether all files are applied as they are, and nothing else; writes nothing."""
+        found = self.status()
+        states = {state for _, state in found.applied}
+        whole = bool(found.applied) and states == {"applied"}
+        return whole and not (found.pending or found.problems or found.warnings)
 
     def history(self) -> tuple[LogEntry, ...]:
         """Return the audit log, oldest first; writes nothing."""

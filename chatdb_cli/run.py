@@ -122,6 +122,7 @@ class Options:
             failure.
         sync_each: every COMMIT waits for the disk, not the last alone.
         allow_data_loss: a way back may destroy rows; nobody looks for any.
+        confined: nothing outside of the target's schema may change.
     """
 
     lock_timeout_ms: int
@@ -130,6 +131,7 @@ class Options:
     retries: int = 0
     sync_each: bool = False
     allow_data_loss: bool = False
+    confined: bool = False
 
 
 class MigrationError(ChatdbError):

@@ -43,6 +43,7 @@ from chatdb_cli.run import Event, MigrationError, Run, StepResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from chatdb_cli.confinement import Confinement
     from chatdb_cli.connection import Target
     from chatdb_cli.history import History
     from chatdb_cli.migrations import Direction, Script
@@ -125,6 +126,11 @@ class Runner:
         self._guards: dict[
             tuple[Direction, int], frame.Guard
         ] = {}  # of the downs that lose nothing
+        self._confinement: Confinement | None = None
+        if options.confined:
+            from chatdb_cli.confinement import Confinement
+
+            self._confinement = Confinement(conn, target.schema)
         self._looked: set[tuple[Direction, int]] = set()  # downs that lose nothing together
         self._losses: tuple[Loss, ...] | None = None
         self._load(first.steps)
@@ -224,6 +230,8 @@ class Runner:
         for step in new:
             script = _script(step, texts)
             statements = sqltext.split(script.text)
+            if self._confinement:
+                statements = self._confinement.inside(script, statements)
             if error := migrations.refused(script, statements) or self._refused_here(
                 step, script, statements
             ):
@@ -238,6 +246,8 @@ class Runner:
         if begun := self._begun(step):
             plan.goes_on_at(script, begun)
         piecewise = self._is_piecewise(step, script)
+        if self._confinement and (error := self._confinement.refused(script, statements)):
+            return error
         if not self._is_safe(step) and (
             error := losses.untried(script, statements, piecewise=piecewise)
         ):
@@ -268,6 +278,8 @@ class Runner:
 
     def _is_piecewise(self, step: Step, script: Script) -> bool:
         """Return whether a file runs statement by statement; what was begun so ends so."""
+        if self._confinement:  # where it can be undone
+            return False
         return not script.directives.transactional or self._begun(step) is not None
 
     def _send(self) -> Outcome:
@@ -396,7 +408,7 @@ class Runner:
                 head,
                 self._timeouts(loaded.script),
                 wait_for_disk=self._waits_for_disk(n),
-                guard=self._guards.get(step.key),
+                guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
 
     def _waits_for_disk(self, number: int) -> bool:
@@ -583,7 +595,8 @@ class Runner:
             self._prepared = False
             self._steps = self._left()
             return
-        if part == frame.GUARD and sqlstate in _CHANGED and self._tries < self._options.retries:
+        again = self._tries < self._options.retries and not self._confinement
+        if part == frame.GUARD and sqlstate in _CHANGED and again:
             self._try_again(outcome)
             return
         if part not in (frame.LOCK, frame.CLAIM, frame.RECORD):
@@ -682,6 +695,9 @@ class Runner:
         loaded = self._loaded[step.key]
         piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
         fate = (self._fate(step, self._done_of(step) if piecewise else None),)
+        crossed = message.part == frame.GUARD and error.sqlstate == _DIVISION_BY_ZERO
+        if self._confinement and crossed:
+            return self._confinement.broken(loaded.script, loaded.statements, fate)
         if message.part == frame.FILE:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)

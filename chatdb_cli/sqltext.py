@@ -53,7 +53,8 @@ _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b
 
 # What no rollback undoes.
 _LASTING = re.compile(
-    r"\b(?:setval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b", re.IGNORECASE
+    r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b",
+    re.IGNORECASE,
 )
 
 # The words that a statement of a refused kind can begin with.
@@ -317,6 +318,17 @@ def concurrent(statement: str) -> Concurrent | None:
     if kind == "reindex_stmt" and _asks_for(node.reindex_stmt.params, "concurrently"):
         return Concurrent("reindex")
     return None
+
+
+def not_concurrently(statement: str) -> str:
+    """Return a statement on an index as it runs at once; every offset stays what it is."""
+    if concurrent(statement) is None:
+        return statement
+    for offset, token in _tokens(statement):
+        if token.upper() == "CONCURRENTLY":
+            end = offset + len(token)
+            return statement[:offset] + " " * len(token) + statement[end:]
+    return statement
 
 
 def _quoted(*parts: str) -> str:

@@ -25,7 +25,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "losses", "repair", "runner", "migrator", "provision"},
+    {"run", "journal", "losses", "confinement", "repair", "runner", "migrator", "provision"},
     {"render", "cli"},
 )
 BESIDE = {
@@ -39,9 +39,9 @@ BESIDE = {
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
     "losses": {"run"},
-    "runner": {"journal", "losses", "run"},
+    "runner": {"confinement", "journal", "losses", "run"},
     "migrator": {"repair", "run", "runner"},
-    "provision": {"migrator"},
+    "provision": {"confinement", "migrator", "run"},
     "cli": {"render"},
 }
 ONLY = {

@@ -48,7 +48,7 @@ TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
-    ("setup",): CONNECTION | OUTPUT | TIMING,
+    ("setup",): CONNECTION | OUTPUT | TIMING | {"--test", "--name", "--yes"},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},

@@ -89,7 +89,7 @@ def down(
     target = session.target()
     if not dry_run:
         session.out.target(target)
-        _confirm_in_production(session, target.database, "take migrations back", yes=yes)
+        session.confirm_in_production("take migrations back", target.database, yes=yes)
     run = session.migrator(target, sync_each=sync_each).down(
         to=to,
         steps=steps,
@@ -111,7 +111,7 @@ def redo(
     target = session.target()
     if not dry_run:
         session.out.target(target)
-        _confirm_in_production(session, target.database, "redo the newest migration", yes=yes)
+        session.confirm_in_production("redo the newest migration", target.database, yes=yes)
     run = session.migrator(target).redo(allow_data_loss=allow_data_loss, dry_run=dry_run)
     session.out.run(run, dry=dry_run)
 
@@ -187,8 +187,3 @@ def new(
     pair = migrations.new(migrations.writable_folder(session.settings.directory), name)
     document = {"format": FORMAT, "target": None, "up": str(pair[0]), "down": str(pair[1])}
     session.out.result(document, f"{pair[0]}\n{pair[1]}")
-
-
-def _confirm_in_production(session: Session, database: str, what: str, *, yes: bool) -> None:
-    if session.settings.environment == "production" and not yes:
-        session.confirm(f"{what} in production, on database {database!r}", database)

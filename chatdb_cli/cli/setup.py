@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
 
 from chatdb_cli.cli.options import MIGRATING, Session, command
-
-if TYPE_CHECKING:
-    import typer
+from chatdb_cli.errors import ChatdbError, Code
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +15,25 @@ def register(app: typer.Typer) -> None:
     command(app, "setup", MIGRATING)(setup)
 
 
-def setup(session: Session) -> None:
+def setup(
+    session: Session,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test",
+            help="Make a schema for tests at the newest version, without rows, or reset it.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="With --test: the schema's name (default test)."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --test: do not ask; needed in production.")
+    ] = False,
+) -> None:
     """Make the database, its schema and every migration.
 
     Run it as often as you like. Without any database configured it makes the project's own
@@ -23,8 +41,27 @@ def setup(session: Session) -> None:
     """
     from chatdb_cli.provision import make_database, settle_target
 
+    if test:
+        _test(session, name or "test", yes=yes)
+        return
+    if name is not None:
+        raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
     target = settle_target(session.settings, session.out.say)
     session.out.target(target)
     migrator = session.migrator(target)
     make_database(target, session.out.say)
     session.out.run(migrator.up())
+
+
+def _test(session: Session, name: str, *, yes: bool) -> None:
+    from chatdb_cli import values
+    from chatdb_cli.provision import setup_test, target_for_tests
+
+    try:
+        values.schema(name)
+    except ValueError as error:
+        raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
+    target = target_for_tests(session.settings, name, session.out.say)
+    session.out.target(target)
+    session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
+    session.out.run(setup_test(target, tell=session.out.say, progress=session.out.progress))
