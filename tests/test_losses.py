@@ -224,6 +224,20 @@ def test_what_an_earlier_step_renamed_is_still_guarded_by_the_later(
 
 
 @first
+def test_very_many_downs_are_looked_at_together_before_the_first_is_taken(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(*range(1, 121))
+    project.migrator(database).up()
+    database.execute("INSERT INTO t2 VALUES (1)")
+    error = refused(project, database, everything=True)
+    assert error.run.losses == (Loss("t2", None, 1, "dropped table"),)
+    assert len(database.applied()) == 120
+    assert len(project.migrator(database).down(to="2").steps) == 118
+    assert database.tables() == {"t1", "t2"}
+
+
+@first
 def test_redo_is_guarded_too_and_the_way_up_may_do_what_it_wants(
     before: Project, database: Database
 ) -> None:

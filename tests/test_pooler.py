@@ -26,6 +26,7 @@ from test_faults import APPLIED, WAIT_UNTIL, at_once
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.provision import setup_test, target_for_tests
 from chatdb_cli.run import Event, Loss, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -365,3 +366,21 @@ def test_rows_are_guarded_behind_a_pooler_too(project: Project, database: Databa
             # What another client has deleted on the same session of the server is not the file's.
             conn.execute("DELETE FROM t1")
         assert states(migrator.redo()) == ["reverted", "applied"]
+
+
+def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: Database) -> None:
+    database.execute("CREATE EXTENSION citext; CREATE TABLE users (id int)")  # both in public
+    project.write_tables(1)
+    with pooled(database) as pooler:
+        settings = database.settings(database_url=pooler.url(database.name))
+        target = target_for_tests(settings, "test")
+        assert states(setup_test(target, project.sql)) == ["applied"]
+        assert setup_test(target, project.sql).steps == ()
+        project.write("0002_bad", "SELECT 1;\nDROP TABLE IF EXISTS users;")
+        with pytest.raises(MigrationError) as caught:
+            setup_test(target, project.sql)
+    assert caught.value.exit == 8
+    assert caught.value.place is not None
+    assert caught.value.place.line == 2
+    assert "table public.users" in caught.value.message
+    assert database.tables() == {"users"}

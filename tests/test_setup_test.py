@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -271,6 +272,24 @@ def test_what_depends_on_it_from_outside_keeps_it_from_being_reset(
     assert around.query("SELECT count(*) FROM other.v") == [(0,)]
     around.execute("DROP VIEW other.v")
     assert len(setup(project, around).steps) == 2
+
+
+@first
+def test_several_at_once_wait_for_each_other(project: Project, around: Database) -> None:
+    project.write("0001_good", GOOD)
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: setup(project, around), range(3)))
+    assert sorted(len(run.steps) for run in runs) == [0, 0, 1]
+
+
+@first
+def test_one_that_was_left_half_made_is_made_anew(project: Project, around: Database) -> None:
+    project.write("0001_good", GOOD)
+    project.write("0002_bad", "SELECT nope")
+    with pytest.raises(MigrationError):
+        setup(project, around)
+    project.write("0002_bad", "SELECT 1")
+    assert [s.state for s in setup(project, around).steps] == ["applied", "applied"]
 
 
 # --- the command ----------------------------------------------------------------------------------
