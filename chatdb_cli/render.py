@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatdb_cli.connection import Target
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
-    from chatdb_cli.run import Event, Run
+    from chatdb_cli.run import Event, Loss, Run
     from chatdb_cli.schema_docs import FileState
     from chatdb_cli.schema_values import SchemaDocs
     from chatdb_cli.seed import Progress as SeedProgress
@@ -353,11 +353,17 @@ class Output:
     def error(self, error: ChatdbError) -> None:
         """Print an error: a document on stdout in JSON mode, and always for people on stderr."""
         self.close()
+        run: Run | None = getattr(error, "run", None)
         if self.form == "json":
-            run: Run | None = getattr(error, "run", None)
             document = run_document(run) if run else _document(self.about)
             self.result(document | {"error": error_document(error)}, "")
-        for text, style in error_lines(error):
+        first, *rest = error_lines(error)
+        self._line(*first)
+        if run and run.losses:
+            rows = [(x.table, x.column or "", str(x.rows), x.how) for x in run.losses]
+            for line in self.table(("table", "column", "rows", "how"), rows).splitlines():
+                self._line(f"  {line}")
+        for text, style in rest:
             self._line(text, style)
 
 
@@ -448,9 +454,16 @@ def run_document(run: Run) -> Document:
         "current": run.current,
         "warnings": list(run.warnings),
     }
+    if run.direction in ("down", "redo"):
+        losses = run.losses
+        document["losses"] = None if losses is None else [_loss_document(loss) for loss in losses]
     if run.prepare_sql is not None:
         document["prepare_sql"] = run.prepare_sql
     return document
+
+
+def _loss_document(loss: Loss) -> Document:
+    return {"table": loss.table, "column": loss.column, "rows": loss.rows, "how": loss.how}
 
 
 def status_document(status: Status) -> Document:

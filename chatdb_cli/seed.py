@@ -112,7 +112,7 @@ def seed_at_scale(
     with _transaction(target, _folder(target, directory)) as (conn, names):
         _refuse_other_schema(conn, target)
         tables = [f"{names.schema}.{names.identifier(table)}" for table in crowd.COLUMNS]
-        conn.execute(queries.LOCK_TABLES.format(tables=", ".join(tables)))
+        conn.execute(queries.LOCK_FOR_SEED.format(tables=", ".join(tables)))
         _refuse_same_rows(conn, names, people, random_seed)
         aside = conn.execute(queries.SET_ASIDE, (tables,)).fetchall()
         for away, _ in aside:

@@ -55,6 +55,7 @@ class Settings:
         directory: `--dir` as it was given (`@chat` included), None when it was not.
         ssh_host: the bastion when a tunnel is asked for.
         warnings: sentences to show, without secrets.
+        test_database: what TEST_DATABASE_URL names, for `setup --test`.
         embeddable: the embedded server, which `setup` may make, where nothing hints at another.
         insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
     """
@@ -84,6 +85,7 @@ class Settings:
     warnings: tuple[str, ...]
     insecure: bool = False
     embeddable: Database | None = None
+    test_database: Database | None = None
 
 
 # --- the table of every setting -------------------------------------------------------------------
@@ -354,6 +356,7 @@ def load(
         ssh_host=bastion.read("SSH_HOST") if bastion else None,
         warnings=tuple(warnings),
         insecure=insecure,
+        test_database=_test_database(origins),
         embeddable=None if database or against else embedded(_shown(home, cwd)),
         **fields,
     )
@@ -530,6 +533,14 @@ def _named(origins: Sequence[Origin], home: str, warnings: list[str]) -> Databas
     if alone := _origin_of(origins, "POSTGRES_PASSWORD"):
         raise _half_set(alone)
     return None
+
+
+def _test_database(origins: Sequence[Origin]) -> Database | None:
+    origin = _origin_of(origins, "TEST_DATABASE_URL")
+    if origin is None:
+        return None
+    params = pinned(origin.read("TEST_DATABASE_URL"))
+    return Database(params, origin.label("TEST_DATABASE_URL"), embedded=False)
 
 
 def _family(origins: Sequence[Origin], position: int) -> dict[str, str]:

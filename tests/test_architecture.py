@@ -37,7 +37,18 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs", "seed"},
+    {
+        "run",
+        "journal",
+        "losses",
+        "confinement",
+        "repair",
+        "runner",
+        "migrator",
+        "provision",
+        "schema_docs",
+        "seed",
+    },
     {"render", "cli"},
 )
 BESIDE = {
@@ -50,9 +61,10 @@ BESIDE = {
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
     "connection": {"server", "diagnosis"},
-    "runner": {"journal", "run"},
+    "losses": {"run"},
+    "runner": {"confinement", "journal", "losses", "run"},
     "migrator": {"repair", "run", "runner"},
-    "provision": {"migrator"},
+    "provision": {"confinement", "migrator", "run"},
     "markdown": {"schema_values"},
     "cli": {"render"},
 }

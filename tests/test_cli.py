@@ -48,7 +48,7 @@ TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
-    ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed"},
+    ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
@@ -368,6 +368,7 @@ def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: 
     ]
     assert settled(call("migrate", "down")) == common | {
         "direction": "down", "steps": [step(3, "reverted")], "current": "0002", "warnings": [],
+        "losses": [],
     }  # fmt: skip
     assert call("migrate", "down", "--all")["current"] is None
     entries = call("migrate", "history")["entries"]
@@ -1038,7 +1039,9 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
     project.write("0004_function", AWKWARD["0004_function"], "DROP FUNCTION f, g;")
     other = database.server.create()
     try:
-        for line in ("up --to 3", "up", "redo", "down", "down --to 4", "down --all", "up"):
+        flag = "--allow-data-loss"
+        for line in ("up --to 3", "up", "redo", "down", f"down --to 4 {flag}",
+                     f"down --all {flag}", "up"):  # fmt: skip
             monkeypatch.setenv("DATABASE_URL", other.url)
             printed = chatdb("migrate", *line.split(), "--dry-run")
             document = chatdb("migrate", *line.split(), "--dry-run", "--format", "json").document

@@ -151,6 +151,15 @@ class Session:
             self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
         return migrator
 
+    def confirm_in_production(self, what: str, database: str, *, yes: bool) -> None:
+        """Ask before something is done in production, unless `--yes` was given.
+
+        Raises:
+            ChatdbError: as `confirm` does.
+        """
+        if self.settings.environment == "production" and not yes:
+            self.confirm(f"{what} in production, on database {database!r}", database)
+
     def confirm(self, what: str, word: str) -> None:
         """Ask the user to type a word before something is destroyed; no is the default.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatdb_cli.cli.options import MIGRATING, Session, command
+from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target
@@ -24,6 +25,22 @@ def setup(
     seed: Annotated[
         bool, typer.Option("--seed", help="Add data for development; not in production.")
     ] = False,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test",
+            help="Make a schema for tests at the newest version, without rows, or reset it.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="With --test: the schema's name (default test)."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --test: do not ask; needed in production.")
+    ] = False,
 ) -> None:
     """Make the database, its schema and every migration.
 
@@ -32,6 +49,15 @@ def setup(
     """
     from chatdb_cli.provision import make_database, settle_target
 
+    if test and seed:
+        raise ChatdbError(
+            Code.USAGE, "--test makes a schema without rows", hint="leave out --seed or --test"
+        )
+    if test:
+        _test(session, name or "test", yes=yes)
+        return
+    if name is not None:
+        raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
     target = settle_target(session.settings, session.out.say)
     session.out.target(target)
     migrator = session.migrator(target)
@@ -45,7 +71,6 @@ def setup(
 def _refuse_unseedable(session: Session, folder: Folder) -> None:
     """Say what is in the way of a seed before anything is made."""
     from chatdb_cli import migrations
-    from chatdb_cli.errors import ChatdbError, Code
 
     if session.settings.environment == "production":
         raise ChatdbError(
@@ -60,3 +85,17 @@ def _seed(target: Target) -> Seeded:
     from chatdb_cli.seed import seed_small
 
     return seed_small(target)
+
+
+def _test(session: Session, name: str, *, yes: bool) -> None:
+    from chatdb_cli import values
+    from chatdb_cli.provision import setup_test, target_for_tests
+
+    try:
+        values.schema(name)
+    except ValueError as error:
+        raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
+    target = target_for_tests(session.settings, name, session.out.say)
+    session.out.target(target)
+    session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
+    session.out.run(setup_test(target, tell=session.out.say, progress=session.out.progress))

@@ -101,7 +101,7 @@ def suffer(fault: Fault, project: Project, database: Database, schema: str, what
     """Run what is asked, and have the fault happen to it."""
     sent = count(1)
     ready = threading.Event()
-    rivals = []
+    rivals: list[Any] = []
 
     def strike(_connection: int, _kind: str, _number: int) -> bool:
         if fault.kind == "cut answer" or next(sent) != fault.place:
