@@ -50,25 +50,21 @@ def setup(
     Raises:
         ChatdbError: whatever stands in the way.
     """
-    target = settle_target(settings)
-    make_database(target)
-    Migrator(target, directory).up()
-    return open_pool(target)
+    target = open_target(settled(settings))
+    try:
+        make_database(target)
+        Migrator(target, directory).up()
+        return open_pool(target, owned=True)
+    except BaseException:
+        target.close()
+        raise
 
 
-def settle_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> Target:
-    """Return the target; where nothing is configured that is the project's embedded server.
-
-    Args:
-        settings: what was read.
-        tell: called with a line when a server had to be started.
-
-    Raises:
-        ChatdbError: as `open_target` does.
-    """
+def settled(settings: Settings) -> Settings:
+    """Return settings that name a database: with nothing configured, the project's embedded server."""
     if settings.database is None and settings.embeddable:
-        settings = replace(settings, database=settings.embeddable)
-    return open_target(settings, tell)
+        return replace(settings, database=settings.embeddable)
+    return settings
 
 
 def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> None:

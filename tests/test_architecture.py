@@ -19,6 +19,9 @@ FLOORS = (
         "diagnosis",
         "pipeline",
         "server",
+        "ssh",
+        "sshfiles",
+        "tunnel",
         "connection",
         "names",
         "history",
@@ -37,7 +40,9 @@ BESIDE = {
     "history": {"names"},
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
-    "connection": {"server", "diagnosis"},
+    "ssh": {"sshfiles"},
+    "tunnel": {"ssh", "sshfiles"},
+    "connection": {"server", "diagnosis", "ssh", "tunnel"},
     "runner": {"journal", "run"},
     "migrator": {"repair", "run", "runner"},
     "provision": {"migrator"},
@@ -49,6 +54,8 @@ ONLY = {
     "dotenv": {"settings"},
     "yoyo": {"frame", "migrations"},
     "postgast": {"sqltext"},
+    "sshtunnel": {"tunnel"},
+    "paramiko": {"ssh", "sshfiles"},
     "psycopg_pool": {"connection", "provision"},
 }
 
@@ -96,11 +103,13 @@ def test_every_room_says_what_belongs_in_it(path: Path) -> None:
     assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 15
 
 
+SSH = {"paramiko", "sshtunnel", "cryptography"}
 LATE = {
-    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"},
+    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"}
+    | SSH,
 }
 
 

@@ -21,9 +21,9 @@ def setup(session: Session) -> None:
     Run it as often as you like. Without any database configured it makes the project's own
     PostgreSQL, in ./.chatdb.
     """
-    from chatdb_cli.provision import make_database, settle_target
+    from chatdb_cli.provision import make_database, settled
 
-    target = settle_target(session.settings, session.out.say)
+    target = session.target(settled(session.settings))
     session.out.target(target)
     migrator = session.migrator(target)
     make_database(target, session.out.say)
