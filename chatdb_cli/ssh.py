@@ -97,7 +97,13 @@ class _Line:
         return getattr(self._under, name)
 
     def recv(self, size: int) -> bytes:
-        data: bytes = self._under.recv(size)
+        try:
+            data: bytes = self._under.recv(size)
+        except TimeoutError:
+            raise
+        except OSError:
+            self.ended = True
+            raise
         if self._quick:
             # An SSH server holds a small answer back until the one before is acknowledged.
             self._under.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
@@ -246,6 +252,7 @@ class Way:
         start = time.monotonic()
         try:
             transport.start_client(timeout=patience)
+            transport.get_remote_server_key()  # at its time limit it returns as if all were well
         except (paramiko.SSHException, EOFError, OSError) as error:
             line = transport.line
             if isinstance(error, paramiko.IncompatiblePeer):

@@ -22,6 +22,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,7 +95,8 @@ def hops(bastion: Bastion) -> tuple[Hop, ...]:
     path = _ssh("config")
     config = paramiko.SSHConfig()
     try:
-        config.parse(_lines(path, 0))
+        # In front, where the first value wins, and where %p and %r of a ProxyCommand find them.
+        config.parse(chain(_overruling(bastion), _lines(path, 0)))
         return tuple(_way(config, bastion, bastion.host, first=True))
     except (
         OSError,
@@ -111,6 +113,16 @@ def hops(bastion: Bastion) -> tuple[Hop, ...]:
             hint=f'"ssh -G {bastion.host}" shows how ssh understands it',
             errno=name,
         ) from None
+
+
+def _overruling(bastion: Bastion) -> Iterator[str]:
+    """Yield what the settings say of the one host that they name, as a config file would."""
+    yield f"Host {bastion.host}"
+    if bastion.port:
+        yield f"Port {bastion.port}"
+    if bastion.user:
+        yield f"User {bastion.user}"
+    yield "Host *"
 
 
 def _lines(path: Path, depth: int) -> Iterator[str]:
@@ -159,11 +171,11 @@ def _hop(
 
     Args:
         config: ~/.ssh/config.
-        bastion: the settings, which overrule the file for the one host that they name.
+        bastion: the settings, for the keys.
         name: an alias or a host; of a ProxyJump with user and port.
         wanted: whether it is the one that the settings name.
     """
-    user, port = bastion.user, bastion.port
+    user = port = None
     if not wanted:
         match = _JUMP.fullmatch(name)
         if match is None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sshd
 
 from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
@@ -41,8 +42,9 @@ NAMES = {programs: _name(programs) for programs in PROGRAMS}
 first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
 
 
-def pytest_report_header() -> str:
-    return f"postgresql: {', '.join(NAMES.values()) or 'none found'}"
+def pytest_report_header() -> list[str]:
+    openssh = sshd.PROGRAM or "none found: the tunnel is tried against a server in Python alone"
+    return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]
 
 
 @pytest.fixture(autouse=True)

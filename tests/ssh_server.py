@@ -107,6 +107,7 @@ class SshServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.02)  # an aborted socket is closed a turn of the loop later
 
         self._do(stop())
 

@@ -42,6 +42,16 @@ CONNECTION = {
     "--pooler",
     "--env-file",
     "--dir",
+    "--ssh-host",
+    "--ssh-port",
+    "--ssh-user",
+    "--ssh-key-path",
+    "--ssh-key-passphrase",
+    "--ssh-known-hosts",
+    "--ssh-agent",
+    "--ssh-max-retries",
+    "--ssh-retry-delay",
+    "--no-tunnel",
 }
 OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
@@ -49,6 +59,7 @@ LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
     ("setup",): CONNECTION | OUTPUT | TIMING,
+    ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},
