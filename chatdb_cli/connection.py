@@ -407,11 +407,12 @@ def connect(
             failure, transient = connection_failure(error, target.where)
             if tunnel and failure.sqlstate is None and (known := tunnel.explain()):
                 failure, transient = known, known.code in _PASSING
-            if not transient or attempt > retries:
-                raise failure from None
-            delay = settings.connect_retry_delay_ms * attempt / 1000
-            tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
-            time.sleep(delay)
+        # Outside of `except`, so that no trace of psycopg's error keeps its socket open.
+        if not transient or attempt > retries:
+            raise failure
+        delay = settings.connect_retry_delay_ms * attempt / 1000
+        tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
+        time.sleep(delay)
 
 
 @contextmanager

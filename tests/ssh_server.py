@@ -21,6 +21,7 @@ class _Session(asyncssh.SSHServer):
         self._of = of
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
         self._of.connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
@@ -38,7 +39,10 @@ class _Session(asyncssh.SSHServer):
         return username == USER and said in (self._of.folder / "authorized").read_text()
 
     def connection_requested(self, dest_host: str, dest_port: int, *_: Any) -> Any:
-        return self._of.forward(dest_host, dest_port) if self._of.forward else True
+        if self._of.forward:
+            return self._of.forward(dest_host, dest_port)
+        host = self._of.names.get(dest_host, dest_host)
+        return self._conn.forward_connection(host, dest_port)
 
 
 @dataclass
@@ -48,6 +52,7 @@ class SshServer:
     Attributes:
         folder: where its files are.
         forward: what it does when it is asked for a connection; it makes one by default.
+        names: hosts that only it knows, with their addresses.
         takes_keys: whether a key lets anybody in.
         takes_answers: whether it offers to ask questions.
         more: for asyncssh.
@@ -56,6 +61,7 @@ class SshServer:
 
     folder: Path
     forward: Callable[[str, int], Any] | None = None
+    names: dict[str, str] = field(default_factory=dict)
     takes_keys: bool = True
     takes_answers: bool = False
     more: dict[str, Any] = field(default_factory=dict)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +22,11 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Database, Project, Server, first
-from proxy import Proxy
+from proxy import Link, Proxy
 from ssh_server import SshServer
 from sshd import PROGRAM, USER, Sshd, free_port, make_key
 from test_engine import socket_of, states
+from tls import TlsFront, write_certificate
 
 import chatdb_cli
 from chatdb_cli import ssh, tunnel
@@ -69,6 +73,7 @@ def nothing_left(python_server: SshServer, request: pytest.FixtureRequest) -> It
         request.getfixturevalue("sshd")
     threads, files, processes = set(threading.enumerate()), open_files(), own_children()
     yield
+    gc.collect()  # the trace of an error may still hold a connection
     assert set(threading.enumerate()) - threads == set()
     assert open_files() - files == set()
     assert own_children() - processes == set()
@@ -928,11 +933,11 @@ def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_s
 def test_a_bastion_that_falls_silent_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "_KEEPALIVE_S", 0.3)
-    monkeypatch.setattr(tunnel, "_SILENCE_S", 2)
+    monkeypatch.setattr(ssh, "_KEEPALIVE_S", 0.2)
+    monkeypatch.setattr(tunnel, "_SILENCE_S", 1)
     assert isinstance(place.bastion, Sshd)
     with place.target() as target, connect(target) as conn:
-        conn.execute("SELECT pg_sleep(4)")  # silence of the database alone is none of the bastion
+        conn.execute("SELECT pg_sleep(3)")  # silence of the database alone is none of the bastion
         place.bastion.signal(signal.SIGSTOP)
         try:
             with pytest.raises(psycopg.OperationalError):
@@ -1073,3 +1078,126 @@ def test_no_secret_is_in_what_a_tunnel_says_of_itself(place: Place, keys: Path) 
     flag = place.settings({"ssh_key_passphrase": "open sesame"})
     assert any("--ssh-key-passphrase" in warning for warning in flag.warnings)
     assert "open sesame" not in str(flag.warnings)
+
+
+# --- TLS and passwords ----------------------------------------------------------------------------
+
+REAL_NAME = "db.internal.example"
+
+
+@pytest.fixture(scope="module")
+def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A PostgreSQL with TLS and passwords: its port, and its certificate, which is for REAL_NAME."""
+    certificates = tmp_path_factory.mktemp("tls")
+    write_certificate(certificates, REAL_NAME)
+    owner = Path(socket_of(server)).owner()
+    programs = server.embedded.programs
+    port = free_port()
+    as_owner: dict[str, Any] = {"user": owner} if os.getuid() == 0 else {}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    with tempfile.TemporaryDirectory(prefix="chatdb-tls-") as folder:
+        Path(folder, "password").write_text("s3:cret\\x")
+        if as_owner:
+            shutil.chown(folder, owner)
+            shutil.chown(f"{folder}/password", owner)
+        subprocess.run(
+            [programs / "initdb", "-D", f"{folder}/data", "-U", "app", "-A", "scram-sha-256",
+             f"--pwfile={folder}/password", "--no-sync", "-E", "UTF8"],
+            check=True, **quiet, **as_owner,
+        )  # fmt: skip
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", f"{folder}/data", "-p", str(port), "-F",
+             "-h", "127.0.0.1", "-c", "unix_socket_directories="],
+            **quiet, **as_owner,
+        )  # fmt: skip
+        try:
+            url = f"postgresql://app:s3%3Acret%5Cx@127.0.0.1:{port}/postgres"
+            wait_for(lambda: can_connect(url))
+            with TlsFront(certificates, port) as front:
+                yield front.port, certificates / "server.crt"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
+    guarded: tuple[int, Path],
+    make_server: Callable[..., Place],
+    home: Path,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the bastion knows the database's host by name; its certificate and .pgpass name it."""
+    port, certificate = guarded
+    there = make_server(SshServer, names={REAL_NAME: "127.0.0.1", "other.example": "127.0.0.1"})
+    (home / ".pgpass").write_text(
+        "# host, port, database, user, password\n"
+        "127.0.0.1:*:*:*:wrong\nother:*:*:*:wrong\n"
+        f"{REAL_NAME}:5432:*:*:wrong\n{REAL_NAME}:{port}:postgres:app:s3\\:cret\\\\x\n"
+        "other.example:*:*:*:s3\\:cret\\\\x\n"
+    )
+    (home / ".pgpass").chmod(0o600)
+    tls = f"sslmode=verify-full&sslrootcert={certificate}"
+    url = f"postgresql://app@{REAL_NAME}:{port}/postgres?{tls}"
+    with there.target(DATABASE_URL=url) as target:
+        assert target.where == f"app@{REAL_NAME}:{port}/postgres"
+        with connect(target) as conn, open_pool(target) as pool, pool.connection() as other:
+            for one in (conn, other):
+                assert one.pgconn.ssl_in_use
+        assert target.tunnel
+        assert "cret" not in target.tunnel.url
+        # Other programs check the name as well; their .pgpass needs * for the port.
+        monkeypatch.setenv("PGPASSWORD", "s3:cret\\x")
+        psycopg.connect(target.tunnel.url).close()
+        monkeypatch.delenv("PGPASSWORD")
+    error = there.refusal(DATABASE_URL=url.replace(REAL_NAME, "other.example"))
+    assert error.code is Code.UNREACHABLE
+    assert "other.example" in error.message
+    (home / ".pgpass").unlink()
+    assert there.refusal(DATABASE_URL=url).code is Code.LOGIN
+    project.write_tables(1)
+    said = project.chatdb(
+        "migrate", "up", env=there.variables | {"DATABASE_URL": url, "PGPASSWORD": "s3:cret\\x"}
+    )
+    assert said.returncode == 0, said.stderr
+
+
+def test_production_without_protection_is_refused_and_a_tunnel_protects(place: Place) -> None:
+    far = "postgresql://app@192.0.2.1/chat?sslmode=prefer"
+    settings = load(environ={"DATABASE_URL": far, "CHATDB_ENV": "production"}, cwd=Path("/"))
+    with pytest.raises(ChatdbError) as caught:
+        open_target(settings)
+    assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
+    with place.target(CHATDB_ENV="production", DATABASE_URL=far):
+        pass  # the way to the bastion is protected
+
+
+# --- how long it takes ----------------------------------------------------------------------------
+
+
+def test_the_turns_through_a_tunnel_do_not_grow_with_the_files(
+    sshd_or_python: Any,
+    server: Server,
+    keys: Path,
+    home: Path,
+    tmp_path: Path,
+) -> None:
+    """A link of 50 ms, there and back, in front of the bastion."""
+    turns, seconds = {}, {}
+    with Proxy(socket_of(server)) as proxy, Link(sshd_or_python.port, 0.025) as link:
+        for number in (10, 100):
+            files = Project(tmp_path / str(number))
+            files.write_tables(*range(number))
+            database = server.create()
+            there = place_of(sshd_or_python, proxy, database, keys, home)
+            known = sshd_or_python.known().replace(f":{sshd_or_python.port} ", f":{link.port} ")
+            (home / ".ssh" / "known_hosts").write_text(known)
+            for what in ("up", "no-op"):
+                before, start = proxy.round_trips(), time.monotonic()
+                with there.target(SSH_PORT=str(link.port)) as target:
+                    Migrator(target, files.sql).up()
+                turns[number, what] = proxy.round_trips() - before
+                seconds[number, what] = time.monotonic() - start
+            database.drop()
+    assert turns[10, "up"] == turns[100, "up"]
+    assert seconds[100, "up"] - seconds[100, "no-op"] < 2
