@@ -311,8 +311,10 @@ def _with_password(target: Target, params: dict[str, str]) -> dict[str, str]:
 
     libpq itself would look for the port of the tunnel's local end there.
     """
+    if target.tunnel is None:
+        return params
     shown = {**libpq_defaults(), **params}
-    if target.tunnel is None or shown.get("password"):
+    if shown.get("password"):
         return params
     path = Path(shown.get("passfile") or "~/.pgpass").expanduser()
     wanted = (target.host or "", str(target.port), shown.get("dbname") or target.user, target.user)

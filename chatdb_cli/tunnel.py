@@ -188,6 +188,7 @@ class Tunnel:
         self._opening: dict[int, tuple[str, int]] = {}  # asked of the bastion and not answered yet
         self._failure: ChatdbError | None = None
         self._silence: str | None = None
+        self._noted: Transport | None = None
         self.lost: ChatdbError | None = None
         self._forwarder: _Forwarder | None = None
         self._guard: threading.Thread | None = None
@@ -198,9 +199,9 @@ class Tunnel:
             self._forwarder = _Forwarder(self, self.places, port)
             try:
                 self._forwarder.start()
+                self.ports: tuple[int, ...] = tuple(self._forwarder.local_bind_ports)
             except sshtunnel.BaseSSHTunnelForwarderError as error:
                 raise self.notice(self.last) or ChatdbError(Code.TUNNEL, str(error)) from None
-            self.ports: tuple[int, ...] = tuple(self._forwarder.local_bind_ports)
             self._guard = threading.Thread(target=self._stand_guard, daemon=True)
             self._guard.start()
         except BaseException:
@@ -256,7 +257,6 @@ class Tunnel:
                 self._note_loss()
                 self._silence = None
                 ssh.shut(self._chain)
-                self._chain = []
                 try:
                     self._chain = self._way.open()
                 except ChatdbError as failure:
@@ -273,7 +273,7 @@ class Tunnel:
                     ssh.shut(self._chain)
                 elif self._forwarder:
                     self._forwarder.follow()
-            if not self._chain:
+            if self._closing.is_set():
                 raise ChatdbError(Code.TUNNEL, "the tunnel is closed")
 
     def hold(self) -> None:
@@ -304,8 +304,7 @@ class Tunnel:
     def close(self) -> None:
         """End every connection and the tunnel itself; nothing of it stays."""
         self._closing.set()
-        chain, self._chain = self._chain, []
-        for transport in reversed(chain):
+        for transport in reversed(self._chain):
             transport.close()
         if self._forwarder:
             self._forwarder.shut()
@@ -315,7 +314,7 @@ class Tunnel:
                 request.shutdown(socket.SHUT_RDWR)
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        ssh.shut(chain)
+        ssh.shut(self._chain)
         if self._guard and self._guard is not threading.current_thread():
             self._guard.join(_CLOSED_WITHIN_S)
 
@@ -346,8 +345,9 @@ class Tunnel:
 
     def _note_loss(self) -> None:
         dead = next((n for n, t in enumerate(self._chain) if not t.is_active()), None)
-        if dead is None or self._closing.is_set():
+        if dead is None or self._closing.is_set() or self._chain[dead] is self._noted:
             return
+        self._noted = self._chain[dead]
         hop = self._way.hops[dead]
         why = self._silence or ssh.why_it_ended(self._chain[dead])
         self.lost = ChatdbError(
@@ -385,7 +385,9 @@ class Tunnel:
         self._opening[me] = dest_addr
         try:
             self.ensure(retries=0)
-            return self._way.channel(self.last, dest_addr, src_addr, timeout)
+            channel = self._way.channel(self.last, dest_addr, src_addr, timeout)
+            self._failure = None
+            return channel
         except ChatdbError as failure:
             self._failure = failure
             raise
