@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from chatdb_cli.sshfiles import Ask
 
 LOOPBACK = "127.0.0.1"
-_SILENCE_S = 15  # then nobody is there any more; a sign of life was asked for three times
+_LISTEN_S, _SILENCE_S = (
+    1.0,
+    15.0,
+)  # then nobody is there any more; a sign of life was asked for three times
 _LONGEST_PAUSE_S = 30.0
 _CLOSED_WITHIN_S = 5.0
 _POLL_S = 0.02  # how soon the local end hears that it is to close
@@ -359,15 +362,15 @@ class Tunnel:
 
     def _stand_guard(self) -> None:
         """Give up a way from which nothing more is heard."""
-        before, silent = 0, 0
-        while not self._closing.wait(1):
+        before, silent = 0, 0.0
+        while not self._closing.wait(_LISTEN_S):
             chain = self._chain
-            heard = chain[-1].line.bytes_heard if chain else 0
-            # Seconds that this process itself stood still do not count.
-            silent = silent + 1 if chain and heard == before else 0
+            heard = chain[-1].line.bytes_heard if self.alive else before - 1
+            # What this process itself stood still does not count.
+            silent = silent + _LISTEN_S if heard == before else 0.0
             before = heard
-            if silent > _SILENCE_S and chain:
-                self._silence = f"nothing was heard for {silent} s"
+            if silent > _SILENCE_S:
+                self._silence = f"nothing was heard for {silent:g} s"
                 ssh.shut(chain)
 
     # --- connections at the local end -------------------------------------------------------------

@@ -27,10 +27,11 @@ def tunnel(
                      help="Of the local end (default: one that the system chooses)."),
     ] = 0,
 ) -> None:  # fmt: skip
-    """Hold the SSH tunnel open until Ctrl-C, and print the URL for psql and other programs.
+    """Hold the SSH tunnel open for other programs.
 
-    No password is in the URL: ~/.pgpass serves. A tunnel that is lost is opened again; connections
-    that went through it have ended then.
+    Prints the URL for psql and others, and ends with Ctrl-C. No password is in the URL: ~/.pgpass
+    serves; its line needs * for the port, or give --port. A tunnel that is lost is opened again;
+    connections that went through it have ended then.
     """
     if check:
         _check(session)
