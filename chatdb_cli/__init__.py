@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from chatdb_cli.connection import Target, connect, open_pool, open_target
+    from chatdb_cli.connection import Target, connect, open_pool, open_target, open_tunnel
     from chatdb_cli.errors import ChatdbError, Code, Exit
     from chatdb_cli.migrator import Migrator, Status
     from chatdb_cli.provision import setup
@@ -46,13 +46,14 @@ __all__ = [
     "load_settings",
     "open_pool",
     "open_target",
+    "open_tunnel",
     "seed_at_scale",
     "seed_small",
     "setup",
 ]
 
 _HOMES = {
-    "connection": ("Target", "connect", "open_pool", "open_target"),
+    "connection": ("Target", "connect", "open_pool", "open_target", "open_tunnel"),
     "errors": ("ChatdbError", "Code", "Exit"),
     "migrator": ("Migrator", "Status"),
     "provision": ("setup",),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from chatdb_cli import diagnosis, history, migrations, plan, sqltext
-from chatdb_cli.connection import connect, is_pooled
+from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.run import Event, Options, Run, StepResult
 
@@ -327,8 +327,13 @@ class Migrator:
             with locks.held(conn, self.target.schema, wait_ms, tell):
                 yield frame, timeouts
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
+    @contextmanager
+    def _connect(self) -> Iterator[psycopg.Connection[Any]]:
+        with (
+            told_of_tunnel(self.target),
+            connect(self.target, lambda text: self._progress(Event("waiting", text=text))) as conn,
+        ):
+            yield conn
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
         with diagnosis.explained("the history can't be read"):

@@ -57,25 +57,21 @@ def setup(
     Raises:
         ChatdbError: whatever stands in the way.
     """
-    target = settle_target(settings)
-    make_database(target)
-    Migrator(target, directory).up()
-    return open_pool(target)
+    target = open_target(settled(settings))
+    try:
+        make_database(target)
+        Migrator(target, directory).up()
+        return open_pool(target, owned=True)
+    except BaseException:
+        target.close()
+        raise
 
 
-def settle_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> Target:
-    """Return the target; where nothing is configured that is the project's embedded server.
-
-    Args:
-        settings: what was read.
-        tell: called with a line when a server had to be started.
-
-    Raises:
-        ChatdbError: as `open_target` does.
-    """
+def settled(settings: Settings) -> Settings:
+    """Return settings that name a database: with nothing configured, the project's embedded server."""
     if settings.database is None and settings.embeddable:
-        settings = replace(settings, database=settings.embeddable)
-    return open_target(settings, tell)
+        return replace(settings, database=settings.embeddable)
+    return settings
 
 
 def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> None:
@@ -114,7 +110,7 @@ def setup_test(
     What stands in it goes.  Where every file is applied as it is, it is only emptied.
 
     Args:
-        target: the schema, as `target_for_tests` returns it.
+        target: the schema, as `settled_for_tests` names it.
         directory: the folder with `up/` and `down/`, as for `Migrator`.
         tell: called with a line for each thing that was made.
         progress: as for `Migrator`.
@@ -160,21 +156,10 @@ def setup_test(
             return run
 
 
-def target_for_tests(
-    settings: Settings, schema: str, tell: Callable[[str], None] = _nothing
-) -> Target:
-    """Return where a test schema is: in the database of `TEST_DATABASE_URL`, else in the usual one.
-
-    Args:
-        settings: what was read.
-        schema: its name.
-        tell: called with a line when a server had to be started.
-
-    Raises:
-        ChatdbError: as `open_target` does.
-    """
+def settled_for_tests(settings: Settings, schema: str) -> Settings:
+    """Return settings that name a test schema: in `TEST_DATABASE_URL`, else in the usual database."""
     database = settings.test_database or settings.database
-    return settle_target(replace(settings, database=database, schema=schema), tell)
+    return settled(replace(settings, database=database, schema=schema))
 
 
 def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chatdb_cli.seed import Progress as SeedProgress
     from chatdb_cli.seed import Seeded
     from chatdb_cli.server import ServerStatus
+    from chatdb_cli.ssh import Step
 
 FORMAT = 1
 Document = dict[str, Any]
@@ -50,6 +51,7 @@ _STYLES = {
     "by-another": "dim",
     "not-run": "dim",
     "failed": "bold red",
+    "ok": "green",
     "changed": "bold yellow",
     "missing": "bold red",
 }
@@ -304,6 +306,30 @@ class Output:
             if name not in ("exists", "running") and value is not None
         ]
         self.result({"format": FORMAT, "target": None, "server": facts}, "\n".join(lines))
+
+    def tunnel(self, target: Target, url: str, local: tuple[str, int]) -> None:
+        """Print what other programs connect to."""
+        place = {"host": local[0], "port": local[1]}
+        self.result(_document(target) | {"url": url, "local": place}, url)
+
+    def steps(self, steps: Sequence[Step], failure: ChatdbError | None) -> None:
+        """Print the way through a tunnel, step by step, and what ended it early."""
+        rows = [(s.hop, s.what, s.state, str(s.duration_ms), s.detail) for s in steps]
+        document: Document = {
+            "format": FORMAT,
+            "target": None,
+            "ok": failure is None,
+            "steps": [
+                {"hop": s.hop, "step": s.what, "state": s.state, "duration_ms": s.duration_ms,
+                 "detail": s.detail or None}
+                for s in steps
+            ],
+        }  # fmt: skip
+        if failure:
+            document["error"] = error_document(failure)
+        self.result(document, self.table(("hop", "step", "state", "ms", "detail"), rows))
+        for text, style in error_lines(failure) if failure else ():
+            self._line(text, style)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """Return a table; in colour on a terminal, plain and never cut elsewhere."""

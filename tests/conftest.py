@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sshd
 
 from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
@@ -56,8 +57,9 @@ def places(request: pytest.FixtureRequest) -> Iterator[int]:
     return count(start, step)
 
 
-def pytest_report_header() -> str:
-    return f"postgresql: {', '.join(NAMES.values()) or 'none found'}"
+def pytest_report_header() -> list[str]:
+    openssh = sshd.PROGRAM or "none found: the tunnel is tried against a server in Python alone"
+    return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]
 
 
 @pytest.fixture(autouse=True)

@@ -190,3 +190,17 @@ class Proxy:
                     whole += message
             if whole:
                 yield whole
+
+
+class Link(Proxy):
+    """A link to a loopback port: it delays what goes over it, and looks at nothing."""
+
+    def __init__(self, port: int, delay: float) -> None:
+        super().__init__(str(port), delay)
+
+    def _upstream(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", int(str(self.upstream))))
+
+    def _messages(self, source: socket.socket, connection: int) -> Iterator[bytes]:
+        del connection
+        return self._chunks(source)

@@ -31,6 +31,9 @@ FLOORS = (
         "diagnosis",
         "pipeline",
         "server",
+        "ssh",
+        "sshfiles",
+        "tunnel",
         "connection",
         "names",
         "history",
@@ -60,7 +63,9 @@ BESIDE = {
     "history": {"names"},
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
-    "connection": {"server", "diagnosis"},
+    "ssh": {"sshfiles"},
+    "tunnel": {"ssh", "sshfiles"},
+    "connection": {"server", "diagnosis", "ssh", "tunnel"},
     "losses": {"run"},
     "runner": {"confinement", "journal", "losses", "run"},
     "migrator": {"repair", "run", "runner"},
@@ -74,6 +79,8 @@ ONLY = {
     "dotenv": {"settings"},
     "yoyo": {"frame", "migrations"},
     "postgast": {"sqltext"},
+    "sshtunnel": {"tunnel"},
+    "paramiko": {"ssh", "sshfiles"},
     "psycopg_pool": {"connection", "provision"},
 }
 
@@ -121,11 +128,13 @@ def test_every_room_says_what_belongs_in_it(path: Path) -> None:
     assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 15
 
 
+SSH = {"paramiko", "sshtunnel", "cryptography"}
 LATE = {
-    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"},
+    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"}
+    | SSH,
 }
 
 

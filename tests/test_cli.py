@@ -42,6 +42,16 @@ CONNECTION = {
     "--pooler",
     "--env-file",
     "--dir",
+    "--ssh-host",
+    "--ssh-port",
+    "--ssh-user",
+    "--ssh-key-path",
+    "--ssh-key-passphrase",
+    "--ssh-known-hosts",
+    "--ssh-agent",
+    "--ssh-max-retries",
+    "--ssh-retry-delay",
+    "--no-tunnel",
 }
 OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
@@ -52,6 +62,7 @@ OPTIONS = {
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
+    ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},

@@ -24,9 +24,10 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
 
+from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.provision import setup_test, target_for_tests
+from chatdb_cli.provision import settled_for_tests, setup_test
 from chatdb_cli.run import Event, Loss, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -373,7 +374,7 @@ def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: 
     project.write_tables(1)
     with pooled(database) as pooler:
         settings = database.settings(database_url=pooler.url(database.name))
-        target = target_for_tests(settings, "test")
+        target = open_target(settled_for_tests(settings, "test"))
         assert states(setup_test(target, project.sql)) == ["applied"]
         assert setup_test(target, project.sql).steps == ()
         project.write("0002_bad", "SELECT 1;\nDROP TABLE IF EXISTS users;")

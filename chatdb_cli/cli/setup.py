@@ -47,7 +47,7 @@ def setup(
     Run it as often as you like. Without any database configured it makes the project's own
     PostgreSQL, in ./.chatdb.
     """
-    from chatdb_cli.provision import make_database, settle_target
+    from chatdb_cli.provision import make_database, settled
 
     if test and seed:
         raise ChatdbError(
@@ -58,7 +58,7 @@ def setup(
         return
     if name is not None:
         raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
-    target = settle_target(session.settings, session.out.say)
+    target = session.target(settled(session.settings))
     session.out.target(target)
     migrator = session.migrator(target)
     if seed:
@@ -89,13 +89,13 @@ def _seed(target: Target) -> Seeded:
 
 def _test(session: Session, name: str, *, yes: bool) -> None:
     from chatdb_cli import values
-    from chatdb_cli.provision import setup_test, target_for_tests
+    from chatdb_cli.provision import settled_for_tests, setup_test
 
     try:
         values.schema(name)
     except ValueError as error:
         raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
-    target = target_for_tests(session.settings, name, session.out.say)
+    target = session.target(settled_for_tests(session.settings, name))
     session.out.target(target)
     session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
     session.out.run(setup_test(target, tell=session.out.say, progress=session.out.progress))
