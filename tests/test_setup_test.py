@@ -130,6 +130,7 @@ def setup(project: Project, database: Database, name: str = "test", **flags: str
     return setup_test(open_target(settled_for_tests(database.settings(**flags), name)), project.sql)
 
 
+@first
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_file_that_reaches_outside_fails_with_line_and_object_and_is_undone(
     case: str, project: Project, outside: Database
