@@ -142,7 +142,7 @@ def suffer(fault: Fault, project: Project, database: Database, schema: str, what
 
 
 @first
-@pytest.mark.parametrize("what", ["up", "down"])
+@pytest.mark.parametrize("what", ["up", "down!"])
 def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_on(
     what: str,
     project: Project,
@@ -165,7 +165,7 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
         schema = f"round_{next(numbers)}"
         database.execute(f"CREATE SCHEMA {schema}")
         again = project.migrator(database, schema=schema, connect_retries="0")
-        if what == "down":
+        if what == "down!":
             again.up()
         suffer(fault, project, database, schema, what)
 
@@ -174,8 +174,8 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
             assert [problem.code for problem in status.problems] == ["unfinished"]
         else:
             assert database.query(SNAPSHOT.format(schema)) == references[len(status.applied)]
-        if what == "down" and status.problems:  # what went half down has to go down first
-            again.down(everything=True)
+        if what == "down!" and status.problems:  # what went half down has to go down first
+            again.down(everything=True, allow_data_loss=True)
         again.up()
         assert database.query(SNAPSHOT.format(schema)) == references[-1]
         assert again.status().pending == ()
