@@ -684,6 +684,31 @@ def test_a_search_sees_the_live_channels_of_the_user_alone(chat: Conn, ids: dict
     assert ids_of(before) == [seen["room"]]
 
 
+def test_a_search_for_a_frequent_word_reads_the_newest_messages_not_all(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    chat.execute(
+        "INSERT INTO channels (type, name, created_by) SELECT 'private', 'x', %s"
+        " FROM generate_series(1, 200)",
+        [ids["ada"]],
+    )
+    chat.execute(
+        "INSERT INTO channel_members (channel_id, user_id) SELECT id, created_by FROM channels"
+        " WHERE name = 'x'"
+    )
+    chat.execute(
+        "INSERT INTO messages (channel_id, user_id, content)"
+        " SELECT id, created_by, 'hello ' || n FROM channels, generate_series(1, 20) n"
+        " WHERE name = 'x'"
+    )
+    chat.execute("ANALYZE channels; ANALYZE channel_members; ANALYZE messages")
+    rows(chat, "search_messages", ids["ada"], "hello", 20)  # what is read once a session
+    explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) SELECT * FROM "
+    plan = value(chat, explain + "search_messages(%s, 'hello', 20)", ids["ada"])[0]["Plan"]
+    assert plan["Actual Rows"] == 20
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 400
+
+
 def test_the_read_marker_moves_forward_and_never_back(chat: Conn, ids: dict[str, str]) -> None:
     one, two, bob = ids["first"], ids["second"], ids["bob"]
     assert answer(chat, "mark_read", two, bob) == two
