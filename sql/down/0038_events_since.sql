@@ -8,10 +8,9 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION ring_doorbell(text, text, text[], text[]) TO PUBLIC;
-
 DROP FUNCTION purge_events(interval, integer);
 DROP FUNCTION events_since(text, integer);
 DROP FUNCTION events_reset(boolean);
 DROP FUNCTION events_epoch(events_state);
-DROP FUNCTION events_snapshot();
+DROP FUNCTION events_snapshot(xid8);
+DROP FUNCTION xid_after(xid8);

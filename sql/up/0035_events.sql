@@ -17,7 +17,8 @@ CREATE TABLE events (
   CONSTRAINT events_pkey PRIMARY KEY (seq)
 );
 
-CREATE INDEX events_xid_idx ON events (xid);
+-- With seq, so that a transaction of a million events is read in pages.
+CREATE INDEX events_xid_idx ON events (xid, seq);
 
 -- No constraint but NOT NULL, no foreign key: whatever is written here must never be the reason for which a write
 -- of the application fails.
@@ -26,9 +27,7 @@ CREATE TABLE events_state (
   one     boolean NOT NULL DEFAULT true,
   origin  text NOT NULL,
   nonce   text NOT NULL DEFAULT gen_random_uuid()::text,
-  floor   xid8 NOT NULL DEFAULT '0',
-  base    bigint NOT NULL DEFAULT 0,
-  horizon xid8 NOT NULL DEFAULT '0',
+  floor   xid8 NOT NULL DEFAULT '3',
   notify  text NOT NULL DEFAULT 'doorbell',
 
   CONSTRAINT events_state_pkey PRIMARY KEY (one),
@@ -36,10 +35,12 @@ CREATE TABLE events_state (
   CONSTRAINT events_state_notify_valid CHECK (notify IN ('doorbell', 'every', 'off'))
 );
 
--- Which database this is: a copy has another oid, a restored one another system identifier, too.
+-- Which log this is: a copied database has another oid, a restored cluster another system identifier, and a dump
+-- that is restored into the same database makes another table.
 CREATE FUNCTION events_origin() RETURNS text
 LANGUAGE sql STABLE
-RETURN (SELECT s.system_identifier || '.' || d.oid FROM pg_control_system() s, pg_database d WHERE d.datname = current_database());
+RETURN (SELECT concat_ws('.', s.system_identifier, d.oid, 'events'::regclass::oid)
+          FROM pg_control_system() s, pg_database d WHERE d.datname = current_database());
 
 INSERT INTO events_state (origin) VALUES (events_origin());
 
@@ -51,10 +52,8 @@ COMMENT ON COLUMN events.row_id IS 'Id of the row; both columns of a key of two,
 COMMENT ON COLUMN events.channel_id IS 'The channel that it is about, if there is one.';
 COMMENT ON COLUMN events.user_id IS 'The user whose row it is.';
 COMMENT ON TABLE events_state IS 'One row: what makes cursors of the change log valid, and how its doorbell rings.';
-COMMENT ON COLUMN events_state.origin IS 'The database that the xids belong to, see events_origin().';
+COMMENT ON COLUMN events_state.origin IS 'The log and database that the xids belong to, see events_origin().';
 COMMENT ON COLUMN events_state.nonce IS 'Changes with events_reset(); together with origin the epoch of each cursor.';
 COMMENT ON COLUMN events_state.floor IS 'Events of older transactions may have been purged: a cursor from before is told to resynchronise.';
-COMMENT ON COLUMN events_state.base IS 'The last event when the epoch began ...';
-COMMENT ON COLUMN events_state.horizon IS '... and the first transaction that had not begun then: up to base, xids from there on are another database''s.';
 COMMENT ON COLUMN events_state.notify IS 'When the doorbell rings, see set_notify_mode().';
-COMMENT ON FUNCTION events_origin() IS 'Which database this is; a copied or restored one is another.';
+COMMENT ON FUNCTION events_origin() IS 'Which log and database this is; a copied or restored one is another.';

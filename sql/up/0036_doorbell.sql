@@ -4,10 +4,10 @@
 -- longer be grouped, and four fifths of the throughput would be gone. So the first transaction of each 20
 -- milliseconds rings, and a consumer that was rung keeps reading for a while. Two things make sure of it: the
 -- sequence holds the last 20 ms that were rung in (a sequence is seen by all at once, committed or not), and the
--- advisory lock decides between two who look at the same moment. It has 64 keys, so that a transaction which has
--- rung and then sits there for an hour takes one of 64 rings away, not all.
+-- advisory lock decides between two who look at the same moment. It has 64 keys, and a transaction rings once: one
+-- that has rung and goes on for an hour, idle or writing, takes one of 64 rings away, not all.
 
-CREATE SEQUENCE events_bell MINVALUE 0;
+CREATE SEQUENCE events_bell MINVALUE -9223372036854775807 START 0;
 
 CREATE FUNCTION set_notify_mode(mode text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -15,29 +15,55 @@ BEGIN ATOMIC
   UPDATE events_state SET notify = set_notify_mode.mode;
 END;
 
--- Called when it may be time to ring: see the triggers, which look at the sequence themselves, for that is
--- all that the other thousands of transactions have to pay.
+-- Whether it may be time to ring, which is all that the other thousands of transactions have to pay: inlined into
+-- the triggers. In the sequence stands n for rung in the 20 ms n, and -n for off in these, where no setting says else.
+CREATE FUNCTION bell_is_due() RETURNS boolean
+LANGUAGE sql VOLATILE
+RETURN CASE coalesce(current_setting('chat.notify', true), '')
+         WHEN 'every' THEN true
+         WHEN 'off' THEN false
+         WHEN '' THEN abs(pg_sequence_last_value('events_bell'))
+                      IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
+         ELSE pg_sequence_last_value('events_bell')
+              IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
+       END;
+
 CREATE FUNCTION ring_doorbell(about text, op text, ids text[], channels text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 DECLARE
   most constant integer := 20;  -- ids of at most 53 characters: far below 2,000 bytes
   now20 constant bigint := date_part('epoch', clock_timestamp()) * 50;
-  mode text := nullif(current_setting('chat.notify', true), '');
+  mine  constant text := nullif(current_setting('chat.notify', true), '');
+  usual constant text := (SELECT s.notify FROM events_state s);
+  mode  constant text := coalesce(mine, usual);
+  rung  constant text[] := string_to_array(current_setting('chat.rung', true), ':');  -- <xid>:<times>
+  times integer := 1;
 BEGIN
-  IF mode IS NULL THEN
-    SELECT s.notify INTO mode FROM events_state s;
-    IF mode = 'off' THEN
-      PERFORM setval('events_bell', now20);  -- nobody has to look again in these 20 ms
-    END IF;
+  IF rung[1] = pg_current_xact_id()::text THEN
+    times := rung[2]::integer + 1;
   END IF;
   IF mode = 'off' THEN
+    IF mine IS NULL THEN
+      PERFORM setval('events_bell', -now20);  -- nobody has to look again in these 20 ms
+    END IF;
     RETURN;
-  ELSIF mode IS DISTINCT FROM 'every' THEN
-    IF NOT pg_try_advisory_xact_lock('events'::regclass::oid::integer, (now20 & 63)::integer) THEN
+  ELSIF mode = 'every' THEN
+    IF times > 10 THEN  -- what is pending must not fill the queue at COMMIT
       RETURN;
     END IF;
-    PERFORM setval('events_bell', now20);
+  ELSE
+    IF times > 1
+       OR NOT pg_try_advisory_xact_lock('events'::regclass::oid::integer, (now20 & 63)::integer) THEN
+      RETURN;
+    END IF;
+    -- who was first may have rung and committed since the trigger looked
+    IF pg_sequence_last_value('events_bell') BETWEEN now20 AND now20 + 50 THEN
+      RETURN;
+    END IF;
+    IF usual IS DISTINCT FROM 'every' THEN
+      PERFORM setval('events_bell', now20);
+    END IF;
   END IF;
 
   -- A full queue would make the COMMIT fail, where nothing can catch it. A listener that is dead, or sits in
@@ -45,16 +71,20 @@ BEGIN
   IF pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify('chat_events', json_build_object(
       'v', 1, 'schema', current_schema(), 'table', about, 'op', op,
-      'channel_id', CASE WHEN cardinality(channels) = 1 THEN channels[1] END,
-      'ids', ids[1:most], 'more', cardinality(ids) > most)::text);
+      'channel_id', CASE WHEN cardinality(channels) = 1 AND cardinality(ids) <= most THEN channels[1] END,
+      'ids', ids[1:most], 'more', cardinality(ids) > most OR times = 10)::text);
+    PERFORM set_config('chat.rung', pg_current_xact_id() || ':' || times, true);
   END IF;
 END
 $$;
 
 SELECT pin_search_path('ring_doorbell');
 
-COMMENT ON SEQUENCE events_bell IS 'The last 20 milliseconds, counted since 1970, in which the doorbell was rung.';
+REVOKE EXECUTE ON FUNCTION ring_doorbell(text, text, text[], text[]) FROM PUBLIC;
+
+COMMENT ON SEQUENCE events_bell IS 'The last 20 milliseconds, counted since 1970, in which the doorbell was rung; negative: was off.';
 COMMENT ON FUNCTION set_notify_mode(text) IS
-  'When the doorbell rings: "doorbell" at most 50 times a second, "every" in each transaction with an event, "off" never (two-phase commit needs that). The setting chat.notify has the last word in its session.';
+  'When the doorbell rings: "doorbell" at most 50 times a second, "every" for each statement with an event (up to 10 in a transaction), "off" never (two-phase commit needs that). The setting chat.notify has the last word in its session.';
+COMMENT ON FUNCTION bell_is_due() IS 'For the triggers: whether ring_doorbell() has to be called.';
 COMMENT ON FUNCTION ring_doorbell(text, text, text[], text[]) IS
   'For the triggers: NOTIFY chat_events with a hint of what has changed, unless these 20 milliseconds have been rung, or the queue is half full.';

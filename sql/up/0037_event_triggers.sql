@@ -5,14 +5,17 @@
 -- not the read marker (the receipt tells that). New rows EXCEPT old ones says so, without a join; it takes the
 -- columns of the list, and so a statement that touched no row, or changed none, writes nothing.
 --
--- SECURITY DEFINER: nobody may write events by themselves.
+-- SECURITY DEFINER: nobody may write events by themselves. Nor may they call these from a trigger of their own.
 
 DO $outer$
 DECLARE
-  one record;
+  one     record;
+  op      text;
+  changed text;
+  logging text[];
 BEGIN
   FOR one IN
-    SELECT t.*, 'deleted_at' = ANY (string_to_array(t.columns, ', ')) AS soft FROM (VALUES
+    SELECT * FROM (VALUES
       -- table, key of the row, channel, user, and the columns that matter
       ('messages', 'r.id', 'r.channel_id', 'r.user_id',
        'id, channel_id, user_id, content, content_type, status, reply_to_id, metadata, deleted_at'),
@@ -39,41 +42,39 @@ BEGIN
        'id, user_id, related_user_id, type, status')
     ) t (name, key, channel, person, columns)
   LOOP
+    logging := ARRAY[]::text[];
+    FOR op, changed IN
+      VALUES ($$'insert'$$, 'added'),
+             (CASE WHEN 'deleted_at' = ANY (string_to_array(one.columns, ', '))
+                   THEN $$CASE WHEN r.deleted_at IS NULL THEN 'update' ELSE 'delete' END$$ ELSE $$'update'$$ END,
+              format('(SELECT %1$s FROM added EXCEPT SELECT %1$s FROM removed)', one.columns)),
+             ($$'delete'$$, 'removed')
+    LOOP
+      logging := logging || format($statements$
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r;
+    IF FOUND AND bell_is_due() THEN
+      PERFORM ring_doorbell(%1$L, min(op), array_agg(row_id), array_agg(DISTINCT channel_id))
+         FROM (SELECT %2$s AS op, %3$s AS row_id, %4$s AS channel_id FROM %6$s r LIMIT 21) few;
+    END IF;$statements$,
+        one.name, op, one.key, one.channel, one.person, changed);
+    END LOOP;
+
     EXECUTE format($function$
-CREATE FUNCTION %1$I() RETURNS trigger
+CREATE FUNCTION %I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
-  IF TG_OP = 'INSERT' THEN
-    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
-    SELECT %2$L, 'insert', %3$s, %4$s, %5$s FROM added r;
-  ELSIF TG_OP = 'UPDATE' THEN
-    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
-    SELECT %2$L, %7$s, %3$s, %4$s, %5$s
-      FROM (SELECT %6$s FROM added
-            EXCEPT
-            SELECT %6$s FROM removed) r;
-  ELSE
-    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
-    SELECT %2$L, 'delete', %3$s, %4$s, %5$s FROM removed r;
-  END IF;
-
-  IF FOUND AND (pg_sequence_last_value('events_bell') IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
-                OR current_setting('chat.notify', true) = 'every') THEN
-    IF TG_OP = 'DELETE' THEN
-      PERFORM ring_doorbell(%2$L, 'delete', array_agg(row_id), array_agg(DISTINCT channel_id))
-         FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM removed r LIMIT 21) few;
-    ELSE
-      PERFORM ring_doorbell(%2$L, lower(TG_OP), array_agg(row_id), array_agg(DISTINCT channel_id))
-         FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM added r LIMIT 21) few;
-    END IF;
+  IF TG_OP = 'INSERT' THEN%s
+  ELSIF TG_OP = 'UPDATE' THEN%s
+  ELSE%s
   END IF;
   RETURN NULL;
 END
 $$ $function$,
-      'log_' || one.name, one.name, one.key, one.channel, one.person, one.columns,
-      CASE WHEN one.soft THEN $$CASE WHEN r.deleted_at IS NULL THEN 'update' ELSE 'delete' END$$ ELSE $$'update'$$ END);
+      'log_' || one.name, logging[1], logging[2], logging[3]);
     EXECUTE format('SELECT pin_search_path(%L)', 'log_' || one.name);
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', 'log_' || one.name);
     EXECUTE format('COMMENT ON FUNCTION %I() IS %L', 'log_' || one.name,
                    format('Trigger: writes what happens to %s into the change log, and rings the doorbell.', one.name));
 
@@ -92,8 +93,7 @@ CREATE FUNCTION ring_typing() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
-  IF pg_sequence_last_value('events_bell') IS DISTINCT FROM (date_part('epoch', clock_timestamp()) * 50)::bigint
-     OR current_setting('chat.notify', true) = 'every' THEN
+  IF bell_is_due() THEN
     PERFORM ring_doorbell('typing_indicators', lower(TG_OP), ARRAY[NEW.channel_id || ':' || NEW.user_id], ARRAY[NEW.channel_id]);
   END IF;
   RETURN NULL;
@@ -101,6 +101,7 @@ END
 $$;
 
 SELECT pin_search_path('ring_typing');
+REVOKE EXECUTE ON FUNCTION ring_typing() FROM PUBLIC;
 
 CREATE TRIGGER typing_indicators_notify
   AFTER INSERT OR UPDATE ON typing_indicators

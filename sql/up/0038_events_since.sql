@@ -1,46 +1,58 @@
 -- Reading the change log. A cursor is opaque text: <epoch>|<snapshot>, all that was visible then has been read; and
--- while a batch is read in pages, <epoch>|<from>|<to>|<seq>|<first>-<last>. A batch is what is visible in the newer snapshot and was
--- not in the older: so an event is read once, whenever its transaction began and however long it took.
+-- while a batch is read in pages, <epoch>|<from>|<to>|<seq>|<first>-<last>. A batch is what is visible in the newer
+-- snapshot and was not in the older: so an event is read once, whenever its transaction began and however long it took.
 --
 -- PostgreSQL writes a snapshot as xmin:xmax:running. What it did not see yet is what was running then, a few xids,
 -- and what has begun since: from xmax on. Both are looked up by index, so that a transaction which has been open for
 -- hours, and holds xmin back over millions of events that were read long ago, costs nothing.
-
 --
 -- Errors: CD001 the cursor says nothing any more: read what you show anew, and go on from an empty cursor. CD002 not on
 -- a standby, whose snapshots don't list what is running on the primary.
 
--- What is visible now. A transaction does not stand in its own snapshot; what it has written itself is for later.
-CREATE FUNCTION events_snapshot() RETURNS pg_snapshot
+-- The first three of each four billion are never given, and no snapshot has them.
+CREATE FUNCTION xid_after(xid xid8) RETURNS xid8
+LANGUAGE sql IMMUTABLE
+RETURN (xid::text::bigint + CASE WHEN xid::text::bigint & 4294967295 = 4294967295 THEN 4 ELSE 1 END)::text::xid8;
+
+-- What is visible now, from xmax "since" on only up to the newest event: a crash takes back the xids of transactions
+-- that were rolled back a moment before it, they are given anew, and a cursor that held them for read would miss what
+-- these write. The xid of an event is safe: its commit has reached the disk.
+--
+-- A transaction does not stand in its own snapshot; what it has written itself is for later.
+CREATE FUNCTION events_snapshot(since xid8) RETURNS pg_snapshot
 LANGUAGE sql STABLE
 RETURN (
-  SELECT CASE WHEN own < pg_snapshot_xmax(here)
-              THEN (SELECT pg_snapshot_xmin(here) || ':' || pg_snapshot_xmax(here) || ':' || string_agg(x::text, ',' ORDER BY x)
-                      FROM (SELECT pg_snapshot_xip(here) UNION SELECT own) running (x))::pg_snapshot
-              ELSE here
-         END
-    FROM (SELECT pg_current_snapshot() AS here, pg_current_xact_id_if_assigned() AS own) now_);
+  SELECT (coalesce(running[1], until) || ':' || until || ':' || array_to_string(running, ','))::pg_snapshot
+    FROM (SELECT pg_current_snapshot() AS here) now_
+   CROSS JOIN LATERAL (
+     SELECT greatest(since, (SELECT xid_after(e.xid) FROM events e
+                              WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(here)
+                                AND pg_visible_in_snapshot(e.xid, here)
+                              ORDER BY e.xid DESC LIMIT 1)) AS until) seen
+   CROSS JOIN LATERAL (
+     SELECT ARRAY(SELECT x
+                    FROM (SELECT pg_snapshot_xip(here) UNION SELECT pg_current_xact_id_if_assigned()) u (x)
+                   WHERE x < until ORDER BY x) AS running) open_);
 
 CREATE FUNCTION events_epoch(state events_state) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN left(md5(state.origin || state.nonce), 12);
 
--- A new epoch: all cursors from before are told to resynchronise. Events up to base whose xid comes from another
--- database, where xids were higher, must never be taken for new ones: those that belong here began before horizon.
+-- A new epoch: all cursors from before are told to resynchronise. An event that is there although its transaction
+-- has not ended comes from another database, where xids were higher: it would come up as a new one, sooner or later.
+-- (What this transaction has written itself goes too, for it can't be told from those.)
 CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
-DECLARE
-  last_seq constant bigint := coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'seq')), 0);
 BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'the change log is reset under READ COMMITTED only' USING ERRCODE = 'active_sql_transaction';
-  END IF;
-  UPDATE events_state
-     SET origin = events_origin(), nonce = gen_random_uuid()::text, floor = '0',
-         base = last_seq, horizon = pg_snapshot_xmax(pg_current_snapshot())
+  UPDATE events_state SET origin = events_origin(), nonce = gen_random_uuid()::text, floor = '3'
    WHERE NOT copied_only OR origin <> events_origin();
-  RETURN (SELECT events_epoch(s) || '|' || events_snapshot() FROM events_state s);
+  IF FOUND THEN
+    DELETE FROM events e
+     WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
+       AND (NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot()) OR e.xid = pg_current_xact_id());
+  END IF;
+  RETURN (SELECT events_epoch(s) || '|' || events_snapshot(s.floor) FROM events_state s);
 END
 $$;
 
@@ -50,8 +62,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 500
 AS $$
 #variable_conflict use_column
 DECLARE
-  most   constant integer := coalesce(events_since.limit, 500);
-  here   constant pg_snapshot := events_snapshot();
+  most   constant bigint := coalesce(events_since.limit, 500);
+  here   constant pg_snapshot := pg_current_snapshot();
   state  events_state;
   epoch  text;
   parts  text[];
@@ -68,10 +80,21 @@ BEGIN
       HINT = 'Connect to the primary, such as with target_session_attrs=primary.';
   ELSIF most < 1 THEN
     RAISE EXCEPTION 'the limit has to be at least 1' USING ERRCODE = 'invalid_parameter_value';
-  ELSIF after !~ '^([0-9a-f]{12}\|\d+:\d+:[\d,]*(\|\d+:\d+:[\d,]*\|\d+\|\d*-\d*)?)?$' THEN
+  END IF;
+  BEGIN
+    IF after !~ '^([0-9a-f]{12}\|\d+:\d+:[\d,]*(\|\d+:\d+:[\d,]*\|\d+\|\d*-\d*)?)?$' THEN
+      RAISE invalid_text_representation;
+    END IF;
+    parts  := string_to_array(after, '|');
+    older  := parts[2];
+    newer  := parts[3];
+    passed := parts[4];
+    first_ := nullif(split_part(parts[5], '-', 1), '');
+    last_  := nullif(split_part(parts[5], '-', 2), '');
+  EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
     RAISE EXCEPTION 'this is no cursor of the change log: "%"', left(after, 40) USING ERRCODE = 'invalid_parameter_value',
       HINT = 'Give back what events_since() has given; an empty text begins from now.';
-  END IF;
+  END;
 
   SELECT * INTO STRICT state FROM events_state;
   IF state.origin <> events_origin() AND coalesce(after, '') = '' THEN
@@ -82,41 +105,37 @@ BEGIN
   END IF;
   epoch := events_epoch(state);
   IF coalesce(after, '') = '' THEN
-    cursor := epoch || '|' || here;
+    cursor := epoch || '|' || events_snapshot(state.floor);
     RETURN NEXT;
     RETURN;
   END IF;
 
-  parts  := string_to_array(after, '|');
-  older  := parts[2];
-  newer  := coalesce(parts[3]::pg_snapshot, here);
-  passed := parts[4];
   IF parts[1] <> epoch OR state.origin <> events_origin() THEN
     RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN
     RAISE EXCEPTION 'events after this cursor have been purged: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
-  ELSIF greatest(pg_snapshot_xmax(older), pg_snapshot_xmax(newer)) > pg_snapshot_xmax(here) THEN
-    RAISE EXCEPTION 'the cursor is ahead of this database, which was restored: resynchronise' USING ERRCODE = 'CD001',
-      HINT = 'Let the owner of the schema call events_reset(), read what you show anew, then go on from an empty cursor.';
+  ELSIF pg_snapshot_xmax(coalesce(newer, older)) > pg_snapshot_xmax(here)
+     OR EXISTS (SELECT FROM pg_snapshot_xip(here) x WHERE pg_visible_in_snapshot(x, coalesce(newer, older))) THEN
+    RAISE EXCEPTION 'the cursor is ahead of what is seen here: resynchronise' USING ERRCODE = 'CD001',
+      HINT = 'Either this transaction is older than the cursor, then begin another. Or the database was restored, '
+             'then let the owner of the schema call events_reset(), read what you show anew, '
+             'and go on from an empty cursor.';
   END IF;
-  IF passed IS NOT NULL THEN
-    first_ := nullif(split_part(parts[5], '-', 1), '');
-    last_  := nullif(split_part(parts[5], '-', 2), '');
-  END IF;
+  newer := coalesce(newer, events_snapshot(pg_snapshot_xmax(older)));
 
   FOR one IN
     SELECT page.* FROM (
-      -- what was running
-      SELECT e.* FROM events e
-       WHERE e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(older))) AND pg_visible_in_snapshot(e.xid, newer)
-         AND (passed IS NULL OR e.seq > passed) AND (e.seq > state.base OR e.xid < state.horizon)
+      -- what was running then, and is no more
+      SELECT e.* FROM pg_snapshot_xip(older) x CROSS JOIN LATERAL (
+        SELECT e.* FROM events e WHERE e.xid = x AND e.seq > coalesce(passed, 0) ORDER BY e.seq LIMIT most + 1) e
+       WHERE pg_visible_in_snapshot(x, newer)
       UNION ALL
       -- what has begun since, on the first page: by xid (seq + 0 keeps the planner from reading the whole log by seq)
       (SELECT e.* FROM events e
-        WHERE passed IS NULL AND e.xid >= pg_snapshot_xmax(older) AND pg_visible_in_snapshot(e.xid, newer)
-          AND e.seq > state.base
+        WHERE passed IS NULL AND e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
+          AND pg_visible_in_snapshot(e.xid, newer)
         ORDER BY e.seq + 0
         LIMIT most + 1)
       UNION ALL
@@ -131,9 +150,10 @@ BEGIN
   LOOP
     given := given + 1;
     IF given > 1 THEN
-      IF given > most AND passed IS NULL THEN  -- there will be a next page: where does the batch lie?
-        SELECT min(e.seq), max(e.seq) INTO first_, last_ FROM events e
-         WHERE e.xid >= pg_snapshot_xmax(older) AND pg_visible_in_snapshot(e.xid, newer) AND e.seq > state.base;
+      IF given = 2 AND passed IS NULL THEN  -- there may be a next page: where does the batch lie?
+        SELECT min(e.seq + 0), max(e.seq + 0) INTO first_, last_ FROM events e
+         WHERE e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
+           AND pg_visible_in_snapshot(e.xid, newer);
       END IF;
       cursor := concat(epoch, '|', older, '|', newer, '|', seq, '|', first_, '-', last_);
       RETURN NEXT;
@@ -163,12 +183,12 @@ BEGIN
   IF NOT pg_try_advisory_xact_lock('events_state'::regclass::oid::integer, 0) THEN
     RETURN 0;
   END IF;
+  PERFORM events_reset(copied_only => true);  -- xids of another database never settle
   WITH oldest AS (SELECT e.* FROM events e ORDER BY e.seq LIMIT purge_events.batch),
-       purged AS (DELETE FROM events e USING oldest o, events_state s
-                   WHERE e.seq = o.seq AND o.at < clock_timestamp() - purge_events.keep
-                     AND (o.xid < settled OR o.seq <= s.base AND o.xid >= s.horizon)
-                  RETURNING e.xid, o.xid < settled AS ours)
-  SELECT count(*), (max(xid::text::bigint) FILTER (WHERE ours) + 1)::text::xid8 INTO gone, newest FROM purged;
+       purged AS (DELETE FROM events e USING oldest o
+                   WHERE e.seq = o.seq AND o.at < clock_timestamp() - purge_events.keep AND o.xid < settled
+                  RETURNING e.xid)
+  SELECT count(*), xid_after(max(xid::text::bigint)::text::xid8) INTO gone, newest FROM purged;
   UPDATE events_state s SET floor = newest WHERE newest > s.floor;
   RETURN gone;
 END
@@ -177,7 +197,6 @@ $$;
 SELECT pin_search_path('events_reset', 'events_since', 'purge_events');
 
 REVOKE EXECUTE ON FUNCTION events_since(text, integer) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION ring_doorbell(text, text, text[], text[]) FROM PUBLIC;
 
 DO $$
 BEGIN
@@ -187,7 +206,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION events_snapshot() IS 'For the change log: what is visible now, without what the transaction has written itself.';
+COMMENT ON FUNCTION xid_after(xid8) IS 'For the change log: the next xid.';
+COMMENT ON FUNCTION events_snapshot(xid8) IS 'For the change log: what is visible now, up to the newest event, without what the transaction has written itself.';
 COMMENT ON FUNCTION events_epoch(events_state) IS 'For the change log: what each cursor begins with; another database, or events_reset(), make another.';
 COMMENT ON FUNCTION events_reset(boolean) IS
   'Begins a new epoch of the change log, after a point-in-time recovery or a failover that lost something; returns a cursor from now on. Readers with older cursors are told to resynchronise (CD001).';

@@ -1,0 +1,827 @@
+"""Promises of the change log: what is an event, none lost and none twice, and no write that fails.
+
+What is an event are tables of cases.  That none is lost is a property: random schedules of writers and
+readers, each printed with its seed; --long plays many more of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import NAMES, PROGRAMS, SHIPPED, Database, Server, first
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.server import EmbeddedServer
+
+Conn = psycopg.Connection[Any]
+Events = list[tuple[Any, ...]]
+
+RESYNCHRONISE, STANDBY, MALFORMED, FORBIDDEN = "CD001", "CD002", "22023", "42501"
+
+
+def ulid(number: int) -> str:
+    return f"{number:026}"
+
+
+ADA, BOB, CAT = ulid(1), ulid(2), ulid(3)
+HALL, ROOM = ulid(11), ulid(12)
+HI, YO = ulid(21), ulid(22)
+THUMB, FILE, NOTE, FRIEND = ulid(31), ulid(41), ulid(51), ulid(61)
+NEW, NEWER = ulid(98), ulid(99)
+
+# Two users, two channels, two messages in one of them, and a row in each of the other tables.
+WORLD = f"""
+INSERT INTO users (id, email, username, auth0_id) VALUES
+  ('{ADA}', 'ada@x', 'ada', 'ada'), ('{BOB}', 'bob@x', 'bob', 'bob'), ('{CAT}', 'cat@x', 'cat', 'cat');
+INSERT INTO channels (id, type, name, created_by) VALUES
+  ('{HALL}', 'public', 'hall', '{ADA}'), ('{ROOM}', 'public', 'room', '{ADA}');
+INSERT INTO channel_members (channel_id, user_id) VALUES ('{HALL}', '{ADA}');
+INSERT INTO messages (id, channel_id, user_id, content) VALUES
+  ('{HI}', '{HALL}', '{ADA}', 'Hi'), ('{YO}', '{HALL}', '{ADA}', 'Yo');
+INSERT INTO reactions (id, message_id, user_id, emoji) VALUES ('{THUMB}', '{HI}', '{BOB}', 'thumb');
+INSERT INTO message_reads (message_id, user_id) VALUES ('{HI}', '{BOB}');
+INSERT INTO message_deliveries (message_id, user_id) VALUES ('{HI}', '{BOB}');
+INSERT INTO user_status (user_id, status) VALUES ('{ADA}', 'online');
+INSERT INTO files (id, message_id, name, type, size, url) VALUES
+  ('{FILE}', '{HI}', 'a.png', 'image/png', 1, 'x');
+INSERT INTO notifications (id, user_id, type) VALUES ('{NOTE}', '{ADA}', 'news');
+INSERT INTO relationships (id, user_id, related_user_id, type) VALUES
+  ('{FRIEND}', '{ADA}', '{BOB}', 'friend');
+"""
+
+
+def value(conn: Conn, query: str, *parameters: Any) -> Any:
+    row = conn.execute(query, parameters or None).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def migrate(conn: Conn, schema: str = "public") -> None:
+    """Run all files of the schema, with the world in it."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('search_path', %s, true)", [f'"{schema}"'])
+        for path in sorted((SHIPPED / "up").glob("*.sql")):
+            conn.execute(path.read_text())
+        conn.execute(WORLD)
+
+
+@pytest.fixture(scope="module")
+def world(server: Server) -> Iterator[str]:
+    """The name of a database with the world; tests take copies, or transactions in it."""
+    made = server.create()
+    with made.connect() as conn:
+        migrate(conn)
+    yield made.name
+    made.drop()
+
+
+@pytest.fixture
+def database(server: Server, world: str) -> Iterator[Database]:
+    """A copy of the world of the test's own, with an empty log."""
+    made = server.create(world)
+    made.execute("TRUNCATE events; SELECT events_reset()")
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="module")
+def chat(server: Server, world: str) -> Iterator[Conn]:
+    """A session in the world; each test rolls back what it does."""
+    with Database(server, world).connect() as conn:
+        yield conn
+
+
+@pytest.fixture
+def log(chat: Conn) -> Iterator[Callable[..., Events]]:
+    """Run statements and tell the events that they wrote; rolled back at the end."""
+
+    def written(*statements: str) -> Events:
+        mark = value(chat, "SELECT coalesce(max(seq), 0) FROM events")
+        for statement in statements:
+            chat.execute(statement)
+        return chat.execute(
+            "SELECT table_name, op, row_id, channel_id, user_id FROM events WHERE seq > %s ORDER BY seq",
+            [mark],
+        ).fetchall()
+
+    with chat.transaction(force_rollback=True):
+        yield written
+
+
+# --- what is an event ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is logged.
+
+    Attributes:
+        key: what finds the row that the world has in it.
+        event: row_id, channel_id and user_id of its events.
+        row: the values of another row, and its event.
+        matters: columns whose change is an event, with another value for each.
+        silent: columns whose change alone is none.
+    """
+
+    key: str
+    event: tuple[str | None, ...]
+    row: dict[str, Any]
+    new: tuple[str | None, ...]
+    matters: dict[str, str]
+    silent: dict[str, str]
+
+
+TOUCH = {"created_at": "now() + '1s'", "updated_at": "now() + '1s'"}
+
+TABLES = {
+    "messages": Table(
+        f"id = '{HI}'",
+        (HI, HALL, ADA),
+        {"id": NEW, "channel_id": ROOM, "user_id": BOB, "content": "new"},
+        (NEW, ROOM, BOB),
+        {
+            "content": "'changed'",
+            "content_type": "'image'",
+            "status": "'read'",
+            "reply_to_id": f"'{YO}'",
+            "metadata": """'{"a": 1}'""",
+        },
+        {"edited_at": "now()", "client_message_id": "'c1'"},
+    ),
+    "reactions": Table(
+        f"id = '{THUMB}'",
+        (THUMB, HALL, BOB),
+        {"id": NEW, "message_id": YO, "user_id": CAT, "emoji": "heart"},
+        (NEW, HALL, CAT),
+        {"message_id": f"'{YO}'", "emoji": "'heart'"},
+        {},
+    ),
+    "channels": Table(
+        f"id = '{HALL}'",
+        (HALL, HALL, ADA),
+        {"id": NEW, "type": "private", "name": "new", "created_by": BOB},
+        (NEW, NEW, BOB),
+        {
+            "type": "'private'",
+            "name": "'changed'",
+            "description": "'changed'",
+            "avatar_url": "'changed'",
+            "metadata": """'{"a": 1}'""",
+            "archived_at": "now()",
+        },
+        {},
+    ),
+    "channel_members": Table(
+        f"channel_id = '{HALL}' AND user_id = '{ADA}'",
+        (f"{HALL}:{ADA}", HALL, ADA),
+        {"channel_id": ROOM, "user_id": CAT},
+        (f"{ROOM}:{CAT}", ROOM, CAT),
+        {"role": "'admin'", "muted_until": "now()"},
+        {"last_read_message_id": f"'{HI}'", "joined_at": "now() + '1s'"},
+    ),
+    "message_reads": Table(
+        f"message_id = '{HI}'",
+        (f"{HI}:{BOB}", HALL, BOB),
+        {"message_id": YO, "user_id": CAT},
+        (f"{YO}:{CAT}", HALL, CAT),
+        {"read_at": "now() + '1s'"},
+        {},
+    ),
+    "message_deliveries": Table(
+        f"message_id = '{HI}'",
+        (f"{HI}:{BOB}", HALL, BOB),
+        {"message_id": YO, "user_id": CAT},
+        (f"{YO}:{CAT}", HALL, CAT),
+        {"delivered_at": "now() + '1s'"},
+        {},
+    ),
+    "user_status": Table(
+        f"user_id = '{ADA}'",
+        (ADA, None, ADA),
+        {"user_id": BOB},
+        (BOB, None, BOB),
+        {"status": "'away'", "custom_status": "'on holiday'"},
+        {"last_seen": "now()"},
+    ),
+    "files": Table(
+        f"id = '{FILE}'",
+        (FILE, HALL, ADA),
+        {"id": NEW, "message_id": YO, "name": "b", "type": "image/png", "size": 2, "url": "y"},
+        (NEW, HALL, ADA),
+        {"message_id": f"'{YO}'", "name": "'b'", "type": "'b'", "size": "2", "url": "'b'"},
+        {},
+    ),
+    "notifications": Table(
+        f"id = '{NOTE}'",
+        (NOTE, None, ADA),
+        {"id": NEW, "user_id": BOB, "type": "news"},
+        (NEW, None, BOB),
+        {
+            "type": "'other'",
+            "content": """'{"a": 1}'""",
+            "related_type": "'message'",
+            "related_id": f"'{HI}'",
+            "read_at": "now()",
+            "expires_at": "now()",
+        },
+        {},
+    ),
+    "relationships": Table(
+        f"id = '{FRIEND}'",
+        (FRIEND, None, ADA),
+        {"id": NEW, "user_id": BOB, "related_user_id": CAT, "type": "friend"},
+        (NEW, None, BOB),
+        {"related_user_id": f"'{CAT}'", "type": "'blocked'", "status": "'accepted'"},
+        {},
+    ),
+}
+# Keys, and what only a column of its own says: a change of them shows in row_id, channel_id, user_id.
+KEYS = {"id", "channel_id", "user_id", "message_id", "created_by", "direct_low", "direct_high"}
+
+
+def insert(table: str, values: dict[str, Any], more: str = "") -> str:
+    return (
+        sql.SQL("INSERT INTO {} ({}) VALUES ({})" + more)
+        .format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, values)),
+            sql.SQL(", ").join(map(sql.Literal, values.values())),
+        )
+        .as_string()
+    )
+
+
+@first
+@pytest.mark.parametrize("name", TABLES)
+def test_each_column_of_a_logged_table_is_known_to_matter_or_not(chat: Conn, name: str) -> None:
+    there = {
+        row[0]
+        for row in chat.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [name]
+        )
+    }
+    table = TABLES[name]
+    named = table.matters.keys() | table.silent.keys() | TOUCH.keys() | KEYS | {"deleted_at"}
+    assert there <= named, "say in TABLES whether a change of the new column is an event"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_insert_and_a_delete_are_one_event_a_row(
+    log: Callable[..., Events], name: str
+) -> None:
+    table = TABLES[name]
+    assert log(insert(name, table.row)) == [(name, "insert", *table.new)]
+    (gone,) = [e for e in log(f"DELETE FROM {name} WHERE {table.key}") if e[0] == name]
+    assert gone == (name, "delete", *table.event)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [(n, c) for n, t in TABLES.items() for c in t.matters]
+)
+def test_a_change_that_matters_is_an_event(
+    log: Callable[..., Events], name: str, column: str
+) -> None:
+    table = TABLES[name]
+    change = f"UPDATE {name} SET {column} = {table.matters[column]} WHERE {table.key}"
+    assert log(change) == [(name, "update", *table.event)]
+    assert log(change) == [], "the second time nothing changes"
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("channels", "description"), ("channel_members", "muted_until"), ("notifications", "read_at")],
+)
+def test_a_change_to_null_and_from_it_is_an_event(
+    log: Callable[..., Events], name: str, column: str
+) -> None:
+    table = TABLES[name]
+    for other in (table.matters[column], "NULL"):
+        change = f"UPDATE {name} SET {column} = {other} WHERE {table.key}"
+        assert log(change) == [(name, "update", *table.event)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_heartbeat_or_a_marker_alone_is_no_event(
+    chat: Conn, log: Callable[..., Events], name: str
+) -> None:
+    table = TABLES[name]
+    columns = [row[0] for row in chat.execute(f"SELECT * FROM {name}").description or ()]
+    for column, other in (TOUCH | table.silent).items():
+        if column in columns:
+            assert log(f"UPDATE {name} SET {column} = {other} WHERE {table.key}") == [], column
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_statement_that_changes_nothing_is_no_event(
+    log: Callable[..., Events], name: str
+) -> None:
+    table = TABLES[name]
+    column = next(iter(table.matters))
+    assert log(insert(name, table.row)) != []
+    assert [] == log(
+        f"INSERT INTO {name} SELECT * FROM {name} WHERE false",
+        f"UPDATE {name} SET {column} = {table.matters[column]} WHERE false",
+        f"UPDATE {name} SET {column} = {column}",
+        f"DELETE FROM {name} WHERE false",
+        insert(name, table.row, " ON CONFLICT DO NOTHING"),
+    )
+
+
+M = "INSERT INTO messages (id, channel_id, user_id, content) VALUES "
+STATUS = "INSERT INTO user_status (user_id, status) VALUES "
+ON_STATUS = " ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, last_seen = now()"
+MERGE = (
+    f"MERGE INTO user_status u USING (VALUES ('{ADA}', 'busy'), ('{BOB}', 'away')) v (id, status)"
+    " ON u.user_id = v.id WHEN MATCHED THEN UPDATE SET status = v.status"
+    " WHEN NOT MATCHED THEN INSERT (user_id, status) VALUES (v.id, v.status)"
+)
+MEMBER = ("channel_members", "update", f"{HALL}:{ADA}", HALL, ADA)
+
+
+def message(op: str, row: str, channel: str = HALL) -> tuple[str, ...]:
+    return ("messages", op, row, channel, ADA)
+
+
+def status(op: str, person: str) -> tuple[str | None, ...]:
+    return ("user_status", op, person, None, person)
+
+
+# What is done, and the events of it in any order.  A row that goes with its message no longer knows
+# the channel: the event of the message tells it.
+CASES: dict[str, tuple[str, Events]] = {
+    "many rows": (
+        f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a'), ('{NEWER}', '{ROOM}', '{ADA}', 'b')",
+        [message("insert", NEW), message("insert", NEWER, ROOM)],
+    ),
+    "many rows, one of them changed": (
+        f"UPDATE messages SET content = CASE id WHEN '{HI}' THEN 'Ho' ELSE content END",
+        [message("update", HI)],
+    ),
+    "all rows changed": (
+        "UPDATE messages SET status = 'read'",
+        [message("update", HI), message("update", YO)],
+    ),
+    "a soft delete": (
+        f"UPDATE messages SET deleted_at = now() WHERE id = '{HI}'",
+        [message("delete", HI)],
+    ),
+    "some deleted, some changed": (
+        f"UPDATE messages SET status = 'read', deleted_at = CASE id WHEN '{YO}' THEN now() END",
+        [message("update", HI), message("delete", YO)],
+    ),
+    "a soft delete taken back": (
+        f"UPDATE messages SET deleted_at = now() WHERE id = '{HI}';"
+        "UPDATE messages SET deleted_at = NULL",
+        [message("delete", HI), message("update", HI)],
+    ),
+    "a soft delete of a channel": (
+        f"UPDATE channels SET deleted_at = now() WHERE id = '{HALL}'",
+        [("channels", "delete", HALL, HALL, ADA)],
+    ),
+    "a message with all that hangs on it": (
+        f"DELETE FROM messages WHERE id = '{HI}'",
+        [
+            message("delete", HI),
+            ("reactions", "delete", THUMB, None, BOB),
+            ("message_reads", "delete", f"{HI}:{BOB}", None, BOB),
+            ("message_deliveries", "delete", f"{HI}:{BOB}", None, BOB),
+            ("files", "delete", FILE, None, None),
+        ],
+    ),
+    "a message that another answers": (
+        f"UPDATE messages SET reply_to_id = '{YO}' WHERE id = '{HI}';"
+        f"DELETE FROM messages WHERE id = '{YO}'",
+        [message("update", HI), message("update", HI), message("delete", YO)],
+    ),
+    "a user with what only they have": (
+        "INSERT INTO notifications (id, user_id, type) VALUES"
+        f" ('{NEW}', '{CAT}', 'news'); DELETE FROM users WHERE id = '{CAT}'",
+        [("notifications", op, NEW, None, CAT) for op in ("insert", "delete")],
+    ),
+    "a change of the user alone": (f"UPDATE users SET display_name = 'A' WHERE id = '{ADA}'", []),
+    "a channel's creator who is set NULL": (
+        f"UPDATE channels SET created_by = NULL WHERE id = '{ROOM}'",
+        [("channels", "update", ROOM, ROOM, None)],
+    ),
+    "a change and back in two statements": (
+        f"UPDATE messages SET status = 'read' WHERE id = '{HI}';"
+        f"UPDATE messages SET status = 'sending' WHERE id = '{HI}'",
+        [message("update", HI), message("update", HI)],
+    ),
+    "a row that comes and goes": (
+        f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a'); DELETE FROM messages WHERE id = '{NEW}'",
+        [message("insert", NEW), message("delete", NEW)],
+    ),
+    "a savepoint rolled back": (
+        f"SAVEPOINT s; UPDATE messages SET status = 'read'; ROLLBACK TO s;"
+        f"UPDATE messages SET status = 'read' WHERE id = '{HI}'",
+        [message("update", HI)],
+    ),
+    "ON CONFLICT DO UPDATE, there": (f"{STATUS} ('{ADA}', 'away') {ON_STATUS}", [status("update", ADA)]),
+    "ON CONFLICT DO UPDATE, a heartbeat": (f"{STATUS} ('{ADA}', 'online') {ON_STATUS}", []),
+    "ON CONFLICT DO UPDATE, new": (f"{STATUS} ('{BOB}', 'away') {ON_STATUS}", [status("insert", BOB)]),
+    "ON CONFLICT DO UPDATE, both": (
+        f"{STATUS} ('{ADA}', 'away'), ('{BOB}', 'away') {ON_STATUS}",
+        [status("update", ADA), status("insert", BOB)],
+    ),
+    "ON CONFLICT DO UPDATE that its WHERE forbids": (
+        f"{STATUS} ('{ADA}', 'away') {ON_STATUS} WHERE false",
+        [],
+    ),
+    "two changes in one statement": (
+        f"WITH a AS (UPDATE messages SET status = 'read' WHERE id = '{HI}' RETURNING *),"
+        f" b AS (DELETE FROM notifications RETURNING *) {STATUS} ('{BOB}', 'busy')",
+        [message("update", HI), ("notifications", "delete", NOTE, None, ADA), status("insert", BOB)],
+    ),
+    "COPY": ("COPY user_status (user_id) FROM PROGRAM 'echo " + BOB + "'", [status("insert", BOB)]),
+    "joining a group counts its members": (
+        f"INSERT INTO channels (id, type, name, created_by) VALUES ('{NEW}', 'group', 'g', '{ADA}');"
+        f"INSERT INTO channel_members (channel_id, user_id) VALUES ('{NEW}', '{ADA}')",
+        [
+            ("channels", "insert", NEW, NEW, ADA),
+            ("channel_members", "insert", f"{NEW}:{ADA}", NEW, ADA),
+        ],
+    ),
+    "typing": (
+        f"INSERT INTO typing_indicators (channel_id, user_id, expires_at) VALUES ('{HALL}', '{ADA}', now());"
+        "UPDATE typing_indicators SET expires_at = now() + '5s'; DELETE FROM typing_indicators",
+        [],
+    ),
+    "operation: touch_last_seen": (f"SELECT touch_last_seen('{ADA}')", []),
+    "operation: set_presence": (f"SELECT set_presence('{ADA}', 'busy')", [status("update", ADA)]),
+    "operation: set_presence, the same": (f"SELECT set_presence('{ADA}', 'online')", []),
+    "operation: start_typing": (f"SELECT start_typing('{HALL}', '{ADA}')", []),
+    "operation: delete_message": (f"SELECT delete_message('{HI}', '{ADA}')", [message("delete", HI)]),
+    "operation: delete_message, the second time": (
+        f"SELECT delete_message('{HI}', '{ADA}'); SELECT delete_message('{HI}', '{ADA}')",
+        [message("delete", HI)],
+    ),
+    "operation: edit_message": (
+        f"SELECT edit_message('{HI}', '{ADA}', 'Ho')",
+        [message("update", HI)],
+    ),
+    "operation: mark_read moves the marker and writes a receipt": (
+        f"SELECT mark_read('{YO}', '{ADA}')",
+        [("message_reads", "insert", f"{YO}:{ADA}", HALL, ADA)],
+    ),
+    "operation: mark_read, the second time": (
+        f"SELECT mark_read('{YO}', '{ADA}'); SELECT mark_read('{YO}', '{ADA}')",
+        [("message_reads", "insert", f"{YO}:{ADA}", HALL, ADA)],
+    ),
+}
+ON_15 = {
+    "MERGE": (MERGE, [status("update", ADA), status("insert", BOB)]),
+    "MERGE that does nothing": (MERGE.replace("UPDATE SET status = v.status", "DO NOTHING")
+        .replace("INSERT (user_id, status) VALUES (v.id, v.status)", "DO NOTHING"), []),
+    "MERGE with a delete": (
+        f"MERGE INTO user_status u USING (VALUES ('{ADA}')) v (id) ON u.user_id = v.id"
+        " WHEN MATCHED THEN DELETE",
+        [status("delete", ADA)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES | ON_15)
+def test_what_is_an_event(chat: Conn, log: Callable[..., Events], case: str) -> None:
+    if case in ON_15 and chat.info.server_version < 150000:
+        pytest.skip("MERGE came with PostgreSQL 15")
+    done, expected = (CASES | ON_15)[case]
+    assert sorted(log(done), key=str) == sorted(expected, key=str)
+
+
+@first
+def test_a_hard_delete_is_one_too_where_soft_deletes_are_off(log: Callable[..., Events]) -> None:
+    events = log(
+        "SELECT set_config('chat.soft_delete', 'off', true)",
+        f"SELECT delete_message('{YO}', '{ADA}')",
+    )
+    assert events == [message("delete", YO)]
+
+
+# --- none lost, none twice, in order --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda p: NAMES[p])
+def own(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of this file's own: it is restarted, killed and copied, and its queue is small."""
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as another user
+        embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
+        embedded.start()
+        made = Server(embedded, NAMES[request.param])
+        try:
+            made.execute("ALTER SYSTEM SET fsync = off")
+            made.execute("ALTER SYSTEM SET max_prepared_transactions = 20")
+            if made.version >= 17:
+                made.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
+            embedded.stop()
+            embedded.start()
+            template = made.create()
+            with template.connect() as conn:
+                migrate(conn)
+            template.execute("TRUNCATE events; SELECT events_reset()")
+            made.templates["world"] = template.name
+            yield made
+        finally:
+            embedded.destroy()
+
+
+@pytest.fixture
+def owned(own: Server) -> Iterator[Database]:
+    """A copy of the world on that server."""
+    made = own.create(own.templates["world"])
+    yield made
+    made.drop()
+
+
+def read(conn: Conn, cursor: str, limit: int = 500) -> list[tuple[int | None, str]]:
+    """One page: the seq and the cursor of each row."""
+    return conn.execute("SELECT seq, cursor FROM events_since(%s, %s)", [cursor, limit]).fetchall()
+
+
+def now(conn: Conn) -> str:
+    """A cursor from now on."""
+    return str(value(conn, "SELECT cursor FROM events_since()"))
+
+
+def drain(conn: Conn, cursor: str, limit: int = 500) -> list[int]:
+    """All events after the cursor, page by page."""
+    found: list[int] = []
+    while True:
+        page = read(conn, cursor, limit)
+        if page[-1][0] is None:
+            return found
+        found += [seq for seq, _ in page if seq is not None]
+        cursor = page[-1][1]
+
+
+@dataclass
+class Change:
+    """An event that was written: when, and when its transaction committed, in steps of the schedule."""
+
+    row: str
+    written: int
+    committed: int = 0
+
+
+@dataclass
+class Writer:
+    """A session that writes, and what its open transaction has written so far."""
+
+    conn: Conn
+    pending: dict[int, Change] = field(default_factory=dict)
+    savepoints: list[dict[int, Change]] = field(default_factory=list)
+    written: int = 0
+
+
+@dataclass
+class Reader:
+    """A session that reads on from its cursor; `expected` are the events that it has to get."""
+
+    writer: Writer
+    cursor: str
+    before: set[int]
+    got: list[int] = field(default_factory=list)
+
+
+class Schedule:
+    """Random steps of writers and readers, one at a time: a seed gives the same schedule again.
+
+    A writer that would have to wait for another gives up after a millisecond, which is one more way to
+    roll back.
+    """
+
+    def __init__(self, sessions: list[Conn], seed: int, *, prepare: bool) -> None:
+        self.random = random.Random(seed)
+        self.sessions = list(sessions)
+        self.prepare = prepare
+        self.step = 0
+        self.prepared: dict[str, dict[int, Change]] = {}
+        self.truth: dict[int, Change] = {}
+        self.writers = [Writer(self.connect()) for _ in range(5)]
+        self.readers: list[Reader] = []
+
+    def connect(self) -> Conn:
+        conn = self.sessions.pop()
+        conn.execute("SET lock_timeout = '1ms'")
+        conn.execute(f"SET chat.notify = '{'off' if self.prepare else ''}'")
+        return conn
+
+    def play(self, steps: int) -> None:
+        for self.step in range(1, steps + 1):
+            if not self.readers or self.random.random() < 0.02 and len(self.readers) < 4:
+                self.new_reader()
+            if self.random.random() < 0.6:
+                self.write(self.random.choice(self.writers))
+            else:
+                self.read(self.random.choice(self.readers))
+        for writer in self.writers + [r.writer for r in self.readers]:
+            self.step += 1
+            if self.random.random() < 0.5:
+                self.commit(writer)
+            else:
+                self.rollback(writer)
+        while self.prepared:
+            self.finish_prepared(self.writers[0])
+        for reader in self.readers:
+            self.check(reader)
+
+    # -- writing
+
+    def idle(self, writer: Writer) -> bool:
+        return writer.conn.info.transaction_status == TransactionStatus.IDLE
+
+    def write(self, writer: Writer) -> None:
+        choose = self.random.random()
+        if self.idle(writer):
+            if self.prepared and choose < 0.1:
+                self.finish_prepared(writer)
+            elif choose < 0.5:
+                isolation = self.random.choice(["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+                writer.conn.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+                writer.conn.execute("SELECT 1")  # takes the snapshot
+            else:
+                self.change(writer)
+                self.commit(writer)
+        elif choose < 0.15:
+            self.commit(writer)
+        elif choose < 0.22:
+            self.rollback(writer)
+        elif choose < 0.26 and self.prepare:
+            self.prepare_transaction(writer)
+        elif choose < 0.34:
+            writer.conn.execute(f"SAVEPOINT s{len(writer.savepoints)}")
+            writer.savepoints.append(dict(writer.pending))
+        elif choose < 0.42 and writer.savepoints:
+            kept = writer.savepoints.pop()
+            name = f"s{len(writer.savepoints)}"
+            if self.random.random() < 0.6:
+                writer.conn.execute(f"ROLLBACK TO {name}; RELEASE {name}")
+                writer.pending = kept
+            else:
+                writer.conn.execute(f"RELEASE {name}")
+        else:
+            self.change(writer)
+
+    def statement(self) -> str:
+        r = self.random
+        some = f"(SELECT id FROM messages OFFSET {r.randrange(8)} LIMIT {r.choice([1, 1, 3])})"
+        new = f"INSERT INTO messages (channel_id, user_id, content) SELECT '{HALL}', '{ADA}', 'x'"
+        return r.choice(
+            [
+                new,
+                f"{new} FROM generate_series(1, {r.choice([2, 5, 40])})",
+                f"UPDATE messages SET metadata = jsonb_build_object('n', {self.step}) WHERE id IN {some}",
+                f"UPDATE messages SET deleted_at = now() WHERE id IN {some}",
+                f"UPDATE messages SET updated_at = now() WHERE id IN {some}",
+                f"DELETE FROM messages WHERE id IN {some}",
+                "INSERT INTO reactions (message_id, user_id, emoji)"
+                f" SELECT id, '{ADA}', 'x' FROM messages WHERE id IN {some} ON CONFLICT DO NOTHING",
+                f"DO $$ BEGIN BEGIN {new}; RAISE division_by_zero; EXCEPTION WHEN OTHERS THEN NULL; END;"
+                f" {new}; END $$",
+            ]
+        )
+
+    def change(self, writer: Writer) -> None:
+        begun = not self.idle(writer)
+        try:
+            if not begun:
+                writer.conn.execute("BEGIN")
+            writer.conn.execute(self.statement())
+            rows = writer.conn.execute(
+                "SELECT seq, table_name || row_id FROM events"
+                " WHERE xid = pg_current_xact_id_if_assigned() AND seq > %s",
+                [writer.written],
+            ).fetchall()
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.SerializationFailure,
+            psycopg.errors.ForeignKeyViolation,
+            psycopg.errors.DeadlockDetected,
+        ):
+            self.rollback(writer)
+            return
+        for seq, row in rows:
+            writer.pending[seq] = Change(row, self.step)
+            writer.written = max(writer.written, seq)
+
+    def commit(self, writer: Writer) -> None:
+        try:
+            writer.conn.execute("COMMIT")
+        except psycopg.errors.SerializationFailure:
+            self.rollback(writer)
+        else:
+            self.made_true(writer.pending)
+            self.clear(writer)
+
+    def rollback(self, writer: Writer) -> None:
+        writer.conn.execute("ROLLBACK")
+        self.clear(writer)
+
+    def prepare_transaction(self, writer: Writer) -> None:
+        name = f"p{self.step}"
+        try:
+            writer.conn.execute(f"PREPARE TRANSACTION '{name}'")
+        except psycopg.errors.SerializationFailure:
+            self.rollback(writer)
+        else:
+            self.prepared[name] = writer.pending
+            self.clear(writer)
+
+    def finish_prepared(self, writer: Writer) -> None:
+        name = self.random.choice(list(self.prepared))
+        changes = self.prepared.pop(name)
+        if self.random.random() < 0.7:
+            writer.conn.execute(f"COMMIT PREPARED '{name}'")
+            self.made_true(changes)
+        else:
+            writer.conn.execute(f"ROLLBACK PREPARED '{name}'")
+
+    def made_true(self, changes: dict[int, Change]) -> None:
+        for change in changes.values():
+            change.committed = self.step
+        self.truth |= changes
+
+    def clear(self, writer: Writer) -> None:
+        writer.pending, writer.savepoints = {}, []
+
+    # -- reading
+
+    def new_reader(self) -> None:
+        conn = self.connect()
+        with conn.transaction():
+            conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor = now(conn)
+            before = {row[0] for row in conn.execute("SELECT seq FROM events")}
+        self.readers.append(Reader(Writer(conn), cursor, before))
+
+    def read(self, reader: Reader) -> None:
+        """Read a page, and take all of it or only the beginning; or do something else between pages."""
+        choose = self.random.random()
+        writer = reader.writer
+        if choose < 0.15:
+            if not self.idle(writer):
+                self.commit(writer) if choose < 0.1 else self.rollback(writer)
+            else:
+                isolation = self.random.choice(["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+                writer.conn.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+        elif choose < 0.25 and not self.idle(writer):
+            self.change(writer)  # a reader that writes itself
+        elif choose < 0.3 and self.idle(writer) and self.sessions:
+            self.sessions.insert(0, writer.conn)
+            writer.conn = self.connect()  # the cursor is all that a reader needs to go on
+        else:
+            try:
+                page = read(writer.conn, reader.cursor, self.random.choice([1, 2, 3, 10, 100, 500]))
+            except psycopg.errors.SerializationFailure:
+                self.rollback(writer)
+                return
+            taken = page[: self.random.choice([1, 2, len(page)])]
+            reader.got += [seq for seq, _ in taken if seq is not None]
+            reader.cursor = taken[-1][1]
+
+    def check(self, reader: Reader) -> None:
+        reader.got += drain(reader.writer.conn, reader.cursor, self.random.choice([2, 20, 500]))
+        assert len(reader.got) == len(set(reader.got)), "twice"
+        assert set(reader.got) == self.truth.keys() - reader.before, "lost"
+        written, rows = 0, dict[str, int]()
+        for seq in reader.got:
+            change = self.truth[seq]
+            assert change.committed >= written, "after a change that was made after its commit"
+            written = max(written, change.written)
+            assert rows.get(change.row, 0) < seq, "changes of a row in another order"
+            rows[change.row] = seq
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["bell", "two-phase"])
+def test_readers_get_each_event_once_and_in_order_whatever_the_schedule(
+    request: pytest.FixtureRequest, owned: Database, prepare: bool
+) -> None:
+    rounds = 400 if request.config.getoption("--long") else 5
+    start = random.randrange(10**9)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(owned.connect()) for _ in range(11)]
+        for seed in range(start, start + rounds):
+            try:
+                Schedule(sessions, seed, prepare=prepare).play(250)
+            except BaseException as error:
+                error.add_note(f"seed {seed}, prepare {prepare}")
+                raise
