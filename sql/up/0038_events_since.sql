@@ -45,8 +45,9 @@ CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
 BEGIN
-  UPDATE events_state SET origin = events_origin(), nonce = gen_random_uuid()::text, floor = '3'
-   WHERE NOT copied_only OR origin <> events_origin();
+  INSERT INTO events_state AS s (origin) VALUES (events_origin())
+  ON CONFLICT (one) DO UPDATE SET origin = EXCLUDED.origin, nonce = EXCLUDED.nonce, floor = EXCLUDED.floor
+   WHERE NOT copied_only OR s.origin <> EXCLUDED.origin;
   IF FOUND THEN
     DELETE FROM events e
      WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
@@ -96,9 +97,9 @@ BEGIN
       HINT = 'Give back what events_since() has given; an empty text begins from now.';
   END;
 
-  SELECT * INTO STRICT state FROM events_state;
-  IF state.origin <> events_origin() AND coalesce(after, '') = '' THEN
-    -- A copied or restored database, and a reader that begins anew: so does the log.
+  SELECT * INTO state FROM events_state;
+  IF state.origin IS DISTINCT FROM events_origin() AND coalesce(after, '') = '' THEN
+    -- The first reader, or a copied or restored database, and a reader that begins anew: so does the log.
     cursor := events_reset(copied_only => true);
     RETURN NEXT;
     RETURN;
@@ -110,7 +111,7 @@ BEGIN
     RETURN;
   END IF;
 
-  IF parts[1] <> epoch OR state.origin <> events_origin() THEN
+  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> events_origin() THEN
     RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN
