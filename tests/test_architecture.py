@@ -36,7 +36,7 @@ FLOORS = (
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs"},
+    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs", "events"},
     {"render", "cli"},
 )
 BESIDE = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli import docs, migrate, server, setup
+from chatdb_cli.cli import docs, listen, migrate, server, setup
 from chatdb_cli.cli.options import print_version
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _GROUPS = {"migrate": migrate.group, "server": server.group}
 app = _with(_GROUPS)
 setup.register(app)
 docs.register(app)
+listen.register(app)
 
 
 def needed(arguments: Sequence[str]) -> typer.Typer:
