@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import psycopg
 
 from chatdb_cli import diagnosis, queries, values
-from chatdb_cli.connection import connect, is_pooled, open_target
+from chatdb_cli.connection import connect, is_pooled, open_target, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
 
@@ -66,8 +66,13 @@ _ALIVE = {
 }
 # Classes of SQLSTATE: no connection, no resources, a restart or a cancelled statement, a deadlock.
 _LOST = ("08", "53", "57", "40")
-# What passes by itself, once it has worked: a server that restarts, fails over, or is full.
-_PASSING = (Code.LOST, Code.UNREACHABLE, Code.STANDBY, Code.TUNNEL)
+# What passes by itself, once it has worked: a server that restarts, fails over, or is full; a way to
+# it that is broken.
+_PASSING = (
+    Code.LOST, Code.UNREACHABLE, Code.STANDBY, Code.TUNNEL_LOST, Code.TUNNEL_NAME,
+    Code.TUNNEL_REFUSED, Code.TUNNEL_TIMEOUT, Code.TUNNEL_UNREACHABLE, Code.TUNNEL_CLOSED,
+    Code.BEHIND_NAME, Code.BEHIND_REFUSED, Code.BEHIND_SILENT,
+)  # fmt: skip
 _CODES = {
     "CD001": Code.RESYNCHRONISE,
     "CD002": Code.STANDBY,
@@ -156,7 +161,8 @@ def listen(
     Raises:
         ChatdbError: `RESYNCHRONISE` when the cursor says nothing any more; or what will not pass.
     """
-    return Listener(open_target(settings, tell), cursor, topics=topics, tell=tell)
+    target = open_target(settings, tell)
+    return Listener(target, cursor, topics=topics, tell=tell, owned=True)
 
 
 class Listener:
@@ -170,6 +176,7 @@ class Listener:
         cursor: as for `listen`.
         topics: likewise.
         tell: likewise.
+        owned: closing it closes the target, too.
 
     Attributes:
         cursor: where to go on behind what was given so far.
@@ -182,16 +189,18 @@ class Listener:
         *,
         topics: Sequence[str] = (),
         tell: Callable[[str], None] = _nothing,
+        owned: bool = False,
     ) -> None:
         self._target = target
-        self._wanted = _filter(topics)
+        self._owned = owned
         self._tell = tell
         self._polls = False
         self._works = False  # what fails now may pass
         self._took = 0.0  # the last reading, in seconds
         self._conn: psycopg.Connection[Any] | None = None
         try:
-            with _explained():
+            self._wanted = _filter(topics)
+            with self._explained():
                 conn = self._open(tell)
                 self.cursor = cursor or self._since(conn, "")[1]
         except BaseException:
@@ -237,13 +246,13 @@ class Listener:
                 else:
                     gap = max(_SOON_S, min(2 * gap, _POLL_S if self._polls else _SAFETY_S))
         finally:
-            self.close()
+            self._hang_up()
 
     def close(self) -> None:
-        """Close the connection; iterating opens another."""
-        if self._conn:
-            self._conn.close()
-            self._conn = None
+        """Close the connection, and the tunnel that `listen` has opened."""
+        self._hang_up()
+        if self._owned:
+            self._target.close()
 
     def __enter__(self) -> Self:
         return self
@@ -278,13 +287,27 @@ class Listener:
             )
         return conn
 
+    def _hang_up(self) -> None:
+        if self._conn:
+            self._conn.close()
+            self._conn = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what psycopg raises inside into a `ChatdbError` with a way out."""
+        with told_of_tunnel(self._target):
+            try:
+                yield
+            except psycopg.Error as error:
+                raise _failure(error) from None
+
     def _let_pass(self, error: ChatdbError, tries: int) -> None:
         """Wait a moment after what passes by itself; raise what does not."""
         if error.code not in _PASSING or not self._works:
             raise error
         if tries == 0:
             self._tell(f"{error.message}; connecting until it works again")
-        self.close()
+        self._hang_up()
         pause = min(_AGAIN_S * 2**tries, _AGAIN_AT_MOST_S)
         time.sleep(pause * (0.5 + secrets.randbelow(1000) / 2000))
 
@@ -292,7 +315,7 @@ class Listener:
 
     def _next(self, gap: float) -> tuple[float, tuple[Change, ...], str]:
         """Wait, and read; return how long it was to be waited, the events, and the new cursor."""
-        with _explained():
+        with self._explained():
             conn = self._conn or self._open(retries=0)
             if gap:
                 gap = self._wait(conn, gap)
@@ -361,21 +384,16 @@ def _filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
     return lambda e: e.table in tables or e.channel_id in channels or e.user_id in users
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what psycopg raises inside into a `ChatdbError` with a way out."""
-    try:
-        yield
-    except psycopg.Error as error:
-        state, what = error.sqlstate or "", "the change log can't be read"
-        code = _CODES.get(state)
-        failure = (
-            diagnosis.server_error(error, code, what) if code else diagnosis.unexpected(error, what)
-        )
-        if state.startswith(_LOST):
-            failure.code = Code.LOST
-        failure.hint = _HINTS.get(failure.code, failure.hint)
-        raise failure from None
+def _failure(error: psycopg.Error) -> ChatdbError:
+    state, what = error.sqlstate or "", "the change log can't be read"
+    code = _CODES.get(state)
+    failure = (
+        diagnosis.server_error(error, code, what) if code else diagnosis.unexpected(error, what)
+    )
+    if state.startswith(_LOST):
+        failure.code = Code.LOST
+    failure.hint = _HINTS.get(failure.code, failure.hint)
+    return failure
 
 
 # --- a file that keeps the cursor -----------------------------------------------------------------
