@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target, connect, open_pool, open_target, open_tunnel
     from chatdb_cli.errors import ChatdbError, Code, Exit
+    from chatdb_cli.events import Change, Listener, listen
     from chatdb_cli.migrator import Migrator, Status
     from chatdb_cli.provision import setup
     from chatdb_cli.run import Event, MigrationError, Run, StepResult
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from chatdb_cli.settings import load as load_settings
 
 __all__ = [
+    "Change",
     "ChatdbError",
     "Code",
     "EmbeddedServer",
     "Event",
     "Exit",
+    "Listener",
     "MigrationError",
     "Migrator",
     "Run",
@@ -43,6 +46,7 @@ __all__ = [
     "StepResult",
     "Target",
     "connect",
+    "listen",
     "load_settings",
     "open_pool",
     "open_target",
@@ -55,6 +59,7 @@ __all__ = [
 _HOMES = {
     "connection": ("Target", "connect", "open_pool", "open_target", "open_tunnel"),
     "errors": ("ChatdbError", "Code", "Exit"),
+    "events": ("Change", "Listener", "listen"),
     "migrator": ("Migrator", "Status"),
     "provision": ("setup",),
     "run": ("Event", "MigrationError", "Run", "StepResult"),

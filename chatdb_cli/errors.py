@@ -87,6 +87,13 @@ class Code(Enum):
         "The schema is not in the database, or could not be made there.",
         "`chatdb setup` makes it; or correct `--schema`.",
     )
+    NO_EVENTS = (
+        "no-events",
+        Exit.USAGE,
+        "The schema has no change log: it is not the chat schema, or an older version of it.",
+        "Name the right one with `--schema`, or bring it to its newest version with "
+        "`chatdb migrate up`.",
+    )
     BAD_FILE = (
         "bad-file",
         Exit.USAGE,
@@ -118,6 +125,12 @@ class Code(Enum):
         "The connection broke during the run, or the server did not confirm the last commit.",
         "Run the same command again: it goes on where the history stands. "
         "`chatdb migrate status` shows where that is.",
+    )
+    STANDBY = (
+        "standby",
+        Exit.UNREACHABLE,
+        "The change log is read on the primary, and a standby has answered.",
+        "Connect to the primary; with several hosts, `target_session_attrs=primary` finds it.",
     )
     SERVER = (
         "server",
@@ -269,6 +282,14 @@ class Code(Enum):
         Exit.DISAGREE,
         "Files and history disagree, or the history can't be read.",
         "`chatdb migrate status` lists every problem, each with its way out.",
+    )
+    RESYNCHRONISE = (
+        "resynchronise",
+        Exit.DISAGREE,
+        "A cursor of the change log says nothing any more: the events behind it were purged, or the "
+        "database was restored, copied or reset since.",
+        "Begin anew without a cursor, then read what you show again; or let `chatdb listen --resync` "
+        "say so in its output and go on from now.",
     )
     LOCKED = (
         "locked",

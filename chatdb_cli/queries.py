@@ -656,6 +656,15 @@ WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
                   AND d.objid = t.oid AND d.deptype = 'e')"""
 
+# Who serves this transaction?
+BACKEND_PID: Final = "SELECT pg_backend_pid()"
+# Hear the bell; a role's own limit is not meant for who catches up.
+EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
+# The events behind a cursor, and the cursor to go on from.
+EVENTS_SINCE: Final = """\
+SELECT seq, table_name, op, row_id, channel_id, user_id, at, cursor
+FROM {schema}.events_since(%s, %s)"""
+
 # `seed`: which rows did this transaction write?
 WRITTEN: Final[LiteralString] = """\
 SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.events import Batch, Change
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.run import Event, Loss, Run
@@ -178,9 +179,13 @@ class Output:
     def result(self, document: Document, text: str) -> None:
         """Print a result: the document in JSON mode, else the text."""
         self.close()
-        if self.form == "json":
-            unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
-            text = json.dumps(document, ensure_ascii=not unicode)
+        self._write(self._json(document) if self.form == "json" else text)
+
+    def _json(self, document: Document) -> str:
+        unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        return json.dumps(document, ensure_ascii=not unicode)
+
+    def _write(self, text: str) -> None:
         try:
             self.stdout.write(text if text.endswith("\n") or not text else text + "\n")
             self.stdout.flush()
@@ -285,6 +290,20 @@ class Output:
         about["file"] = {"path": str(file.path), "state": file.state, "reason": file.reason}
         text = f"{file.path}: {file.state}" + (f"; {file.reason}" if file.reason else "")
         self.result(about, one_line(text))
+
+    def events(self, target: Target, batch: Batch) -> None:
+        """Print what was read of the change log at once, each event in a line of its own."""
+        if self.form == "json":
+            about = _document(target)
+            documents = [about | event_document(e) for e in batch.events]
+            if batch.resync:
+                told = {"resync": True, "reason": batch.resync, "cursor": batch.cursor}
+                documents.insert(0, about | told)
+            lines = [self._json(d) for d in documents]
+        else:
+            lines = [one_line(f"resync  {batch.resync}")] if batch.resync else []
+            lines += map(_event_text, batch.events)
+        self._write("\n".join(lines))
 
     def server(self, status: ServerStatus, url: str | None) -> None:
         """Print how the embedded server is."""
@@ -529,6 +548,27 @@ def error_document(error: ChatdbError) -> Document:
         "errno": error.errno,
         "notes": list(error.notes),
     }
+
+
+def event_document(event: Change) -> Document:
+    """Return an event of the change log as a document."""
+    return {
+        "seq": event.seq,
+        "table": event.table,
+        "op": event.op,
+        "row_id": event.row_id,
+        "channel_id": event.channel_id,
+        "user_id": event.user_id,
+        "at": _time(event.at),
+        "cursor": event.cursor,
+    }
+
+
+def _event_text(event: Change) -> str:
+    about = [f"channel {event.channel_id}"] if event.channel_id else []
+    about += [f"user {event.user_id}"] if event.user_id else []
+    words = (_time(event.at) or "", f"{event.op:<6}", f"{event.table:<18}", event.row_id, *about)
+    return one_line("  ".join(words))
 
 
 def _run_text(run: Run) -> str:

@@ -51,6 +51,7 @@ FLOORS = (
         "provision",
         "schema_docs",
         "seed",
+        "events",
     },
     {"render", "cli"},
 )

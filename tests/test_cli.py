@@ -60,6 +60,7 @@ OPTIONS = {
     (): {"--version", "--help"},
     ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
+    ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
     ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},

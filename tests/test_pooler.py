@@ -54,7 +54,14 @@ logfile = {folder}/log
 
 @pytest.fixture(scope="module", autouse=True)
 def _let_in(server: Server) -> None:
-    """Let the owner of the server's files log in; it knows root and the owner of the project alone."""
+    let_in(server)
+
+
+def let_in(server: Server) -> None:
+    """Let the owner of the server's files log in; it knows root and the owner of the project alone.
+
+    A server that is started again has forgotten it.
+    """
     if os.getuid() == 0:
         owner = Path(socket_of(server)).owner()
         with psycopg.connect(server.url("postgres"), autocommit=True) as conn:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli import docs, migrate, seed, server, setup, tunnel
+from chatdb_cli.cli import docs, listen, migrate, seed, server, setup, tunnel
 from chatdb_cli.cli.options import print_version
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ app = _with(_GROUPS)
 setup.register(app)
 seed.register(app)
 docs.register(app)
+listen.register(app)
 tunnel.register(app)
 
 
