@@ -263,6 +263,30 @@ def test_the_owner_is_not_held_back(scene: Scene) -> None:
     assert ids_of(found) == [scene.ids["first"]]
 
 
+@pytest.mark.parametrize(
+    ("operation", "condition"),
+    [
+        ("list_messages($1, 50, $2)", "(id < "),
+        ("unread_counts($1)", "(id > "),
+        ("list_notifications($1, 50, $2)", "(id < "),
+    ],
+)
+def test_a_page_is_one_index_range_under_row_level_security_too(
+    scene: Scene, operation: str, condition: str
+) -> None:
+    """A condition that might leak what it is given is asked last: the whole channel would be read."""
+    scene.conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    scene.conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    with scene.acting("ada") as conn:
+        types = "(text, text)" if "$2" in operation else "(text)"
+        conn.execute(f"PREPARE page {types} AS SELECT * FROM {operation}")
+        arguments = "('a', 'b')" if "$2" in operation else "('a')"
+        plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN EXECUTE page{arguments}"))
+        conn.execute("DEALLOCATE page")
+    ranges = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert any(condition in line.replace("(id)::text", "id") for line in ranges), plan
+
+
 def test_who_may_become_the_owner_but_has_not_acts_for_themselves_alone(scene: Scene) -> None:
     """A member of the owner without its rights is held back by the policies: here, too."""
     scene.conn.execute("CREATE ROLE heir NOINHERIT IN ROLE chat_app, postgres")
