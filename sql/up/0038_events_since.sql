@@ -111,15 +111,9 @@ BEGIN
       HINT = 'Give back what events_since() has given; an empty text begins from now.';
   END;
 
-<<<<<<< HEAD
   SELECT * INTO state FROM events_state;
-  IF state.origin IS DISTINCT FROM events_origin() AND coalesce(after, '') = '' THEN
+  IF state.origin IS DISTINCT FROM origin AND coalesce(after, '') = '' THEN
     -- The first reader, or a copied or restored database, and a reader that begins anew: so does the log.
-=======
-  SELECT * INTO STRICT state FROM events_state;
-  IF state.origin <> origin AND coalesce(after, '') = '' THEN
-    -- A copied or restored database, and a reader that begins anew: so does the log.
->>>>>>> eventtests
     cursor := events_reset(copied_only => true);
     RETURN NEXT;
     RETURN;
@@ -131,11 +125,7 @@ BEGIN
     RETURN;
   END IF;
 
-<<<<<<< HEAD
-  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> events_origin() THEN
-=======
-  IF parts[1] <> epoch OR state.origin <> origin THEN
->>>>>>> eventtests
+  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> origin THEN
     RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN
