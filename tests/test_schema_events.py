@@ -6,6 +6,7 @@ readers, each printed with its seed; --long plays many more of them.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -74,9 +75,10 @@ def value(conn: Conn, query: str, *parameters: Any) -> Any:
 def migrate(conn: Conn, schema: str = "public") -> None:
     """Run all files of the schema, with the world in it."""
     with conn.transaction():
-        conn.execute("SELECT set_config('search_path', %s, true)", [f'"{schema}"'])
-        for path in sorted((SHIPPED / "up").glob("*.sql")):
-            conn.execute(path.read_text())
+        path = sql.SQL("{}, public").format(sql.Identifier(schema)).as_string()
+        conn.execute("SELECT set_config('search_path', %s, true)", [path])
+        for file in sorted((SHIPPED / "up").glob("*.sql")):
+            conn.execute(file.read_text())
         conn.execute(WORLD)
 
 
@@ -1520,3 +1522,541 @@ def test_a_page_of_a_transaction_of_many_events_costs_the_same_however_many(
             seen.append((while_open, buffers(conn, PAGE, cursor, 100), next_page))
     for few, many in zip(*seen, strict=True):
         assert many < 2 * few + 30, seen
+
+
+# --- the doorbell ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listener(database: Database) -> Iterator[Conn]:
+    with database.connect() as conn:
+        conn.execute("LISTEN chat_events")
+        yield conn
+
+
+def rung(listener: Conn) -> list[dict[str, Any]]:
+    """What the bell said up to now: everything before the word that the listener tells itself."""
+    payloads: list[str] = []
+    listener.execute("NOTIFY chat_events, 'end'")
+    for told in listener.notifies(timeout=60):
+        if told.payload == "end":
+            break
+        payloads.append(told.payload)
+    return [json.loads(payload) for payload in payloads]
+
+
+# Two sittings of 20 ms apart, so that the bell may ring again.
+PAUSE = "SELECT pg_sleep(0.041)"
+SITTING = "SELECT (date_part('epoch', clock_timestamp()) * 50)::bigint"
+
+
+def test_the_bell_says_what_has_changed_and_no_more(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        for statement, table, op, channel, ids in (
+            (f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
+            ("UPDATE messages SET content = CASE id WHEN %s THEN 'b' ELSE content END", "messages", "update", HALL, [NEW]),
+            ("UPDATE messages SET deleted_at = now() WHERE id = %s", "messages", "delete", HALL, [NEW]),
+            ("DELETE FROM messages WHERE id = %s", "messages", "delete", HALL, [NEW]),
+            (f"UPDATE channels SET name = name || '!' WHERE '{NEW}' = %s", "channels", "update", None, [HALL, ROOM]),
+            (f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}", "user_status", "update", None, [ADA]),
+        ):  # fmt: skip
+            conn.execute(PAUSE)
+            conn.execute(statement, [NEW] if "%s" in statement else None)
+            (said,) = rung(listener)
+            said["ids"].sort()
+            expected = {"v": 1, "schema": "public", "table": table, "op": op}
+            assert said == expected | {"channel_id": channel, "ids": ids, "more": False}
+
+
+def test_what_is_no_event_or_rolled_back_does_not_ring(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        conn.execute(PAUSE)
+        conn.execute("UPDATE messages SET updated_at = now()")
+        conn.execute(f"SELECT touch_last_seen('{ADA}')")
+        with conn.transaction(force_rollback=True):
+            conn.execute(SEND)
+        assert rung(listener) == []
+
+
+def test_typing_rings_and_writes_no_event(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        for _ in range(2):
+            conn.execute(PAUSE)
+            conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
+        said = rung(listener)
+        assert [(s["table"], s["channel_id"], s["ids"]) for s in said] == [
+            ("typing_indicators", HALL, [f"{HALL}:{ADA}"])
+        ] * 2
+        assert value(conn, "SELECT count(*) FROM events") == 0
+
+
+MODES = ["doorbell", "every", "off"]
+
+
+@pytest.mark.parametrize("table", MODES)
+@pytest.mark.parametrize("session", [None, "", *MODES, "EVERY", "bogus", "'; --"])
+def test_the_session_says_when_to_ring_else_the_table(
+    database: Database, listener: Conn, table: str, session: str | None
+) -> None:
+    """Others, who write all the time as the table says, change nothing about it."""
+    with database.connect() as conn, database.connect() as other:
+        conn.execute("SELECT set_notify_mode(%s)", [table])
+        if session is not None:
+            conn.execute("SELECT set_config('chat.notify', %s, false)", [session])
+        begin, mine = value(conn, SITTING), 30
+        for _ in range(mine):
+            other.execute(f"UPDATE messages SET content = content || '.' WHERE id = '{HI}'")
+            conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
+            conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
+        sittings = value(conn, SITTING) - begin + 1
+        rings = [said["table"] for said in rung(listener)]
+        mode = session or table
+        if mode not in MODES:
+            mode = "doorbell"
+        if mode == "every":
+            assert rings.count("user_status") == 2 * mine
+        elif mode == "off":
+            assert rings.count("user_status") == 0
+        elif table == "doorbell":
+            assert 1 <= len(rings) <= sittings
+        else:  # alone with a bell: not silenced by those without, or with every
+            assert 1 <= rings.count("user_status") <= 2 * mine
+        if table == "every":
+            assert rings.count("messages") == mine
+        elif table == "off":
+            assert rings.count("messages") == 0
+
+
+@first
+def test_a_mode_that_is_none_is_refused(database: Database) -> None:
+    with database.connect() as conn:
+        refused(conn, "23514", "SELECT set_notify_mode('loud')")
+        refused(conn, "23502", "SELECT set_notify_mode(NULL)")
+
+
+def test_the_bell_rings_once_in_20_ms_whatever_the_load(database: Database, listener: Conn) -> None:
+    def write() -> None:
+        with database.connect() as conn:
+            for _ in range(150):
+                conn.execute(SEND)
+
+    with database.connect() as conn:
+        begin = value(conn, SITTING)
+        threads = [threading.Thread(target=write) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
+
+
+@first
+def test_who_looked_at_the_same_moment_does_not_ring_after_the_first(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        begin = value(conn, SITTING)
+        for _ in range(100):
+            conn.execute("SELECT ring_doorbell('messages', 'insert', '{1}', '{1}')")
+        assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
+
+
+def test_a_transaction_that_stays_open_after_ringing_silences_nobody(
+    database: Database, listener: Conn
+) -> None:
+    """Be it idle, or writing on through more sittings than the bell has keys."""
+    with database.connect() as conn, database.connect() as idle, database.connect() as busy:
+        idle.execute("BEGIN")
+        idle.execute(SEND)
+        busy.execute("BEGIN")
+        begin = value(conn, SITTING)
+        while value(conn, SITTING) < begin + 70:
+            busy.execute(SEND)
+        assert value(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") <= 2
+        rings = 0
+        for _ in range(10):
+            conn.execute(PAUSE)
+            conn.execute(SEND)
+            rings += len(rung(listener))
+        assert rings >= 8, "all but the few whose key one of the two holds"
+        busy.execute("COMMIT")
+        assert len(rung(listener)) == 1
+
+
+def test_a_ring_that_a_savepoint_took_back_does_not_count(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        conn.execute("BEGIN")
+        conn.execute("SAVEPOINT s")
+        conn.execute(SEND)
+        conn.execute("ROLLBACK TO s")
+        conn.execute(PAUSE)
+        conn.execute(SEND)
+        conn.execute("COMMIT")
+        assert len(rung(listener)) == 1
+
+
+def test_every_rings_for_each_statement_up_to_ten_and_then_says_more(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        conn.execute("SELECT set_notify_mode('every')")
+        for statements in (1, 3, 12):
+            with conn.transaction():
+                for _ in range(statements):
+                    conn.execute(SEND)
+            said = rung(listener)
+            assert len(said) == min(statements, 10)
+            assert [s["more"] for s in said] == [False] * min(statements, 9) + [True] * (
+                statements > 9
+            )
+
+
+def test_each_listener_is_rung_and_reads_for_itself(database: Database) -> None:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(database.connect()) for _ in range(4)]
+        conn = stack.enter_context(database.connect())
+        for one in listeners:
+            one.execute("LISTEN chat_events")
+        begin = now(conn)
+        conn.execute(PAUSE)
+        conn.execute(SEND)
+        for one in listeners:
+            assert len([s for s in rung(one) if s]) == 1
+            assert len(drain(one, begin)) == 1
+            one.execute("UNLISTEN *")
+
+
+# 63 bytes that have to be quoted in SQL, in JSON, or both.
+HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
+
+
+def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
+    made = server.create()
+    with made.connect() as conn, made.connect() as listener:
+        name = sql.Identifier(HOSTILE)
+        assert len(HOSTILE.encode()) == 63
+        conn.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+        migrate(conn, HOSTILE)
+        conn.execute(sql.SQL("SET search_path = {}, public").format(name))
+        conn.execute(
+            "INSERT INTO users (email, username, auth0_id)"
+            " SELECT n || '@y', 'user_' || n, n FROM generate_series(1, 100) n"
+        )
+        conn.execute("SET chat.notify = 'every'")
+        listener.execute("LISTEN chat_events")
+        conn.execute(
+            f"INSERT INTO channel_members (channel_id, user_id) SELECT '{HALL}', id FROM users WHERE auth0_id ~ '^[0-9]'"
+        )
+        listener.execute("NOTIFY chat_events, 'end'")
+        payload = next(iter(listener.notifies(timeout=60))).payload
+        said = json.loads(payload)
+        assert len(payload.encode()) <= 2000
+        assert set(said) == {"v", "schema", "table", "op", "channel_id", "ids", "more"}
+        assert said["schema"] == HOSTILE
+        assert (len(said["ids"]), said["more"], said["channel_id"]) == (20, True, None)
+        assert {len(one) for one in said["ids"]} == {53}
+    made.drop()
+
+
+def test_two_copies_in_one_database_ring_and_read_apart(database: Database, listener: Conn) -> None:
+    with database.connect() as conn, database.connect() as other:
+        other.execute("CREATE SCHEMA other")
+        migrate(other, "other")
+        other.execute("SET search_path = other, public")
+        cursors = now(conn), now(other)
+        assert cursors[0].split("|")[0] != cursors[1].split("|")[0]
+        rung(listener)
+        begin = value(conn, SITTING)
+        while value(conn, SITTING) < begin + 5:
+            conn.execute(SEND)
+            other.execute(SEND)
+        said = [s["schema"] for s in rung(listener)]
+        assert said.count("public") >= 3, "one is rung as often as the other"
+        assert said.count("other") >= 3
+        written = [
+            value(c, "SELECT count(*) FROM events WHERE op = 'insert' AND row_id !~ '^0{9}'")
+            for c in (conn, other)
+        ]
+        assert [
+            len(drain(c, cursor)) for c, cursor in zip((conn, other), cursors, strict=True)
+        ] == written
+        refuses(conn, cursors[1])
+
+
+# --- a write never fails because of an event --------------------------------------------------------
+
+
+BIG = {
+    "a message": f"INSERT INTO messages (channel_id, user_id, content_type, content) VALUES"
+    f" ('{HALL}', '{ADA}', 'system', repeat('😀', 1000000))",
+    "its metadata": f"UPDATE messages SET metadata = jsonb_build_object('a', repeat('x', 1000000))"
+    f" WHERE id = '{HI}'",
+    "numbers": """UPDATE messages SET metadata = ('{"a": 1' || repeat('0', 10000) || '}')::jsonb""",
+    "a name": "UPDATE channels SET name = repeat('😀', 255), description = repeat('\"', 100000)",
+    "an emoji": "INSERT INTO reactions (message_id, user_id, emoji)"
+    f" VALUES ('{YO}', '{ADA}', repeat('😀', 50))",
+    "a file": "UPDATE files SET url = repeat('x', 1000000), name = repeat('\"', 255)",
+    "a status": "UPDATE user_status SET custom_status = repeat('\\', 1000000)",
+    "a notification": "UPDATE notifications SET content = jsonb_build_object('a', repeat('x', 1000000))",
+    "many rows": "INSERT INTO messages (channel_id, user_id, content)"
+    f" SELECT '{HALL}', '{ADA}', repeat('x', 4000) FROM generate_series(1, 500)",
+}
+
+
+@first
+@pytest.mark.parametrize("mode", MODES)
+def test_a_row_of_any_size_is_written(chat: Conn, mode: str) -> None:
+    for name, statement in BIG.items():
+        with chat.transaction():
+            chat.execute("SELECT set_config('chat.notify', %s, true)", [mode])
+            before = value(chat, "SELECT count(*) FROM events")
+            chat.execute(statement)
+            assert value(chat, "SELECT count(*) FROM events") > before, name
+            raise psycopg.Rollback
+
+
+def usage(conn: Conn) -> float:
+    return float(value(conn, "SELECT pg_notification_queue_usage()"))
+
+
+def small_queue(server: Server) -> None:
+    if server.version < 17:
+        pytest.skip(
+            "a queue that can be filled cheaply came with PostgreSQL 17; below it holds 8 GB"
+        )
+
+
+def test_a_listener_that_sits_in_a_transaction_makes_no_write_fail(
+    own: Server, owned: Database
+) -> None:
+    small_queue(own)
+    with owned.connect() as conn, owned.connect() as sitting:
+        sitting.execute("LISTEN chat_events")
+        sitting.execute("BEGIN")
+        sitting.execute("SELECT 1")
+        begin = now(conn)
+        conn.execute("SELECT set_notify_mode('every')")
+        conn.execute(
+            f"{M} " + ", ".join(f"('{ulid(1000 + n)}', '{HALL}', '{ADA}', 'x')" for n in range(20))
+        )
+        for n in range(600):  # each of these rings is half a kilobyte
+            conn.execute("UPDATE messages SET metadata = jsonb_build_object('n', %s::int)", [n])
+        assert 0.4 < usage(conn) < 0.9, "it stops ringing when the queue is half full"
+        assert len(drain(conn, begin)) == 20 + 600 * 22
+        sitting.execute("ROLLBACK")
+
+
+def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
+    small_queue(own)
+    with owned.connect() as conn, owned.connect() as sitting:
+        sitting.execute("LISTEN of_another_application")
+        sitting.execute("BEGIN")
+        sitting.execute("SELECT 1")
+        with pytest.raises(psycopg.Error, match="queue"):
+            for n in range(10_000):
+                conn.execute("SELECT pg_notify('of_another_application', %s)", [f"{n:07000}"])
+        assert usage(conn) > 0.9
+        begin = now(conn)
+        for mode in MODES:
+            conn.execute("SELECT set_config('chat.notify', %s, false)", [mode])
+            conn.execute(SEND)
+            conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
+        assert len(drain(conn, begin)) == 3
+        sitting.execute("ROLLBACK")
+
+
+def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
+    own: Server, owned: Database
+) -> None:
+    small_queue(own)
+    with owned.connect() as conn:
+        for mode in ("every", "doorbell"):
+            conn.execute("SELECT set_config('chat.notify', %s, false)", [mode])
+            conn.execute(f"DO $$ BEGIN FOR i IN 1..4000 LOOP {SEND}; END LOOP; END $$")
+            assert usage(conn) < 0.1
+
+
+def test_a_listener_that_died_makes_no_write_fail(database: Database) -> None:
+    with database.connect() as conn:
+        dead = database.connect()
+        dead.execute("LISTEN chat_events")
+        conn.execute("SELECT pg_terminate_backend(%s)", [dead.info.backend_pid])
+        begin = now(conn)
+        for _ in range(5):
+            conn.execute(PAUSE)
+            conn.execute(SEND)
+        assert len(drain(conn, begin)) == 5
+        with pytest.raises(psycopg.OperationalError):
+            dead.execute("SELECT 1")
+        dead.close()
+
+
+@pytest.mark.parametrize("where", ["session", "table"])
+def test_two_phase_commit_works_with_the_bell_off(owned: Database, where: str) -> None:
+    with owned.connect() as conn:
+        conn.execute(
+            "SET chat.notify = 'off'" if where == "session" else "SELECT set_notify_mode('off')"
+        )
+        begin = now(conn)
+        conn.execute("BEGIN")
+        conn.execute(SEND)
+        conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
+        conn.execute("PREPARE TRANSACTION 'kept'")
+        assert drain(conn, begin) == []
+        conn.execute(SEND)
+        cursor = now(conn)
+        conn.execute("COMMIT PREPARED 'kept'")
+        assert len(drain(conn, cursor)) == 1
+        assert len(drain(conn, begin)) == 2
+
+
+def test_a_sequence_that_fell_back_makes_no_write_fail_and_loses_nothing(
+    database: Database,
+) -> None:
+    """As it does after a crash of a copied database, and on a replica that takes over."""
+    with database.connect() as conn:
+        begin = now(conn)
+        for _ in range(6):
+            conn.execute(SEND)
+        conn.execute(
+            "SELECT setval(pg_get_serial_sequence('events', 'seq'), min(seq), false) FROM events"
+        )
+        for _ in range(6):
+            conn.execute(SEND)
+        rows = sorted(conn.execute("SELECT seq, row_id FROM events").fetchall())
+        assert len({seq for seq, _ in rows}) == 6
+        for limit in (1, 2, 3, 5, 500):
+            found, cursor = list[tuple[int, str]](), begin
+            while True:
+                page = conn.execute(
+                    "SELECT seq, row_id, cursor FROM events_since(%s, %s)", [cursor, limit]
+                ).fetchall()
+                cursor = page[-1][2]
+                if page[-1][0] is None:
+                    break
+                found += [row[:2] for row in page]
+            assert sorted(found) == rows, limit
+        highest = rows[-1][0]
+        conn.execute("SELECT setval(pg_get_serial_sequence('events', 'seq'), min(seq)) FROM events")
+        fresh = str(value(conn, "SELECT events_reset()"))
+        conn.execute(SEND)
+        assert drain(conn, fresh) == [highest + 1], "a reset puts it right"
+
+
+def test_a_write_goes_on_where_the_state_is_gone(database: Database) -> None:
+    with database.connect() as conn:
+        conn.execute("DELETE FROM events_state")
+        conn.execute(SEND)
+        assert value(conn, "SELECT count(*) FROM events") == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_search_path_of_the_caller_is_nothing_to_the_log(chat: Conn, mode: str) -> None:
+    """Tables, functions and operators of the same names, in a schema and among the temporary ones."""
+    with chat.transaction(force_rollback=True):
+        chat.execute("CREATE SCHEMA evil")
+        for where in ("evil", "pg_temp"):
+            for name in ("events", "events_state", "messages", "events_bell"):
+                chat.execute(f"CREATE TABLE {where}.{name} (id text)")
+            for call in ("ring_doorbell(text, text, text[], text[])", "bell_is_due()", "clock_timestamp()",
+                         "events_origin()", "pg_notify(text, text)", "pg_current_xact_id()"):  # fmt: skip
+                chat.execute(
+                    f"CREATE FUNCTION {where}.{call} RETURNS text LANGUAGE plpgsql AS"
+                    " 'BEGIN RAISE EXCEPTION $$evil$$; END'"
+                )
+        chat.execute(
+            "CREATE FUNCTION evil.boom(text, text) RETURNS text LANGUAGE plpgsql AS"
+            " 'BEGIN RAISE EXCEPTION $$evil$$; END';"
+            "CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.boom)"
+        )
+        cursor = now(chat)
+        chat.execute("SELECT set_config('chat.notify', %s, true)", [mode])
+        chat.execute("SET LOCAL search_path = pg_temp, evil, pg_catalog")
+        before = value(chat, "SELECT count(*) FROM public.events")
+        chat.execute(SEND.replace("INTO messages", "INTO public.messages"))
+        chat.execute(f"UPDATE public.channel_members SET role = 'admin' WHERE user_id = '{ADA}'")
+        chat.execute(f"DELETE FROM public.reactions WHERE id = '{THUMB}'")
+        assert value(chat, "SELECT count(*) FROM public.events") == before + 3
+        for where in ("evil", "pg_temp"):
+            assert value(chat, f"SELECT count(*) FROM {where}.events") == 0
+        page = chat.execute("SELECT seq FROM public.events_since(%s)", [cursor]).fetchall()
+        assert page == [(None,)], "its own are for later"
+
+
+# --- rights ---------------------------------------------------------------------------------------
+
+
+def as_role(conn: Conn, role: str, user: str = ADA) -> None:
+    conn.execute(f"SET LOCAL ROLE {role}")
+    conn.execute("SELECT set_config('chat.user_id', %s, true)", [user])
+
+
+def test_who_may_write_messages_needs_no_right_on_the_log(chat: Conn) -> None:
+    with chat.transaction(force_rollback=True):
+        before = value(chat, "SELECT count(*) FROM events")
+        as_role(chat, "chat_app")
+        sent = value(chat, f"SELECT id FROM send_message('{HALL}', '{ADA}', 'x')")
+        chat.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
+        chat.execute(f"SELECT mark_read('{sent}', '{ADA}')")
+        chat.execute(f"SELECT set_presence('{ADA}', 'busy')")
+        chat.execute("RESET ROLE")
+        assert value(chat, "SELECT count(*) FROM events") == before + 3
+
+
+LOG = {
+    "read": "SELECT * FROM events",
+    "read the state": "SELECT * FROM events_state",
+    "write": "INSERT INTO events (table_name, op, row_id) VALUES ('messages', 'insert', 'forged')",
+    "change": "UPDATE events SET op = 'delete'",
+    "delete": "DELETE FROM events",
+    "truncate": "TRUNCATE events",
+    "count": "SELECT nextval('events_bell')",
+    "ring": "SELECT ring_doorbell('messages', 'insert', '{}', '{}')",
+    "be silent": "SELECT set_notify_mode('off')",
+    "reset": "SELECT events_reset()",
+    "purge": "SELECT purge_events('0s')",
+    "follow": "SELECT * FROM events_since()",
+}
+
+
+@pytest.mark.parametrize("role", ["chat_app", "chat_readonly", "chat_listener"])
+@pytest.mark.parametrize("what", LOG)
+def test_only_the_listener_reads_the_log_and_nobody_writes_it(
+    chat: Conn, role: str, what: str
+) -> None:
+    with chat.transaction(force_rollback=True):
+        as_role(chat, role)
+        if (role, what) == ("chat_listener", "follow"):
+            assert value(chat, LOG[what]) is None
+        else:
+            refused(chat, FORBIDDEN, LOG[what])
+
+
+def test_the_listener_may_do_nothing_else(chat: Conn) -> None:
+    rights = chat.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')"
+        " AND CASE relkind WHEN 'S' THEN has_sequence_privilege('chat_listener', oid, 'USAGE, SELECT, UPDATE')"
+        " ELSE has_table_privilege('chat_listener', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
+        " OR has_any_column_privilege('chat_listener', oid, 'SELECT, INSERT, UPDATE, REFERENCES') END"
+    ).fetchall()
+    assert rights == []
+    with chat.transaction(force_rollback=True):
+        as_role(chat, "chat_listener")
+        refused(chat, FORBIDDEN, f"SELECT send_message('{HALL}', '{ADA}', 'x')")
+        refused(chat, FORBIDDEN, f"SELECT list_messages('{HALL}')")
+
+
+@pytest.mark.parametrize(
+    "name", [*(f"log_{name}" for name in TABLES), "ring_typing", "keep_message_edit"]
+)
+def test_nobody_forges_with_a_trigger_on_a_table_of_their_own(chat: Conn, name: str) -> None:
+    with chat.transaction(force_rollback=True):
+        as_role(chat, "chat_app")
+        chat.execute("CREATE TEMPORARY TABLE mine (id text, channel_id text, user_id text)")
+        refused(
+            chat, FORBIDDEN,
+            "CREATE TRIGGER forged AFTER INSERT ON mine REFERENCING NEW TABLE AS added"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
+        )  # fmt: skip
