@@ -133,7 +133,7 @@ class Chatdb(Tool):
     program = (str(Path(sys.executable).parent / "chatdb"),)
     up = noop = ("migrate", "up")
     status = ("migrate", "status")
-    down = ("migrate", "down", "--all")
+    down = ("migrate", "down", "--all", "--allow-data-loss")  # no other tool looks for rows
     note = "waits for the disk at its last COMMIT only"
 
     def write(self, folder: Path, migrations: list[Migration]) -> None:

@@ -18,41 +18,52 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from chatdb_cli.connection import Target, connect, open_pool, open_target
+    from chatdb_cli.connection import Target, connect, open_pool, open_target, open_tunnel
     from chatdb_cli.errors import ChatdbError, Code, Exit
+    from chatdb_cli.events import Change, Listener, listen
     from chatdb_cli.migrator import Migrator, Status
     from chatdb_cli.provision import setup
     from chatdb_cli.run import Event, MigrationError, Run, StepResult
+    from chatdb_cli.seed import Seeded, seed_at_scale, seed_small
     from chatdb_cli.server import EmbeddedServer
     from chatdb_cli.settings import Settings
     from chatdb_cli.settings import load as load_settings
 
 __all__ = [
+    "Change",
     "ChatdbError",
     "Code",
     "EmbeddedServer",
     "Event",
     "Exit",
+    "Listener",
     "MigrationError",
     "Migrator",
     "Run",
+    "Seeded",
     "Settings",
     "Status",
     "StepResult",
     "Target",
     "connect",
+    "listen",
     "load_settings",
     "open_pool",
     "open_target",
+    "open_tunnel",
+    "seed_at_scale",
+    "seed_small",
     "setup",
 ]
 
 _HOMES = {
-    "connection": ("Target", "connect", "open_pool", "open_target"),
+    "connection": ("Target", "connect", "open_pool", "open_target", "open_tunnel"),
     "errors": ("ChatdbError", "Code", "Exit"),
+    "events": ("Change", "Listener", "listen"),
     "migrator": ("Migrator", "Status"),
     "provision": ("setup",),
     "run": ("Event", "MigrationError", "Run", "StepResult"),
+    "seed": ("Seeded", "seed_at_scale", "seed_small"),
     "server": ("EmbeddedServer",),
     "settings": ("Settings", "load_settings"),
 }

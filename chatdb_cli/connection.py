@@ -10,8 +10,11 @@ of the user.
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
@@ -20,15 +23,21 @@ from chatdb_cli.log import correlation_id
 from chatdb_cli.settings import libpq_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
 
     import psycopg
     from psycopg_pool import ConnectionPool
 
     from chatdb_cli.settings import Settings
+    from chatdb_cli.ssh import Step
+    from chatdb_cli.tunnel import Tunnel
 
 EMBEDDED_DATABASE = "chat"
+_PASSWORD_LINE = re.compile(r"((?:\\.|[^\\:])*):" * 4 + "(.*)")  # host, port, database, user
 _SAFE_SSL = ("require", "verify-ca", "verify-full")
+# What the tunnel may meet behind it that passes by itself.
+_PASSING = (Code.BEHIND_REFUSED, Code.TUNNEL_LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,9 @@ class Target:
         schema: holds the objects and their history.
         via: the bastion, or None.
         source: what named it.
-        params: libpq keywords, with the password.
+        params: libpq keywords, with the password; those of the tunnel's local end, if there is one.
         settings: all else.
+        tunnel: what the connections go through; closed with the target.
     """
 
     host: str | None
@@ -56,6 +66,23 @@ class Target:
     source: str
     params: Mapping[str, str] = field(repr=False)
     settings: Settings = field(repr=False)
+    tunnel: Tunnel | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Close the tunnel, if there is one."""
+        if self.tunnel:
+            self.tunnel.close()
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     @property
     def application(self) -> str:
@@ -75,19 +102,38 @@ class Target:
         return f"{self.where}, schema {self.schema}{via} ({self.source})"
 
 
-def _nothing(_: str) -> None:
+def _nothing(_: object) -> None:
     pass
 
 
-def open_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> Target:
+def _nobody(_: str) -> str | None:
+    return None
+
+
+def open_target(
+    settings: Settings,
+    tell: Callable[[str], None] = _nothing,
+    *,
+    ask: Callable[[str], str | None] = _nobody,
+    watch: Callable[[str], None] = _nothing,
+    note: Callable[[Step], None] = _nothing,
+    port: int = 0,
+) -> Target:
     """Return the target that the settings name, with the embedded server running if it is that one.
+
+    With a tunnel asked for, that is open then; `Target.close` closes it.
 
     Args:
         settings: what was read.
-        tell: called with a line when the embedded server had to be started.
+        tell: called with a line when the embedded server had to be started, or a try failed.
+        ask: asks a person for the passphrase of an SSH key.
+        watch: called with a line when connections through the tunnel come and go.
+        note: called with each step of the way.
+        port: of the tunnel's local end, in place of one that the system chooses.
 
     Raises:
-        ChatdbError: `NOT_CONFIGURED`, `SERVER`, `TUNNEL`, or `REFUSED` for an unprotected production.
+        ChatdbError: `NOT_CONFIGURED`, `SERVER`, whatever stands in the way of the tunnel, or
+            `REFUSED` for an unprotected production.
     """
     from chatdb_cli.settings import require_database
 
@@ -100,15 +146,92 @@ def open_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> T
             tell(f"started the embedded PostgreSQL in {settings.home}")
         params = server.params(EMBEDDED_DATABASE)
     else:
-        if settings.ssh_host:
-            raise ChatdbError(
-                Code.TUNNEL,
-                f"SSH_HOST names {settings.ssh_host}, and this version of chatdb opens no tunnel",
-                hint="open one with 'ssh -L', point the settings at its local end, "
-                "and set SSH_ENABLED=false",
-            )
         params = dict(database.params)
-    return _target(settings, params, database.source)
+    target = _target(settings, params, database.source)
+    if settings.bastion is None:
+        _refuse_unprotected(target)
+        return target
+    from chatdb_cli.tunnel import Tunnel
+
+    shown = {**libpq_defaults(), **target.params}
+    tunnel = Tunnel(
+        settings.bastion,
+        _places(shown),
+        timeout_ms=settings.connect_timeout_ms,
+        tell=tell,
+        ask=ask,
+        watch=watch,
+        note=note,
+        port=port,
+    )
+    through = _through(tunnel, target.params, shown)
+    tunnel.url = _url(target, through)
+    host, at = tunnel.places[0]
+    named = target.host or host
+    return replace(target, host=named, port=at, via=tunnel.via, params=through, tunnel=tunnel)
+
+
+def open_tunnel(
+    settings: Settings,
+    tell: Callable[[str], None] = _nothing,
+    *,
+    ask: Callable[[str], str | None] = _nobody,
+    watch: Callable[[str], None] = _nothing,
+    port: int = 0,
+) -> Tunnel:
+    """Open the tunnel to the database of the settings, for other programs to use; close it after.
+
+        with open_tunnel(settings) as tunnel:
+            subprocess.run(["psql", tunnel.url])
+
+    Args:
+        settings: what was read.
+        tell: as for `open_target`.
+        ask: likewise.
+        watch: likewise.
+        port: likewise.
+
+    Raises:
+        ChatdbError: `SETTINGS`, no tunnel is asked for; or whatever stands in its way.
+    """
+    return required(open_target(settings, tell, ask=ask, watch=watch, port=port))
+
+
+def required(target: Target) -> Tunnel:
+    """Return the tunnel of a target.
+
+    Raises:
+        ChatdbError: `SETTINGS`, none is asked for.
+    """
+    if target.tunnel is None:
+        raise ChatdbError(
+            Code.SETTINGS, "no tunnel is asked for", hint="set SSH_HOST, or give --ssh-host"
+        )
+    return target.tunnel
+
+
+def check_tunnel(
+    settings: Settings, *, ask: Callable[[str], str | None] = _nobody
+) -> tuple[list[Step], ChatdbError | None]:
+    """Walk the way to the database hop by hop; return what was found, and why it ended early.
+
+    Nothing is tried twice.
+
+    Args:
+        settings: what was read.
+        ask: as for `open_target`.
+    """
+    steps: list[Step] = []
+    once = settings.bastion and replace(settings.bastion, retries=0)
+    try:
+        with open_target(replace(settings, bastion=once), ask=ask, note=steps.append) as target:
+            tunnel = required(target)
+            tunnel.probe()
+            with tunnel.step(target.where, "database") as said, connect(target, retries=0) as conn:
+                said.append(f"PostgreSQL {conn.info.parameter_status('server_version')}")
+    except ChatdbError as error:
+        return steps, error
+    return steps, None
 
 
 def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target:
@@ -125,7 +248,7 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
     user = shown.get("user", "")
     port = shown.get("port", "").split(",")[0]
     host = shown.get("host") or shown.get("hostaddr") or None
-    target = Target(
+    return Target(
         host=host,
         port=int(port) if port.isdecimal() else None,
         database=shown.get("dbname") or user,
@@ -136,13 +259,95 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
         params=params,
         settings=settings,
     )
-    if settings.environment == "production" and not settings.insecure:
-        address = shown.get("hostaddr") or host or ""
-        _refuse_unprotected(target, address.split(","), shown.get("sslmode") or "prefer")
-    return target
 
 
-def _refuse_unprotected(target: Target, hosts: list[str], sslmode: str) -> None:
+# --- through a tunnel -----------------------------------------------------------------------------
+
+
+def _places(shown: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Return host and port of each server that libpq may choose from, as seen from the bastion."""
+    hosts = (shown.get("hostaddr") or shown.get("host") or "localhost").split(",")
+    ports = (shown.get("port") or "5432").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    for host in hosts:
+        if host.startswith(("/", "@")):
+            raise ChatdbError(
+                Code.TUNNEL,
+                f"a tunnel leads to no Unix socket, and {host} is one",
+                hint="name the database's host as seen from the bastion; localhost is the bastion",
+            )
+    if len(ports) != len(hosts):
+        raise ChatdbError(Code.SETTINGS, f"there are {len(hosts)} hosts and {len(ports)} ports")
+    return [(h or "localhost", int(p or 5432)) for h, p in zip(hosts, ports, strict=True)]
+
+
+def _through(tunnel: Tunnel, params: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str]:
+    """Return the keywords for the local end; the host keeps its name, which TLS compares."""
+    names = shown.get("host") or ",".join(host for host, _ in tunnel.places)
+    return {
+        **params,
+        "host": names,
+        "hostaddr": ",".join([tunnel.host] * len(tunnel.ports)),
+        "port": ",".join(map(str, tunnel.ports)),
+    }
+
+
+def _url(target: Target, params: Mapping[str, str]) -> str:
+    """Return a URL for other programs, without what is a secret or this run's own."""
+    from urllib.parse import quote, urlencode
+
+    hosts = zip(params["host"].split(","), params["port"].split(","), strict=True)
+    place = ",".join(f"[{h}]:{p}" if ":" in h else f"{quote(h, safe='')}:{p}" for h, p in hosts)
+    ours = ("host", "port", "dbname", "user", "application_name", "client_encoding")
+    more = {k: v for k, v in params.items() if v and k not in ours and "passw" not in k}
+    more.pop("connect_timeout", None)
+    user, database = quote(target.user, safe=""), quote(target.database, safe="")
+    return f"postgresql://{user}@{place}/{database}?{urlencode(more)}"
+
+
+def _with_password(target: Target, params: dict[str, str]) -> dict[str, str]:
+    """Complete the keywords by the password of ~/.pgpass for the real host and port.
+
+    libpq itself would look for the port of the tunnel's local end there.
+    """
+    if target.tunnel is None:
+        return params
+    shown = {**libpq_defaults(), **params}
+    if shown.get("password"):
+        return params
+    path = Path(shown.get("passfile") or "~/.pgpass").expanduser()
+    wanted = (target.host or "", str(target.port), shown.get("dbname") or target.user, target.user)
+    password = _password_of(path, tuple(w.split(",")[0] for w in wanted))
+    return {**params, "password": password} if password else params
+
+
+def _password_of(path: Path, wanted: tuple[str, ...]) -> str | None:
+    """Return the password of the first line of a password file that fits, as libpq does."""
+    try:
+        if path.stat().st_mode & 0o077 or not path.is_file():
+            return None  # libpq says why
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        match = None if line.startswith("#") else _PASSWORD_LINE.fullmatch(line)
+        if match:
+            *fields, password = (re.sub(r"\\(.)", r"\1", text) for text in match.groups())
+            if all(said in ("*", want) for said, want in zip(fields, wanted, strict=True)):
+                return password
+    return None
+
+
+# --- protection -----------------------------------------------------------------------------------
+
+
+def _refuse_unprotected(target: Target) -> None:
+    if target.settings.environment != "production" or target.settings.insecure:
+        return
+    shown = {**libpq_defaults(), **target.params}
+    hosts = (shown.get("hostaddr") or target.host or "").split(",")
+    sslmode = shown.get("sslmode") or "prefer"
     if sslmode in _SAFE_SSL or all(_is_local(host) for host in hosts):
         return
     raise ChatdbError(
@@ -178,7 +383,7 @@ def connect(
         instead: libpq keywords in place of the target's, such as another `dbname`.
 
     Raises:
-        ChatdbError: `UNREACHABLE`, `LOGIN` or `MISSING_DATABASE`.
+        ChatdbError: `UNREACHABLE`, `LOGIN` or `MISSING_DATABASE`; or what the tunnel met.
     """
     import psycopg
 
@@ -186,22 +391,46 @@ def connect(
 
     settings = target.settings
     retries = settings.connect_retries if retries is None else retries
+    params = _with_password(target, {**target.params, **instead})
+    tunnel = target.tunnel
     attempt = 0
     while True:
         attempt += 1
+        if tunnel:
+            tunnel.ensure()
+            tunnel.begin()
         try:
             return psycopg.connect(
-                **{**target.params, **instead},  # type: ignore[arg-type]
+                **params,  # type: ignore[arg-type]
                 autocommit=True,
                 prepare_threshold=None,  # a statement that is prepared stays with a pooler's server
             )
         except psycopg.Error as error:
             failure, transient = connection_failure(error, target.where)
-            if not transient or attempt > retries:
-                raise failure from None
-            delay = settings.connect_retry_delay_ms * attempt / 1000
-            tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
-            time.sleep(delay)
+            if tunnel and failure.sqlstate is None and (known := tunnel.explain()):
+                failure, transient = known, known.code in _PASSING
+        # Outside of `except`, so that no trace of psycopg's error keeps its socket open.
+        if not transient or attempt > retries:
+            raise failure
+        delay = settings.connect_retry_delay_ms * attempt / 1000
+        tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
+        time.sleep(delay)
+
+
+@contextmanager
+def told_of_tunnel(target: Target) -> Iterator[None]:
+    """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""
+    before = target.tunnel.lost if target.tunnel else None
+    try:
+        yield
+    except ChatdbError as error:
+        if target.tunnel and error.code is Code.LOST:
+            target.tunnel.explain()
+            loss = target.tunnel.lost
+            if loss and loss is not before:
+                error.code, error.errno = loss.code, loss.errno
+                error.message = f"{error.message.partition(': ')[0]}: {loss.message}"
+        raise
 
 
 def is_pooled(conn: psycopg.Connection[Any], target: Target, pid: int) -> bool:
@@ -219,13 +448,23 @@ def is_pooled(conn: psycopg.Connection[Any], target: Target, pid: int) -> bool:
     return conn.info.backend_pid != pid if said is None else said == "transaction"
 
 
-def open_pool(target: Target) -> ConnectionPool[psycopg.Connection[Any]]:
+def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return an open pool whose connections look into the target's schema first.
 
     Its size and idle time are the settings' own; a connection that was lost is replaced when it is
     taken.
+
+    Args:
+        target: where to.
+        owned: whether closing the pool closes the target.
     """
     from psycopg_pool import ConnectionPool
+
+    class Pool(ConnectionPool[Any]):
+        def close(self, timeout: float = 5.0) -> None:
+            super().close(timeout)
+            if owned:
+                target.close()
 
     settings = target.settings
 
@@ -235,8 +474,8 @@ def open_pool(target: Target) -> ConnectionPool[psycopg.Connection[Any]]:
             conn.execute(queries.SET_SEARCH_PATH, (path,))
             conn.commit()
 
-    return ConnectionPool(
-        kwargs=dict(target.params),
+    return Pool(
+        kwargs=_with_password(target, dict(target.params)),
         min_size=0,
         max_size=settings.pool_size,
         max_idle=settings.pool_idle_ms / 1000,

@@ -179,7 +179,9 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
 
 
 def unexpected(
-    error: psycopg.Error, what: str = "a statement of chatdb's own failed"
+    error: psycopg.Error,
+    what: str = "a statement of chatdb's own failed",
+    otherwise: Code = Code.HISTORY,
 ) -> ChatdbError:
     """Return the error of a statement of which no failure is foreseen, by its SQLSTATE.
 
@@ -188,23 +190,24 @@ def unexpected(
     Args:
         error: what psycopg raised.
         what: what could not be done, to begin the message with.
+        otherwise: the kind of an error that says nothing else.
     """
     sqlstate = error.sqlstate or ""
     if not sqlstate or sqlstate.startswith(("08", "57P")):
         return server_error(error, Code.LOST, f"{what}, the connection was lost")
-    code = {"42501": Code.LOGIN, "55P03": Code.LOCKED}.get(sqlstate, Code.HISTORY)
+    code = {"42501": Code.LOGIN, "55P03": Code.LOCKED}.get(sqlstate, otherwise)
     return server_error(error, code, what)
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def explained(what: str, otherwise: Code = Code.HISTORY) -> Iterator[None]:
     """Turn what psycopg raises inside into a `ChatdbError` that says what could not be done."""
     import psycopg
 
     try:
         yield
     except psycopg.Error as error:
-        raise unexpected(error, what) from None
+        raise unexpected(error, what, otherwise) from None
 
 
 def _facts(diag: Diagnostic) -> list[str]:

@@ -87,6 +87,13 @@ class Code(Enum):
         "The schema is not in the database, or could not be made there.",
         "`chatdb setup` makes it; or correct `--schema`.",
     )
+    NO_EVENTS = (
+        "no-events",
+        Exit.USAGE,
+        "The schema has no change log: it is not the chat schema, or an older version of it.",
+        "Name the right one with `--schema`, or bring it to its newest version with "
+        "`chatdb migrate up`.",
+    )
     BAD_FILE = (
         "bad-file",
         Exit.USAGE,
@@ -119,6 +126,12 @@ class Code(Enum):
         "Run the same command again: it goes on where the history stands. "
         "`chatdb migrate status` shows where that is.",
     )
+    STANDBY = (
+        "standby",
+        Exit.UNREACHABLE,
+        "The change log is read on the primary, and a standby has answered.",
+        "Connect to the primary; with several hosts, `target_session_attrs=primary` finds it.",
+    )
     SERVER = (
         "server",
         Exit.UNREACHABLE,
@@ -128,14 +141,139 @@ class Code(Enum):
     TUNNEL = (
         "tunnel",
         Exit.TUNNEL,
-        "`SSH_HOST` asks for a tunnel, and this version of chatdb opens none.",
-        "Open one with `ssh -L`, point the settings at its local end, and set `SSH_ENABLED=false`.",
+        "The SSH tunnel can't be set up as it is configured: `~/.ssh/config`, the local port, or a "
+        "database that is named by a socket.",
+        "Correct what the message names.",
+    )
+    TUNNEL_NAME = (
+        "tunnel-name",
+        Exit.TUNNEL,
+        "The name of a host on the way through the tunnel is not known.",
+        "Correct `SSH_HOST`, or HostName and ProxyJump in `~/.ssh/config`.",
+    )
+    TUNNEL_REFUSED = (
+        "tunnel-refused",
+        Exit.TUNNEL,
+        "A host on the way is there, and nothing listens on its SSH port.",
+        "Correct `SSH_PORT`, or start its SSH server.",
+    )
+    TUNNEL_TIMEOUT = (
+        "tunnel-timeout",
+        Exit.TUNNEL,
+        "A host on the way does not answer, or its SSH server does not.",
+        "Look at host, network and firewall; or wait longer with `CHATDB_CONNECT_TIMEOUT`.",
+    )
+    TUNNEL_UNREACHABLE = (
+        "tunnel-unreachable",
+        Exit.TUNNEL,
+        "There is no way through the network to a host of the tunnel.",
+        "Look at the network, a VPN, a firewall.",
+    )
+    TUNNEL_CLOSED = (
+        "tunnel-closed",
+        Exit.TUNNEL,
+        "A host on the way closed the connection before anybody could log in.",
+        "Try again; if it stays so, the host lets nobody in from here (MaxStartups, a firewall, a ban).",
+    )
+    TUNNEL_PROTOCOL = (
+        "tunnel-protocol",
+        Exit.TUNNEL,
+        "What answers on that port speaks no SSH, or only with algorithms that are not safe any more.",
+        "Correct `SSH_PORT`, or bring the SSH server up to date.",
+    )
+    HOST_KEY_UNKNOWN = (
+        "host-key-unknown",
+        Exit.TUNNEL,
+        "A host on the way showed a key that stands in no known_hosts file, so it could be anybody. "
+        "Nothing was sent to it.",
+        "Compare the fingerprint with what its administrator says, and add the line that is shown.",
+    )
+    HOST_KEY_CHANGED = (
+        "host-key-changed",
+        Exit.TUNNEL,
+        "A host on the way showed another key than known_hosts has for it: it was set up anew, or "
+        "somebody listens in between. Nothing was sent to it.",
+        "Ask its administrator. Only if the change is meant, replace the line of known_hosts.",
+    )
+    HOST_KEY_REVOKED = (
+        "host-key-revoked",
+        Exit.TUNNEL,
+        "A host on the way showed a key that known_hosts marks as `@revoked`. Nothing was sent to it.",
+        "Ask its administrator; that key is known to be stolen or out of use.",
+    )
+    TUNNEL_LOGIN = (
+        "tunnel-login",
+        Exit.TUNNEL,
+        "A host on the way lets this user in with none of these keys.",
+        "Name the right key by `SSH_KEY_PATH` and the right user by `SSH_USER`; the public key has to "
+        "stand in that user's `authorized_keys`.",
+    )
+    KEY_MISSING = (
+        "key-missing",
+        Exit.TUNNEL,
+        "The file of the SSH key is not there.",
+        "Correct `SSH_KEY_PATH`, or IdentityFile in `~/.ssh/config`.",
+    )
+    KEY_UNREADABLE = (
+        "key-unreadable",
+        Exit.TUNNEL,
+        "The file of the SSH key may not be read, or is no file.",
+        "Correct `SSH_KEY_PATH`, or the file's owner and mode.",
+    )
+    KEY_TOO_OPEN = (
+        "key-too-open",
+        Exit.TUNNEL,
+        "Others can read or write the file of the SSH key.",
+        "`chmod 600` closes it; a key that others could read should be replaced.",
+    )
+    KEY_LOCKED = (
+        "key-locked",
+        Exit.TUNNEL,
+        "The SSH key has a passphrase, and the one that was given is another, or none was.",
+        "Set `SSH_KEY_PASSPHRASE`, or run it on a terminal and type it.",
+    )
+    KEY_INVALID = (
+        "key-invalid",
+        Exit.TUNNEL,
+        "The file is no private key of a kind that can be used: Ed25519, ECDSA or RSA.",
+        "Name the private key; its name has no `.pub` at the end.",
+    )
+    TUNNEL_FORBIDDEN = (
+        "tunnel-forbidden",
+        Exit.TUNNEL,
+        "The bastion let the user in, and forwards nothing to that place.",
+        "Let its administrator allow it: AllowTcpForwarding, PermitOpen, or the options in "
+        "`authorized_keys`.",
+    )
+    TUNNEL_LOST = (
+        "tunnel-lost",
+        Exit.TUNNEL,
+        "The tunnel broke during the run. The server rolls back what was open.",
+        "Run the same command again: it goes on where the history stands.",
+    )
+    BEHIND_NAME = (
+        "behind-name",
+        Exit.UNREACHABLE,
+        "The tunnel is open, and the bastion does not know the name of the database's host.",
+        "Name the host as it is called on the bastion; `localhost` is the bastion itself.",
+    )
+    BEHIND_REFUSED = (
+        "behind-refused",
+        Exit.UNREACHABLE,
+        "The tunnel is open, and the bastion can't connect to the database.",
+        "Correct host and port, as seen from the bastion, or start the server.",
+    )
+    BEHIND_SILENT = (
+        "behind-silent",
+        Exit.UNREACHABLE,
+        "The tunnel is open, and the bastion gets no answer from the database's host.",
+        "Look at host, port and the firewall between the two.",
     )
     STATEMENT = (
         "statement",
         Exit.FAILED,
         "A statement of a migration failed, and its whole file was rolled back; a file without a "
-        "transaction stopped at that statement. What was applied before stays.",
+        "transaction stopped at that statement. What was applied before stays. Of a seed nothing does.",
         "Correct the file at the place that is shown, and run the command again. The table of "
         "SQLSTATEs says more.",
     )
@@ -144,6 +282,14 @@ class Code(Enum):
         Exit.DISAGREE,
         "Files and history disagree, or the history can't be read.",
         "`chatdb migrate status` lists every problem, each with its way out.",
+    )
+    RESYNCHRONISE = (
+        "resynchronise",
+        Exit.DISAGREE,
+        "A cursor of the change log says nothing any more: the events behind it were purged, or the "
+        "database was restored, copied or reset since.",
+        "Begin anew without a cursor, then read what you show again; or let `chatdb listen --resync` "
+        "say so in its output and go on from now.",
     )
     LOCKED = (
         "locked",

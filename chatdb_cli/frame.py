@@ -33,8 +33,8 @@ _TRANSACTION_TIMEOUT_SINCE = 170000
 _PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
 
 # The parts of a migration's transaction, by which a failure is known for what it is.
-FRAME, LOCK, CLAIM, FILE, SETTLE, RECORD, COMMIT = (
-    "frame", "lock", "claim", "file", "settle", "record", "commit",
+FRAME, LOCK, CLAIM, FILE, SETTLE, GUARD, RECORD, COMMIT = (
+    "frame", "lock", "claim", "file", "settle", "guard", "record", "commit",
 )  # fmt: skip
 
 
@@ -66,6 +66,20 @@ class Timeouts(NamedTuple):
     lock_ms: int
     statement_ms: int
     claim_ms: int
+
+
+class Guard(NamedTuple):
+    """What watches a file at work; a statement of it that fails undoes the file.
+
+    Attributes:
+        before: the statements in front of the file, in the file's own settings.
+        after: those behind it, as the role that migrates.
+        snapshot: all of them see the same of what other sessions do.
+    """
+
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+    snapshot: bool = False
 
 
 class Frame:
@@ -100,8 +114,7 @@ class Frame:
         self._prepared = prepared
         self._version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
-        path = dict.fromkeys((schema, "public", *history.extension_schemas))
-        self._path = ", ".join(self._names.identifier(name) for name in path)
+        self._path = self._names.path(history.extension_schemas)
 
     def prepare(self, history: History, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that makes what the history lacks, and adopts what yoyo did."""
@@ -139,6 +152,7 @@ class Frame:
         timeouts: Timeouts,
         *,
         wait_for_disk: bool,
+        guard: Guard | None = None,
     ) -> list[Message]:
         """Return the whole transaction of one migration.
 
@@ -150,20 +164,71 @@ class Frame:
             head: the highest version that the history has to have for the plan to hold.
             timeouts: for this file.
             wait_for_disk: its COMMIT waits, and with it all those before.
+            guard: watches the file.
         """
         # What a file prepares has to go, and with it goes what is ours.
         dealt = not self._prepared or bool(_PREPARING.search(script.text))
-        clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
+        guard, isolation = guard or Guard(), script.directives.isolation
+        if guard.snapshot and isolation == "READ COMMITTED":
+            isolation = "REPEATABLE READ"
         return [
-            *self._begin(script.directives.isolation, timeouts, wait_for_disk=wait_for_disk),
+            *self._begin(isolation, timeouts, wait_for_disk=wait_for_disk),
             self._claim(step, script, other, head, timeouts),
-            *file(script, statements, at_once=self._watched),
-            *(_message(s, SETTLE) for s in queries.SETTLE),
-            *(_message(s, FRAME) for s in clean if dealt or s != queries.DEALLOCATE),
+            *self._guarded(script, statements, guard, dealt=dealt),
             *self._after(timeouts, wait_for_disk=wait_for_disk),
             self._record(step, plain=dealt),
             *(self._prepare() if dealt and self._prepared else ()),
             _message(queries.COMMIT, COMMIT),
+        ]
+
+    def opening(self, timeouts: Timeouts) -> list[Message]:
+        """Return what begins a transaction in which files are tried, and nothing stays."""
+        return self._begin("READ COMMITTED", timeouts, wait_for_disk=False)
+
+    def trial(
+        self,
+        step: Step,
+        script: Script,
+        statements: Sequence[Statement] | None,
+        head: int | None,
+        timeouts: Timeouts,
+        guard: Guard,
+    ) -> list[Message]:
+        """Return one file inside such a transaction, behind its claim.
+
+        Args:
+            step: which migration, in which direction.
+            script: the file that runs.
+            statements: the file's statements, or None when it goes whole.
+            head: the highest version that the history has to have for the plan to hold.
+            timeouts: for this file.
+            guard: looks at what it does.
+        """
+        waiting = Timeouts(timeouts.claim_ms, 0, 0)
+        return [
+            self._settings(waiting, wait_for_disk=False),
+            self._claim(step, script, None, head, timeouts),
+            *self._guarded(script, statements, guard, dealt=True),
+        ]
+
+    def _guarded(
+        self,
+        script: Script,
+        statements: Sequence[Statement] | None,
+        guard: Guard,
+        *,
+        dealt: bool,
+    ) -> list[Message]:
+        """Return the file's statements, and behind them what takes from the session what they left."""
+        clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
+        role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
+        return [
+            *(_message(s, GUARD) for s in guard.before),
+            *file(script, statements, at_once=self._watched),
+            *(_message(s, SETTLE) for s in queries.SETTLE),
+            *(_message(s, FRAME) for s in role),
+            *(_message(s, GUARD) for s in guard.after),
+            *(_message(s, FRAME) for s in rest if dealt or s != queries.DEALLOCATE),
         ]
 
     def _after(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries
+from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
 from chatdb_cli.plan import Applied
 
@@ -125,6 +126,20 @@ def read(conn: psycopg.Connection[Any], schema: str) -> History:
         pid, version, database, user, exists, history.tables, other, tuple(extensions),
         applied, to_adopt, lock,
     )  # fmt: skip
+
+
+def require_schema(past: History, schema: str) -> None:
+    """Refuse to go on where there is no such schema.
+
+    Raises:
+        ChatdbError: `MISSING_SCHEMA`.
+    """
+    if not past.schema_exists:
+        raise ChatdbError(
+            Code.MISSING_SCHEMA,
+            f"there is no schema {schema!r} in database {past.database!r}",
+            hint='"chatdb setup" makes it',
+        )
 
 
 def read_texts(

@@ -234,6 +234,32 @@ def read(where: Folder, *, downs: bool = True) -> Files:
     return Files(where, _ordered(migrations), duplicates, tuple(refused), tuple(warnings))
 
 
+def seed(where: Folder) -> tuple[Script, ...]:
+    """Read the files of a folder's `seed/`, in the order of their names.
+
+    Args:
+        where: the folder that holds `up/` and `down/` too.
+
+    Raises:
+        ChatdbError: `USAGE` when there is no such file; `BAD_FILE` for one that can't be read, or
+            that holds what no migration may hold.
+    """
+    found = []
+    for entry in _sql_files(where.path / "seed"):
+        text = sqltext.decode(_bytes(entry.path), entry.path)
+        found.append(Script(entry.path, text, "", _NOTHING_ASKED))
+        if error := refused(found[-1], sqltext.split(text)):
+            raise error
+    if not found:
+        raise ChatdbError(
+            Code.USAGE,
+            f"there is no SQL file in {where.path / 'seed'}",
+            hint="write your own data there as INSERT ... ON CONFLICT DO NOTHING; for that of the "
+            f"chat schema say --dir {SHIPPED}",
+        )
+    return tuple(found)
+
+
 def script(path: Path | str, text: str, direction: Direction) -> Script:
     """Make a script of a text that was read from a file, or from the history.
 

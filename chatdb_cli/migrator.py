@@ -11,11 +11,11 @@ carrying it out (`runner.py`).  Nothing here prints; progress goes through one c
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from chatdb_cli import diagnosis, history, migrations, plan, sqltext
-from chatdb_cli.connection import connect, is_pooled
+from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.run import Event, Options, Run, StepResult
 
@@ -87,6 +87,7 @@ class Migrator:
             default the settings' own, else `./sql`, else the shipped one.
         progress: called as things happen.
         sync_each: every COMMIT waits for the disk.
+        confined: nothing outside of the target's schema may change.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Migrator:
         *,
         progress: Callable[[Event], None] = _ignore,
         sync_each: bool = False,
+        confined: bool = False,
     ) -> None:
         settings = target.settings
         self.target = target
@@ -108,6 +110,7 @@ class Migrator:
             settings.wait_ms,
             settings.retries,
             sync_each,
+            confined=confined,
         )
 
     def status(self) -> Status:
@@ -134,6 +137,13 @@ class Migrator:
             (*plan.problems(files, past.applied), *bad, *_yoyo_lock(past)),
             plan.warnings(files, past.applied),
         )
+
+    def is_whole(self) -> bool:
+        """Return whether all files are applied as they are, and nothing else; writes nothing."""
+        found = self.status()
+        states = {state for _, state in found.applied}
+        whole = bool(found.applied) and states == {"applied"}
+        return whole and not (found.pending or found.problems or found.warnings)
 
     def history(self) -> tuple[LogEntry, ...]:
         """Return the audit log, oldest first; writes nothing."""
@@ -188,14 +198,16 @@ class Migrator:
         to: str | None = None,
         steps: int | None = None,
         everything: bool = False,
+        allow_data_loss: bool = False,
         dry_run: bool = False,
     ) -> Run:
-        """Take back the newest migration, or more.
+        """Take back the newest migration, or more; refused where rows would be destroyed.
 
         Args:
             to: take back all that is newer; this one stays; `0` is all.
             steps: how many; 1 by default.
             everything: all of them.
+            allow_data_loss: also where rows are destroyed.
             dry_run: only say what would be sent; takes no lock and writes nothing.
 
         Raises:
@@ -207,10 +219,17 @@ class Migrator:
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.down(files, past.applied, to=to, steps=steps, everything=everything)
-            return self._migrate(conn, past, files, first, "down", _go_on(files), dry_run=dry_run)
+            go_on = _go_on(files)
+            return self._migrate(
+                conn, past, files, first, "down", go_on, dry_run=dry_run, guard=not allow_data_loss
+            )
 
-    def redo(self, *, dry_run: bool = False) -> Run:
-        """Take back the newest migration and apply it again.
+    def redo(self, *, allow_data_loss: bool = False, dry_run: bool = False) -> Run:
+        """Take back the newest migration and apply it again; refused where rows would be destroyed.
+
+        Args:
+            allow_data_loss: also where rows are destroyed.
+            dry_run: only say what would be sent; takes no lock and writes nothing.
 
         Raises:
             MigrationError: a migration failed; its `run` tells how far it came.
@@ -220,7 +239,10 @@ class Migrator:
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.redo(files, past.applied)
-            return self._migrate(conn, past, files, first, "redo", _go_on(files), dry_run=dry_run)
+            go_on = _go_on(files)
+            return self._migrate(
+                conn, past, files, first, "redo", go_on, dry_run=dry_run, guard=not allow_data_loss
+            )
 
     def baseline(self, version: str) -> Run:
         """Take everything up to a version as applied, without running it.
@@ -305,18 +327,18 @@ class Migrator:
             with locks.held(conn, self.target.schema, wait_ms, tell):
                 yield frame, timeouts
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        return connect(self.target, lambda text: self._progress(Event("waiting", text=text)))
+    @contextmanager
+    def _connect(self) -> Iterator[psycopg.Connection[Any]]:
+        with (
+            told_of_tunnel(self.target),
+            connect(self.target, lambda text: self._progress(Event("waiting", text=text))) as conn,
+        ):
+            yield conn
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
         with diagnosis.explained("the history can't be read"):
             past = history.read(conn, self.target.schema)
-        if not past.schema_exists:
-            raise ChatdbError(
-                Code.MISSING_SCHEMA,
-                f"there is no schema {self.target.schema!r} in database {past.database!r}",
-                hint='"chatdb setup" makes it',
-            )
+        history.require_schema(past, self.target.schema)
         return past
 
     def _refuse_shipped(self, past: History) -> None:
@@ -340,6 +362,7 @@ class Migrator:
         replan: Callable[[History, Sequence[Step]], Plan],
         *,
         dry_run: bool,
+        guard: bool = False,
     ) -> Run:
         _refuse_problems(first, files)
         if not first.steps:
@@ -347,9 +370,11 @@ class Migrator:
             return Run(self.target, direction, (), plan.current(past.applied), first.warnings)
         from chatdb_cli.runner import Runner  # not in the start of a run that has nothing to do
 
+        # A dry run tries nothing, for it takes no lock: it shows the files' own statements.
+        options = replace(self._options, allow_data_loss=dry_run or not guard)
         with diagnosis.explained("the history can't be read"):
             runner = Runner(
-                self.target, conn, past, first, direction, self._options, replan, self._progress
+                self.target, conn, past, first, direction, options, replan, self._progress
             )
         return runner.dry_run() if dry_run else runner.run()
 

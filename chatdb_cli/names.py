@@ -11,6 +11,8 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import psycopg
 
 # The first half of an advisory lock's key: "chat" and "chau" in ASCII.  The second is the schema's
@@ -38,6 +40,10 @@ class Names:
     def identifier(self, name: str) -> str:
         """Return a name as SQL."""
         return bytes(self._escaping.escape_identifier(name.encode())).decode()
+
+    def path(self, others: Iterable[str]) -> str:
+        """Return the search path of whoever works on the schema: it, `public`, and others."""
+        return ", ".join(map(self.identifier, dict.fromkeys((self._schema, "public", *others))))
 
     def literal(self, value: str | int | None) -> str:
         """Return a value as SQL."""

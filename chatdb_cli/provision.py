@@ -8,15 +8,17 @@ or be made by another at the same moment.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
-from chatdb_cli.connection import connect, open_pool, open_target
+from chatdb_cli.connection import connect, is_pooled, open_pool, open_target
 from chatdb_cli.diagnosis import server_error
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.names import Names
+from chatdb_cli.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.run import Event
     from chatdb_cli.settings import Settings
 
 # A new database may have to wait for somebody who looks at the template.
@@ -35,6 +38,10 @@ _DUPLICATE_SCHEMA = "42P06"
 
 
 def _nothing(_: str) -> None:
+    pass
+
+
+def _ignore(_: Event) -> None:
     pass
 
 
@@ -50,25 +57,21 @@ def setup(
     Raises:
         ChatdbError: whatever stands in the way.
     """
-    target = settle_target(settings)
-    make_database(target)
-    Migrator(target, directory).up()
-    return open_pool(target)
+    target = open_target(settled(settings))
+    try:
+        make_database(target)
+        Migrator(target, directory).up()
+        return open_pool(target, owned=True)
+    except BaseException:
+        target.close()
+        raise
 
 
-def settle_target(settings: Settings, tell: Callable[[str], None] = _nothing) -> Target:
-    """Return the target; where nothing is configured that is the project's embedded server.
-
-    Args:
-        settings: what was read.
-        tell: called with a line when a server had to be started.
-
-    Raises:
-        ChatdbError: as `open_target` does.
-    """
+def settled(settings: Settings) -> Settings:
+    """Return settings that name a database: with nothing configured, the project's embedded server."""
     if settings.database is None and settings.embeddable:
-        settings = replace(settings, database=settings.embeddable)
-    return open_target(settings, tell)
+        return replace(settings, database=settings.embeddable)
+    return settings
 
 
 def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> None:
@@ -90,6 +93,127 @@ def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> Non
         conn = connect(target, tell)
     with conn:
         _create_schema(conn, target, tell)
+
+
+TEST_MARK = "chatdb: a test schema, reset by chatdb setup --test"
+
+
+def setup_test(
+    target: Target,
+    directory: str | Path | None = None,
+    *,
+    tell: Callable[[str], None] = _nothing,
+    progress: Callable[[Event], None] = _ignore,
+) -> Run:
+    """Make a schema at the newest version and without rows; nothing outside of it can change.
+
+    What stands in it goes.  Where every file is applied as it is, it is only emptied.
+
+    Args:
+        target: the schema, as `settled_for_tests` names it.
+        directory: the folder with `up/` and `down/`, as for `Migrator`.
+        tell: called with a line for each thing that was made.
+        progress: as for `Migrator`.
+
+    Raises:
+        ChatdbError: `REFUSED` for a schema that was made by somebody else, and for a file that
+            reaches outside; whatever else stands in the way.
+    """
+    from chatdb_cli import history, locks
+
+    migrator = Migrator(target, directory, progress=progress, confined=True)
+    try:
+        conn = connect(target, tell)
+    except ChatdbError as error:
+        if error.code is not Code.MISSING_DATABASE:
+            raise
+        _create_database(target, tell)
+        conn = connect(target, tell)
+    with conn:
+        pid = history.read(conn, target.schema).pid
+        # Not the migration lock itself: the migrator takes it, on a connection of its own.
+        alone = (
+            nullcontext(False)
+            if is_pooled(conn, target, pid)
+            else locks.held(conn, f"setup of {target.schema}", target.settings.wait_ms, tell)
+        )
+        with alone:
+            found = conn.execute(queries.TEST_SCHEMA, (target.schema,)).fetchone()
+            exists, mark = found[:2] if found else (None, None)
+            if exists and mark != TEST_MARK:
+                raise ChatdbError(
+                    Code.REFUSED,
+                    f"schema {target.schema!r} is there, and chatdb did not make it as a test schema",
+                    hint="choose another name with --name",
+                )
+            if exists and migrator.is_whole():
+                run = Run(target, "up", (), migrator.status().current)
+            else:
+                _reset(conn, target, exists=bool(exists))
+                tell(f"made schema {target.schema}")
+                run = migrator.up()
+            _empty(conn, target)
+            return run
+
+
+def settled_for_tests(settings: Settings, schema: str) -> Settings:
+    """Return settings that name a test schema: in `TEST_DATABASE_URL`, else in the usual database."""
+    database = settings.test_database or settings.database
+    return settled(replace(settings, database=database, schema=schema))
+
+
+def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> None:
+    """Make the schema anew and empty; what depends on it outside keeps it from going."""
+    import psycopg
+
+    from chatdb_cli.confinement import Confinement
+
+    names = Names(conn, target.schema)
+    inside = Confinement(conn, target.schema)
+    inside.begin()
+    try:
+        _limit_waiting(conn, target)
+        if exists:
+            conn.execute(inside.before.encode())
+            before = inside.outside()
+            conn.execute(names.fill(queries.DROP_SCHEMA).encode())
+            if reached := inside.reached(before):
+                raise ChatdbError(
+                    Code.REFUSED,
+                    f"something outside depends on schema {target.schema!r}, which can't be reset"
+                    + inside.end(reached),
+                    hint="drop it, or choose another name with --name",
+                )
+        conn.execute(names.fill(queries.CREATE_SCHEMA).encode())
+        conn.execute(names.fill(queries.MARK_SCHEMA, mark=TEST_MARK).encode())
+        conn.execute(queries.COMMIT.encode())
+    except psycopg.Error as error:
+        conn.execute(queries.ROLLBACK.encode())
+        code = Code.LOCKED if error.sqlstate == "55P03" else Code.MISSING_SCHEMA
+        raise server_error(error, code, f"schema {target.schema!r} can't be made anew") from None
+
+
+def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
+    """Take all rows from the schema but for the history's; without a trigger, and by no CASCADE."""
+    import psycopg
+
+    names = Names(conn, target.schema)
+    rows = conn.execute(queries.TEST_TABLES, (target.schema,)).fetchall()
+    if not rows:
+        return
+    tables = ", ".join(f"{names.schema}.{names.identifier(name)}" for (name,) in rows)
+    try:
+        with conn.transaction():
+            _limit_waiting(conn, target)
+            conn.execute(queries.TRUNCATE.format(tables=tables).encode())
+    except psycopg.Error as error:
+        code = Code.LOCKED if error.sqlstate == "55P03" else Code.REFUSED
+        raise server_error(error, code, f"schema {target.schema!r} can't be emptied") from None
+
+
+def _limit_waiting(conn: psycopg.Connection[Any], target: Target) -> None:
+    limit = f"{target.settings.lock_timeout_ms}ms"
+    conn.execute(Names(conn, target.schema).fill(queries.LOCK_TIMEOUT, lock_timeout=limit).encode())
 
 
 def _create_database(target: Target, tell: Callable[[str], None]) -> None:

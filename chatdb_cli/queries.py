@@ -121,7 +121,8 @@ ON CONFLICT DO NOTHING"""
 
 # The frame of a transaction.  RESET stands inside it: outside it would open an implicit transaction.
 BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
-RESETS: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL")
+RESET_ROLE: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE")
+RESETS: Final = (*RESET_ROLE, "RESET ALL")
 SETTINGS: Final = """\
 SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
        set_config('lock_timeout', {lock_timeout}, true),
@@ -258,6 +259,87 @@ RELATIONS: Final[LiteralString] = """\
 SELECT to_regclass(name)::oid::text FROM unnest(%s::text[]) AS name
 WHERE to_regclass(name) IS NOT NULL"""
 DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
+
+# The guard of a way back, first by trial: all of it is done inside this savepoint, looked at, undone.
+SAVEPOINT: Final = "SAVEPOINT chatdb"
+ROLLBACK_TO: Final = "ROLLBACK TO SAVEPOINT chatdb"
+# Where the rows of each table are, and how many this session has written and not yet reported.
+STORAGE: Final = """\
+SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(
+           relfilenode::text, pg_stat_get_xact_tuples_inserted(oid),
+           pg_stat_get_xact_tuples_deleted(oid))), '{{}}')
+FROM pg_class WHERE relkind = 'r' AND oid >= 16384"""
+_RELATION: Final = """\
+jsonb_build_array(n.nspname, c.relname, c.relkind, c.relfilenode::text, c.relhassubclass,
+                  (SELECT coalesce(jsonb_object_agg(
+                              attnum, jsonb_build_array(attname, attgenerated <> '')), '{{}}')
+                   FROM pg_attribute
+                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped))"""
+# Nothing is dropped, truncated or loses a column, and no row is deleted, without such a lock on it:
+# so they tell what a transaction has touched, whoever did it, among any number of tables.
+_TOUCHED: Final = """\
+SELECT relation, mode FROM pg_locks
+WHERE pid = pg_backend_pid() AND locktype = 'relation'
+  AND mode IN ('AccessExclusiveLock', 'RowExclusiveLock')
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_WRITTEN: Final = """\
+FROM touched JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
+WHERE mode = 'RowExclusiveLock' AND relkind = 'r' AND c.oid >= 16384
+  AND NOT (nspname = {target} AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
+                                              'chatdb_migration'))"""
+# What has the transaction done to relations by now?
+TOUCHED: Final = f"""\
+WITH touched AS ({_TOUCHED}), altered AS (
+    SELECT relation FROM touched WHERE mode = 'AccessExclusiveLock'
+)
+SELECT jsonb_build_object(
+    'gone', ARRAY(SELECT relation::text FROM altered
+                  WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)),
+    'kept', (SELECT coalesce(jsonb_object_agg(c.oid, {_RELATION}), '{{{{}}}}')
+             FROM altered JOIN pg_class c ON c.oid = relation
+             JOIN pg_namespace n ON n.oid = relnamespace),
+    'written', (SELECT coalesce(jsonb_object_agg(c.oid, jsonb_build_array(
+                           pg_stat_get_xact_tuples_inserted(c.oid),
+                           pg_stat_get_xact_tuples_deleted(c.oid))), '{{{{}}}}')
+                {_WRITTEN}))"""  # noqa: S608  (constants alone)
+# How were these relations before?
+RELATIONS_BEFORE: Final = f"""\
+SELECT coalesce(jsonb_object_agg(c.oid, {_RELATION}), '{{{{}}}}')
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE c.oid = ANY ({{oids}}::oid[])"""  # noqa: S608
+# All rows count, also those that a policy hides from us.
+ALL_ROWS: Final = "SET LOCAL row_security = off"
+COUNT: Final = "SELECT count({what}) FROM {table}"
+# And in the run itself: what goes is empty, still, and nobody writes to it any more; the rest is to
+# stay where it is.
+LOCK_TABLES: Final = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
+HAS_ROWS: Final = "EXISTS (SELECT FROM {table})"
+HAS_VALUES: Final = "EXISTS (SELECT FROM {table} WHERE {column} IS NOT NULL)"
+_STATE: Final = """\
+concat_ws(',',
+    (SELECT string_agg(concat(oid, ' is ', relfilenode), ',' ORDER BY oid)
+     FROM pg_class WHERE oid = ANY ({stored}::oid[])),
+    (SELECT string_agg(concat(attrelid, ' lacks ', attnum), ',' ORDER BY attrelid, attnum)
+     FROM pg_attribute WHERE attrelid = ANY ({whole}::oid[]) AND attisdropped), '')"""
+GUARD_BEFORE: Final = f"""\
+SELECT 1 / (NOT (%s))::int,
+       set_config('chatdb.state', {_STATE}, true),
+       set_config('chatdb.deleted', (
+           SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(oid)), 0)
+           FROM unnest({{written}}::oid[]) AS oid)::text, true)"""  # noqa: S608
+# Behind the file: nothing else is gone, altered, truncated, and no row deleted.  What the file itself
+# has made has no name by which it was known: of that there may be as many as in the trial.
+GUARD_AFTER: Final = f"""\
+WITH touched AS ({_TOUCHED})
+SELECT 1 / (
+    (SELECT count(*) FROM touched LEFT JOIN pg_class c ON c.oid = relation
+     WHERE mode = 'AccessExclusiveLock'
+       AND CASE WHEN c.oid IS NULL THEN relation <> ALL ({{gone}}::oid[])
+                ELSE relation <> ALL ({{kept}}::oid[]) END) <= {{fresh}}
+    AND coalesce(nullif(current_setting('chatdb.state', true), ''), {_STATE}) = {_STATE}
+    AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) {_WRITTEN})
+        <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
+)::int"""  # noqa: S608
 
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.
@@ -573,3 +655,188 @@ WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
   AND (t.typtype <> 'c' OR c.relkind = 'c')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
                   AND d.objid = t.oid AND d.deptype = 'e')"""
+
+# Who serves this transaction?
+BACKEND_PID: Final = "SELECT pg_backend_pid()"
+# Hear the bell; a role's own limit is not meant for who catches up.
+EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
+# The events behind a cursor, and the cursor to go on from.
+EVENTS_SINCE: Final = """\
+SELECT seq, table_name, op, row_id, channel_id, user_id, at, cursor
+FROM {schema}.events_since(%s, %s)"""
+
+# `seed`: which rows did this transaction write?
+WRITTEN: Final[LiteralString] = """\
+SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables
+WHERE schemaname = %s AND n_tup_ins > 0 ORDER BY 1"""
+# Which columns do the tables have, and which tables are there besides?
+TABLE_COLUMNS: Final[LiteralString] = """\
+SELECT c.relname::text, array_agg(a.attname::text)
+FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = %s GROUP BY 1"""
+# Is there a row with this id?
+HAS_USER: Final = "SELECT FROM {schema}.users WHERE id = {id}"
+LOCK_FOR_SEED: Final = "LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"
+COPY_BINARY: Final = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+ANALYZE: Final = "ANALYZE {tables}"
+# What makes each row of some tables dear to load, as two statements: away with it, and back again.
+# Only what these two restore to the letter is taken: nothing that anything else depends on, nothing
+# that is marked in a way that its definition does not tell.
+SET_ASIDE: Final[LiteralString] = """\
+WITH loaded AS (SELECT unnest(%s::regclass[]) AS oid),
+plain AS (
+    SELECT i.indexrelid, i.indrelid, o.oid AS key, o.conname
+    FROM loaded JOIN pg_index i ON i.indrelid = loaded.oid
+    JOIN pg_class c ON c.oid = i.indexrelid AND c.reltablespace = 0
+    LEFT JOIN pg_constraint o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
+    WHERE i.indisvalid AND NOT (i.indisclustered OR i.indisreplident)
+      AND (o.oid IS NULL
+           OR o.contype = 'u' AND c.reloptions IS NULL
+              AND obj_description(c.oid, 'pg_class') IS NULL)
+      AND NOT EXISTS (SELECT FROM pg_attribute a
+                      WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) <> -1)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, c.oid),
+                                                           ('pg_constraint'::regclass, o.oid))
+                        AND d.deptype <> 'i')
+)
+SELECT away, back FROM (
+    SELECT 1, format('DROP INDEX %%s', indexrelid::regclass),
+           pg_get_indexdef(indexrelid)
+    FROM plain WHERE key IS NULL
+    UNION ALL
+    SELECT 1, format('ALTER TABLE %%s DROP CONSTRAINT %%I', indrelid::regclass, conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', indrelid::regclass, conname,
+                  pg_get_constraintdef(key))
+    FROM plain WHERE key IS NOT NULL
+    UNION ALL
+    SELECT 2, format('ALTER TABLE %%s DROP CONSTRAINT %%I', o.conrelid::regclass, o.conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', o.conrelid::regclass, o.conname,
+                  pg_get_constraintdef(o.oid))
+    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype = 'f'
+    UNION ALL
+    SELECT 3, NULL,
+           format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', o.conname, o.conrelid::regclass,
+                  obj_description(o.oid, 'pg_constraint'))
+    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype IN ('f', 'u')
+    WHERE obj_description(o.oid, 'pg_constraint') IS NOT NULL
+    UNION ALL
+    SELECT 3, NULL,
+           format('COMMENT ON INDEX %%s IS %%L', indexrelid::regclass,
+                  obj_description(indexrelid, 'pg_class'))
+    FROM plain WHERE obj_description(indexrelid, 'pg_class') IS NOT NULL
+    UNION ALL
+    SELECT 4, format('ALTER TABLE %%s DISABLE TRIGGER %%I', t.tgrelid::regclass, t.tgname),
+           format('ALTER TABLE %%s ENABLE %%sTRIGGER %%I', t.tgrelid::regclass,
+                  CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END,
+                  t.tgname)
+    FROM loaded JOIN pg_trigger t ON t.tgrelid = loaded.oid
+    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+) thing (turn, away, back)
+ORDER BY turn, back"""
+
+# The test schema: is it there, did we make it, and which extensions does the database have?
+TEST_SCHEMA: Final[LiteralString] = """\
+SELECT n.oid::text, obj_description(n.oid, 'pg_namespace'),
+       (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension)
+FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
+MARK_SCHEMA: Final = "COMMENT ON SCHEMA {schema} IS {mark}"
+DROP_SCHEMA: Final = "DROP SCHEMA {schema} CASCADE"
+# Its tables but for the history's, to be emptied together.
+TEST_TABLES: Final[LiteralString] = """\
+SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE nspname = %s AND relkind IN ('r', 'p') AND NOT relispartition
+  AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'chatdb_migration')
+ORDER BY 1"""
+TRUNCATE: Final = "TRUNCATE {tables} RESTART IDENTITY"
+# Names without a schema are looked up there, and then where extensions live by now.
+TEST_PATH: Final = """\
+SELECT set_config('search_path', concat_ws(', ', {path}, (
+    SELECT string_agg(DISTINCT quote_ident(nspname), ', ')
+    FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+    WHERE nspname <> 'pg_catalog')), true)"""
+# What of each catalog is outside of the test schema {test}: how many rows, and a sum by which one knows
+# when a row is another.  An extension that was made meanwhile is no matter, with all that belongs to it.
+_INSIDE_RELATION: Final = """\
+{0} IN (SELECT oid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
+        SELECT reltoastrelid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
+        SELECT indexrelid FROM pg_index WHERE indrelid IN (
+            SELECT reltoastrelid FROM pg_class WHERE relnamespace = {{test}}::oid))"""
+_BY_NAMESPACE: Final = {
+    "pg_proc": "pronamespace", "pg_type": "typnamespace", "pg_constraint": "connamespace",
+    "pg_operator": "oprnamespace", "pg_opclass": "opcnamespace", "pg_opfamily": "opfnamespace",
+    "pg_collation": "collnamespace", "pg_conversion": "connamespace",
+    "pg_statistic_ext": "stxnamespace", "pg_ts_config": "cfgnamespace",
+    "pg_ts_dict": "dictnamespace", "pg_default_acl": "defaclnamespace", "pg_namespace": "oid",
+}  # fmt: skip
+_BY_RELATION: Final = {
+    "pg_class": "oid", "pg_attribute": "attrelid", "pg_index": "indexrelid",
+    "pg_attrdef": "adrelid", "pg_trigger": "tgrelid", "pg_rewrite": "ev_class",
+    "pg_policy": "polrelid", "pg_inherits": "inhrelid", "pg_sequence": "seqrelid",
+}  # fmt: skip
+_OF_THE_DATABASE: Final = {
+    "pg_cast": "oid", "pg_language": "oid", "pg_event_trigger": "oid", "pg_publication": "oid",
+    "pg_publication_rel": "oid", "pg_foreign_server": "oid", "pg_foreign_data_wrapper": "oid",
+    "pg_user_mapping": "oid", "pg_largeobject_metadata": "oid", "pg_db_role_setting": "setrole",
+}  # fmt: skip
+_ENUMS: Final = """\
+enumtypid IN (SELECT oid FROM pg_type WHERE typnamespace = {test}::oid)"""
+_NEW: Final = """\
+RECURSIVE new (class, object) AS (
+    SELECT 'pg_extension'::regclass::oid, oid FROM pg_extension WHERE oid <> ALL ({known}::oid[])
+    UNION SELECT 'pg_namespace'::regclass, oid FROM pg_namespace
+    WHERE nspname ~ '^pg_(toast_)?temp_'
+    UNION SELECT classid, objid FROM new JOIN pg_depend ON refclassid = class AND refobjid = object
+    WHERE deptype IN ('e', 'i', 'a') OR refclassid = 'pg_namespace'::regclass
+)"""
+
+
+def _outside() -> str:
+    """Write (class, object, xmin) of all that is outside, a catalog after another."""
+    relation = _INSIDE_RELATION.format
+    parts = [
+        *((c, "oid", c, f"{key} = {{test}}::oid") for c, key in _BY_NAMESPACE.items()),
+        *(
+            (c, key, "pg_class", relation(key).format(test="{test}"))
+            for c, key in _BY_RELATION.items()
+        ),
+        *((c, key, c, "false") for c, key in _OF_THE_DATABASE.items()),
+        ("pg_enum", "enumtypid", "pg_type", _ENUMS),
+    ]
+    return " UNION ALL ".join(
+        f"SELECT '{c}'::text AS catalog, '{of}'::regclass::oid AS class, {key} AS object, "  # noqa: S608
+        f"t.xmin::text AS version FROM {c} t WHERE ({inside}) IS NOT TRUE"
+        for c, key, of, inside in parts
+    )
+
+
+_OUTSIDE: Final = f"""\
+SELECT catalog, class, object, version FROM ({_outside()}) o
+WHERE (class, object) NOT IN (SELECT class, object FROM new)"""  # noqa: S608
+_SUM: Final = f"""\
+(SELECT string_agg(concat_ws(' ', catalog, count, sum), ',' ORDER BY catalog) FROM (
+    SELECT catalog, count(*), sum(hashtextextended(concat_ws(' ', object, version), 0))
+    FROM ({_OUTSIDE}) o GROUP BY catalog) c)"""  # noqa: S608
+_LOCKED: Final = f"""\
+SELECT c.oid, mode FROM pg_locks JOIN pg_class c ON c.oid = relation
+WHERE pid = pg_backend_pid() AND locktype = 'relation'
+  AND mode NOT IN ('AccessShareLock', 'RowShareLock')
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND relpersistence <> 't' AND c.oid >= 16384 AND relkind <> 't'
+  AND ({_INSIDE_RELATION.format("c.oid").format(test="{test}")}) IS NOT TRUE
+  AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+                  WHERE i.indexrelid = c.oid AND t.relkind = 't')
+  AND ('pg_class'::regclass::oid, c.oid) NOT IN (SELECT class, object FROM new)"""  # noqa: S608
+OUTSIDE_BEFORE: Final = f"""\
+WITH {_NEW} SELECT set_config('chatdb.outside', {_SUM}, true)"""
+OUTSIDE_AFTER: Final = f"""\
+WITH {_NEW} SELECT 1 / (current_setting('chatdb.outside', true) = {_SUM}
+                AND NOT EXISTS ({_LOCKED}))::int"""
+# And when it is not so: which objects?
+OUTSIDE_LIST: Final = f"""\
+WITH {_NEW} SELECT class, object, catalog || version FROM ({_OUTSIDE}) o"""  # noqa: S608
+OUTSIDE_LOCKS: Final = f"""\
+WITH {_NEW} SELECT 'pg_class'::regclass::oid, oid, mode FROM ({_LOCKED}) l"""  # noqa: S608
+DESCRIBE: Final[LiteralString] = """\
+SELECT type, identity FROM pg_identify_object(%s::oid, %s::oid, 0) WHERE identity IS NOT NULL"""

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.events import Batch, Change
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
-    from chatdb_cli.run import Event, Run
+    from chatdb_cli.run import Event, Loss, Run
     from chatdb_cli.schema_docs import FileState
     from chatdb_cli.schema_values import SchemaDocs
+    from chatdb_cli.seed import Progress as SeedProgress
+    from chatdb_cli.seed import Seeded
     from chatdb_cli.server import ServerStatus
+    from chatdb_cli.ssh import Step
 
 FORMAT = 1
 Document = dict[str, Any]
@@ -48,6 +52,7 @@ _STYLES = {
     "by-another": "dim",
     "not-run": "dim",
     "failed": "bold red",
+    "ok": "green",
     "changed": "bold yellow",
     "missing": "bold red",
 }
@@ -74,6 +79,7 @@ class Output:
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
     _bar: Progress | None = None
+    _doing: str = ""
     _console: Console | None = None
 
     # --- while it runs ----------------------------------------------------------------------------
@@ -118,6 +124,19 @@ class Output:
             if not self.quiet:
                 self._line(words + took, _STYLES.get(state, ""))
 
+    def seeding(self, progress: SeedProgress) -> None:
+        """Show how far a seed is: a bar on a terminal, else a line when something else begins."""
+        if progress.what != self._doing:
+            self._doing = progress.what
+            self.close()
+            self._open_bar(progress.total)
+            if not self._bar:
+                self.say(f"seeding: {progress.total} {progress.what}")
+        if self._bar:
+            self._bar.update(
+                self._bar.task_ids[0], description=progress.what, completed=progress.done
+            )
+
     def _open_bar(self, total: int) -> None:
         if self.quiet or total == 0 or not self.stderr.isatty():
             return
@@ -160,9 +179,13 @@ class Output:
     def result(self, document: Document, text: str) -> None:
         """Print a result: the document in JSON mode, else the text."""
         self.close()
-        if self.form == "json":
-            unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
-            text = json.dumps(document, ensure_ascii=not unicode)
+        self._write(self._json(document) if self.form == "json" else text)
+
+    def _json(self, document: Document) -> str:
+        unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        return json.dumps(document, ensure_ascii=not unicode)
+
+    def _write(self, text: str) -> None:
         try:
             self.stdout.write(text if text.endswith("\n") or not text else text + "\n")
             self.stdout.flush()
@@ -177,12 +200,22 @@ class Output:
                 errno=errno.errorcode.get(error.errno or 0),
             ) from None
 
-    def run(self, run: Run, *, dry: bool = False) -> None:
+    def run(self, run: Run, *, dry: bool = False, seeded: Seeded | None = None) -> None:
         """Print what became of an up, a down, a redo or a setup; of a dry one, the script."""
         self.close()
         for warning in run.warnings:
             self.warn(warning)
-        self.result(run_document(run), _script_text(run) if dry else _run_text(run))
+        document, text = run_document(run), _script_text(run) if dry else _run_text(run)
+        if seeded:
+            document |= {"seed": _seed_document(seeded)}
+            text += f"\n{_seed_text(seeded)}"
+        self.result(document, text)
+
+    def seed(self, seeded: Seeded) -> None:
+        """Print what a seed has written."""
+        rows = [(table, str(count)) for table, count in seeded.tables]
+        document = _document(seeded.target) | _seed_document(seeded)
+        self.result(document, self.table(("table", "rows"), rows) + _seed_text(seeded))
 
     def show(self, repairs: Repairs) -> None:
         """Show people what a repair would do, before they are asked."""
@@ -258,6 +291,20 @@ class Output:
         text = f"{file.path}: {file.state}" + (f"; {file.reason}" if file.reason else "")
         self.result(about, one_line(text))
 
+    def events(self, target: Target, batch: Batch) -> None:
+        """Print what was read of the change log at once, each event in a line of its own."""
+        if self.form == "json":
+            about = _document(target)
+            documents = [about | event_document(e) for e in batch.events]
+            if batch.resync:
+                told = {"resync": True, "reason": batch.resync, "cursor": batch.cursor}
+                documents.insert(0, about | told)
+            lines = [self._json(d) for d in documents]
+        else:
+            lines = [one_line(f"resync  {batch.resync}")] if batch.resync else []
+            lines += map(_event_text, batch.events)
+        self._write("\n".join(lines))
+
     def server(self, status: ServerStatus, url: str | None) -> None:
         """Print how the embedded server is."""
         facts = {
@@ -278,6 +325,30 @@ class Output:
             if name not in ("exists", "running") and value is not None
         ]
         self.result({"format": FORMAT, "target": None, "server": facts}, "\n".join(lines))
+
+    def tunnel(self, target: Target, url: str, local: tuple[str, int]) -> None:
+        """Print what other programs connect to."""
+        place = {"host": local[0], "port": local[1]}
+        self.result(_document(target) | {"url": url, "local": place}, url)
+
+    def steps(self, steps: Sequence[Step], failure: ChatdbError | None) -> None:
+        """Print the way through a tunnel, step by step, and what ended it early."""
+        rows = [(s.hop, s.what, s.state, str(s.duration_ms), s.detail) for s in steps]
+        document: Document = {
+            "format": FORMAT,
+            "target": None,
+            "ok": failure is None,
+            "steps": [
+                {"hop": s.hop, "step": s.what, "state": s.state, "duration_ms": s.duration_ms,
+                 "detail": s.detail or None}
+                for s in steps
+            ],
+        }  # fmt: skip
+        if failure:
+            document["error"] = error_document(failure)
+        self.result(document, self.table(("hop", "step", "state", "ms", "detail"), rows))
+        for text, style in error_lines(failure) if failure else ():
+            self._line(text, style)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """Return a table; in colour on a terminal, plain and never cut elsewhere."""
@@ -327,11 +398,17 @@ class Output:
     def error(self, error: ChatdbError) -> None:
         """Print an error: a document on stdout in JSON mode, and always for people on stderr."""
         self.close()
+        run: Run | None = getattr(error, "run", None)
         if self.form == "json":
-            run: Run | None = getattr(error, "run", None)
             document = run_document(run) if run else _document(self.about)
             self.result(document | {"error": error_document(error)}, "")
-        for text, style in error_lines(error):
+        first, *rest = error_lines(error)
+        self._line(*first)
+        if run and run.losses:
+            rows = [(x.table, x.column or "", str(x.rows), x.how) for x in run.losses]
+            for line in self.table(("table", "column", "rows", "how"), rows).splitlines():
+                self._line(f"  {line}")
+        for text, style in rest:
             self._line(text, style)
 
 
@@ -422,9 +499,16 @@ def run_document(run: Run) -> Document:
         "current": run.current,
         "warnings": list(run.warnings),
     }
+    if run.direction in ("down", "redo"):
+        losses = run.losses
+        document["losses"] = None if losses is None else [_loss_document(loss) for loss in losses]
     if run.prepare_sql is not None:
         document["prepare_sql"] = run.prepare_sql
     return document
+
+
+def _loss_document(loss: Loss) -> Document:
+    return {"table": loss.table, "column": loss.column, "rows": loss.rows, "how": loss.how}
 
 
 def status_document(status: Status) -> Document:
@@ -466,6 +550,27 @@ def error_document(error: ChatdbError) -> Document:
     }
 
 
+def event_document(event: Change) -> Document:
+    """Return an event of the change log as a document."""
+    return {
+        "seq": event.seq,
+        "table": event.table,
+        "op": event.op,
+        "row_id": event.row_id,
+        "channel_id": event.channel_id,
+        "user_id": event.user_id,
+        "at": _time(event.at),
+        "cursor": event.cursor,
+    }
+
+
+def _event_text(event: Change) -> str:
+    about = [f"channel {event.channel_id}"] if event.channel_id else []
+    about += [f"user {event.user_id}"] if event.user_id else []
+    words = (_time(event.at) or "", f"{event.op:<6}", f"{event.table:<18}", event.row_id, *about)
+    return one_line("  ".join(words))
+
+
 def _run_text(run: Run) -> str:
     if not run.steps:
         what = "to take back" if run.direction == "down" else "to do"
@@ -479,6 +584,18 @@ def _run_text(run: Run) -> str:
     ]
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     return f"{said}; current {run.current or 'none'}"
+
+
+def _seed_document(seeded: Seeded) -> Document:
+    tables = [{"table": table, "rows": rows} for table, rows in seeded.tables]
+    return {"tables": tables, "duration_ms": seeded.duration_ms}
+
+
+def _seed_text(seeded: Seeded) -> str:
+    if not seeded.tables:
+        return "nothing to seed: the rows are there already"
+    rows = sum(count for _, count in seeded.tables)
+    return f"{rows} rows in {len(seeded.tables)} tables ({seeded.duration_ms} ms)"
 
 
 def _repairs_text(repairs: Repairs) -> str:

@@ -4,6 +4,7 @@
     MigrationError   an error, with the Run so far
     Event            what a watcher may want to see at once
     Options          how a run behaves
+    Loss             rows that a way back would destroy
 
 What does not belong here: carrying it out (`runner.py`), drawing it (`render.py`).
 """
@@ -48,6 +49,23 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """Rows that a way back would destroy.
+
+    Attributes:
+        table: its name, with the schema in front where that is not the target's own.
+        column: the column that goes, or None when whole rows do.
+        rows: how many; of a column, those where it is not null.
+        how: what would be done to them.
+    """
+
+    table: str
+    column: str | None
+    rows: int
+    how: Literal["dropped table", "dropped column", "truncated", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What became of an up, a down, a redo or a baseline.
 
@@ -58,6 +76,8 @@ class Run:
         current: the highest applied version now, or None.
         warnings: what was odd and stopped nothing.
         prepare_sql: in a dry run, what makes the history's tables; None where they stand.
+        losses: the rows that it would have destroyed, and so was not carried out; None where
+            nobody looked for any.
     """
 
     target: Target
@@ -66,6 +86,7 @@ class Run:
     current: str | None
     warnings: tuple[str, ...] = ()
     prepare_sql: str | None = None
+    losses: tuple[Loss, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,8 @@ class Options:
         retries: how often a file is tried again that met a lock, a deadlock or a serialization
             failure.
         sync_each: every COMMIT waits for the disk, not the last alone.
+        allow_data_loss: a way back may destroy rows; nobody looks for any.
+        confined: nothing outside of the target's schema may change.
     """
 
     lock_timeout_ms: int
@@ -107,6 +130,8 @@ class Options:
     wait_ms: int
     retries: int = 0
     sync_each: bool = False
+    allow_data_loss: bool = False
+    confined: bool = False
 
 
 class MigrationError(ChatdbError):

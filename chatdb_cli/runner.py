@@ -28,6 +28,7 @@ from chatdb_cli import (
     history,
     locks,
     log,
+    losses,
     migrations,
     pipeline,
     plan,
@@ -42,17 +43,21 @@ from chatdb_cli.run import Event, MigrationError, Run, StepResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from chatdb_cli.confinement import Confinement
     from chatdb_cli.connection import Target
     from chatdb_cli.history import History
     from chatdb_cli.migrations import Direction, Script
     from chatdb_cli.pipeline import Done, Message, Outcome
     from chatdb_cli.plan import Applied, Plan, Step
-    from chatdb_cli.run import Options, Request, StepState
+    from chatdb_cli.run import Loss, Options, Request, StepState
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
 _SILENCE_S = 0.5
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
+# What was tried is not what it was any more: rows have come, a table or a column has gone.
+_CHANGED = (_DIVISION_BY_ZERO, "42P01", "42703", "42704")
+_TOGETHER = 50  # the downs that are looked at one by one in one transaction
 _SESSION_ENDS_WITHIN_S = 10.0
 _HISTORY_GONE = ("42P01", "3F000", _DIVISION_BY_ZERO)
 
@@ -118,6 +123,16 @@ class Runner:
         self._blockers: tuple[locks.Session, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
         self._author = frame.author()
+        self._guards: dict[
+            tuple[Direction, int], frame.Guard
+        ] = {}  # of the downs that lose nothing
+        self._confinement: Confinement | None = None
+        if options.confined:
+            from chatdb_cli.confinement import Confinement
+
+            self._confinement = Confinement(conn, target.schema)
+        self._looked: set[tuple[Direction, int]] = set()  # downs that lose nothing together
+        self._losses: tuple[Loss, ...] | None = None
         self._load(first.steps)
         self._made_progress()
 
@@ -182,6 +197,15 @@ class Runner:
                 self._made_progress()
             yield
 
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """Have the server give no notice of what it will do once more."""
+        self._conn.remove_notice_handler(self._notice)
+        try:
+            yield
+        finally:
+            self._conn.add_notice_handler(self._notice)
+
     def _carry_out(self) -> None:
         self._conn.add_notice_handler(self._notice)
         while self._steps:
@@ -206,16 +230,29 @@ class Runner:
         for step in new:
             script = _script(step, texts)
             statements = sqltext.split(script.text)
-            if error := migrations.refused(script, statements) or self._refused_here(step, script):
+            if self._confinement:
+                statements = self._confinement.inside(script, statements)
+            if error := migrations.refused(script, statements) or self._refused_here(
+                step, script, statements
+            ):
                 raise error
             other = step.migration.down if step.direction == "up" and step.migration else None
             self._loaded[step.key] = _Loaded(script, statements, other)
 
-    def _refused_here(self, step: Step, script: Script) -> ChatdbError | None:
+    def _refused_here(
+        self, step: Step, script: Script, statements: tuple[sqltext.Statement, ...] | None
+    ) -> ChatdbError | None:
         """Return why a file can't run on this connection, or go on where it stopped, or None."""
         if begun := self._begun(step):
             plan.goes_on_at(script, begun)
-        if not (self._pooled and self._is_piecewise(step, script)):
+        piecewise = self._is_piecewise(step, script)
+        if self._confinement and (error := self._confinement.refused(script, statements)):
+            return error
+        if not self._is_safe(step) and (
+            error := losses.untried(script, statements, piecewise=piecewise)
+        ):
+            return error
+        if not (self._pooled and piecewise):
             return None
         return ChatdbError(
             Code.REFUSED,
@@ -241,21 +278,95 @@ class Runner:
 
     def _is_piecewise(self, step: Step, script: Script) -> bool:
         """Return whether a file runs statement by statement; what was begun so ends so."""
+        if self._confinement:  # where it can be undone
+            return False
         return not script.directives.transactional or self._begun(step) is not None
 
     def _send(self) -> Outcome:
         """Send the next steps: one without a transaction, or all that come before the next such."""
-        piecewise = [self._is_piecewise(s, self._loaded[s.key].script) for s in self._steps]
-        if not piecewise[0]:
-            end = piecewise.index(True) if True in piecewise else len(piecewise)
+        if not self._is_safe(self._steps[0]):
+            return self._try()
+        alone = [
+            not self._is_safe(s) or self._is_piecewise(s, self._loaded[s.key].script)
+            for s in self._steps
+        ]
+        if not alone[0]:
+            end = alone.index(True) if True in alone else len(alone)
             return self._run(self._batches(self._steps[:end], prepared=self._prepared))
-        if not self._past.complete:
-            outcome = self._run(self._batches((), prepared=False))
-            if outcome.error or outcome.lost or outcome.interrupt:
-                return outcome
+        outcome = self._make_tables()
+        if _is_bad(outcome):
+            return outcome
         self._sent, self._leading = self._steps[:1], 0
         ((step, head),) = self._with_heads()
         return self._journal(step).run(head, self._done, self._idle())
+
+    def _make_tables(self) -> Outcome:
+        """Make what the history lacks."""
+        if self._past.complete:
+            return pipeline.Outcome()
+        return self._run(self._batches((), prepared=False))
+
+    def _is_safe(self, step: Step) -> bool:
+        """Return whether a step may run: a way back only when no rows go with it."""
+        return step.direction == "up" or self._options.allow_data_loss or step.key in self._guards
+
+    def _try(self) -> Outcome:
+        """Try the downs that come next, and know then how to guard them in the run itself.
+
+        What is looked at behind each of very many grows with their square: so all of them together
+        are looked at once, and then some by some.
+
+        Raises:
+            ChatdbError: `REFUSED` when rows would be lost.
+        """
+        outcome = self._make_tables()
+        safe = [*map(self._is_safe, self._steps), True].index(True)
+        if safe > _TOGETHER and self._steps[0].key not in self._looked and not _is_bad(outcome):
+            outcome, _ = self._together(safe, each=False)
+            self._looked = {s.key for s in self._sent}
+        if _is_bad(outcome):
+            return outcome
+        outcome, guards = self._together(min(safe, _TOGETHER), each=True)
+        if not _is_bad(outcome):
+            self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
+        return outcome
+
+    def _together(self, count: int, *, each: bool) -> tuple[Outcome, tuple[frame.Guard, ...]]:
+        """Try some downs in one transaction, and see what rows they would destroy.
+
+        One that fails behind others may do so because they are all one transaction now: they come
+        first then.
+        """
+        while True:
+            trial = losses.Trial(self._conn, self._target.schema, self._idle())
+            self._sent, self._leading = self._steps[:count], 0
+            writer = self._frame()
+            files = (
+                writer.trial(
+                    step,
+                    loaded.script,
+                    loaded.statements,
+                    head,
+                    self._timeouts(loaded.script),
+                    trial.guard if each or n == count else frame.Guard(),
+                )
+                for n, (step, head) in enumerate(self._with_heads(), 1)
+                for loaded in [self._loaded[step.key]]
+            )
+            with self._unheard():
+                outcome = trial.run(writer.opening(self._timeouts()), files)
+            passes = outcome.error is None or outcome.error.sqlstate in _PASSING
+            claim = outcome.message is not None and outcome.message.part == frame.CLAIM
+            if not outcome.batch or outcome.lost or passes or claim:
+                break
+            self._roll_back()
+            count = outcome.batch
+        if not _is_bad(outcome):
+            self._losses = (*(self._losses or ()), *trial.losses)
+            if trial.losses:
+                stays = self._stays() or "nothing was changed"
+                raise losses.refused([s.id for s in self._sent], stays)
+        return outcome, trial.guards
 
     def _run(self, batches: Iterator[list[Message]]) -> Outcome:
         return pipeline.run(self._conn, batches, self._done, self._idle())
@@ -297,6 +408,7 @@ class Runner:
                 head,
                 self._timeouts(loaded.script),
                 wait_for_disk=self._waits_for_disk(n),
+                guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
 
     def _waits_for_disk(self, number: int) -> bool:
@@ -433,7 +545,14 @@ class Runner:
         steps = [self._results.get(s.key) or _result(s, "not-run") for s in self._first.steps] + [
             r for key, r in self._results.items() if key not in planned
         ]
-        return Run(self._target, self._request, tuple(steps), self._current(), self._first.warnings)
+        return Run(
+            self._target,
+            self._request,
+            tuple(steps),
+            self._current(),
+            self._first.warnings,
+            losses=self._losses,
+        )
 
     # --- what went wrong --------------------------------------------------------------------------
 
@@ -470,9 +589,15 @@ class Runner:
         assert outcome.message is not None  # noqa: S101  (an error has a message that it answers)
         assert outcome.error is not None  # noqa: S101
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
+        self._looked.clear()
+        self._guards.clear()  # what was tried was tried on what may be another state now
         if sqlstate == _NO_SUCH_STATEMENT and self._prepared:
             self._prepared = False
             self._steps = self._left()
+            return
+        again = self._tries < self._options.retries and not self._confinement
+        if part == frame.GUARD and sqlstate in _CHANGED and again:
+            self._try_again(outcome)
             return
         if part not in (frame.LOCK, frame.CLAIM, frame.RECORD):
             if sqlstate not in _PASSING or self._tries >= self._options.retries:
@@ -500,6 +625,8 @@ class Runner:
         pause = min(0.1 * 2**self._tries, 5.0) * (0.5 + secrets.randbelow(1000) / 1000)
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
+        if outcome.message and outcome.message.part == frame.GUARD and "zero" in said:
+            said = "what it would destroy has changed meanwhile"
         tries = f"{self._tries} of {self._options.retries}"
         self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
         time.sleep(pause)
@@ -568,6 +695,9 @@ class Runner:
         loaded = self._loaded[step.key]
         piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
         fate = (self._fate(step, self._done_of(step) if piecewise else None),)
+        crossed = message.part == frame.GUARD and error.sqlstate == _DIVISION_BY_ZERO
+        if self._confinement and crossed:
+            return self._confinement.broken(loaded.script, loaded.statements, fate)
         if message.part == frame.FILE:
             cut = loaded.statements
             whole = sqltext.Statement(loaded.script.text, 0)
@@ -583,6 +713,7 @@ class Runner:
         code, what = Code.STATEMENT, {
             frame.SETTLE: "a check that was put off to the end of the file failed",
             frame.COMMIT: "COMMIT failed",
+            frame.GUARD: "what rows it would destroy can't be found out",
             frame.RECORD: "the history can't be written",
             frame.CLAIM: "the history can't be written",
         }.get(message.part, f"{message.sql.decode()!r} failed")  # fmt: skip
@@ -593,7 +724,11 @@ class Runner:
             )
         if message.part == frame.RECORD and error.sqlstate in _HISTORY_GONE:
             what = "the file has dropped or emptied chatdb's own tables, which hold the history"
+        if message.part == frame.GUARD:
+            code = Code.LOCKED if error.sqlstate == _LOCK_NOT_AVAILABLE else Code.REFUSED
         made = diagnosis.server_error(error, code, what)
+        if code is Code.REFUSED:
+            made.hint = losses.MEANT
         made.place = Place(loaded.script.path)
         made.notes += fate
         return made
@@ -612,6 +747,16 @@ class Runner:
             step: what failed.
             done: how many statements of a file without a transaction are done.
         """
+        fate = self._stays() or "nothing else was changed"
+        if done is not None:
+            return (
+                f"{step.version} stopped part-way: of its statements {done or 'none'} "
+                f"{'is' if done == 1 else 'are'} done; {fate}"
+            )
+        return f"{step.version} was rolled back; {fate}"
+
+    def _stays(self) -> str:
+        """Say what stays of the run so far."""
         stays = []
         for state, word in (("applied", "applied"), ("reverted", "taken back")):
             versions = [r.version for r in self._results.values() if r.state == state]
@@ -619,13 +764,7 @@ class Runner:
                 stays.append(f"{versions[0]} stays {word}")
             elif versions:
                 stays.append(f"{versions[0]} to {versions[-1]} stay {word}")
-        fate = " and ".join(stays) or "nothing else was changed"
-        if done is not None:
-            return (
-                f"{step.version} stopped part-way: of its statements {done or 'none'} "
-                f"{'is' if done == 1 else 'are'} done; {fate}"
-            )
-        return f"{step.version} was rolled back; {fate}"
+        return " and ".join(stays)
 
     def _note(self, step: Step, comment: str) -> None:
         """Note a failure in the log; its COMMIT waits for the disk, and so for all before it."""
@@ -674,6 +813,10 @@ class Runner:
         except (ChatdbError, psycopg.Error):
             return False
         return True
+
+
+def _is_bad(outcome: Outcome) -> bool:
+    return bool(outcome.error or outcome.lost or outcome.interrupt)
 
 
 def _ended(conn: psycopg.Connection[Any], application: str, pid: int) -> bool:

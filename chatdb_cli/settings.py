@@ -47,14 +47,42 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class Bastion:
+    """The host that an SSH tunnel goes through, as far as the settings say; ~/.ssh/config has the rest.
+
+    Attributes:
+        host: a name, an address, or an alias of ~/.ssh/config.
+        port: None for what ~/.ssh/config says, or 22.
+        user: None for what ~/.ssh/config says, or who runs chatdb.
+        key_path: the private key; None for what ~/.ssh/config says, or the agent's keys.
+        passphrase: unlocks the key.
+        known_hosts: None for what ~/.ssh/config says, or ~/.ssh/known_hosts.
+        agent: whether the agent's keys are tried; None is only where no key is named.
+        retries: how often what passes is tried again.
+        retry_delay_ms: the pause before it, times the attempt.
+    """
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+    key_path: Path | None = None
+    passphrase: str | None = field(default=None, repr=False)
+    known_hosts: Path | None = None
+    agent: bool | None = None
+    retries: int = 3
+    retry_delay_ms: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting, checked; durations in milliseconds.
 
     Attributes:
         database: None when nothing names one; `require_database` raises then.
         directory: `--dir` as it was given (`@chat` included), None when it was not.
-        ssh_host: the bastion when a tunnel is asked for.
+        bastion: what a tunnel goes through, when one is asked for.
         warnings: sentences to show, without secrets.
+        test_database: what TEST_DATABASE_URL names, for `setup --test`.
         embeddable: the embedded server, which `setup` may make, where nothing hints at another.
         insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
     """
@@ -80,10 +108,16 @@ class Settings:
     quiet: bool
     verbose: bool
     debug: bool
-    ssh_host: str | None
+    bastion: Bastion | None
     warnings: tuple[str, ...]
     insecure: bool = False
     embeddable: Database | None = None
+    test_database: Database | None = None
+
+    @property
+    def ssh_host(self) -> str | None:
+        """The bastion's name, when a tunnel is asked for."""
+        return self.bastion.host if self.bastion else None
 
 
 # --- the table of every setting -------------------------------------------------------------------
@@ -94,8 +128,8 @@ class Setting:
     """One setting: its variable, how its text is read, and what holds without it.
 
     `CHATDB_LOCK_TIMEOUT` has the name `lock_timeout` in the flags and is `--lock-timeout` for
-    people; a variable without `CHATDB_` has no flag.  `field` is where it stands in `Settings`;
-    without one, `load` works it into something else.
+    people, `SSH_HOST` is `ssh_host` and `--ssh-host`; no other has a flag.  `field` is where it stands
+    in `Settings`; without one, `load` works it into something else.
     """
 
     variable: str
@@ -154,16 +188,16 @@ SETTINGS = {
         Setting("PGUSER", str),
         Setting("PGSERVICE", str),
         Setting("PGPASSWORD", str, secret=True),
-        # Known, and read by `load` only so far as to say that a tunnel is asked for.
-        Setting("SSH_HOST", values.host),
+        Setting("SSH_HOST", values.bastion),
         Setting("SSH_ENABLED", values.truth, "true"),
-        Setting("SSH_PORT", values.ports, "22"),
+        Setting("SSH_PORT", values.port),
         Setting("SSH_USER", str),
         Setting("SSH_KEY_PATH", values.path),
         Setting("SSH_KEY_PASSPHRASE", str, secret=True),
         Setting("SSH_KNOWN_HOSTS", values.path),
+        Setting("SSH_AGENT", values.truth),
         Setting("SSH_MAX_RETRIES", values.count(0)),
-        Setting("SSH_RETRY_DELAY", values.count(0)),
+        Setting("SSH_RETRY_DELAY", values.milliseconds),
         Setting("TEST_DATABASE_URL", values.url, secret=True),
     )
 }
@@ -234,7 +268,8 @@ class Origin(NamedTuple):
 
 
 def _flags_origin(flags: Mapping[str, str | bool | None]) -> Origin:
-    variables = {s.name: s.variable for s in SETTINGS.values() if s.variable[:7] == "CHATDB_"}
+    flagged = (s for s in SETTINGS.values() if s.variable.startswith(("CHATDB_", "SSH_")))
+    variables = {s.name: s.variable for s in flagged}
     if unknown := flags.keys() - variables:
         raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
     # A switch can only be on; one that is not given reaches us as None or as False.
@@ -330,6 +365,8 @@ def load(
         raise ChatdbError(Code.SETTINGS, "the working directory is gone", errno="ENOENT") from None
     given = dict(flags or {})
     insecure = given.pop("insecure", None) is True
+    if given.pop("no_tunnel", None):
+        given["ssh_enabled"] = "false"
     origins = _origins(given, os.environ if environ is None else environ, cwd)
     fields = {s.field: _value(origins, s.variable) for s in SETTINGS.values() if s.field}
     if fields["postgres_programs"] is not None:
@@ -345,15 +382,17 @@ def load(
             warnings.append(f"the embedded server in {shown} is not used, because of {against}")
         else:
             database = embedded(shown)
-    bastion = _tunnel_origin(origins)
-    if database and database.embedded:
-        bastion = None
+    asked = None if database and database.embedded else _tunnel_origin(origins)
+    bastion = _bastion(origins, asked, fields["environment"], cwd) if asked else None
+    if "SSH_KEY_PASSPHRASE" in origins[0].values:
+        warnings.append("--ssh-key-passphrase is a secret: the process list shows it")
     return Settings(
         database=database,
         home=home,
-        ssh_host=bastion.read("SSH_HOST") if bastion else None,
+        bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
+        test_database=_test_database(origins),
         embeddable=None if database or against else embedded(_shown(home, cwd)),
         **fields,
     )
@@ -532,6 +571,14 @@ def _named(origins: Sequence[Origin], home: str, warnings: list[str]) -> Databas
     return None
 
 
+def _test_database(origins: Sequence[Origin]) -> Database | None:
+    origin = _origin_of(origins, "TEST_DATABASE_URL")
+    if origin is None:
+        return None
+    params = pinned(origin.read("TEST_DATABASE_URL"))
+    return Database(params, origin.label("TEST_DATABASE_URL"), embedded=False)
+
+
 def _family(origins: Sequence[Origin], position: int) -> dict[str, str]:
     origin = origins[position]
     if not {"POSTGRES_DB", "POSTGRES_USER"} <= origin.values.keys():
@@ -600,6 +647,23 @@ def _libpq_keywords() -> dict[str, str]:
 
 def _tunnel_origin(origins: Sequence[Origin]) -> Origin | None:
     return _origin_of(origins, "SSH_HOST") if _value(origins, "SSH_ENABLED") else None
+
+
+def _bastion(origins: Sequence[Origin], asked: Origin, environment: str, cwd: Path) -> Bastion:
+    key, known = (_value(origins, name) for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"))
+    retries, delay = (_value(origins, name) for name in ("SSH_MAX_RETRIES", "SSH_RETRY_DELAY"))
+    production = environment == "production"
+    return Bastion(
+        host=asked.read("SSH_HOST"),
+        port=_value(origins, "SSH_PORT"),
+        user=_value(origins, "SSH_USER"),
+        key_path=cwd / key if key else None,
+        passphrase=_value(origins, "SSH_KEY_PASSPHRASE"),
+        known_hosts=cwd / known if known else None,
+        agent=_value(origins, "SSH_AGENT"),
+        retries=(5 if production else 3) if retries is None else retries,
+        retry_delay_ms=(2000 if production else 1000) if delay is None else delay,
+    )
 
 
 def _check_embedded(origins: Sequence[Origin], position: int, warnings: list[str]) -> None:

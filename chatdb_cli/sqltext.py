@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -51,6 +51,12 @@ _PASSWORD = re.compile(
 
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
 
+# What no rollback undoes.
+_LASTING = re.compile(
+    r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b",
+    re.IGNORECASE,
+)
+
 # The words that a statement of a refused kind can begin with.
 _SUSPECT = frozenset(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "COPY"))
 # What a refused statement looks like as words, without comments and what stands in parentheses.
@@ -86,6 +92,20 @@ class Concurrent:
     kind: Literal["create", "drop", "reindex"]
     names: tuple[str, ...] = ()
     index: str | None = None
+
+
+class Lasting(NamedTuple):
+    """Something in a file that no rollback undoes.
+
+    Attributes:
+        offset: where in the text, in characters.
+        what: such as `setval` or `COPY`.
+        argument: its first argument, where that is a literal.
+    """
+
+    offset: int
+    what: str
+    argument: str | None = None
 
 
 class Refusal(NamedTuple):
@@ -235,6 +255,37 @@ def refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | No
     return None
 
 
+def lasting(text: str, statements: tuple[Statement, ...] | None) -> Iterator[Lasting]:
+    """Yield what no rollback undoes, as far as the text shows it: what a function does it does not.
+
+    Args:
+        text: the file.
+        statements: what `split` returned for it.
+    """
+    for statement in (Statement(text, 0),) if statements is None else statements:
+        if not _LASTING.search(statement.text):
+            continue
+        tokens = [(o, t) for o, t in _tokens(statement.text) if not t.startswith(("--", "/*"))]
+        if tokens and tokens[0][1].upper() == "DO":
+            for offset, body in tokens:
+                if quote := re.match(r"\$\w*\$", body):
+                    inner = body.removeprefix(quote[0]).removesuffix(quote[0])
+                    for found in lasting(inner, None):
+                        start = statement.offset + offset + len(quote[0])
+                        yield found._replace(offset=start + found.offset)
+        for n, (offset, word) in enumerate(tokens):
+            following = [t for _, t in tokens[n + 1 : n + 3]]
+            if _LASTING.fullmatch(word) and (following[:1] == ["("] or word.upper() == "COPY"):
+                said = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
+                if word.upper() != "COPY" or _to_outside([t.upper() for _, t in tokens[n:]]):
+                    yield Lasting(statement.offset + offset, word, said)
+
+
+def _to_outside(words: list[str]) -> bool:
+    """Return whether a COPY, given as words, writes a file or runs a program."""
+    return "PROGRAM" in words or any(a == "TO" and b[0] == "'" for a, b in pairwise(words))
+
+
 def is_setting(statement: str) -> bool:
     """Return whether a statement sets something that the session's next statements go by."""
     return bool(_SETTING.match(statement))
@@ -267,6 +318,17 @@ def concurrent(statement: str) -> Concurrent | None:
     if kind == "reindex_stmt" and _asks_for(node.reindex_stmt.params, "concurrently"):
         return Concurrent("reindex")
     return None
+
+
+def not_concurrently(statement: str) -> str:
+    """Return a statement on an index as it runs at once; every offset stays what it is."""
+    if concurrent(statement) is None:
+        return statement
+    for offset, token in _tokens(statement):
+        if token.upper() == "CONCURRENTLY":
+            end = offset + len(token)
+            return statement[:offset] + " " * len(token) + statement[end:]
+    return statement
 
 
 def _quoted(*parts: str) -> str:

@@ -111,6 +111,28 @@ def ports(text: str) -> str:
     return text
 
 
+def port(text: str) -> int:
+    """Read one port."""
+    ports(text)
+    if not text.isdecimal():
+        raise ValueError("is not a port from 1 to 65535")
+    return int(text)
+
+
+def bastion(text: str) -> str:
+    """Read the name of one SSH host."""
+    if "://" in text or "@" in text or "," in text or any(c.isspace() for c in text):
+        raise ValueError("is not the name of one host; the user belongs into SSH_USER")
+    if text.startswith("-"):
+        raise ValueError("is not the name of a host")
+    return text
+
+
+def milliseconds(text: str) -> int:
+    """Read a duration, or a bare number of milliseconds."""
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else duration_ms(text)
+
+
 ENCODE = "percent-encode special characters of user and password: @ is %40, / is %2F, % is %25"
 
 

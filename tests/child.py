@@ -12,11 +12,15 @@ from chatdb_cli.settings import load
 
 
 def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -> None:
-    """What a child does: one run, as the command line does it."""
-    settings = load({"database_url": url, "schema": schema}, environ={}, cwd=Path("/"))
+    """What a child does: one run, as the command line does it; `down!` does not mind rows."""
+    flags = {"database_url": url, "schema": schema, "connect_retry_delay": "20ms"}
+    settings = load(flags, environ={}, cwd=Path("/"))
     migrator = Migrator(open_target(settings), folder)
     try:
-        run = migrator.up() if what == "up" else migrator.down(everything=True)
+        lossy = what == "down!"
+        run = (
+            migrator.up() if what == "up" else migrator.down(everything=True, allow_data_loss=lossy)
+        )
     except ChatdbError as error:
         if result is not None:
             result.put((int(error.exit), error.message))

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sshd
 
 from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
@@ -56,8 +57,9 @@ def places(request: pytest.FixtureRequest) -> Iterator[int]:
     return count(start, step)
 
 
-def pytest_report_header() -> str:
-    return f"postgresql: {', '.join(NAMES.values()) or 'none found'}"
+def pytest_report_header() -> list[str]:
+    openssh = sshd.PROGRAM or "none found: the tunnel is tried against a server in Python alone"
+    return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,14 @@ class Server:
         name = f"t_{uuid.uuid4().hex[:12]}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return Database(self, name)
+
+    def chat(self) -> Database:
+        """A database with the whole shipped schema, cloned from one that was migrated once."""
+        if "chat" not in self.templates:
+            template = self.create()
+            Migrator(template.target(), SHIPPED).up()
+            self.templates["chat"] = template.name
+        return self.create(self.templates["chat"])
 
 
 @dataclass
@@ -164,11 +174,7 @@ def database(server: Server) -> Iterator[Database]:
 @pytest.fixture
 def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a database with the whole shipped schema."""
-    if "chat" not in server.templates:
-        template = server.create()
-        Migrator(template.target(), SHIPPED).up()
-        server.templates["chat"] = template.name
-    made = server.create(server.templates["chat"])
+    made = server.chat()
     with made.connect() as conn:
         yield conn
     made.drop()

@@ -31,12 +31,14 @@ class Proxy:
         delay: how long each direction takes, in seconds.
         on_message: called with (connection, kind, number) before a message of a client goes on; the
             number counts the messages of that connection.  What it returns as False cuts.
+        cut_after: cut when the servers have sent this many bytes, in the middle of an answer.
         kinds: of all messages of all clients so far, in order.
     """
 
     upstream: str | Path
     delay: float = 0.0
     on_message: Callable[[int, str, int], bool | None] | None = None
+    cut_after: int | None = None
     kinds: list[str] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
@@ -148,7 +150,14 @@ class Proxy:
 
     def _chunks(self, source: socket.socket) -> Iterator[bytes]:
         while data := source.recv(65536):
+            if self.cut_after is not None:
+                data = data[: self.cut_after]
+                self.cut_after -= len(data)
             yield data
+            if self.cut_after == 0:
+                self.cut_after = None  # once
+                source.shutdown(socket.SHUT_RDWR)
+                return
 
     def _messages(self, source: socket.socket, connection: int) -> Iterator[bytes]:
         """Yield what a client sends, message by message."""
@@ -181,3 +190,17 @@ class Proxy:
                     whole += message
             if whole:
                 yield whole
+
+
+class Link(Proxy):
+    """A link to a loopback port: it delays what goes over it, and looks at nothing."""
+
+    def __init__(self, port: int, delay: float) -> None:
+        super().__init__(str(port), delay)
+
+    def _upstream(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", int(str(self.upstream))))
+
+    def _messages(self, source: socket.socket, connection: int) -> Iterator[bytes]:
+        del connection
+        return self._chunks(source)

@@ -23,6 +23,7 @@ FLOORS = (
         "settings",
         "migrations",
         "plan",
+        "crowd",
         "markdown",
         "schema_values",
     },
@@ -30,13 +31,28 @@ FLOORS = (
         "diagnosis",
         "pipeline",
         "server",
+        "ssh",
+        "sshfiles",
+        "tunnel",
         "connection",
         "names",
         "history",
         "frame",
         "locks",
     },
-    {"run", "journal", "repair", "runner", "migrator", "provision", "schema_docs"},
+    {
+        "run",
+        "journal",
+        "losses",
+        "confinement",
+        "repair",
+        "runner",
+        "migrator",
+        "provision",
+        "schema_docs",
+        "seed",
+        "events",
+    },
     {"render", "cli"},
 )
 BESIDE = {
@@ -48,10 +64,13 @@ BESIDE = {
     "history": {"names"},
     "frame": {"history", "names", "pipeline"},
     "locks": {"names"},
-    "connection": {"server", "diagnosis"},
-    "runner": {"journal", "run"},
+    "ssh": {"sshfiles"},
+    "tunnel": {"ssh", "sshfiles"},
+    "connection": {"server", "diagnosis", "ssh", "tunnel"},
+    "losses": {"run"},
+    "runner": {"confinement", "journal", "losses", "run"},
     "migrator": {"repair", "run", "runner"},
-    "provision": {"migrator"},
+    "provision": {"confinement", "migrator", "run"},
     "markdown": {"schema_values"},
     "cli": {"render"},
 }
@@ -61,6 +80,8 @@ ONLY = {
     "dotenv": {"settings"},
     "yoyo": {"frame", "migrations"},
     "postgast": {"sqltext"},
+    "sshtunnel": {"tunnel"},
+    "paramiko": {"ssh", "sshfiles"},
     "psycopg_pool": {"connection", "provision"},
 }
 
@@ -108,11 +129,13 @@ def test_every_room_says_what_belongs_in_it(path: Path) -> None:
     assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 15
 
 
+SSH = {"paramiko", "sshtunnel", "cryptography"}
 LATE = {
-    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"},
-    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"},
+    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.migrator": {"typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"}
+    | SSH,
 }
 
 

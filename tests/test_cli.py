@@ -42,13 +42,28 @@ CONNECTION = {
     "--pooler",
     "--env-file",
     "--dir",
+    "--ssh-host",
+    "--ssh-port",
+    "--ssh-user",
+    "--ssh-key-path",
+    "--ssh-key-passphrase",
+    "--ssh-known-hosts",
+    "--ssh-agent",
+    "--ssh-max-retries",
+    "--ssh-retry-delay",
+    "--no-tunnel",
 }
 OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
-    ("setup",): CONNECTION | OUTPUT | TIMING,
+    ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
+    ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
+    ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
+    ("seed",): CONNECTION | OUTPUT
+    | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
+    ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},
@@ -365,6 +380,7 @@ def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: 
     ]
     assert settled(call("migrate", "down")) == common | {
         "direction": "down", "steps": [step(3, "reverted")], "current": "0002", "warnings": [],
+        "losses": [],
     }  # fmt: skip
     assert call("migrate", "down", "--all")["current"] is None
     entries = call("migrate", "history")["entries"]
@@ -1035,7 +1051,9 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
     project.write("0004_function", AWKWARD["0004_function"], "DROP FUNCTION f, g;")
     other = database.server.create()
     try:
-        for line in ("up --to 3", "up", "redo", "down", "down --to 4", "down --all", "up"):
+        flag = "--allow-data-loss"
+        for line in ("up --to 3", "up", "redo", "down", f"down --to 4 {flag}",
+                     f"down --all {flag}", "up"):  # fmt: skip
             monkeypatch.setenv("DATABASE_URL", other.url)
             printed = chatdb("migrate", *line.split(), "--dry-run")
             document = chatdb("migrate", *line.split(), "--dry-run", "--format", "json").document

@@ -40,14 +40,14 @@ def shared(server: Server) -> Iterator[Database]:
 def fails(project: Project, database: Database, what: str = "up", **flags: Any) -> MigrationError:
     migrator = project.migrator(database, **flags)
     with pytest.raises(MigrationError) as caught:
-        migrator.up() if what == "up" else migrator.down()
+        migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
     return caught.value
 
 
 def refuses(project: Project, database: Database, what: str = "up") -> ChatdbError:
     migrator = project.migrator(database)
     with pytest.raises(ChatdbError) as caught:
-        migrator.up() if what == "up" else migrator.down()
+        migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
     assert not isinstance(caught.value, MigrationError)
     assert caught.value.hint
     return caught.value
@@ -136,10 +136,10 @@ def test_a_file_of_any_kind_runs_up_and_down_again(
     assert shared.query(INVALID) == []
     status = project.migrator(shared).status()
     assert (status.current, status.problems) == ("2", ())
-    assert states(project.migrator(shared).down()) == ["reverted"]
-    assert states(project.migrator(shared).redo()) == ["reverted", "applied"]
+    assert states(project.migrator(shared).down(allow_data_loss=True)) == ["reverted"]
+    assert states(project.migrator(shared).redo(allow_data_loss=True)) == ["reverted", "applied"]
     assert shared.applied() == ["1_kind"]
-    assert states(project.migrator(shared).down()) == ["reverted"]
+    assert states(project.migrator(shared).down(allow_data_loss=True)) == ["reverted"]
     assert shared.tables() == set()
     assert shared.applied() == []
 
@@ -163,11 +163,13 @@ def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run
         schema = f"killed_{number}"
         shared.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.seen (n int)")
         killed = []
-        for what in ("up", "down"):
+        for what in ("up", "down!"):
             killed.append(kill_before(number, project, shared, schema, what, kinds="EQ"))
             migrator = project.migrator(shared, schema=schema)
-            for state in states(migrator.up() if what == "up" else migrator.down()):
-                resumed[f"{what} {state}"] += 1
+            for state in states(
+                migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
+            ):
+                resumed[f"{what.strip('!')} {state}"] += 1
             rows = shared.query(f"SELECT n FROM {schema}.seen ORDER BY n")
             assert rows == [(n,) for n in (1, 2)[: len(killed)]], (number, what)
             valid = shared.query(
@@ -316,7 +318,7 @@ def test_what_is_done_may_not_be_changed(project: Project, database: Database) -
     assert problem(project, database)[0] == "changed"
     # To take it back first is a way out.
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}", ALONE + "DROP INDEX i;")
-    assert states(project.migrator(database).redo()) == ["reverted", "applied"]
+    assert states(project.migrator(database).redo(allow_data_loss=True)) == ["reverted", "applied"]
     assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (2,), (9,)]
 
 
@@ -328,14 +330,14 @@ def test_a_way_up_that_stopped_can_be_taken_back_and_made_anew(
     down = alone + "DROP INDEX i;\nDELETE FROM t WHERE n > 1;"
     up = f"{alone}INSERT INTO t VALUES (4);"
     project.write("2_index", (project.sql / "up" / "2_index.sql").read_text(), down)
-    run = project.migrator(database).down()
+    run = project.migrator(database).down(allow_data_loss=True)
     assert (states(run), run.current) == (["reverted"], "1")
     assert database.query("SELECT DISTINCT n FROM t") == [(1,)]
     assert database.applied() == ["1_t"]
     assert database.query(INVALID) == []
     fails(project, database)
     project.write("2_index", up, down)
-    run = project.migrator(database).redo()
+    run = project.migrator(database).redo(allow_data_loss=True)
     assert (states(run), run.current) == (["reverted", "applied"], "2")
     assert database.query("SELECT DISTINCT n FROM t ORDER BY 1") == [(1,), (4,)]
 
@@ -357,7 +359,7 @@ def test_a_way_back_that_stopped_goes_on_there_and_no_way_up_begins(
     assert '"chatdb migrate down" goes on there' in (error_up.hint or "")
     assert chatdb("migrate", "status", "--check").code == 6
     database.execute("INSERT INTO gate VALUES (1)")
-    assert states(project.migrator(database).down()) == ["resumed"]
+    assert states(project.migrator(database).down(allow_data_loss=True)) == ["resumed"]
     assert database.query("SELECT id FROM t1") == [(1,)]
     assert database.applied() == ["0001_t1"]
     assert states(project.migrator(database).up()) == ["applied", "applied"]
@@ -522,7 +524,8 @@ def test_a_dry_run_of_it_is_a_script_that_does_the_same_in_psql(
         for one in (database, other):
             stop(project, one)
             mend(one)
-        for line in ("up", "redo", "down", "down"):
+        flag = "--allow-data-loss"
+        for line in ("up", f"redo {flag}", f"down {flag}", f"down {flag}"):
             monkeypatch.setenv("DATABASE_URL", other.url)
             printed = chatdb("migrate", *line.split(), "--dry-run")
             assert (printed.code, printed.err) == (0, ""), line

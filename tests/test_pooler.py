@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
 
+from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.run import Event, MigrationError
+from chatdb_cli.provision import settled_for_tests, setup_test
+from chatdb_cli.run import Event, Loss, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [
@@ -51,7 +54,14 @@ logfile = {folder}/log
 
 @pytest.fixture(scope="module", autouse=True)
 def _let_in(server: Server) -> None:
-    """Let the owner of the server's files log in; it knows root and the owner of the project alone."""
+    let_in(server)
+
+
+def let_in(server: Server) -> None:
+    """Let the owner of the server's files log in; it knows root and the owner of the project alone.
+
+    A server that is started again has forgotten it.
+    """
     if os.getuid() == 0:
         owner = Path(socket_of(server)).owner()
         with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
@@ -233,7 +243,8 @@ def test_a_file_without_a_transaction_is_refused_before_anything_runs(
         "-- chatdb: transactional: false\nDROP INDEX CONCURRENTLY i;",
     )
     with pooled(database) as pooler:
-        for request in (Migrator.up, Migrator.down):
+        down = partial(Migrator.down, allow_data_loss=True)
+        for request in (Migrator.up, down):
             with pytest.raises(ChatdbError) as caught:
                 request(pooler.migrator(project, database))
             error = caught.value
@@ -248,7 +259,7 @@ def test_a_file_without_a_transaction_is_refused_before_anything_runs(
         assert database.applied() == ["0001_t1", "0002_index"]
     with pooled(database, mode="session") as pooler:
         migrator = pooler.migrator(project, database, pooler="session")
-        assert states(migrator.redo()) == ["reverted", "applied"]
+        assert states(migrator.redo(allow_data_loss=True)) == ["reverted", "applied"]
     assert database.query("SELECT indisvalid FROM pg_index WHERE indrelid = 't1'::regclass") == [
         (True,)
     ]
@@ -342,3 +353,42 @@ def test_an_interrupt_stops_the_statement_on_the_server(
         database.execute(WAIT_UNTIL.format(busy).replace("NOT EXISTS", "EXISTS"))
         assert database.tables() == set()
         assert database.applied() == []
+
+
+# --- what a way back would destroy ----------------------------------------------------------------
+
+
+def test_rows_are_guarded_behind_a_pooler_too(project: Project, database: Database) -> None:
+    project.write_tables(1, 2)
+    with pooled(database) as pooler:
+        migrator = pooler.migrator(project, database)
+        migrator.up()
+        database.execute("INSERT INTO t1 VALUES (1)")
+        with pytest.raises(MigrationError) as caught:
+            migrator.down(everything=True)
+        assert caught.value.exit == 8
+        assert caught.value.run.losses == (Loss("t1", None, 1, "dropped table"),)
+        assert database.tables() == {"t1", "t2"}
+        assert states(migrator.down()) == ["reverted"]
+        with psycopg.connect(pooler.url(database.name), autocommit=True) as conn:
+            # What another client has deleted on the same session of the server is not the file's.
+            conn.execute("DELETE FROM t1")
+        assert states(migrator.redo()) == ["reverted", "applied"]
+
+
+def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: Database) -> None:
+    database.execute("CREATE EXTENSION citext; CREATE TABLE users (id int)")  # both in public
+    project.write_tables(1)
+    with pooled(database) as pooler:
+        settings = database.settings(database_url=pooler.url(database.name))
+        target = open_target(settled_for_tests(settings, "test"))
+        assert states(setup_test(target, project.sql)) == ["applied"]
+        assert setup_test(target, project.sql).steps == ()
+        project.write("0002_bad", "SELECT 1;\nDROP TABLE IF EXISTS users;")
+        with pytest.raises(MigrationError) as caught:
+            setup_test(target, project.sql)
+    assert caught.value.exit == 8
+    assert caught.value.place is not None
+    assert caught.value.place.line == 2
+    assert "table public.users" in caught.value.message
+    assert database.tables() == {"users"}

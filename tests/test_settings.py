@@ -485,6 +485,22 @@ def test_a_tunnel_is_asked_for_by_its_host_unless_disabled(project, enabled, hos
     assert project.load(SSH_ENABLED=enabled, DATABASE_URL=URL).ssh_host == host
 
 
+def test_the_tunnel_is_described_by_flags_as_by_variables(project):
+    variables = {
+        "SSH_HOST": "b", "SSH_PORT": "2222", "SSH_USER": "ops", "SSH_KEY_PATH": "keys/one",
+        "SSH_KEY_PASSPHRASE": "hunter2", "SSH_KNOWN_HOSTS": "~/hosts", "SSH_AGENT": "true",
+        "SSH_MAX_RETRIES": "9", "SSH_RETRY_DELAY": "1.5s",
+    }  # fmt: skip
+    flags = {name.lower(): text for name, text in variables.items()}
+    by_variables, by_flags = project.load(**variables).bastion, project.load(flags).bastion
+    assert by_variables == by_flags
+    assert by_flags.key_path == project.path / "keys/one"
+    assert by_flags.known_hosts == Path("~/hosts").expanduser()
+    assert (by_flags.port, by_flags.retries, by_flags.retry_delay_ms) == (2222, 9, 1500)
+    assert "hunter2" not in repr(by_flags)
+    assert project.load(flags | {"no_tunnel": True}).bastion is None
+
+
 # --- env files ------------------------------------------------------------------------------------
 
 
@@ -574,6 +590,7 @@ WRONG = [
     ("CHATDB_HOME", "~nosuchuser/x", "home directory"),
     ("CHATDB_ENV", "Production", "is none of"),
     ("SSH_ENABLED", "maybe", "neither true nor false"),
+    ("SSH_HOST", "a,b", "one host"),
     ("PGPORT", "x", "65535"),
 ]
 

@@ -29,7 +29,7 @@ def docs(
         typer.Option("--check", help="Write nothing; exit 1 when --output is not up to date."),
     ] = False,
 ) -> None:
-    """Print the schema as Markdown: its tables, rules and relations, with diagrams."""
+    """Print the schema's documentation as Markdown, with diagrams."""
     from chatdb_cli import schema_docs
 
     if check and output is None:

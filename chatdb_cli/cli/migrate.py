@@ -35,7 +35,7 @@ _DryRunRepair = Annotated[bool, typer.Option("--dry-run", help="Only show what w
 _AllowDataLoss = Annotated[
     bool,
     typer.Option(
-        "--allow-data-loss", help="Rows may go with their tables; this version never holds back."
+        "--allow-data-loss", help="Go on where rows are destroyed; without it that is refused."
     ),
 ]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed in production.")]
@@ -86,13 +86,16 @@ def down(
     sync_each: _SyncEach = False,
 ) -> None:
     """Take back the newest migration, or more."""
-    del allow_data_loss  # rows are not counted yet, so nothing is ever held back
     target = session.target()
     if not dry_run:
         session.out.target(target)
-        _confirm_in_production(session, target.database, "take migrations back", yes=yes)
+        session.confirm_in_production("take migrations back", target.database, yes=yes)
     run = session.migrator(target, sync_each=sync_each).down(
-        to=to, steps=steps, everything=everything, dry_run=dry_run
+        to=to,
+        steps=steps,
+        everything=everything,
+        allow_data_loss=allow_data_loss,
+        dry_run=dry_run,
     )
     session.out.run(run, dry=dry_run)
 
@@ -105,12 +108,12 @@ def redo(
     allow_data_loss: _AllowDataLoss = False,
 ) -> None:
     """Take the newest migration back, and apply it again."""
-    del allow_data_loss  # rows are not counted yet, so nothing is ever held back
     target = session.target()
     if not dry_run:
         session.out.target(target)
-        _confirm_in_production(session, target.database, "redo the newest migration", yes=yes)
-    session.out.run(session.migrator(target).redo(dry_run=dry_run), dry=dry_run)
+        session.confirm_in_production("redo the newest migration", target.database, yes=yes)
+    run = session.migrator(target).redo(allow_data_loss=allow_data_loss, dry_run=dry_run)
+    session.out.run(run, dry=dry_run)
 
 
 @command(group, "baseline", MIGRATING)
@@ -184,8 +187,3 @@ def new(
     pair = migrations.new(migrations.writable_folder(session.settings.directory), name)
     document = {"format": FORMAT, "target": None, "up": str(pair[0]), "down": str(pair[1])}
     session.out.result(document, f"{pair[0]}\n{pair[1]}")
-
-
-def _confirm_in_production(session: Session, database: str, what: str, *, yes: bool) -> None:
-    if session.settings.environment == "production" and not yes:
-        session.confirm(f"{what} in production, on database {database!r}", database)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,31 @@ def print_version(wanted: bool) -> None:
 
 
 _CONNECTION = "Connection"
+
+
+def _ssh(option: str, metavar: str, says: str) -> Any:
+    return Annotated[
+        str | None, typer.Option(option, metavar=metavar, help=says, rich_help_panel="Tunnel")
+    ]
+
+
+_SSH: dict[str, Any] = {
+    "ssh_host": _ssh("--ssh-host", "HOST", "Connect through this SSH host, or alias of ~/.ssh/config."),
+    "ssh_port": _ssh("--ssh-port", "PORT", "Its SSH port (default 22)."),
+    "ssh_user": _ssh("--ssh-user", "NAME", "Who logs in there."),
+    "ssh_key_path": _ssh("--ssh-key-path", "FILE", "The private key (default: the agent's keys)."),
+    "ssh_key_passphrase": _ssh("--ssh-key-passphrase", "TEXT",
+                               "What unlocks it; the process list shows it, the variable is better."),
+    "ssh_known_hosts": _ssh("--ssh-known-hosts", "FILE", "The host keys (default ~/.ssh/known_hosts)."),
+    "ssh_agent": _ssh("--ssh-agent", "true|false", "Try the agent's keys, too, or never."),
+    "ssh_max_retries": _ssh("--ssh-max-retries", "N", "How often what passes is tried again (3)."),
+    "ssh_retry_delay": _ssh("--ssh-retry-delay", "TIME", "The pause, times the attempt (default 1s)."),
+    "no_tunnel": Annotated[
+        bool,
+        typer.Option("--no-tunnel", rich_help_panel="Tunnel",
+                     help="Connect straight, whatever SSH_HOST says."),
+    ],
+}  # fmt: skip
 _SHARED: dict[str, Any] = {
     "database_url": Annotated[
         str | None,
@@ -60,6 +85,7 @@ _SHARED: dict[str, Any] = {
         typer.Option("--pooler", metavar="session|transaction", rich_help_panel=_CONNECTION,
                      help="How a pooler in between shares sessions, if chatdb is to know better."),
     ],
+    **_SSH,
     "env_file": Annotated[
         str | None,
         typer.Option("--env-file", metavar="FILE", rich_help_panel=_CONNECTION,
@@ -122,6 +148,7 @@ _TIMING: dict[str, Any] = {
 
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
+SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 CATALOG = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
@@ -133,13 +160,34 @@ class Session:
 
     settings: Settings
     out: Output
+    _opened: list[Target] = field(default_factory=list)
 
-    def target(self) -> Target:
-        """Return the target, with the embedded server running if it is that one."""
+    def target(self, settings: Settings | None = None, **options: Any) -> Target:
+        """Return the target, with the embedded server or the tunnel running that it needs.
+
+        Args:
+            settings: in place of the session's.
+            options: as for `open_target`.
+        """
         from chatdb_cli.connection import open_target
 
-        self.out.about = target = open_target(self.settings, self.out.say)
+        target = open_target(settings or self.settings, self.out.say, ask=self.ask, **options)
+        self._opened.append(target)
+        self.out.about = target
         return target
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for target in self._opened:
+            target.close()
+
+    def ask(self, question: str) -> str | None:
+        """Ask the user for a secret; None where nobody can be asked."""
+        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        import getpass
+
+        return getpass.getpass(question) or None
 
     def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
         """Return a migrator for a target, and say which files it takes when nobody named them."""
@@ -149,6 +197,15 @@ class Session:
         if migrator.folder.shipped and not migrator.folder.named:
             self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
         return migrator
+
+    def confirm_in_production(self, what: str, database: str, *, yes: bool) -> None:
+        """Ask before something is done in production, unless `--yes` was given.
+
+        Raises:
+            ChatdbError: as `confirm` does.
+        """
+        if self.settings.environment == "production" and not yes:
+            self.confirm(f"{what} in production, on database {database!r}", database)
 
     def confirm(self, what: str, word: str) -> None:
         """Ask the user to type a word before something is destroyed; no is the default.
@@ -187,6 +244,7 @@ def command(
                 function(session, **given)
             finally:
                 session.out.close()
+                session.close()
 
         added = [
             inspect.Parameter(

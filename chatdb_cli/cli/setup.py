@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from chatdb_cli.cli.options import MIGRATING, Session, command
+from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    import typer
+    from chatdb_cli.connection import Target
+    from chatdb_cli.migrations import Folder
+    from chatdb_cli.seed import Seeded
 
 
 def register(app: typer.Typer) -> None:
@@ -15,16 +20,82 @@ def register(app: typer.Typer) -> None:
     command(app, "setup", MIGRATING)(setup)
 
 
-def setup(session: Session) -> None:
+def setup(
+    session: Session,
+    seed: Annotated[
+        bool, typer.Option("--seed", help="Add data for development; not in production.")
+    ] = False,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test",
+            help="Make a schema for tests at the newest version, without rows, or reset it.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="With --test: the schema's name (default test)."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --test: do not ask; needed in production.")
+    ] = False,
+) -> None:
     """Make the database, its schema and every migration.
 
     Run it as often as you like. Without any database configured it makes the project's own
     PostgreSQL, in ./.chatdb.
     """
-    from chatdb_cli.provision import make_database, settle_target
+    from chatdb_cli.provision import make_database, settled
 
-    target = settle_target(session.settings, session.out.say)
+    if test and seed:
+        raise ChatdbError(
+            Code.USAGE, "--test makes a schema without rows", hint="leave out --seed or --test"
+        )
+    if test:
+        _test(session, name or "test", yes=yes)
+        return
+    if name is not None:
+        raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
+    target = session.target(settled(session.settings))
     session.out.target(target)
     migrator = session.migrator(target)
+    if seed:
+        _refuse_unseedable(session, migrator.folder)
     make_database(target, session.out.say)
-    session.out.run(migrator.up())
+    run = migrator.up()
+    session.out.run(run, seeded=_seed(target) if seed else None)
+
+
+def _refuse_unseedable(session: Session, folder: Folder) -> None:
+    """Say what is in the way of a seed before anything is made."""
+    from chatdb_cli import migrations
+
+    if session.settings.environment == "production":
+        raise ChatdbError(
+            Code.REFUSED,
+            "--seed would write invented rows into production",
+            hint='leave it out; if you mean it, run "chatdb seed --yes" afterwards',
+        )
+    migrations.seed(folder)
+
+
+def _seed(target: Target) -> Seeded:
+    from chatdb_cli.seed import seed_small
+
+    return seed_small(target)
+
+
+def _test(session: Session, name: str, *, yes: bool) -> None:
+    from chatdb_cli import values
+    from chatdb_cli.provision import settled_for_tests, setup_test
+
+    try:
+        values.schema(name)
+    except ValueError as error:
+        raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
+    target = session.target(settled_for_tests(session.settings, name))
+    session.out.target(target)
+    session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
+    session.out.run(setup_test(target, tell=session.out.say, progress=session.out.progress))

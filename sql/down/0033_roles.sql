@@ -16,7 +16,7 @@ BEGIN
            notifications, notification_preferences, sync_state'),
       ('chat_app', 'SELECT ON message_edits, public_users'),
       ('chat_app', 'EXECUTE ON FUNCTION
-           open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea),
+           open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
            put_session(bytea, jsonb, timestamptz, text), get_session(bytea), purge_expired()'),
       ('chat_readonly', 'SELECT ON public_users,
@@ -33,6 +33,7 @@ BEGIN
 END
 $$;
 
+GRANT EXECUTE ON FUNCTION erase_user(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION open_direct_channel(text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION search_messages(text, text, integer, text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION use_token(bytea) TO PUBLIC;

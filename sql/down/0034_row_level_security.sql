@@ -67,6 +67,8 @@ DROP POLICY channels_create ON channels;
 DROP POLICY channels_read ON channels;
 ALTER TABLE channels DISABLE ROW LEVEL SECURITY;
 
+DROP FUNCTION may_change_member(text, text, text);
 DROP FUNCTION may_add_member(text, text, text);
+DROP FUNCTION is_empty_channel(text);
 DROP FUNCTION runs_channel(text);
 DROP FUNCTION sees_channel(text);

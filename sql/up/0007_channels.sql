@@ -18,7 +18,7 @@ CREATE TABLE channels (
   deleted_at  timestamptz,
 
   CONSTRAINT channels_pkey PRIMARY KEY (id),
-  CONSTRAINT channels_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT channels_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT channels_created_by_fkey FOREIGN KEY (created_by) REFERENCES users (id) ON DELETE SET NULL,
   -- RESTRICT: with the channel the other one's messages would go
   CONSTRAINT channels_direct_low_fkey FOREIGN KEY (direct_low) REFERENCES users (id) ON DELETE RESTRICT,

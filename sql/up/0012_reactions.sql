@@ -8,7 +8,7 @@ CREATE TABLE reactions (
   created_at timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT reactions_pkey PRIMARY KEY (id),
-  CONSTRAINT reactions_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT reactions_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT reactions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
   CONSTRAINT reactions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE RESTRICT,
   CONSTRAINT reactions_emoji_not_empty CHECK (emoji <> ''),

@@ -11,7 +11,7 @@ CREATE TABLE files (
   updated_at timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT files_pkey PRIMARY KEY (id),
-  CONSTRAINT files_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT files_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
   CONSTRAINT files_size_not_negative CHECK (size >= 0)
 );

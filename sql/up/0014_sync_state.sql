@@ -10,7 +10,7 @@ CREATE TABLE sync_state (
   updated_at timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT sync_state_pkey PRIMARY KEY (id),
-  CONSTRAINT sync_state_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT sync_state_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT sync_state_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT sync_state_sync_type_not_empty CHECK (sync_type <> ''),
   CONSTRAINT sync_state_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),

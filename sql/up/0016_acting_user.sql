@@ -14,8 +14,9 @@ AS $$
 DECLARE
   caller constant name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 BEGIN
-  IF current_setting('chat.user_id', true) IS DISTINCT FROM user_id
-     AND NOT pg_has_role(caller, current_user, 'MEMBER') THEN
+  -- IS NOT TRUE: where neither is set, nobody acts as nobody. USAGE: who may only become the owner, is not.
+  IF (current_setting('chat.user_id', true) = user_id) IS NOT TRUE
+     AND NOT pg_has_role(caller, current_user, 'USAGE') THEN
     RAISE EXCEPTION 'only the user themselves may do this'
       USING ERRCODE = 'insufficient_privilege',
             HINT = 'Set chat.user_id to the user on whose behalf the transaction works.';

@@ -11,7 +11,7 @@ CREATE TABLE relationships (
   updated_at      timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT relationships_pkey PRIMARY KEY (id),
-  CONSTRAINT relationships_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT relationships_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT relationships_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT relationships_related_user_id_fkey FOREIGN KEY (related_user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT relationships_type_valid CHECK (type IN ('friend', 'blocked')),

@@ -10,7 +10,7 @@ CREATE TABLE refresh_tokens (
   updated_at timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT refresh_tokens_pkey PRIMARY KEY (id),
-  CONSTRAINT refresh_tokens_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT refresh_tokens_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT refresh_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   -- A token in plain text may have 32 characters, too. But it is printable, and of the digests only one in 7e13 is.
   CONSTRAINT refresh_tokens_token_hash_digest CHECK (
@@ -20,6 +20,7 @@ CREATE TABLE refresh_tokens (
 
 CREATE INDEX refresh_tokens_user_id_idx ON refresh_tokens (user_id);
 CREATE INDEX refresh_tokens_user_live_idx ON refresh_tokens (user_id, expires_at) WHERE revoked_at IS NULL;
+CREATE INDEX refresh_tokens_expires_at_idx ON refresh_tokens (expires_at);
 
 CREATE TRIGGER refresh_tokens_set_updated_at
   BEFORE UPDATE ON refresh_tokens

@@ -8,7 +8,7 @@ CREATE TABLE message_edits (
   edited_at        timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT message_edits_pkey PRIMARY KEY (id),
-  CONSTRAINT message_edits_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT message_edits_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT message_edits_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
   CONSTRAINT message_edits_edited_by_fkey FOREIGN KEY (edited_by) REFERENCES users (id) ON DELETE SET NULL
 );

@@ -13,7 +13,7 @@ CREATE TABLE notifications (
   updated_at   timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT notifications_pkey PRIMARY KEY (id),
-  CONSTRAINT notifications_id_format CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+  CONSTRAINT notifications_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT notifications_type_format CHECK (type ~ '^[a-z][a-z0-9_.]{0,49}$'),
   CONSTRAINT notifications_content_object CHECK (jsonb_typeof(content) = 'object')

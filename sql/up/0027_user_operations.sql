@@ -98,9 +98,11 @@ END;
 
 -- To erase a person is to make them anonymous: what they wrote stays, and others still find its place. What only
 -- they had goes; a rate limit's key is the application's, who knows it.
+-- SECURITY DEFINER: what others say of them goes too, and no half of a person may stay behind.
 CREATE FUNCTION erase_user(user_id text) RETURNS boolean
-LANGUAGE sql VOLATILE
+LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
+  SELECT must_act_as(erase_user.user_id);
   DELETE FROM profiles                 WHERE user_id = erase_user.user_id;
   DELETE FROM user_settings            WHERE user_id = erase_user.user_id;
   DELETE FROM user_status              WHERE user_id = erase_user.user_id;
@@ -126,7 +128,7 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM erased);
 END;
 
-SELECT pin_search_path('update_user');
+SELECT pin_search_path('update_user', 'erase_user');
 
 COMMENT ON VIEW public_users IS 'Live users as anybody may see them: no e-mail address, no hash, no flag.';
 COMMENT ON FUNCTION create_user(text, text, text, text, text, text, text) IS
@@ -140,4 +142,4 @@ COMMENT ON FUNCTION touch_last_seen(text) IS 'Sets users.last_seen_at to now and
 COMMENT ON FUNCTION set_presence(text, text, text) IS
   'Sets status (online, away, busy, offline), custom_status and last_seen of a user.';
 COMMENT ON FUNCTION erase_user(text) IS
-  'Makes a user anonymous and deletes what only they had; messages and reactions stay. False when there is no such user. For the owner of the schema, or the user.';
+  'Makes a user anonymous and deletes what only they had; messages and reactions stay. False when there is no such user. SECURITY DEFINER: for the owner of the schema, or the user (else 42501).';

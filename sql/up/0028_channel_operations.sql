@@ -105,8 +105,9 @@ DECLARE
 BEGIN
   PERFORM must_act_as(open_direct_channel.user_id);
 
-  IF (SELECT count(*) FROM users WHERE id IN (low, high) AND deleted_at IS NULL)
-     < (CASE WHEN low = high THEN 1 ELSE 2 END) THEN
+  IF num_nulls(open_direct_channel.user_id, open_direct_channel.other_user_id) > 0  -- least() takes the other one
+     OR (SELECT count(*) FROM users WHERE id IN (low, high) AND deleted_at IS NULL)
+        < (CASE WHEN low = high THEN 1 ELSE 2 END) THEN
     RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
       DETAIL = format('The users are %s and %s.', left(low, 40), left(high, 40));
   END IF;

@@ -59,14 +59,22 @@ DECLARE
 BEGIN
   UPDATE messages SET content = edit_message.content
    WHERE id = edit_message.message_id AND user_id = edit_message.user_id AND deleted_at IS NULL
+     AND EXISTS (SELECT FROM channels c WHERE c.id = messages.channel_id AND c.deleted_at IS NULL AND c.archived_at IS NULL)
   RETURNING * INTO edited;
   IF FOUND THEN
     RETURN edited;
-  ELSIF EXISTS (SELECT FROM messages WHERE id = edit_message.message_id AND deleted_at IS NULL) THEN
+  END IF;
+
+  SELECT * INTO edited FROM messages WHERE id = edit_message.message_id AND deleted_at IS NULL;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no message "%"', left(edit_message.message_id, 40) USING ERRCODE = 'no_data_found';
+  ELSIF edited.user_id = edit_message.user_id
+    AND EXISTS (SELECT FROM channels WHERE id = edited.channel_id AND (deleted_at IS NOT NULL OR archived_at IS NOT NULL)) THEN
+    RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = format('The channel is %s.', edited.channel_id);
+  ELSE
     RAISE EXCEPTION 'only the author may edit a message' USING ERRCODE = 'insufficient_privilege',
       DETAIL = format('The message is %s.', edit_message.message_id);
-  ELSE
-    RAISE EXCEPTION 'there is no message "%"', left(edit_message.message_id, 40) USING ERRCODE = 'no_data_found';
   END IF;
 END
 $$;
@@ -77,17 +85,20 @@ AS $$
 #variable_conflict use_column
 DECLARE
   soft constant boolean := coalesce(nullif(current_setting('chat.soft_delete', true), ''), 'on')::boolean;
-  home text;
+  target messages;
 BEGIN
-  -- The row is locked before it is judged: what is deleted is what was looked at.
-  SELECT channel_id INTO home FROM messages
+  -- The row is locked before it is judged: what is deleted is what was looked at. Under row-level security
+  -- only who may change a row can lock it: then it is seen, and not found here.
+  SELECT * INTO target FROM messages
    WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)
      FOR UPDATE;
-  IF NOT FOUND THEN
+  IF NOT FOUND
+     AND NOT EXISTS (SELECT FROM messages WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)) THEN
     RETURN false;
-  ELSIF NOT EXISTS (SELECT FROM messages WHERE id = delete_message.message_id AND user_id = delete_message.user_id)
+  ELSIF target.user_id IS DISTINCT FROM delete_message.user_id
     AND NOT EXISTS (SELECT FROM channel_members
-                     WHERE channel_id = home AND user_id = delete_message.user_id AND role IN ('owner', 'admin')) THEN
+                     WHERE channel_id = target.channel_id AND user_id = delete_message.user_id
+                       AND role IN ('owner', 'admin')) THEN
     RAISE EXCEPTION 'only the author and the channel''s admins may delete a message' USING ERRCODE = 'insufficient_privilege',
       DETAIL = format('The message is %s.', delete_message.message_id);
   END IF;
@@ -116,13 +127,14 @@ BEGIN ATOMIC
      AND m.deleted_at IS NULL;
 END;
 
--- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel.
+-- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel. And so would coalesce()
+-- under row-level security: PostgreSQL takes it for something that might leak what it is given, and asks it last.
 CREATE FUNCTION list_messages(channel_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL) RETURNS SETOF messages
 LANGUAGE sql STABLE ROWS 50
 BEGIN ATOMIC
   SELECT m.* FROM messages m
    WHERE m.channel_id = list_messages.channel_id
-     AND m.id < coalesce(list_messages.before, 'Z')
+     AND m.id < CASE WHEN list_messages.before IS NULL THEN 'Z' ELSE list_messages.before END
      AND m.deleted_at IS NULL
    ORDER BY m.id DESC
    LIMIT coalesce(list_messages.limit, 50);
@@ -130,7 +142,8 @@ END;
 
 -- SECURITY DEFINER: a policy would be asked for every message that has the words, before the few that the user may
 -- see are known. Here the channels of the user are part of the query. Each call is planned for its words: how
--- rare they are decides between the search index and the newest messages.
+-- rare they are decides between the search index and the newest messages. So "IS NULL OR" costs nothing here, while
+-- a coalesce() would be guessed to leave one channel in 200, and all messages of all of them be read.
 CREATE FUNCTION search_messages(
   user_id text, query text, "limit" integer DEFAULT 50, before text DEFAULT NULL, channel_id text DEFAULT NULL
 ) RETURNS SETOF messages
@@ -149,10 +162,11 @@ BEGIN
     SELECT m.* FROM messages m
      WHERE m.content ILIKE pattern
        AND m.deleted_at IS NULL
-       AND m.id < coalesce(search_messages.before, 'Z')
+       AND m.id < CASE WHEN search_messages.before IS NULL THEN 'Z' ELSE search_messages.before END
        AND m.channel_id IN (SELECT c.channel_id FROM channel_members c
+                              JOIN channels live ON live.id = c.channel_id AND live.deleted_at IS NULL
                              WHERE c.user_id = search_messages.user_id
-                               AND c.channel_id = coalesce(search_messages.channel_id, c.channel_id))
+                               AND (search_messages.channel_id IS NULL OR c.channel_id = search_messages.channel_id))
      ORDER BY m.id DESC
      LIMIT coalesce(search_messages.limit, 50);
 END
@@ -220,6 +234,7 @@ BEGIN
   SELECT m.id, c.user_id, add_reaction.emoji
     FROM messages m
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = add_reaction.user_id
+    JOIN channels live ON live.id = m.channel_id AND live.deleted_at IS NULL AND live.archived_at IS NULL
    WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
   ON CONFLICT ON CONSTRAINT reactions_message_user_emoji_key DO NOTHING
   RETURNING * INTO added;
@@ -227,11 +242,17 @@ BEGIN
     SELECT * INTO added FROM reactions
      WHERE message_id = add_reaction.message_id AND user_id = add_reaction.user_id AND emoji = add_reaction.emoji;
   END IF;
-  IF NOT FOUND THEN
+  IF FOUND THEN
+    RETURN added;
+  ELSIF EXISTS (SELECT FROM messages m
+                 WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
+                   AND is_member(m.channel_id, add_reaction.user_id)) THEN
+    RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = format('The message is %s.', add_reaction.message_id);
+  ELSE
     RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(add_reaction.message_id, 40)
       USING ERRCODE = 'no_data_found';
   END IF;
-  RETURN added;
 END
 $$;
 
@@ -252,7 +273,7 @@ SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search
 COMMENT ON FUNCTION send_message(text, text, text, text, text, text, jsonb) IS
   'Writes a message, and gives the one that is there when the user has sent this client_message_id before. Not a member is 42501, archived or deleted channel 55000, answer to a message elsewhere 23503.';
 COMMENT ON FUNCTION edit_message(text, text, text) IS
-  'Changes the content of a live message; message_edits keeps what it was. Not the author is 42501, no such message P0002.';
+  'Changes the content of a live message; message_edits keeps what it was. Not the author is 42501, archived or deleted channel 55000, no such message P0002.';
 COMMENT ON FUNCTION delete_message(text, text) IS
   'Marks a message as deleted, or deletes its row where chat.soft_delete is off; false when there is none. Neither author nor admin of the channel is 42501.';
 COMMENT ON FUNCTION find_message(text) IS 'The live message of this id, or no row.';
@@ -260,11 +281,11 @@ COMMENT ON FUNCTION find_message_by_client_id(text, text) IS 'The live message t
 COMMENT ON FUNCTION list_messages(text, integer, text) IS
   'A page of a channel''s live messages, newest first: those before the id "before", which is the last one of the page before.';
 COMMENT ON FUNCTION search_messages(text, text, integer, text, text) IS
-  'Live messages with these words (any part of a text, without case), newest first, in the channels of the user. SECURITY DEFINER: sees what the user''s memberships allow.';
+  'Live messages with these words (any part of a text, without case), newest first, in the live channels of the user. SECURITY DEFINER: sees what the user''s memberships allow.';
 COMMENT ON FUNCTION mark_read(text, text) IS
   'Moves the read marker of a member forward to the message, never back, writes a receipt, and returns the marker.';
 COMMENT ON FUNCTION mark_delivered(text, text) IS
   'Writes a delivery receipt; false when there is one already.';
 COMMENT ON FUNCTION add_reaction(text, text, text) IS
-  'Puts an emoji on a live message, once for each user and emoji.';
+  'Puts an emoji on a live message, once for each user and emoji. Archived or deleted channel is 55000, no such message P0002.';
 COMMENT ON FUNCTION remove_reaction(text, text, text) IS 'Takes an emoji off a message; false when it is not there.';

@@ -1,4 +1,5 @@
--- Operations on what belongs to an account: tokens, friends, notifications, settings.
+-- Operations on what belongs to an account: tokens, friends, notifications, settings. What has expired is told by
+-- the time of the statement: now() stands still while a transaction lasts.
 
 CREATE FUNCTION issue_token(user_id text, token_hash bytea, expires_at timestamptz) RETURNS refresh_tokens
 LANGUAGE sql VOLATILE
@@ -15,7 +16,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
   UPDATE refresh_tokens t SET revoked_at = now()
     FROM users u
-   WHERE t.token_hash = use_token.token_hash AND t.revoked_at IS NULL AND t.expires_at > now()
+   WHERE t.token_hash = use_token.token_hash AND t.revoked_at IS NULL AND t.expires_at > statement_timestamp()
      AND u.id = t.user_id AND u.deleted_at IS NULL AND u.is_active
   RETURNING t.user_id;
 END;
@@ -25,30 +26,33 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
   WITH revoked AS (
     UPDATE refresh_tokens SET revoked_at = now()
-     WHERE user_id = revoke_tokens.user_id AND revoked_at IS NULL
+     WHERE user_id = revoke_tokens.user_id AND revoked_at IS NULL AND expires_at > statement_timestamp()
     RETURNING 1)
   SELECT count(*) FROM revoked;
 END;
 
 -- Whatever happens between two users happens one after the other: each of these functions first locks both of
 -- their rows, in one order. So of two who ask each other at once, the second finds the request of the first,
--- and accepts it.
+-- and accepts it. The update changes nothing, but under REPEATABLE READ, where the second can't see that request,
+-- it gets a serialization failure (40001); after a mere lock it would make a second request.
 CREATE FUNCTION lock_pair(user_id text, related_user_id text) RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+  there integer;
 BEGIN
   PERFORM FROM users u
     WHERE u.id IN (lock_pair.user_id, lock_pair.related_user_id) AND u.deleted_at IS NULL
     ORDER BY u.id
       FOR NO KEY UPDATE;
-  IF NOT FOUND OR lock_pair.user_id = lock_pair.related_user_id THEN
+  GET DIAGNOSTICS there = ROW_COUNT;
+  IF lock_pair.user_id = lock_pair.related_user_id THEN
     RETURN;  -- the constraint says it better
-  END IF;
-  IF (SELECT count(*) FROM users u
-       WHERE u.id IN (lock_pair.user_id, lock_pair.related_user_id) AND u.deleted_at IS NULL) < 2 THEN
+  ELSIF there < 2 THEN
     RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
       DETAIL = format('The users are %s and %s.', left(lock_pair.user_id, 40), left(lock_pair.related_user_id, 40));
   END IF;
+  UPDATE users u SET is_active = u.is_active WHERE u.id IN (lock_pair.user_id, lock_pair.related_user_id);
 END
 $$;
 
@@ -170,9 +174,9 @@ LANGUAGE sql STABLE ROWS 50
 BEGIN ATOMIC
   SELECT n.* FROM notifications n
    WHERE n.user_id = list_notifications.user_id
-     AND n.id < coalesce(list_notifications.before, 'Z')
-     AND (n.read_at IS NULL OR NOT list_notifications.unread_only)
-     AND (n.expires_at IS NULL OR n.expires_at > now())
+     AND n.id < CASE WHEN list_notifications.before IS NULL THEN 'Z' ELSE list_notifications.before END
+     AND (n.read_at IS NULL OR NOT coalesce(list_notifications.unread_only, false))
+     AND (n.expires_at IS NULL OR n.expires_at > statement_timestamp())
    ORDER BY n.id DESC
    LIMIT coalesce(list_notifications.limit, 50);
 END;
@@ -183,27 +187,29 @@ BEGIN ATOMIC
   WITH marked AS (
     UPDATE notifications SET read_at = now()
      WHERE id = mark_notification_read.notification_id AND user_id = mark_notification_read.user_id
-       AND read_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+       AND read_at IS NULL AND (expires_at IS NULL OR expires_at > statement_timestamp())
     RETURNING 1)
   SELECT EXISTS (SELECT FROM marked);
 END;
 
--- What has a column goes there, the rest into preferences; JSON null takes a key out again.
+-- What has a column goes there, the rest into preferences; null takes a key out again, and a column back to its
+-- default. nullif, because a jsonb null can be cast to boolean from PostgreSQL 18 on only.
 CREATE FUNCTION put_setting(user_id text, key text, value jsonb) RETURNS user_settings
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
   INSERT INTO user_settings AS s (user_id, theme, notifications_enabled, preferences)
   VALUES (
     put_setting.user_id,
-    CASE put_setting.key WHEN 'theme' THEN put_setting.value #>> '{}' ELSE 'light' END,
-    CASE put_setting.key WHEN 'notifications_enabled' THEN put_setting.value::boolean ELSE true END,
-    CASE WHEN put_setting.key IN ('theme', 'notifications_enabled') OR put_setting.value = 'null' THEN '{}'
+    CASE put_setting.key WHEN 'theme' THEN coalesce(put_setting.value #>> '{}', 'light') ELSE 'light' END,
+    CASE put_setting.key WHEN 'notifications_enabled' THEN coalesce(nullif(put_setting.value, 'null')::boolean, true)
+                         ELSE true END,
+    CASE WHEN put_setting.key IN ('theme', 'notifications_enabled') OR coalesce(put_setting.value, 'null') = 'null' THEN '{}'
          ELSE jsonb_build_object(put_setting.key, put_setting.value) END)
   ON CONFLICT (user_id) DO UPDATE
      SET theme = CASE put_setting.key WHEN 'theme' THEN EXCLUDED.theme ELSE s.theme END,
          notifications_enabled = CASE put_setting.key WHEN 'notifications_enabled' THEN EXCLUDED.notifications_enabled
                                                       ELSE s.notifications_enabled END,
-         preferences = CASE WHEN put_setting.value = 'null' THEN s.preferences - put_setting.key
+         preferences = CASE WHEN coalesce(put_setting.value, 'null') = 'null' THEN s.preferences - put_setting.key
                             ELSE s.preferences || EXCLUDED.preferences END
   RETURNING *;
 END;
@@ -228,4 +234,4 @@ COMMENT ON FUNCTION list_notifications(text, integer, text, boolean) IS
   'A page of a user''s notifications that have not expired, newest first; "before" is the last id of the page before.';
 COMMENT ON FUNCTION mark_notification_read(text, text) IS 'Marks a notification as read; false when there is none unread.';
 COMMENT ON FUNCTION put_setting(text, text, jsonb) IS
-  'Sets theme, notifications_enabled, or a key of preferences; null takes a key of preferences out.';
+  'Sets theme, notifications_enabled, or a key of preferences; null takes a key of preferences out, and the others back to their default.';

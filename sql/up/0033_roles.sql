@@ -31,6 +31,7 @@ END
 $$;
 
 -- What is SECURITY DEFINER is for those who are meant, not for all.
+REVOKE EXECUTE ON FUNCTION erase_user(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION open_direct_channel(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION search_messages(text, text, integer, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION use_token(bytea) FROM PUBLIC;
@@ -55,7 +56,7 @@ BEGIN
            notifications, notification_preferences, sync_state'),
       ('chat_app', 'SELECT ON message_edits, public_users'),  -- edits are the trigger''s to write
       ('chat_app', 'EXECUTE ON FUNCTION
-           open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea),
+           open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
            put_session(bytea, jsonb, timestamptz, text), get_session(bytea), purge_expired()'),
       ('chat_readonly', 'SELECT ON public_users,

@@ -5,8 +5,8 @@
 -- The policies name no role (but chat_readonly's): whoever is granted a table is held back, and the schema
 -- builds where the roles can't be made.
 
--- A policy on channel_members can't ask channel_members, nor one on channels ask it and be asked by it: these look
--- with the rights of the owner, and answer for the acting user alone.
+-- A policy on channel_members can't ask channel_members: these look with the rights of the owner, and answer for
+-- the acting user alone.
 CREATE FUNCTION sees_channel(channel_id text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = sees_channel.channel_id AND m.user_id = acting_user());
@@ -16,6 +16,10 @@ LANGUAGE sql STABLE SECURITY DEFINER
 RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = runs_channel.channel_id AND m.user_id = acting_user()
                                                AND m.role IN ('owner', 'admin'));
 
+CREATE FUNCTION is_empty_channel(channel_id text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+RETURN NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_empty_channel.channel_id);
+
 -- Who runs a channel adds others; everybody joins a public one themselves; the creator is the first one in.
 CREATE FUNCTION may_add_member(channel_id text, user_id text, role text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -24,16 +28,30 @@ RETURN runs_channel(may_add_member.channel_id)
          SELECT FROM channels c
           WHERE c.id = may_add_member.channel_id AND c.deleted_at IS NULL
             AND (c.type = 'public' AND may_add_member.role = 'member'
-                 OR c.created_by = acting_user()
-                    AND NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = c.id)));
+                 OR c.created_by = acting_user() AND is_empty_channel(c.id)));
 
-SELECT pin_search_path('sees_channel', 'runs_channel', 'may_add_member');
+-- A policy sees only what a row becomes. Without a look at what it is now, members could make themselves owners, and
+-- move their membership into any channel. VOLATILE looks as late as the row itself: a marker that waited
+-- for a change of role is not refused for the role of before.
+CREATE FUNCTION may_change_member(channel_id text, user_id text, role text) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+RETURN EXISTS (
+         SELECT FROM channel_members m
+          WHERE m.channel_id = may_change_member.channel_id AND m.user_id = acting_user()
+            AND (m.role IN ('owner', 'admin')
+                 OR may_change_member.user_id = m.user_id AND may_change_member.role = m.role));
+
+SELECT pin_search_path('sees_channel', 'runs_channel', 'is_empty_channel', 'may_add_member', 'may_change_member');
 
 -- The policies run these as the caller.
 COMMENT ON FUNCTION sees_channel(text) IS
   'For policies: whether the acting user is in the channel. SECURITY DEFINER: a policy on the members can''t ask them.';
 COMMENT ON FUNCTION runs_channel(text) IS
   'For policies: whether the acting user is owner or admin of the channel. SECURITY DEFINER, like sees_channel().';
+COMMENT ON FUNCTION is_empty_channel(text) IS
+  'For policies: whether nobody is in the channel. SECURITY DEFINER, like sees_channel().';
+COMMENT ON FUNCTION may_change_member(text, text, text) IS
+  'For policies: whether the acting user may make a member be this: themselves in the role that they have, anybody where they run the channel. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_add_member(text, text, text) IS
   'For policies: whether the acting user may add this member in this role. SECURITY DEFINER, like sees_channel().';
 
@@ -41,7 +59,9 @@ COMMENT ON FUNCTION may_add_member(text, text, text) IS
 
 ALTER TABLE channels ENABLE ROW LEVEL SECURITY;
 CREATE POLICY channels_read ON channels FOR SELECT
-  USING (type = 'public' AND acting_user() IS NOT NULL OR created_by = acting_user() OR sees_channel(id));
+  USING (type = 'public' AND acting_user() IS NOT NULL
+         OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = channels.id AND m.user_id = acting_user())
+         OR created_by = acting_user() AND is_empty_channel(id));  -- who makes it sees it before they are in
 CREATE POLICY channels_create ON channels FOR INSERT
   WITH CHECK (created_by = acting_user() AND type <> 'direct');
 CREATE POLICY channels_change ON channels FOR UPDATE
@@ -55,7 +75,8 @@ CREATE POLICY channel_members_read ON channel_members FOR SELECT
 CREATE POLICY channel_members_add ON channel_members FOR INSERT
   WITH CHECK (may_add_member(channel_id, user_id, role));
 CREATE POLICY channel_members_change ON channel_members FOR UPDATE
-  USING (user_id = acting_user() OR runs_channel(channel_id));
+  USING (user_id = acting_user() OR runs_channel(channel_id))
+  WITH CHECK (may_change_member(channel_id, user_id, role));
 CREATE POLICY channel_members_remove ON channel_members FOR DELETE
   USING (user_id = acting_user() OR runs_channel(channel_id));
 
@@ -68,8 +89,12 @@ CREATE POLICY messages_read ON messages FOR SELECT
 CREATE POLICY messages_send ON messages FOR INSERT
   WITH CHECK (user_id = acting_user()
               AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
+-- Who runs the channel may take a message away, not put words into another's mouth.
 CREATE POLICY messages_change ON messages FOR UPDATE
-  USING (user_id = acting_user() OR runs_channel(channel_id));
+  USING (user_id = acting_user() OR runs_channel(channel_id))
+  WITH CHECK (user_id = acting_user()
+              AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user())
+              OR deleted_at IS NOT NULL AND runs_channel(channel_id));
 CREATE POLICY messages_delete ON messages FOR DELETE
   USING (user_id = acting_user() OR runs_channel(channel_id));
 
@@ -120,11 +145,13 @@ ALTER TABLE relationships ENABLE ROW LEVEL SECURITY;
 CREATE POLICY relationships_read ON relationships FOR SELECT
   USING (acting_user() IN (user_id, related_user_id));
 CREATE POLICY relationships_make ON relationships FOR INSERT
-  WITH CHECK (user_id = acting_user());
+  WITH CHECK (user_id = acting_user() AND (type = 'blocked' OR status = 'pending'));
+-- Who was asked answers; who asked may only turn to blocking. A block is the blocker's alone to take back.
 CREATE POLICY relationships_change ON relationships FOR UPDATE
-  USING (acting_user() IN (user_id, related_user_id));
+  USING (user_id = acting_user() OR related_user_id = acting_user() AND type = 'friend')
+  WITH CHECK (user_id = acting_user() AND type = 'blocked' OR related_user_id = acting_user() AND type = 'friend');
 CREATE POLICY relationships_end ON relationships FOR DELETE
-  USING (acting_user() IN (user_id, related_user_id));
+  USING (user_id = acting_user() OR related_user_id = acting_user() AND type = 'friend');
 
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY;
 CREATE POLICY notifications_own ON notifications USING (user_id = acting_user());

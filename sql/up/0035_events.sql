@@ -44,8 +44,6 @@ LANGUAGE sql STABLE
 RETURN (SELECT concat_ws('.', s.system_identifier, d.oid, 'events'::regclass::oid)
           FROM pg_control_system() s, pg_database d WHERE d.datname = current_database());
 
-INSERT INTO events_state (origin) VALUES (events_origin());
-
 COMMENT ON TABLE events IS 'Change log: one row for each row changed, in the transaction that changed it. Written by triggers, read with events_since().';
 COMMENT ON COLUMN events.seq IS 'Order within one reading; no position to go on from.';
 COMMENT ON COLUMN events.xid IS 'The transaction that has changed the row.';
@@ -53,7 +51,7 @@ COMMENT ON COLUMN events.op IS 'insert, update or delete; a soft delete is a del
 COMMENT ON COLUMN events.row_id IS 'Id of the row; both columns of a key of two, joined by a colon.';
 COMMENT ON COLUMN events.channel_id IS 'The channel that it is about, if there is one.';
 COMMENT ON COLUMN events.user_id IS 'The user whose row it is.';
-COMMENT ON TABLE events_state IS 'One row: what makes cursors of the change log valid, and how its doorbell rings.';
+COMMENT ON TABLE events_state IS 'What makes cursors of the change log valid, and how its doorbell rings: one row, from the first reader on.';
 COMMENT ON COLUMN events_state.origin IS 'The log and database that the xids belong to, see events_origin().';
 COMMENT ON COLUMN events_state.nonce IS 'Changes with events_reset(); together with origin the epoch of each cursor.';
 COMMENT ON COLUMN events_state.floor IS 'Events of older transactions may have been purged: a cursor from before is told to resynchronise.';

@@ -12,7 +12,8 @@ CREATE SEQUENCE events_bell MINVALUE -9223372036854775807 START 0;
 CREATE FUNCTION set_notify_mode(mode text) RETURNS void
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-  UPDATE events_state SET notify = set_notify_mode.mode;
+  INSERT INTO events_state (origin, notify) VALUES (events_origin(), set_notify_mode.mode)
+  ON CONFLICT (one) DO UPDATE SET notify = EXCLUDED.notify;
 END;
 
 -- Whether it may be time to ring, which is all that the other thousands of transactions have to pay: inlined into

@@ -48,17 +48,20 @@ RETURN left(md5(state.origin || state.nonce), 12);
 
 -- A new epoch: all cursors from before are told to resynchronise. An event that is there although its transaction
 -- has not ended comes from another database, where xids were higher: it would come up as a new one, sooner or later.
--- (What this transaction has written itself goes too, for it can't be told from those.)
 CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
 BEGIN
-  UPDATE events_state SET origin = events_origin(), nonce = gen_random_uuid()::text, floor = '3'
-   WHERE NOT copied_only OR origin <> events_origin();
+  INSERT INTO events_state AS s (origin) VALUES (events_origin())
+  ON CONFLICT (one) DO UPDATE SET origin = EXCLUDED.origin, nonce = EXCLUDED.nonce, floor = EXCLUDED.floor
+   WHERE NOT copied_only OR s.origin <> EXCLUDED.origin;
   IF FOUND THEN
     DELETE FROM events e
      WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
-       AND (NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot()) OR e.xid = pg_current_xact_id());
+       AND CASE WHEN e.xid = pg_current_xact_id()  -- what this one has written itself is no older than it
+                THEN age(e.xmin) > age(pg_current_xact_id()::xid)
+                ELSE NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot())
+           END;
     PERFORM setval(numbers, newest)  -- a sequence may not have come along
        FROM (SELECT pg_get_serial_sequence('events', 'seq')::regclass AS numbers, max(e.seq) AS newest FROM events e) e
       WHERE newest > coalesce(pg_sequence_last_value(numbers), 0);
@@ -110,9 +113,9 @@ BEGIN
       HINT = 'Give back what events_since() has given; an empty text begins from now.';
   END;
 
-  SELECT * INTO STRICT state FROM events_state;
-  IF state.origin <> origin AND coalesce(after, '') = '' THEN
-    -- A copied or restored database, and a reader that begins anew: so does the log.
+  SELECT * INTO state FROM events_state;
+  IF state.origin IS DISTINCT FROM origin AND coalesce(after, '') = '' THEN
+    -- The first reader, or a copied or restored database, and a reader that begins anew: so does the log.
     cursor := events_reset(copied_only => true);
     RETURN NEXT;
     RETURN;
@@ -124,7 +127,7 @@ BEGIN
     RETURN;
   END IF;
 
-  IF parts[1] <> epoch OR state.origin <> origin THEN
+  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> origin THEN
     RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN

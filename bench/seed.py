@@ -1,0 +1,166 @@
+"""`chatdb seed --scale` beside a plain COPY of the same rows, alternating in one run.
+
+Run it by hand: `python bench/seed.py [MESSAGES] [ROUNDS] [--save]`.  It prints the messages a second of
+each, and the speed of `chatdb seed` as a share of theirs within a round.  The same generator feeds all,
+in the same blocks, so that only the load differs.  `--save` keeps it in bench/RESULTS.md.
+
+    chatdb       the real tables: foreign keys and indexes built behind the rows, ANALYZE, checks
+    no search    the same where the schema has no search index (no pg_trgm)
+    bare         tables of the same columns: no index, no key, no check, no trigger
+    own          the real tables with their keys, checks and indexes, but for foreign keys, triggers and
+                 the search index: what a COPY meets at the least when nothing is built afterwards
+    all          the real tables as they are, with everything: what a plain COPY really meets
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from results import keep
+
+from chatdb_cli import crowd
+from chatdb_cli.connection import Target, open_target
+from chatdb_cli.migrator import Migrator
+from chatdb_cli.seed import seed_at_scale
+from chatdb_cli.server import EmbeddedServer
+from chatdb_cli.settings import load
+
+DROP_FOREIGN_KEYS = """SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"""
+DISABLE_TRIGGERS = """SELECT format('ALTER TABLE %I DISABLE TRIGGER USER', relname)
+FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
+NO_SEARCH = "DROP INDEX messages_content_search_idx"
+
+Conn = psycopg.Connection[Any]
+
+
+def copy(conn: Conn, schema: str, messages: int) -> None:
+    """What one does without a tool: COPY, in one transaction."""
+    blocks = crowd.Crowd(messages, 1).blocks()
+    with conn.transaction():
+        for table, some in groupby(blocks, attrgetter("table")):
+            columns = ", ".join(crowd.COLUMNS[table])
+            into = f"COPY {schema}.{table} ({columns}) FROM STDIN (FORMAT binary)"
+            with conn.cursor().copy(into) as stream:
+                stream.write(crowd.HEADER)
+                for block in some:
+                    stream.write(block.data)
+                stream.write(crowd.TRAILER)
+
+
+def prepare(conn: Conn, variant: str) -> None:
+    if variant == "bare":
+        conn.execute("CREATE SCHEMA bare")
+        for table in crowd.COLUMNS:
+            conn.execute(f"CREATE TABLE bare.{table} (LIKE public.{table} INCLUDING DEFAULTS)")
+    if variant == "own":
+        for query in (DROP_FOREIGN_KEYS, DISABLE_TRIGGERS):
+            for (statement,) in conn.execute(query).fetchall():
+                conn.execute(statement)
+    if variant in ("own", "no search"):
+        conn.execute(NO_SEARCH)
+    conn.execute("CHECKPOINT")
+
+
+def timed(url: str, variant: str, messages: int) -> float:
+    target: Target = open_target(
+        load({"database_url": url, "dir": str(ROOT / "sql")}, environ={}, cwd=Path("/"))
+    )
+    with psycopg.connect(url, autocommit=True) as conn:
+        prepare(conn, variant)
+        run: dict[str, Callable[[], object]] = {
+            "chatdb": lambda: seed_at_scale(target, messages),
+            "no search": lambda: seed_at_scale(target, messages),
+        }
+        schema = "bare" if variant == "bare" else "public"
+        start = time.perf_counter()
+        run.get(variant, lambda: copy(conn, schema, messages))()
+        return time.perf_counter() - start
+
+
+def measure(messages: int, rounds: int, variants: list[str]) -> tuple[str, dict[str, list[float]]]:
+    seconds: dict[str, list[float]] = {variant: [] for variant in variants}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / ".chatdb")
+        server.start()
+        try:
+            with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+                version = conn.execute("SHOW server_version").fetchone()
+                conn.execute("CREATE DATABASE template")
+                Migrator(
+                    open_target(
+                        load({"database_url": server.url("template")}, environ={}, cwd=Path("/"))
+                    ),
+                    ROOT / "sql",
+                ).up()
+                for number in range(rounds):
+                    turn = number % len(variants)
+                    for variant in variants[turn:] + variants[:turn]:
+                        conn.execute("CREATE DATABASE measured TEMPLATE template")
+                        seconds[variant].append(timed(server.url("measured"), variant, messages))
+                        print(f"{variant:<10} {seconds[variant][-1]:.2f} s", file=sys.stderr)
+                        conn.execute("DROP DATABASE measured WITH (FORCE)")
+        finally:
+            server.destroy()
+    return str(version[0] if version else ""), seconds
+
+
+def generated(messages: int) -> float:
+    start = time.perf_counter()
+    for _ in crowd.Crowd(messages, 1).blocks():
+        pass
+    return time.perf_counter() - start
+
+
+def report(messages: int, version: str, seconds: dict[str, list[float]], alone: float) -> str:
+    def share(of: str, to: str) -> str:
+        pairs = zip(seconds[to], seconds[of], strict=True)
+        return f"{statistics.median(a / b for a, b in pairs):.2f}"
+
+    lines = [
+        f"{messages:,} messages and what belongs to them, {len(seconds['chatdb'])} rounds, PostgreSQL "
+        f"{version}, {os.cpu_count()} processors, Python {platform.python_version()}.",
+        f"Inventing the rows alone takes {alone:.1f} s.",
+        "",
+        "| | seconds | messages/s | speed of `chatdb seed` | of it without search index |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for variant, times in seconds.items():
+        middle = statistics.median(times)
+        lines.append(
+            f"| {variant} | {middle:.2f} | {messages / middle:,.0f} "
+            f"| **{share('chatdb', variant)}** | {share('no search', variant)} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> None:
+    numbers = [int(a) for a in arguments if a.isdecimal()]
+    messages, rounds = [*numbers, *(100_000, 3)[len(numbers) :]][:2]
+    variants = ["chatdb", "no search", "bare", "own", "all"]
+    version, seconds = measure(messages, rounds, variants)
+    said = report(messages, version, seconds, generated(messages))
+    print(said)
+    if "--save" in arguments:
+        about = (__doc__ or "").split("\n\n")[-1]
+        keep(f"# `chatdb seed --scale` beside a plain COPY\n\n{said}\n\n```\n{about}```")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,66 @@
+"""`chatdb seed`: parse, call, hand to render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatdb_cli.cli.options import SEEDING, Session, command
+from chatdb_cli.errors import ChatdbError, Code
+
+if TYPE_CHECKING:
+    from chatdb_cli.connection import Target
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "seed", SEEDING)(seed)
+
+
+def seed(
+    session: Session,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            "--scale", metavar="N", min=1, max=100_000_000, help="Invent N messages, for benchmarks."
+        ),
+    ] = None,
+    random_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--random-seed", metavar="N", min=0, max=999_999_999,
+            help="Another number, other rows; the same, the same (default 1).",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed in production.")] = False,
+) -> None:  # fmt: skip
+    """Fill the schema with data for development.
+
+    Without --scale it runs the files of seed/ beside up/ and down/, which change nothing that is
+    there. With it, other sessions wait until the rows are loaded.
+    """
+    from chatdb_cli.seed import seed_at_scale, seed_small
+
+    if random_seed is not None and scale is None:
+        raise ChatdbError(Code.USAGE, "--random-seed is for --scale", hint="give both, or neither")
+    target = session.target()
+    session.out.target(target)
+    confirm_in_production(session, target, yes=yes)
+    if scale is None:
+        seeded = seed_small(target)
+    else:
+        seeded = seed_at_scale(
+            target,
+            scale,
+            random_seed=1 if random_seed is None else random_seed,
+            progress=session.out.seeding,
+        )
+    session.out.seed(seeded)
+
+
+def confirm_in_production(session: Session, target: Target, *, yes: bool) -> None:
+    """Ask before invented rows go where real ones are."""
+    if session.settings.environment == "production" and not yes:
+        what = f"write invented rows into production, database {target.database!r}"
+        session.confirm(what, target.database)
