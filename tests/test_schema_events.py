@@ -1121,9 +1121,9 @@ def test_a_log_that_nobody_reads_after_a_restore_can_be_purged(
 
 def test_a_dump_restored_into_the_same_database_is_noticed(database: Database) -> None:
     with database.connect() as conn:
+        begin = now(conn)
         conn.execute(SEND)
         text = dump(database, "--clean", "--if-exists")
-        begin = now(conn)
         conn.execute(SEND)
         after = now(conn)
     restore(database, text)
