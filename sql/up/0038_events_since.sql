@@ -48,7 +48,6 @@ RETURN left(md5(state.origin || state.nonce), 12);
 
 -- A new epoch: all cursors from before are told to resynchronise. An event that is there although its transaction
 -- has not ended comes from another database, where xids were higher: it would come up as a new one, sooner or later.
--- (What this transaction has written itself goes too, for it can't be told from those.)
 CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -59,7 +58,10 @@ BEGIN
   IF FOUND THEN
     DELETE FROM events e
      WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
-       AND (NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot()) OR e.xid = pg_current_xact_id());
+       AND CASE WHEN e.xid = pg_current_xact_id()  -- what this one has written itself is no older than it
+                THEN age(e.xmin) > age(pg_current_xact_id()::xid)
+                ELSE NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot())
+           END;
     PERFORM setval(numbers, newest)  -- a sequence may not have come along
        FROM (SELECT pg_get_serial_sequence('events', 'seq')::regclass AS numbers, max(e.seq) AS newest FROM events e) e
       WHERE newest > coalesce(pg_sequence_last_value(numbers), 0);
