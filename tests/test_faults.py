@@ -24,7 +24,7 @@ from chatdb_cli.run import Event, MigrationError
 # Children that have everything imported already: each costs some milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["pytest", "child", "postgast", "chatdb_cli.migrator", "yoyo.internalmigrations"]
+    ["pytest", "child", "psycopg", "postgast", "chatdb_cli.runner", "yoyo.internalmigrations"]
 )
 
 FILES = 2
