@@ -46,6 +46,7 @@ first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, i
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="try every fault, not a sample of them")
+    parser.addoption("--seed", type=int, help="of the random faults, to try again what failed")
 
 
 @pytest.fixture
