@@ -41,8 +41,8 @@ def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -
         answer = (0, [s.state for s in run.steps], run.current)
     except ChatdbError as error:
         answer = (int(error.exit), error.message, getattr(error, "run", _NotRun).current)
-    except KeyboardInterrupt:  # it had not begun
-        answer = (130, "", UNKNOWN)
+    except KeyboardInterrupt as early:  # it had not begun
+        answer = (143 if isinstance(early, Terminated) else 130, "", UNKNOWN)
     if result is not None:
         result.put(answer)
 
