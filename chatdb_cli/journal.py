@@ -90,7 +90,7 @@ class Journal:
             outcome = Outcome(0, self._at, error, lost=self._conn.closed)
         except KeyboardInterrupt as signal:
             outcome = Outcome(0, self._at, interrupt=signal)
-        if _is_bad(outcome) and not self._conn.closed:
+        if _is_bad(outcome) and not (outcome.lost or self._conn.closed):
             self._leave()
         return outcome
 

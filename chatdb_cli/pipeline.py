@@ -330,8 +330,7 @@ class _Run:
                 if self.pgconn.pipeline_status == pq.PipelineStatus.OFF:
                     if not self.pgconn.is_busy() and self.pgconn.get_result() is None:
                         return
-                elif self._read():
-                    self.pgconn.exit_pipeline_mode()
+                elif self._read() and self._is_over():
                     return
                 self.conn.cancel_safe(timeout=1)
                 self._wait()
@@ -339,6 +338,17 @@ class _Run:
             self.lost = True
         except psycopg.Error as error:
             self._lose(error)
+
+    def _is_over(self) -> bool:
+        """Leave the pipeline; False when it goes on to another Sync.
+
+        A signal may come when the first is sent, and before that is noted: there are two then.
+        """
+        try:
+            self.pgconn.exit_pipeline_mode()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 def _row(result: PGresult) -> tuple[str | None, ...]:

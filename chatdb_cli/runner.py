@@ -639,8 +639,9 @@ class Runner:
     def _done_by_now(self, before: History) -> set[tuple[Direction, int]]:
         """Return which of the steps that are left the history shows as done.
 
-        In a redo both steps are of one version: both are done when it was applied anew since, and
-        its way up can't be done while its way down is not.
+        In a redo both steps are of one version: both are done when it was applied anew since (its
+        way down alone when that stopped part-way), and its way up can't be done while its way down
+        is not.
 
         Args:
             before: the history that they were sent for.
@@ -652,7 +653,9 @@ class Runner:
         for step in self._left():
             n = step.number
             anew = self._request == "redo" and n in now and n in then and now[n] != then[n]
-            here = (n in now) == (step.direction == "up") and n not in stopped
+            here = (n in now) == (step.direction == "up")
+            if n in stopped:
+                here, anew = False, anew and step.direction == "down"
             if anew or (here and n not in undone):
                 done.add(step.key)
             else:
@@ -788,6 +791,7 @@ class Runner:
                 undone = step
         error = _cut_error(outcome, undone, known=known)
         if known:
+            self._believe(self._past)  # it knows more than that steps are done
             begun = self._begun(undone) if undone else None
             done_by_now = len(begun.done or ()) if begun else None
             fate = self._fate(undone, done_by_now) if undone else "every step is done"

@@ -33,6 +33,7 @@ class Proxy:
             number counts the messages of that connection.  What it returns as False cuts.
         cut_after: cut when the servers have sent this many bytes, in the middle of an answer.
         kinds: of all messages of all clients so far, in order.
+        answered: how many bytes the servers have sent so far.
     """
 
     upstream: str | Path
@@ -40,6 +41,7 @@ class Proxy:
     on_message: Callable[[int, str, int], bool | None] | None = None
     cut_after: int | None = None
     kinds: list[str] = field(default_factory=list)
+    answered: int = 0
     _threads: list[threading.Thread] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
     _count: int = 0
@@ -153,6 +155,7 @@ class Proxy:
             if self.cut_after is not None:
                 data = data[: self.cut_after]
                 self.cut_after -= len(data)
+            self.answered += len(data)
             yield data
             if self.cut_after == 0:
                 self.cut_after = None  # once

@@ -24,7 +24,7 @@ from chatdb_cli.run import Event, MigrationError
 # Children that have everything imported already: each costs some milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["pytest", "child", "postgast", "chatdb_cli.migrator", "yoyo.internalmigrations"]
+    ["pytest", "child", "psycopg", "postgast", "chatdb_cli.runner", "yoyo.internalmigrations"]
 )
 
 FILES = 2
@@ -248,7 +248,7 @@ def at_once(
     url = url or database.url
     results = CONTEXT.Queue()
     children = [start(url, str(project.sql), what, "public", results) for what in whats]
-    answers = [results.get(timeout=120) for _ in children]
+    answers = [results.get(timeout=120)[:2] for _ in children]
     for one in children:
         one.join()
     return answers

@@ -322,6 +322,23 @@ def test_what_is_done_may_not_be_changed(project: Project, database: Database) -
     assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (2,), (9,)]
 
 
+def test_a_redo_that_is_cut_on_its_way_up_says_that_it_stopped_there(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_rows", f"{ALONE}INSERT INTO t1 VALUES (1);", f"{ALONE}DELETE FROM t1;")
+    project.migrator(database).up()
+    end = "SELECT pg_terminate_backend(pg_backend_pid());"
+    project.write(
+        "0002_rows", f"{ALONE}INSERT INTO t1 VALUES (1);\n{end}", f"{ALONE}DELETE FROM t1;"
+    )
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).redo(allow_data_loss=True)
+    assert (caught.value.exit, states(caught.value)) == (3, ["reverted", "failed"])
+    assert caught.value.run.current == project.migrator(database).status().current == "0001"
+    assert "0002 stopped part-way: of its statements 1 is done" in caught.value.notes[0]
+
+
 @pytest.mark.parametrize("alone", ["", ALONE])
 def test_a_way_up_that_stopped_can_be_taken_back_and_made_anew(
     project: Project, database: Database, alone: str

@@ -54,22 +54,22 @@ def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Event]
 def test_sixteen_at_once_apply_each_version_once_and_all_are_done(
     project: Project, database: Database
 ) -> None:
-    for n in range(1, 11):
+    for n in range(1, 50):
         project.write(
             f"{n:04}_t{n}",
             f"CREATE TABLE t{n} (id int); CREATE TABLE IF NOT EXISTS counted (n int); "
             f"INSERT INTO counted VALUES ({n}); SELECT pg_sleep(0.002);",
         )
     project.write(
-        "0011_index",
-        "-- chatdb: transactional: false\nINSERT INTO counted VALUES (11);\nVACUUM t1;",
+        "0050_index",
+        "-- chatdb: transactional: false\nINSERT INTO counted VALUES (50);\nVACUUM t1;",
     )
     answers = at_once(database, project, ["up"] * 16)
     assert [code for code, _ in answers] == [0] * 16, answers
-    assert database.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 12)]
-    assert sum(states.count("applied") for _, states in answers) == 11
+    assert database.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 51)]
+    assert sum(states.count("applied") for _, states in answers) == 50
     assert all(set(states) <= {"applied", "by-another"} for _, states in answers)
-    assert len(database.applied()) == 11
+    assert len(database.applied()) == 50
     assert database.query(ADVISORY) == [(0,)]
 
 

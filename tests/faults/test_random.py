@@ -1,27 +1,31 @@
 """Bad days at random: whatever happens to a run, and whenever, the history is what the schema is.
 
-A round takes a run, lets something happen to it at some message or byte, and looks: what the history
-says is applied is there, nothing else is, and one more `up` needs no help.  `--long` tries ten times as
-many; what fails is printed so that it can be tried again.
+On each day some commands run one behind the other, and something happens to each of them, at some
+message or byte.  After each: what both histories say is applied is there, nothing else is, what the run
+said of itself is true; and in the end one more `up` needs no help.  `--long` tries ten times as many;
+`--seed` tries again what failed.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import child
 import pytest
 from conftest import Database, Project, first
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from proxy import Proxy
-from test_engine import socket_of
-from test_faults import BACKENDS, settled, start
+from test_engine import socket_of, through
+from test_faults import BACKENDS, CONTEXT, settled, start
+
+from chatdb_cli.migrator import Status
 
 FILES = {
     "1_people": (
@@ -37,8 +41,8 @@ FILES = {
     "3_owner": (
         "-- chatdb: transactional: false\nCREATE INDEX CONCURRENTLY rooms_owner ON rooms (owner);\n"
         "CREATE INDEX CONCURRENTLY people_room ON people (room);",
-        "-- chatdb: transactional: false\nDROP INDEX CONCURRENTLY people_room;\n"
-        "DROP INDEX CONCURRENTLY rooms_owner;",
+        "-- chatdb: transactional: false\nDROP INDEX CONCURRENTLY IF EXISTS people_room;\n"
+        "DROP INDEX CONCURRENTLY IF EXISTS rooms_owner;",
     ),
     "4_names": (
         "CREATE FUNCTION short(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN left($1, 3);\n"
@@ -51,62 +55,116 @@ FILES = {
         "DROP TABLE words;",
     ),
 }
+INDEXES = ("rooms_owner", "people_room")
 SNAPSHOT = """
-SELECT 'relation', c.relname, c.relkind::text, coalesce(i.indisvalid, true)::text FROM pg_class c
-  LEFT JOIN pg_index i ON i.indexrelid = c.oid
+SELECT 'relation', c.relname, c.relkind::text, coalesce(i.indisvalid, true)::text, coalesce(
+       replace(CASE c.relkind WHEN 'i' THEN pg_get_indexdef(c.oid) WHEN 'v' THEN pg_get_viewdef(c.oid)
+               END, '{0}.', ''), '')
+  FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
  WHERE c.relnamespace = '{0}'::regnamespace AND c.relname !~ 'yoyo|chatdb' AND c.relkind <> 'S'
 UNION ALL
-SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
  WHERE c.relnamespace = '{0}'::regnamespace AND c.relname !~ 'yoyo|chatdb' AND c.relkind = 'r'
    AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT 'constraint', conname, contype::text, '' FROM pg_constraint
+SELECT 'constraint', conname, contype::text, convalidated::text,
+       replace(pg_get_constraintdef(oid), '{0}.', '')
+  FROM pg_constraint
  WHERE connamespace = '{0}'::regnamespace AND conrelid::regclass::text !~ 'yoyo|chatdb'
    AND contype <> 'n'
 UNION ALL
-SELECT 'function', proname, '', '' FROM pg_proc WHERE pronamespace = '{0}'::regnamespace
+SELECT 'function', proname, '', '', replace(pg_get_functiondef(oid), '{0}.', '')
+  FROM pg_proc WHERE pronamespace = '{0}'::regnamespace
 ORDER BY 1, 2, 3"""
+LEFT = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, and before which message of the client (or after which byte of the server)."""
+    """What happens to which command, and before which message (or after which byte of an answer)."""
 
+    what: str
     kind: str
     place: int
 
 
-HAPPENINGS = ["cut", "stall", "kill", "interrupt", "end", "freeze", "terminate", "rival"]
-faults = st.one_of(
-    st.builds(Fault, st.sampled_from(HAPPENINGS), st.integers(1, 120)),
-    st.builds(Fault, st.just("cut answer"), st.integers(1, 20_000)),
-)
+DEADLY = ("cut", "cut answer", "kill", "interrupt", "end", "terminate")
+HARMLESS = ("stall", "freeze", "rival")
+EXITS = {"cut": (3,), "cut answer": (3,), "terminate": (3,), "interrupt": (130,), "end": (143,)}
+COMMANDS = ("up", "down!", "redo!")
+
+
+@dataclass
+class Course:
+    """How the files go up and down when nothing happens.
+
+    Attributes:
+        snapshots: what the schema looks like at each version, from none to the last.
+        lengths: (messages, bytes of answers) of each step up and each step down.
+    """
+
+    snapshots: list[Any] = field(default_factory=list)
+    lengths: dict[str, list[tuple[int, int]]] = field(
+        default_factory=lambda: {"up": [], "down": []}
+    )
+
+    def fault(self, dice: random.Random, current: int) -> Fault:
+        """Choose a command that has something to do, and a place on its way."""
+        what = dice.choice([c for c in COMMANDS if current != {"up": len(FILES)}.get(c, 0)])
+        ways = {
+            "up": self.lengths["up"][current:],
+            "down!": self.lengths["down"][:current],
+            "redo!": [ways[current - 1] for ways in self.lengths.values()],
+        }
+        kind = dice.choice((*DEADLY, *DEADLY, *HARMLESS))
+        unit = 1 if kind == "cut answer" else 0
+        # Each step was measured with a start of its own, which is half of it.
+        length = (
+            sum(way[unit] for way in ways[what]) * (len(ways[what]) + 1) // (2 * len(ways[what]))
+        )
+        return Fault(what, kind, dice.randint(1, length))
 
 
 @pytest.fixture
-def references(project: Project, database: Database) -> list[Any]:
-    """What the schema looks like at each version, from none to the last."""
+def course(project: Project, database: Database) -> Course:
     for stem, (up, down) in FILES.items():
         project.write(stem, up, down)
-    database.execute("CREATE SCHEMA reference")
-    found = [database.query(SNAPSHOT.format("reference"))]
-    for _ in FILES:
-        project.migrator(database, schema="reference").up(steps=1)
-        found.append(database.query(SNAPSHOT.format("reference")))
+    database.execute("CREATE SCHEMA course")
+    found = Course([database.query(SNAPSHOT.format("course"))])
+    project.migrator(database, schema="course").up()  # once there and back: the history stands
+    project.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
+    for direction in ("up", "down"):
+        for _ in FILES:
+            with Proxy(socket_of(database.server)) as proxy:
+                migrator = through(proxy, project, database, schema="course")
+                if direction == "up":
+                    migrator.up(steps=1)
+                    found.snapshots.append(database.query(SNAPSHOT.format("course")))
+                else:
+                    migrator.down(allow_data_loss=True)
+            found.lengths[direction].append((len(proxy.kinds), proxy.answered))
+    found.lengths["down"].reverse()
+    assert database.query(SNAPSHOT.format("course")) == found.snapshots[0]
     return found
 
 
-def suffer(fault: Fault, project: Project, database: Database, schema: str, what: str) -> None:
-    """Run what is asked, and have the fault happen to it."""
+def suffer(
+    fault: Fault, project: Project, database: Database, schema: str
+) -> tuple[bool, tuple[int, Any, str | None] | None]:
+    """Run the command, and have the fault happen to it; return whether it did, and what was said."""
     sent = count(1)
     ready = threading.Event()
     rivals: list[Any] = []
+    struck: list[Fault] = []
+    said = CONTEXT.SimpleQueue()
 
     def strike(_connection: int, _kind: str, _number: int) -> bool:
         if fault.kind == "cut answer" or next(sent) != fault.place:
             return True
         ready.wait(30)
+        struck.append(fault)
         if fault.kind == "cut":
             return False
         pid = run.pid
@@ -131,7 +189,7 @@ def suffer(fault: Fault, project: Project, database: Database, schema: str, what
 
     cut_after = fault.place if fault.kind == "cut answer" else None
     with Proxy(socket_of(database.server), on_message=strike, cut_after=cut_after) as proxy:
-        run = start(proxy.url(database.name), str(project.sql), what, schema)
+        run = start(proxy.url(database.name), str(project.sql), fault.what, schema, said)
         ready.set()
         run.join(120)
         assert run.exitcode is not None, "the run hangs"
@@ -139,46 +197,79 @@ def suffer(fault: Fault, project: Project, database: Database, schema: str, what
         rival.join(120)
         assert rival.exitcode == 0
     settled(database)
+    hit = bool(struck) or (cut_after is not None and proxy.cut_after is None)
+    return hit, None if said.empty() else said.get()
+
+
+def look(status: Status, course: Course, database: Database, schema: str) -> None:
+    """See that the schema is what the history says, and that all of the history says the same."""
+    found = database.query(SNAPSHOT.format(schema))
+    applied = [a.id for a, state in status.applied if state == "applied"]
+    assert applied == list(FILES)[: len(applied)]
+    if status.problems:  # a file without a transaction stopped part-way, and it says so
+        assert [problem.code for problem in status.problems] == ["unfinished"]
+        assert len(applied) == 2
+        found = [row for row in found if row[1] not in INDEXES]
+    elif status.applied:
+        assert database.applied(schema) == applied
+        log = database.query(
+            f"SELECT migration_id, operation FROM {schema}._yoyo_log ORDER BY created_at_utc"
+        )
+        last = {name: done for name, done in log if done in ("apply", "rollback")}
+        assert sorted(name for name, done in last.items() if done == "apply") == applied
+    assert found == course.snapshots[len(applied)]
+    assert database.query(LEFT) == [(0,)]
+
+
+def compare(said: tuple[int, Any, str | None] | None, fault: Fault, status: Status) -> None:
+    """See that what a run said of itself is true."""
+    if said is None:
+        assert fault.kind == "kill"
+        return
+    code, message, current = said
+    # It had something to go on with, or it says that this stands in the way.
+    assert code in {0, *EXITS.get(fault.kind, ()), 6}, message
+    if fault.kind != "rival" and current != child.UNKNOWN:
+        assert current == status.current, message
 
 
 @first
-@pytest.mark.parametrize("what", ["up", "down!"])
+@pytest.mark.parametrize("half", [1, 2])  # each on a processor of its own
 def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_on(
-    what: str,
+    half: int,
     project: Project,
     database: Database,
-    references: list[Any],
+    course: Course,
     request: pytest.FixtureRequest,
 ) -> None:
-    numbers = count(1)
-    rounds = 1000 if request.config.getoption("--long") else 100
-
-    @settings(
-        max_examples=rounds,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=True,
-    )
-    @given(fault=faults)
-    def round_(fault: Fault) -> None:
-        schema = f"round_{next(numbers)}"
+    days = 250 if request.config.getoption("--long") else 25
+    seed = request.config.getoption("--seed") or random.randrange(1 << 32)
+    request.node.add_report_section("setup", "faults", f"--seed {seed}")
+    dice = random.Random(seed + half)
+    struck, stopped = Counter[str](), Counter[str]()
+    ended = Counter[int]()
+    for day in range(days):
+        schema = f"day_{day}"
         database.execute(f"CREATE SCHEMA {schema}")
-        again = project.migrator(database, schema=schema, connect_retries="0")
-        if what == "down!":
-            again.up()
-        suffer(fault, project, database, schema, what)
-
+        again = project.migrator(database, schema=schema)
         status = again.status()
-        if status.problems:  # a file without a transaction stopped part-way, and it says so
-            assert [problem.code for problem in status.problems] == ["unfinished"]
-        else:
-            assert database.query(SNAPSHOT.format(schema)) == references[len(status.applied)]
-        if what == "down!" and status.problems:  # what went half down has to go down first
-            again.down(everything=True, allow_data_loss=True)
+        for _ in range(4):
+            fault = course.fault(dice, sum(state == "applied" for _, state in status.applied))
+            request.node.add_report_section("call", "faults", f"{schema}: {fault}")
+            hit, said = suffer(fault, project, database, schema)
+            status = again.status()
+            look(status, course, database, schema)
+            struck[fault.kind] += hit
+            stopped[fault.kind] += said is None or said[0] != 0
+            ended[len(status.applied)] += 1
+            compare(said, fault, status)
+        if any(a.unfinished == "down" for a, _ in status.applied):
+            again.down(everything=True, allow_data_loss=True)  # as its problem says
         again.up()
-        assert database.query(SNAPSHOT.format(schema)) == references[-1]
+        look(again.status(), course, database, schema)
         assert again.status().pending == ()
         database.execute(f"DROP SCHEMA {schema} CASCADE")
-
-    round_()
+    # Most places are on the way, and most of what is deadly there ends a run before it is done.
+    assert struck.total() > days * 3
+    assert sum(stopped[kind] for kind in DEADLY) > days * 2
+    assert {0, len(FILES)} < set(ended)

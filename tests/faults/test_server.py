@@ -1,0 +1,350 @@
+"""Bad days of the server: no room, no connection left, a standby, one that is still starting.
+
+After each the history is what the schema is, and one more `up` finishes without help.  What happens to a
+run at random stands in `test_random.py`, what is killed or cut at a certain place in `test_faults.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from conftest import Database, Project, Server, first
+from proxy import Proxy
+from test_engine import socket_of, states, through
+from test_faults import settled
+from test_locks import on_waiting
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.run import MigrationError
+
+pytestmark = first
+ALONE = "-- chatdb: transactional: false\n"
+
+
+def data_of(server: Server) -> Path:
+    data = server.embedded.status().data
+    assert data
+    return data
+
+
+@pytest.fixture
+def open_door(server: Server) -> Iterator[None]:
+    """Let everybody in who is on this machine, replication too."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
+        hba = data_of(server) / shown
+        before = hba.read_text()
+        hba.write_text(f"local replication postgres trust\nlocal all t_poor trust\n{before}")
+        conn.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            hba.write_text(before)
+            conn.execute("SELECT pg_reload_conf()")
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(server: Server) -> Iterator[Path]:
+    """A disk of 24 MB, with a tablespace of the server on it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    place = Path(tempfile.mkdtemp(prefix="chatdb-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "chatdb-test", place], capture_output=True
+    )
+    try:
+        if mounted.returncode:
+            pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+        owner = data_of(server).stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        server.execute(f"CREATE TABLESPACE t_small LOCATION '{place}'")
+        try:
+            yield place
+        finally:
+            server.execute("DROP TABLESPACE t_small")
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", place], check=True)
+        place.rmdir()
+
+
+def test_a_full_disk_undoes_the_file_and_says_so_and_with_room_it_goes_on(
+    project: Project, server: Server, small_disk: Path
+) -> None:
+    server.execute("CREATE DATABASE t_on_small TEMPLATE template0 TABLESPACE t_small")
+    database = Database(server, "t_on_small")
+    try:
+        project.write_tables(1)
+        fill = "INSERT INTO t2 SELECT generate_series(1, 700000);"  # 25 MB, and 15 of the index
+        project.write("0002_fill", f"CREATE TABLE t2 (n int);\n{fill}", "DROP TABLE t2;")
+        project.write_tables(3)
+        project.write("0004_index", f"{ALONE}CREATE INDEX CONCURRENTLY t2_n ON t2 (n);")
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database).up()
+        error = caught.value
+        assert (error.code, error.sqlstate) == (Code.STATEMENT, "53100")
+        assert states(error) == ["applied", "failed", "not-run", "not-run"]
+        assert error.place
+        assert error.place.line == 2
+        assert "make room on the server's disk" in (error.hint or "")
+        assert (database.tables(), database.applied()) == ({"t1"}, ["0001_t1"])
+
+        subprocess.run(["mount", "-o", "remount,size=42m", small_disk], check=True)
+        with pytest.raises(MigrationError) as caught:  # there is no room for the index yet
+            project.migrator(database).up()
+        assert (states(caught.value), caught.value.sqlstate) == (
+            ["applied", "applied", "failed"],
+            "53100",
+        )
+        assert [p.code for p in project.migrator(database).status().problems] == ["unfinished"]
+
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        assert states(project.migrator(database).up()) == ["resumed"]
+        assert database.query(
+            "SELECT indisvalid FROM pg_index WHERE indrelid = 't2'::regclass"
+        ) == [(True,)]
+        assert len(database.applied()) == 4
+    finally:
+        database.drop()
+
+
+# --- no connection left ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def poor(database: Database, open_door: None) -> Iterator[str]:
+    """The URL of a role that may have one connection."""
+    database.execute("CREATE ROLE t_poor LOGIN CONNECTION LIMIT 1")
+    database.execute("GRANT ALL ON SCHEMA public TO t_poor")
+    try:
+        yield database.url.replace("postgres@", "t_poor@")
+    finally:
+        settled(database)
+        database.execute("DROP OWNED BY t_poor; DROP ROLE t_poor")
+
+
+def test_without_a_connection_left_it_waits_then_says_so_and_changes_nothing(
+    project: Project, database: Database, poor: str
+) -> None:
+    project.write_tables(1)
+    texts: list[str] = []
+    flags = {"database_url": poor, "connect_retry_delay": "10ms"}
+    with psycopg.connect(poor) as other:
+        with pytest.raises(ChatdbError) as caught:
+            project.migrator(
+                database, **flags, connect_retries="2", progress=lambda e: texts.append(e.text)
+            ).up()
+        assert (caught.value.code, caught.value.sqlstate) == (Code.UNREACHABLE, "53300")
+        assert [t.rpartition("; ")[2] for t in texts] == [
+            "trying again in 0.01 s (1 of 2)",
+            "trying again in 0.02 s (2 of 2)",
+        ]
+        assert database.tables() == set()
+        progress = on_waiting(lambda _: other.close(), "trying again")
+        run = project.migrator(database, **flags, connect_retries="1000", progress=progress).up()
+    assert states(run) == ["applied"]
+    assert database.applied() == ["0001_t1"]
+
+
+def test_one_connection_is_enough_also_where_somebody_is_in_the_way(
+    project: Project, database: Database, poor: str
+) -> None:
+    """Who blocks is looked up on a second connection; without it nothing is worse than unnamed."""
+    project.write_tables(1)
+    project.migrator(database, database_url=poor).up()
+    project.write("0002_add", "ALTER TABLE t1 ADD COLUMN a int;")
+    with database.connect() as other:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE t1")
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, database_url=poor, lock_timeout="100ms", retries="1").up()
+        assert (caught.value.exit, states(caught.value)) == (7, ["failed"])
+        assert database.applied() == ["0001_t1"]
+    assert states(project.migrator(database, database_url=poor).up()) == ["applied"]
+
+
+# --- read-only ------------------------------------------------------------------------------------
+
+
+def test_a_session_that_is_read_only_by_default_is_no_reason_to_fail_half_way(
+    project: Project, database: Database
+) -> None:
+    database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    project.write_tables(1)
+    project.write(
+        "0002_index",
+        f"{ALONE}CREATE INDEX CONCURRENTLY i ON t1 (id);\nVACUUM t1;",
+        f"{ALONE}DROP INDEX CONCURRENTLY i;",
+    )
+    assert states(project.migrator(database).up()) == ["applied", "applied"]
+    assert states(project.migrator(database).redo(allow_data_loss=True)) == ["reverted", "applied"]
+    assert len(database.applied()) == 2
+
+
+# --- a standby, from its start to its promotion ---------------------------------------------------
+
+
+@dataclass
+class Standby:
+    """A streaming standby of the server, with its data in a folder of its own."""
+
+    primary: Server
+    folder: Path
+    log: IO[bytes]
+    process: subprocess.Popen[bytes] | None = None
+
+    def _command(self, program: str, *arguments: str | Path) -> dict[str, Any]:
+        owner = data_of(self.primary).stat()
+        user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        return {
+            "args": [self.primary.embedded.programs / program, *arguments],
+            "cwd": self.folder,
+            "stderr": self.log,
+            **(user if os.geteuid() == 0 else {}),
+        }
+
+    def copy(self) -> None:
+        conninfo = f"host={self.primary.embedded.params()['host']} user=postgres"
+        more = ("-R", "-c", "fast", "--no-sync")
+        subprocess.run(
+            **self._command("pg_basebackup", "-d", conninfo, "-D", "data", *more), check=True
+        )
+        (self.folder / "data" / "hba.conf").write_text("local all all trust\n")
+
+    def start(self, *, hot: bool) -> None:
+        settings = {
+            "unix_socket_directories": self.folder,
+            "listen_addresses": "",
+            "hba_file": "data/hba.conf",
+            "ident_file": "data/pg_ident.conf",
+            "fsync": "off",
+            "hot_standby": hot,
+        }
+        given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self.process = subprocess.Popen(**self._command("postgres", "-D", "data", *given))
+        ready = [self.primary.embedded.programs / "pg_isready", "-q", "-h", self.folder]
+        while subprocess.run(ready).returncode != (0 if hot else 1):  # 1: it lets nobody in
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(60)
+            self.process = None
+
+    def promote(self) -> None:
+        subprocess.run(**self._command("pg_ctl", "promote", "-W", "-D", "data"), check=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
+
+
+@pytest.fixture
+def standby(server: Server, open_door: None) -> Iterator[Standby]:
+    with tempfile.TemporaryDirectory(prefix="chatdb-standby-") as folder:
+        place = Path(folder)
+        owner = data_of(server).stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        with (place / "log").open("ab") as log:
+            made = Standby(server, place, log)
+            made.copy()
+            try:
+                yield made
+            finally:
+                made.stop()
+
+
+def test_a_standby_is_read_and_never_written_and_once_promoted_the_run_goes_on(
+    project: Project, database: Database, server: Server, open_door: None, request: Any
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    standby: Standby = request.getfixturevalue("standby")  # with this database in it
+    url = standby.url(database.name)
+    project.write_tables(2)
+    project.write("0003_alone", f"{ALONE}VACUUM t1;", f"{ALONE}VACUUM t1;")
+    project.write_tables(4)
+
+    def refuses(*sqlstates: str, **flags: str) -> None:
+        for what in ("up", "down", "redo"):
+            with pytest.raises(ChatdbError) as caught:
+                getattr(project.migrator(database, database_url=url, **flags), what)()
+            assert caught.value.sqlstate in sqlstates, (what, caught.value)
+            assert caught.value.hint
+
+    standby.start(hot=False)  # it recovers, and lets nobody in
+    refuses("57P03", connect_retries="0")
+    standby.stop()
+
+    standby.start(hot=True)
+    refuses("25006", "0A000")
+    reading = project.migrator(database, database_url=url)
+    assert reading.status().current == "0001"
+    assert [m.version for m in reading.status().pending] == ["0002", "0003", "0004"]
+    assert reading.history()
+    project.migrator(database).up(to="2")  # the primary goes on, and it follows
+    deadline = time.monotonic() + 60
+    while reading.status().current != "0002":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    standby.stop()
+
+    standby.start(hot=False)
+    progress = on_waiting(lambda _: standby.promote(), "trying again")
+    flags = {"connect_retries": "1000", "connect_retry_delay": "10ms"}
+    run = project.migrator(database, database_url=url, progress=progress, **flags).up()
+    assert states(run) == ["applied"] * 2
+    assert database.applied() == ["0001_t1", "0002_t2"]  # the other one is untouched
+    assert project.migrator(database, database_url=url).status().pending == ()
+    standby.stop()
+
+
+# --- a cut at COMMIT ------------------------------------------------------------------------------
+
+
+def test_a_cut_right_before_the_commit_undoes_the_version_and_says_so(
+    project: Project, database: Database
+) -> None:
+    """What comes after it test_faults.py has; what comes at any other place, test_random.py."""
+    project.write_tables(1, 2)
+    project.migrator(database).up(steps=1)
+    database.execute("CREATE SCHEMA other")
+    project.migrator(database, schema="other").up(steps=1)
+    with Proxy(socket_of(database.server)) as proxy:
+        through(proxy, project, database, schema="other").up()
+        sent = proxy.kinds
+    # A flush stands behind what is prepared, one behind the claim, and one behind COMMIT.
+    flushed = [n for n, kind in enumerate(sent) if kind == "H"][2]
+    commit = max(n for n, kind in enumerate(sent[:flushed]) if kind == "E")
+    seen = Counter[str]()
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        seen["all"] += 1
+        return seen["all"] != commit + 1
+
+    with (
+        Proxy(socket_of(database.server), on_message=cut) as proxy,
+        pytest.raises(MigrationError) as caught,
+    ):
+        through(proxy, project, database).up()
+    assert (caught.value.code, states(caught.value)) == (Code.LOST, ["failed"])
+    assert caught.value.run.current == "0001"
+    settled(database)
+    assert (database.tables(), database.applied()) == ({"t1"}, ["0001_t1"])
+    assert states(project.migrator(database).up()) == ["applied"]
