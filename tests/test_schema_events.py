@@ -1862,6 +1862,7 @@ def small_queue(server: Server) -> None:
         )
 
 
+@first
 def test_a_listener_that_sits_in_a_transaction_makes_no_write_fail(
     own: Server, owned: Database
 ) -> None:
@@ -1882,6 +1883,7 @@ def test_a_listener_that_sits_in_a_transaction_makes_no_write_fail(
         sitting.execute("ROLLBACK")
 
 
+@first
 def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
     small_queue(own)
     with owned.connect() as conn, owned.connect() as sitting:
@@ -1904,6 +1906,7 @@ def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
         sitting.execute("ROLLBACK")
 
 
+@first
 def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
     own: Server, owned: Database
 ) -> None:
