@@ -46,7 +46,7 @@ READ_YOYO_LOCK: Final = "SELECT pid, ctime FROM {schema}.yoyo_lock"
 # The texts with which a migration was applied.
 READ_TEXTS: Final = """\
 SELECT migration_id, up_text, down_text
-FROM {schema}.chatdb_migration WHERE migration_id = ANY (%s)"""
+FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
 
 # The audit log, newest last.
 READ_LOG: Final = """\
