@@ -146,8 +146,11 @@ def read_texts(
     conn: psycopg.Connection[Any], schema: str, ids: Sequence[str]
 ) -> dict[str, tuple[str | None, str | None]]:
     """Return the up and down texts with which migrations were applied, by id."""
-    query = Names(conn, schema).fill(queries.READ_TEXTS)
-    return {r[0]: (r[1], r[2]) for r in conn.execute(query, (list(ids),))}
+    import json
+
+    # Without parameters: a % in the schema's name would be taken for one.
+    query = Names(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
+    return {r[0]: (r[1], r[2]) for r in conn.execute(query)}
 
 
 def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:

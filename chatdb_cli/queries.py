@@ -46,7 +46,7 @@ READ_YOYO_LOCK: Final = "SELECT pid, ctime FROM {schema}.yoyo_lock"
 # The texts with which a migration was applied.
 READ_TEXTS: Final = """\
 SELECT migration_id, up_text, down_text
-FROM {schema}.chatdb_migration WHERE migration_id = ANY (%s)"""
+FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
 
 # The audit log, newest last.
 READ_LOG: Final = """\
@@ -778,8 +778,12 @@ _BY_RELATION: Final = {
 _OF_THE_DATABASE: Final = {
     "pg_cast": "oid", "pg_language": "oid", "pg_event_trigger": "oid", "pg_publication": "oid",
     "pg_publication_rel": "oid", "pg_foreign_server": "oid", "pg_foreign_data_wrapper": "oid",
-    "pg_user_mapping": "oid", "pg_largeobject_metadata": "oid", "pg_db_role_setting": "setrole",
+    "pg_largeobject_metadata": "oid", "pg_db_role_setting": "setrole",
 }  # fmt: skip
+# The catalog itself only a superuser may read; its view hides what others have set.
+_USER_MAPPINGS: Final = """\
+SELECT 'pg_user_mapping', 'pg_user_mapping'::regclass::oid, umid,
+       md5(concat_ws(' ', srvid, umuser, umoptions)) FROM pg_user_mappings"""
 _ENUMS: Final = """\
 enumtypid IN (SELECT oid FROM pg_type WHERE typnamespace = {test}::oid)"""
 _NEW: Final = """\
@@ -804,11 +808,12 @@ def _outside() -> str:
         *((c, key, c, "false") for c, key in _OF_THE_DATABASE.items()),
         ("pg_enum", "enumtypid", "pg_type", _ENUMS),
     ]
-    return " UNION ALL ".join(
+    catalogs = (
         f"SELECT '{c}'::text AS catalog, '{of}'::regclass::oid AS class, {key} AS object, "  # noqa: S608
         f"t.xmin::text AS version FROM {c} t WHERE ({inside}) IS NOT TRUE"
         for c, key, of, inside in parts
     )
+    return " UNION ALL ".join((*catalogs, _USER_MAPPINGS))
 
 
 _OUTSIDE: Final = f"""\

@@ -120,7 +120,7 @@ class Output:
                 self._bar.advance(self._bar.task_ids[0])
             took = "" if event.duration_ms is None else f" ({event.duration_ms} ms)"
             state = event.state or ""
-            words = f"{state:<9} {event.step.version} {event.step.name}".rstrip()
+            words = f"{state:<9} {one_line(f'{event.step.version} {event.step.name}')}".rstrip()
             if not self.quiet:
                 self._line(words + took, _STYLES.get(state, ""))
 
@@ -440,7 +440,7 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     place = error.place
     if place:
         at = "".join(f":{n}" for n in (place.line, place.column) if n is not None)
-        lines.append((f"  --> {place.file}{at}", ""))
+        lines.append((f"  --> {one_line(str(place.file))}{at}", ""))
     gutter = len(str(place.line)) if place and place.line else 1
     if place and place.excerpt:
         lines.append((f"{' ' * gutter} |", "blue"))

@@ -729,8 +729,10 @@ class Runner:
             what = "the file has dropped or emptied chatdb's own tables, which hold the history"
         if message.part == frame.GUARD:
             code = Code.LOCKED if error.sqlstate == _LOCK_NOT_AVAILABLE else Code.REFUSED
+            if self._confinement:
+                what = "what it changes outside of the test schema can't be found out"
         made = diagnosis.server_error(error, code, what)
-        if code is Code.REFUSED:
+        if code is Code.REFUSED and not self._confinement:
             made.hint = losses.MEANT
         made.place = Place(loaded.script.path)
         made.notes += fate

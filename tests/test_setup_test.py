@@ -25,6 +25,8 @@ CREATE TYPE mood AS ENUM ('good');
 CREATE SCHEMA other;
 CREATE TABLE other.t (id serial, note text);
 CREATE SEQUENCE counter;
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER far FOREIGN DATA WRAPPER w;
 DO $$ BEGIN CREATE ROLE chatdb_test_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 CREATE TABLE other.owned (id int);
 ALTER TABLE other.owned OWNER TO chatdb_test_owner;
@@ -100,6 +102,7 @@ HOSTILE = {
         "public.users",
     ),
     "a publication": ("CREATE PUBLICATION p FOR ALL TABLES;", "p"),
+    "a login elsewhere": ("CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (a 'b');", "far"),
     "a cast": ("CREATE CAST (text AS public.mood) WITH INOUT;", "mood"),
 }  # fmt: skip
 

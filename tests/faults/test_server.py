@@ -237,7 +237,7 @@ class Standby:
         }
         given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self.process = subprocess.Popen(**self._command("postgres", "-D", "data", *given))
-        ready = [self.primary.embedded.programs / "pg_isready", "-q", "-h", self.folder]
+        ready = [str(self.primary.embedded.programs / "pg_isready"), "-q", "-h", str(self.folder)]
         while subprocess.run(ready).returncode != (0 if hot else 1):  # 1: it lets nobody in
             assert self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.02)
