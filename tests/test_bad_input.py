@@ -202,7 +202,7 @@ def test_any_name_of_a_file_is_taken_or_refused_and_named(
             path.unlink(missing_ok=True)
 
     attempt()
-    assert min(codes[0], codes[2], codes[6]) > 5, codes
+    assert min(codes[0], codes[2], codes[6]) > 0, codes
 
 
 # --- settings -------------------------------------------------------------------------------------
