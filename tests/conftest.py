@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -45,8 +46,27 @@ first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, i
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="try every fault, not a sample of them")
+    parser.addoption(
+        "--long", action="store_true", help="every test on every server, and every fault"
+    )
     parser.addoption("--seed", type=int, help="of the random faults, to try again what failed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --long the servers take turns: each test, and each of its cases, is tried on one."""
+    if config.getoption("--long"):
+        return
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        case = getattr(item, "callspec", None)
+        server = case and case.params.get("server")
+        name = item.nodeid.replace(NAMES[server], "*") if server in NAMES else item.nodeid
+        groups.setdefault(name, []).append(item)
+    chosen = {
+        group[zlib.crc32(name.encode()) % len(group)].nodeid for name, group in groups.items()
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
+    items[:] = [item for item in items if item.nodeid in chosen]
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from test_pooler import PROGRAM as PGBOUNCER
 from test_pooler import let_in, pooled
 
 import chatdb_cli
+from chatdb_cli import events
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.events import TABLES, Batch, Change, Listener, read_cursor, rings_for, write_cursor
 from chatdb_cli.migrator import Migrator
@@ -69,6 +70,15 @@ class Chat:
         """What comes after a cursor."""
         query = f"SELECT seq FROM events_since('{cursor}') WHERE seq IS NOT NULL"
         return self.database.query(query)
+
+    @contextmanager
+    def mode(self, name: str) -> Iterator[None]:
+        """Let the doorbell ring in another way."""
+        self.database.execute(f"SELECT set_notify_mode('{name}')")
+        try:
+            yield
+        finally:
+            self.database.execute("SELECT set_notify_mode('doorbell')")
 
     def listener(self, cursor: str = "", **more: Any) -> Listener:
         return Listener(self.database.target(), cursor, **more)
@@ -144,9 +154,9 @@ class Heard(threading.Thread):
         return sorted(e.seq for e in self.events)
 
 
-def take(count: int, events: Iterator[Change] | Listener) -> list[Change]:
+def take(count: int, listener: Listener) -> list[Change]:
     found = []
-    for event in events:
+    for event in listener:
         found.append(event)
         if len(found) == count:
             break
@@ -306,13 +316,13 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(chat: Chat, project: Proj
 def test_it_listens_from_the_moment_on_that_listen_returns_and_goes_on_where_it_was_left(
     chat: Chat,
 ) -> None:
-    events = chatdb_cli.listen(chat.database.settings())
+    listener = chatdb_cli.listen(chat.database.settings())
     rows = [chat.say(str(n)) for n in range(5)]
-    assert [e.row_id for e in take(2, events)] == rows[:2]
-    assert [e.row_id for e in take(1, events)] == rows[2:3]
-    again = chatdb_cli.listen(chat.database.settings(), events.cursor)
+    assert [e.row_id for e in take(2, listener)] == rows[:2]
+    assert [e.row_id for e in take(1, listener)] == rows[2:3]
+    again = chatdb_cli.listen(chat.database.settings(), listener.cursor)
     assert [e.row_id for e in take(2, again)] == rows[3:]
-    assert all(e.at.tzinfo is UTC for e in take(1, chat.listener(events.cursor)))
+    assert all(e.at.tzinfo is UTC for e in take(1, chat.listener(listener.cursor)))
 
 
 @contextmanager
@@ -461,15 +471,26 @@ def test_through_a_pooler_that_keeps_sessions_it_listens_when_that_is_said(chat:
     assert said == []
 
 
-@pytest.mark.parametrize("mode", ["off", "every", "doorbell"])
-def test_it_hears_in_each_mode_of_the_bell(chat: Chat, mode: str) -> None:
-    listener = chat.listener()
-    chat.database.execute(f"SELECT set_notify_mode('{mode}')")
-    try:
-        rows = [chat.say(str(n)) for n in range(3)]
-    finally:
-        chat.database.execute("SELECT set_notify_mode('doorbell')")
-    assert [e.row_id for e in take(3, listener)] == rows
+@pytest.mark.parametrize("mode", ["every", "doorbell"])
+def test_the_bell_wakes_it(chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_SOON_S", 300.0)  # without a bell it would look after so long
+    with chat.mode(mode):
+        heard = iter(chat.listener())
+        for text in ("one", "two", "three"):
+            later = threading.Timer(0.05, chat.say, (text,))
+            later.start()
+            assert next(heard).table == "messages"
+            later.join()
+
+
+def test_when_nobody_rings_it_looks_anyway(chat: Chat) -> None:
+    with chat.mode("off"):
+        heard = iter(chat.listener())
+        for text in ("one", "two"):
+            later = threading.Timer(0.05, chat.say, (text,))
+            later.start()
+            assert next(heard).table == "messages"
+            later.join()
 
 
 def test_a_long_backlog_comes_whole_and_in_order(chat: Chat) -> None:
@@ -530,12 +551,12 @@ def test_a_bell_that_rings_nonsense_does_no_harm(chat: Chat) -> None:
 def test_a_database_that_is_gone_ends_it(chat: Chat) -> None:
     gone = chat.database.server.create(chat.database.name)
     listener = Listener(gone.target())
-    events = listener.batches()
+    batches = listener.batches()
     gone.execute("INSERT INTO channels (type, name) VALUES ('public', 'x')")
-    assert len(next(events).events) == 1
+    assert len(next(batches).events) == 1
     gone.drop()
     with pytest.raises(ChatdbError) as caught:
-        next(events)
+        next(batches)
     assert caught.value.code is Code.MISSING_DATABASE
 
 
@@ -586,12 +607,12 @@ def test_with_resync_text_says_so_too(chat: Chat, project: Project) -> None:
 
 
 def test_a_cursor_that_dies_while_it_is_followed_raises(chat: Chat) -> None:
-    events = iter(chat.listener())
+    heard = iter(chat.listener())
     row = chat.say("hello")
-    assert next(events).row_id == row
+    assert next(heard).row_id == row
     chat.database.execute("SELECT events_reset()")
     with pytest.raises(ChatdbError) as caught:
-        next(events)
+        next(heard)
     assert caught.value.code is Code.RESYNCHRONISE
 
 

@@ -79,6 +79,7 @@ SEEN = {
     "user_settings": OWN,
 }
 OPEN = ["users", "profiles", "user_status", "rate_limits"]  # the application decides
+CLOSED = ["events", "events_state"]  # neither read nor written but by the functions of the log
 
 
 def furnished(conn: Conn) -> dict[str, str]:
@@ -179,7 +180,8 @@ def test_row_level_security_is_on_where_it_says_who_says_what_to_whom(scene: Sce
     )
     state = {name: (on, forced) for name, on, forced in found}
     assert state == {
-        **dict.fromkeys(SEEN, (True, False)), **dict.fromkeys(OPEN, (False, False))
+        **dict.fromkeys(SEEN, (True, False)),
+        **dict.fromkeys((*OPEN, *CLOSED), (False, False)),
     }  # fmt: skip
 
 
@@ -261,6 +263,30 @@ def test_the_owner_is_not_held_back(scene: Scene) -> None:
     assert value(scene.conn, "SELECT count(*) FROM messages") > 5
     found = rows(scene.conn, "search_messages", scene.ids["ada"], "first")
     assert ids_of(found) == [scene.ids["first"]]
+
+
+@pytest.mark.parametrize(
+    ("operation", "condition"),
+    [
+        ("list_messages($1, 50, $2)", "(id < "),
+        ("unread_counts($1)", "(id > "),
+        ("list_notifications($1, 50, $2)", "(id < "),
+    ],
+)
+def test_a_page_is_one_index_range_under_row_level_security_too(
+    scene: Scene, operation: str, condition: str
+) -> None:
+    """A condition that might leak what it is given is asked last: the whole channel would be read."""
+    scene.conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    scene.conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    with scene.acting("ada") as conn:
+        types = "(text, text)" if "$2" in operation else "(text)"
+        conn.execute(f"PREPARE page {types} AS SELECT * FROM {operation}")
+        arguments = "('a', 'b')" if "$2" in operation else "('a')"
+        plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN EXECUTE page{arguments}"))
+        conn.execute("DEALLOCATE page")
+    ranges = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert any(condition in line.replace("(id)::text", "id") for line in ranges), plan
 
 
 def test_who_may_become_the_owner_but_has_not_acts_for_themselves_alone(scene: Scene) -> None:
@@ -432,7 +458,17 @@ NEVER = [
     "SELECT FROM chatdb_migration",
     "SELECT FROM _yoyo_migration",
     "DELETE FROM _yoyo_migration",
-    *[f"TRUNCATE {table}" for table in (*SEEN, *OPEN)],
+    *[f"TRUNCATE {table}" for table in (*SEEN, *OPEN, *CLOSED)],
+    *[f"SELECT FROM {table}" for table in CLOSED],
+    *[f"DELETE FROM {table}" for table in CLOSED],
+    "INSERT INTO events (table_name, op, row_id) VALUES ('messages', 'insert', 'x')",
+    "UPDATE events_state SET floor = '9'",
+    "SELECT * FROM events_since('')",
+    "SELECT events_reset()",
+    "SELECT set_notify_mode('off')",
+    "SELECT ring_doorbell('messages', 'insert', '{}', '{}')",
+    "SELECT setval('events_bell', 1)",
+    "CREATE TEMP TABLE mine (); CREATE TRIGGER mine AFTER INSERT ON mine EXECUTE FUNCTION log_files()",
 ]
 
 
@@ -724,8 +760,8 @@ def test_what_is_security_definer_is_not_for_everybody(scene: Scene) -> None:
     everybody = "prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege({}, oid, 'EXECUTE')"  # noqa: E501
     asked = {"sees_channel", "runs_channel", "is_empty_channel", "may_add_member",
              "may_change_member"}  # fmt: skip
-    for role in ("chat_listener", "chat_readonly"):
-        assert functions(scene.conn, everybody.format(f"'{role}'")) == asked
+    for role, more in (("chat_listener", {"events_since"}), ("chat_readonly", set())):
+        assert functions(scene.conn, everybody.format(f"'{role}'")) == asked | more
     assert functions(scene.conn, everybody.format("'chat_app'")) > asked
 
 
@@ -787,6 +823,8 @@ def test_a_listener_reads_no_table(scene: Scene) -> None:
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = pg_class.oid AND deptype = 'e')"
     )
     assert readable.fetchall() == []
+    with scene.acting(None, role="chat_listener") as conn:
+        assert call(conn, "events_since")["cursor"]
 
 
 def test_no_one_logs_in_as_a_group_and_the_owners_may_build(scene: Scene) -> None:

@@ -15,6 +15,12 @@ import psycopg
 import pytest
 import typer
 from conftest import Database, Project, Server, first
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 from test_cli import Chatdb, _commands, _restore, offline
 
 from chatdb_cli.cli.app import app
@@ -163,3 +169,26 @@ def test_a_password_is_never_shown_when_the_login_or_the_connection_fails(
         _silent(offline, path, ())
         here.setenv("DATABASE_URL", f"postgresql+psycopg://u:{MARK}@127.0.0.1/d")
         _silent(offline, path, ("-v",))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_passphrase_is_never_shown_when_the_tunnel_fails(
+    path: tuple[str, ...], project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    (project.path / ".chatdb").write_text("in the way of an embedded server")
+    key = project.path / "key"
+    key.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, BestAvailableEncryption(b"another passphrase")
+        )
+    )
+    key.chmod(0o600)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{MARK}@db.internal/d")
+    monkeypatch.setenv("SSH_HOST", "127.0.0.1")
+    monkeypatch.setenv("SSH_PORT", "1")  # where nobody listens
+    monkeypatch.setenv("SSH_KEY_PASSPHRASE", MARK)
+    monkeypatch.setenv("SSH_MAX_RETRIES", "0")
+    for number, file in enumerate((key, project.path / "none", project.path)):
+        monkeypatch.setenv("SSH_KEY_PATH", str(file))
+        _silent(offline, path, FORMS[number])

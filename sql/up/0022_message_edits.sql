@@ -37,6 +37,7 @@ END
 $$;
 
 SELECT pin_search_path('keep_message_edit');
+REVOKE EXECUTE ON FUNCTION keep_message_edit() FROM PUBLIC;  -- else from a trigger of anybody's own
 
 CREATE TRIGGER messages_set_edited_at
   BEFORE UPDATE OF content ON messages

@@ -127,13 +127,14 @@ BEGIN ATOMIC
      AND m.deleted_at IS NULL;
 END;
 
--- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel.
+-- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel. And so would coalesce()
+-- under row-level security: PostgreSQL takes it for something that might leak what it is given, and asks it last.
 CREATE FUNCTION list_messages(channel_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL) RETURNS SETOF messages
 LANGUAGE sql STABLE ROWS 50
 BEGIN ATOMIC
   SELECT m.* FROM messages m
    WHERE m.channel_id = list_messages.channel_id
-     AND m.id < coalesce(list_messages.before, 'Z')
+     AND m.id < CASE WHEN list_messages.before IS NULL THEN 'Z' ELSE list_messages.before END
      AND m.deleted_at IS NULL
    ORDER BY m.id DESC
    LIMIT coalesce(list_messages.limit, 50);
@@ -161,7 +162,7 @@ BEGIN
     SELECT m.* FROM messages m
      WHERE m.content ILIKE pattern
        AND m.deleted_at IS NULL
-       AND m.id < coalesce(search_messages.before, 'Z')
+       AND m.id < CASE WHEN search_messages.before IS NULL THEN 'Z' ELSE search_messages.before END
        AND m.channel_id IN (SELECT c.channel_id FROM channel_members c
                               JOIN channels live ON live.id = c.channel_id AND live.deleted_at IS NULL
                              WHERE c.user_id = search_messages.user_id

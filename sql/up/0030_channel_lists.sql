@@ -15,7 +15,7 @@ BEGIN ATOMIC
          SELECT count(*) AS unread
            FROM (SELECT u.id FROM messages u
                   WHERE u.channel_id = m.channel_id
-                    AND u.id > coalesce(m.last_read_message_id, '')
+                    AND u.id > CASE WHEN m.last_read_message_id IS NULL THEN '' ELSE m.last_read_message_id END
                     AND u.user_id <> m.user_id
                     AND u.deleted_at IS NULL
                   ORDER BY u.id DESC
@@ -41,7 +41,7 @@ BEGIN ATOMIC
          (SELECT count(*)
             FROM (SELECT u.id FROM messages u
                    WHERE u.channel_id = page.channel_id
-                     AND u.id > coalesce(page.last_read_message_id, '')
+                     AND u.id > CASE WHEN page.last_read_message_id IS NULL THEN '' ELSE page.last_read_message_id END
                      AND u.user_id <> page.user_id
                      AND u.deleted_at IS NULL
                    ORDER BY u.id DESC
@@ -56,7 +56,7 @@ BEGIN ATOMIC
                   ORDER BY l.id DESC
                   LIMIT 1) newest ON true
            WHERE m.user_id = list_channels.user_id
-             AND coalesce(newest.id, m.channel_id) < coalesce(list_channels.before, 'Z')
+             AND coalesce(newest.id, m.channel_id) < CASE WHEN list_channels.before IS NULL THEN 'Z' ELSE list_channels.before END
            ORDER BY last_activity DESC
            LIMIT coalesce(list_channels.limit, 20)) page
     JOIN channels c ON c.id = page.channel_id

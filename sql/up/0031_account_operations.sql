@@ -174,7 +174,7 @@ LANGUAGE sql STABLE ROWS 50
 BEGIN ATOMIC
   SELECT n.* FROM notifications n
    WHERE n.user_id = list_notifications.user_id
-     AND n.id < coalesce(list_notifications.before, 'Z')
+     AND n.id < CASE WHEN list_notifications.before IS NULL THEN 'Z' ELSE list_notifications.before END
      AND (n.read_at IS NULL OR NOT coalesce(list_notifications.unread_only, false))
      AND (n.expires_at IS NULL OR n.expires_at > statement_timestamp())
    ORDER BY n.id DESC

@@ -14,7 +14,9 @@ CREATE TABLE events (
   user_id    text,
   at         timestamptz NOT NULL DEFAULT clock_timestamp(),
 
-  CONSTRAINT events_pkey PRIMARY KEY (seq)
+  -- Not of seq alone: a sequence falls back where a database is copied and crashes soon after, or on a replica that
+  -- takes over, and no write may fail for that. Within one transaction it never does.
+  CONSTRAINT events_pkey PRIMARY KEY (seq, xid)
 );
 
 -- With seq, so that a transaction of a million events is read in pages.

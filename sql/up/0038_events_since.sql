@@ -1,6 +1,7 @@
 -- Reading the change log. A cursor is opaque text: <epoch>|<snapshot>, all that was visible then has been read; and
--- while a batch is read in pages, <epoch>|<from>|<to>|<seq>|<first>-<last>. A batch is what is visible in the newer
--- snapshot and was not in the older: so an event is read once, whenever its transaction began and however long it took.
+-- while a batch is read in pages, <epoch>|<from>|<to>|<seq>.<xid>|<first>-<last>. A batch is what is visible in the
+-- newer snapshot and was not in the older: so an event is read once, whenever its transaction began and however long
+-- it took.
 --
 -- PostgreSQL writes a snapshot as xmin:xmax:running. What it did not see yet is what was running then, a few xids,
 -- and what has begun since: from xmax on. Both are looked up by index, so that a transaction which has been open for
@@ -22,17 +23,24 @@ RETURN (xid::text::bigint + CASE WHEN xid::text::bigint & 4294967295 = 429496729
 CREATE FUNCTION events_snapshot(since xid8) RETURNS pg_snapshot
 LANGUAGE sql STABLE
 RETURN (
+  WITH now_ AS MATERIALIZED (
+    SELECT pg_current_snapshot() AS here
+  ), seen AS MATERIALIZED (
+    SELECT here, greatest(since, (SELECT xid_after(e.xid) FROM events e
+                                   WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(here)
+                                     AND pg_visible_in_snapshot(e.xid, here)
+                                   ORDER BY e.xid DESC
+                                   LIMIT 1)) AS until
+      FROM now_
+  ), going_on AS MATERIALIZED (
+    SELECT until, ARRAY(SELECT x
+                          FROM (SELECT pg_snapshot_xip(here) UNION SELECT pg_current_xact_id_if_assigned()) u (x)
+                         WHERE x < until
+                         ORDER BY x) AS running
+      FROM seen
+  )
   SELECT (coalesce(running[1], until) || ':' || until || ':' || array_to_string(running, ','))::pg_snapshot
-    FROM (SELECT pg_current_snapshot() AS here) now_
-   CROSS JOIN LATERAL (
-     SELECT greatest(since, (SELECT xid_after(e.xid) FROM events e
-                              WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(here)
-                                AND pg_visible_in_snapshot(e.xid, here)
-                              ORDER BY e.xid DESC LIMIT 1)) AS until) seen
-   CROSS JOIN LATERAL (
-     SELECT ARRAY(SELECT x
-                    FROM (SELECT pg_snapshot_xip(here) UNION SELECT pg_current_xact_id_if_assigned()) u (x)
-                   WHERE x < until ORDER BY x) AS running) open_);
+    FROM going_on);
 
 CREATE FUNCTION events_epoch(state events_state) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -40,7 +48,6 @@ RETURN left(md5(state.origin || state.nonce), 12);
 
 -- A new epoch: all cursors from before are told to resynchronise. An event that is there although its transaction
 -- has not ended comes from another database, where xids were higher: it would come up as a new one, sooner or later.
--- (What this transaction has written itself goes too, for it can't be told from those.)
 CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -51,7 +58,13 @@ BEGIN
   IF FOUND THEN
     DELETE FROM events e
      WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
-       AND (NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot()) OR e.xid = pg_current_xact_id());
+       AND CASE WHEN e.xid = pg_current_xact_id()  -- what this one has written itself is no older than it
+                THEN age(e.xmin) > age(pg_current_xact_id()::xid)
+                ELSE NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot())
+           END;
+    PERFORM setval(numbers, newest)  -- a sequence may not have come along
+       FROM (SELECT pg_get_serial_sequence('events', 'seq')::regclass AS numbers, max(e.seq) AS newest FROM events e) e
+      WHERE newest > coalesce(pg_sequence_last_value(numbers), 0);
   END IF;
   RETURN (SELECT events_epoch(s) || '|' || events_snapshot(s.floor) FROM events_state s);
 END
@@ -65,12 +78,14 @@ AS $$
 DECLARE
   most   constant bigint := coalesce(events_since.limit, 500);
   here   constant pg_snapshot := pg_current_snapshot();
+  origin constant text := events_origin();
   state  events_state;
   epoch  text;
   parts  text[];
   older  pg_snapshot;
   newer  pg_snapshot;
-  passed bigint;  -- up to this seq the batch has been read; NULL before its first page
+  passed bigint;  -- up to this event the batch has been read; NULL before its first page
+  passed_xid xid8;
   first_ bigint;  -- the seqs between which the batch lies, but for what was running
   last_  bigint;
   one    record;
@@ -83,13 +98,14 @@ BEGIN
     RAISE EXCEPTION 'the limit has to be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   BEGIN
-    IF after !~ '^([0-9a-f]{12}\|\d+:\d+:[\d,]*(\|\d+:\d+:[\d,]*\|\d+\|\d*-\d*)?)?$' THEN
+    IF after !~ '^([0-9a-f]{12}\|\d+:\d+:[\d,]*(\|\d+:\d+:[\d,]*\|\d+\.\d+\|\d*-\d*)?)?$' THEN
       RAISE invalid_text_representation;
     END IF;
     parts  := string_to_array(after, '|');
     older  := parts[2];
     newer  := parts[3];
-    passed := parts[4];
+    passed := split_part(parts[4], '.', 1);
+    passed_xid := split_part(parts[4], '.', 2);
     first_ := nullif(split_part(parts[5], '-', 1), '');
     last_  := nullif(split_part(parts[5], '-', 2), '');
   EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
@@ -98,7 +114,7 @@ BEGIN
   END;
 
   SELECT * INTO state FROM events_state;
-  IF state.origin IS DISTINCT FROM events_origin() AND coalesce(after, '') = '' THEN
+  IF state.origin IS DISTINCT FROM origin AND coalesce(after, '') = '' THEN
     -- The first reader, or a copied or restored database, and a reader that begins anew: so does the log.
     cursor := events_reset(copied_only => true);
     RETURN NEXT;
@@ -111,7 +127,7 @@ BEGIN
     RETURN;
   END IF;
 
-  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> events_origin() THEN
+  IF parts[1] IS DISTINCT FROM epoch OR state.origin <> origin THEN
     RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
       HINT = 'Read what you show anew, then go on from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN
@@ -130,23 +146,26 @@ BEGIN
     SELECT page.* FROM (
       -- what was running then, and is no more
       SELECT e.* FROM pg_snapshot_xip(older) x CROSS JOIN LATERAL (
-        SELECT e.* FROM events e WHERE e.xid = x AND e.seq > coalesce(passed, 0) ORDER BY e.seq LIMIT most + 1) e
+        SELECT e.* FROM events e
+         WHERE e.xid = x AND e.seq >= coalesce(passed, 0) AND ((e.seq, e.xid) > (passed, passed_xid)) IS NOT FALSE
+         ORDER BY e.seq
+         LIMIT most + 1) e
        WHERE pg_visible_in_snapshot(x, newer)
       UNION ALL
       -- what has begun since, on the first page: by xid (seq + 0 keeps the planner from reading the whole log by seq)
       (SELECT e.* FROM events e
         WHERE passed IS NULL AND e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
           AND pg_visible_in_snapshot(e.xid, newer)
-        ORDER BY e.seq + 0
+        ORDER BY e.seq + 0, e.xid
         LIMIT most + 1)
       UNION ALL
       -- and on the next pages: by seq, for each would sort the whole batch else (the casts keep it off the other index)
       (SELECT e.* FROM events e
-        WHERE e.seq > passed AND e.seq BETWEEN first_ AND last_
+        WHERE (e.seq, e.xid) > (passed, passed_xid) AND e.seq BETWEEN first_ AND last_
           AND e.xid::text::bigint >= pg_snapshot_xmax(older)::text::bigint AND pg_visible_in_snapshot(e.xid, newer)
-        ORDER BY e.seq
+        ORDER BY e.seq, e.xid
         LIMIT most + 1)) page
-     ORDER BY page.seq
+     ORDER BY page.seq, page.xid
      LIMIT most + 1
   LOOP
     given := given + 1;
@@ -156,7 +175,7 @@ BEGIN
          WHERE e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
            AND pg_visible_in_snapshot(e.xid, newer);
       END IF;
-      cursor := concat(epoch, '|', older, '|', newer, '|', seq, '|', first_, '-', last_);
+      cursor := concat(epoch, '|', older, '|', newer, '|', seq, '.', passed_xid, '|', first_, '-', last_);
       RETURN NEXT;
       IF given > most THEN
         RETURN;
@@ -164,6 +183,7 @@ BEGIN
     END IF;
     seq := one.seq; table_name := one.table_name; op := one.op; row_id := one.row_id;
     channel_id := one.channel_id; user_id := one.user_id; at := one.at;
+    passed_xid := one.xid;
   END LOOP;
   -- The batch is read, and the next begins where it ends: with its last event, or one row without an event.
   cursor := epoch || '|' || newer;
@@ -187,7 +207,7 @@ BEGIN
   PERFORM events_reset(copied_only => true);  -- xids of another database never settle
   WITH oldest AS (SELECT e.* FROM events e ORDER BY e.seq LIMIT purge_events.batch),
        purged AS (DELETE FROM events e USING oldest o
-                   WHERE e.seq = o.seq AND o.at < clock_timestamp() - purge_events.keep AND o.xid < settled
+                   WHERE e.seq = o.seq AND e.xid = o.xid AND o.at < clock_timestamp() - purge_events.keep AND o.xid < settled
                   RETURNING e.xid)
   SELECT count(*), xid_after(max(xid::text::bigint)::text::xid8) INTO gone, newest FROM purged;
   UPDATE events_state s SET floor = newest WHERE newest > s.floor;
