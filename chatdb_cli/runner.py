@@ -857,22 +857,25 @@ def _result(step: Step, state: StepState) -> StepResult:
 
 
 def _cut_error(outcome: Outcome, undone: Step | None, *, known: bool) -> ChatdbError:
+    hint = "run the same command again to go on"
+    if not known:
+        hint = (
+            'the server cannot be reached to ask what became of it: "chatdb migrate status" will '
+            "tell; then run the same command again"
+        )
     if outcome.interrupt is not None:
         term = isinstance(outcome.interrupt, Terminated)
         return ChatdbError(
             Code.TERMINATED if term else Code.INTERRUPTED,
             "terminated" if term else "interrupted",
-            hint="run the same command again to go on",
+            hint=hint,
         )
     said = str(outcome.error).strip().splitlines()
     during = f" while {undone.id} ran" if undone else ""
     return ChatdbError(
         Code.LOST,
         f"the connection was lost{during}: {said[0] if said else 'no reason given'}",
-        hint="run the same command again to go on"
-        if known
-        else 'the server cannot be reached to ask what became of it: "chatdb migrate status" will '
-        "tell; then run the same command again",
+        hint=hint,
         sqlstate=outcome.error.sqlstate if outcome.error else None,
     )
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from conftest import Database, Project, Server, first
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from test_cli import Chatdb, Result, _restore, offline
@@ -150,6 +150,9 @@ def test_any_content_of_a_file_is_applied_or_refused_with_its_place(
     codes: Counter[int] = Counter()
 
     @TRIES
+    @example(b"SELECT 1;", "up", "text")
+    @example(b"SELECT 1/0;", "up", "json")
+    @example(b"SELECT 'a\0';", "up", "json")
     @given(contents(), st.sampled_from(["up", "up", "down"]), st.sampled_from(["text", "json"]))
     def attempt(data: bytes, way: str, form: str) -> None:
         both = (data, b"") if way == "up" else (b"", data)
@@ -163,7 +166,7 @@ def test_any_content_of_a_file_is_applied_or_refused_with_its_place(
             anew(database, offline, project)
 
     attempt()
-    assert min(codes[0], codes[2], codes[5]) > 5, codes
+    assert codes.keys() >= {0, 2, 5}
 
 
 NAMES = st.builds(
@@ -181,6 +184,9 @@ def test_any_name_of_a_file_is_taken_or_refused_and_named(
     codes: Counter[int] = Counter()
 
     @TRIES
+    @example("0002_a.sql", "both", "text")
+    @example("a.sql", "up", "json")
+    @example("0001_a.sql", "up", "json")
     @given(NAMES, st.sampled_from(["up", "down", "both"]), st.sampled_from(["text", "json"]))
     def attempt(name: str, where: str, form: str) -> None:
         made = []
@@ -202,7 +208,7 @@ def test_any_name_of_a_file_is_taken_or_refused_and_named(
             path.unlink(missing_ok=True)
 
     attempt()
-    assert min(codes[0], codes[2], codes[6]) > 0, codes
+    assert codes.keys() == {0, 2, 6}
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -226,6 +232,8 @@ def test_any_env_file_is_obeyed_or_refused_with_its_line(
     )
 
     @TRIES
+    @example(["A=1"], "utf-8", "text")
+    @example(["A=1", "A"], "utf-8", "json")
     @given(st.lists(lines, max_size=4), st.sampled_from(CODINGS), st.sampled_from(["text", "json"]))
     def attempt(lines: list[str], coding: str, form: str) -> None:
         errors = "surrogatepass" if coding.startswith("utf") else "replace"
@@ -237,7 +245,7 @@ def test_any_env_file_is_obeyed_or_refused_with_its_line(
             assert json.loads(said.out)["error"]["file"].endswith(".env")
 
     attempt()
-    assert min(codes[0], codes[2]) > 5, codes
+    assert codes.keys() >= {0, 2}
 
 
 def test_any_url_leads_there_or_is_refused(
@@ -272,6 +280,9 @@ def test_any_url_leads_there_or_is_refused(
         return f"{scheme}://{text}:{text}@{draw(st.sampled_from(places))}/{draw(pieces)}"
 
     @TRIES
+    @example(database.url, "text", False)
+    @example("postgresql://u@/d?host=/no/such", "json", False)
+    @example("postgresql://u:p@q@h/d", "json", True)
     @given(urls(), st.sampled_from(["text", "json"]), st.booleans())
     def attempt(url: str, form: str, flag: bool) -> None:
         if flag or "\0" in url:
@@ -283,7 +294,7 @@ def test_any_url_leads_there_or_is_refused(
         assert said.code in (0, 2, 3), said
 
     attempt()
-    assert min(codes[2], codes[3]) > 5, codes
+    assert codes.keys() == {0, 2, 3}
 
 
 def test_any_argument_is_obeyed_or_refused(tried: Callable[..., Result]) -> None:
