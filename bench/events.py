@@ -103,8 +103,8 @@ class Bench:
         self.script = folder / "insert.sql"
         self.script.write_text(INSERT)
         with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-            conn.execute("CREATE DATABASE chat")
-        self.url = server.url("chat")
+            conn.execute("CREATE DATABASE bench")
+        self.url = server.url("bench")
         Migrator(open_target(_settings(self.url)), HERE.parent / "sql").up()
         self.sql(DATA)
 
