@@ -1,7 +1,8 @@
 -- What a client shows first: the channels of a user by last activity, and how much is unread in each. There is no
 -- counter and no "last message" in the channel's row: every message would have to write it, and the
 -- writers of a busy channel would wait for each other. Each channel costs a look at the right end of one
--- index instead, whatever the number of messages.
+-- index instead, whatever the number of messages. LATERAL with LIMIT looks each channel up by its key, where a join
+-- would read all channels that there are as long as these are a few thousand.
 
 -- Counted up to 100: a client shows "99+", and what is more need not be read. ORDER BY keeps the planner from
 -- collecting all that is unread before it takes the first hundred.
@@ -10,7 +11,7 @@ LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
   SELECT m.channel_id, n.unread::integer
     FROM channel_members m
-    JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL
+   CROSS JOIN LATERAL (SELECT FROM channels c WHERE c.id = m.channel_id AND c.deleted_at IS NULL LIMIT 1) live
    CROSS JOIN LATERAL (
          SELECT count(*) AS unread
            FROM (SELECT u.id FROM messages u
@@ -49,7 +50,7 @@ BEGIN ATOMIC
          page.last_activity
     FROM (SELECT m.*, newest.id AS newest_id, coalesce(newest.id, m.channel_id) AS last_activity
             FROM channel_members m
-            JOIN channels live ON live.id = m.channel_id AND live.deleted_at IS NULL
+           CROSS JOIN LATERAL (SELECT FROM channels c WHERE c.id = m.channel_id AND c.deleted_at IS NULL LIMIT 1) live
             LEFT JOIN LATERAL (
                  SELECT l.id FROM messages l
                   WHERE l.channel_id = m.channel_id AND l.deleted_at IS NULL
@@ -59,7 +60,7 @@ BEGIN ATOMIC
              AND coalesce(newest.id, m.channel_id) < CASE WHEN list_channels.before IS NULL THEN 'Z' ELSE list_channels.before END
            ORDER BY last_activity DESC
            LIMIT coalesce(list_channels.limit, 20)) page
-    JOIN channels c ON c.id = page.channel_id
+   CROSS JOIN LATERAL (SELECT * FROM channels WHERE channels.id = page.channel_id LIMIT 1) c
     LEFT JOIN messages n ON n.id = page.newest_id
    ORDER BY page.last_activity DESC;
 END;
