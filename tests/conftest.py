@@ -163,6 +163,15 @@ class Server:
     templates: dict[str, str] = field(default_factory=dict)
     spare: list[Database] = field(default_factory=list)
     pristine: list[Any] = field(default_factory=list)
+    _bin: list[Path] = field(default_factory=list)
+
+    @property
+    def bin(self) -> Path:
+        """The server's programs where its own user can run them, whoever we are."""
+        if not self._bin:
+            found = self.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            self._bin.append(Path(found))
+        return self._bin[0]
 
     @property
     def version(self) -> int:

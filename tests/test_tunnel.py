@@ -1117,7 +1117,7 @@ def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     certificates = tmp_path_factory.mktemp("tls")
     write_certificate(certificates, REAL_NAME)
     owner = Path(socket_of(server)).owner()
-    programs = server.embedded.programs
+    programs = server.bin
     port = free_port()
     as_owner: dict[str, Any] = {"user": owner} if os.getuid() == 0 else {}
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}

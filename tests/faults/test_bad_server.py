@@ -212,7 +212,7 @@ class Standby:
         owner = data_of(self.primary).stat()
         user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
         return {
-            "args": [self.primary.embedded.programs / program, *arguments],
+            "args": [self.primary.bin / program, *arguments],
             "cwd": self.folder,
             "stderr": self.log,
             **(user if os.geteuid() == 0 else {}),
