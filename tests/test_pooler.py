@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Database, Project, Server, first
+from conftest import GROUND, Database, Project, Server, first
 from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
@@ -125,7 +125,7 @@ class Pooler:
 
 @contextmanager
 def pooled(database: Database, size: int = 3, mode: str = "transaction") -> Iterator[Pooler]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
         pooler = Pooler(database.server, Path(folder), mode, size)
         try:
             pooler.start()

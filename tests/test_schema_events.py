@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import SHIPPED, Database, Server, first
+from conftest import GROUND, SHIPPED, Database, Server, first
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
@@ -557,7 +557,7 @@ def private(folder: Path, server: Server) -> Server:
 @pytest.fixture(scope="module")
 def own(server: Server) -> Iterator[Server]:
     """A server of this file's own: it is killed and copied, and its queue is small."""
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
         Path(folder).chmod(0o711)
         made = private(Path(folder, "own"), server)
         yield made

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from conftest import GROUND
 from psycopg import conninfo
 
 from chatdb_cli import server as module
@@ -41,7 +42,7 @@ def make_ground(tmp: Path) -> Path:
     """A directory that the server's user can enter: pytest's own are closed to all but root."""
     if not ROOT:
         return tmp
-    made = Path(tempfile.mkdtemp(prefix="ground-", dir="/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="ground-", dir=GROUND))
     made.chmod(0o755)
     return made
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Database, Project, Server, first
+from conftest import GROUND, Database, Project, Server, first
 from proxy import Link, Proxy
 from ssh_server import SshServer
 from sshd import PROGRAM, USER, Sshd, free_port, make_key
@@ -1121,7 +1121,7 @@ def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     port = free_port()
     as_owner: dict[str, Any] = {"user": owner} if os.getuid() == 0 else {}
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    with tempfile.TemporaryDirectory(prefix="chatdb-tls-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-tls-", dir=GROUND) as folder:
         Path(folder, "password").write_text("s3:cret\\x")
         if as_owner:
             shutil.chown(folder, owner)

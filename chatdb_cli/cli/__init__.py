@@ -24,9 +24,10 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell closed it; a socket must not take its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+    if isinstance(sys.stdout, io.TextIOWrapper):
         # Scripts and JSON are UTF-8, whatever the locale says; a file's name may be no text at all.
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import Database, Project, Server, first
+from conftest import GROUND, Database, Project, Server, first
 from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import settled
@@ -257,7 +257,7 @@ class Standby:
 
 @pytest.fixture
 def standby(server: Server, open_door: None) -> Iterator[Standby]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-standby-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-standby-", dir=GROUND) as folder:
         place = Path(folder)
         owner = data_of(server).stat()
         os.chown(place, owner.st_uid, owner.st_gid)
