@@ -30,7 +30,7 @@ from conftest import Database, Project, Server, first
 
 from chatdb_cli import log
 from chatdb_cli.cli import run
-from chatdb_cli.cli.app import app
+from chatdb_cli.cli.app import application
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.names import Names
 
@@ -156,7 +156,7 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    assert set(_commands(typer.main.get_command(app))) == OPTIONS.keys()
+    assert set(_commands(typer.main.get_command(application()))) == OPTIONS.keys()
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=" ".join)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Database, Project
 
-from chatdb_cli.cli.app import app
+from chatdb_cli.cli.app import application
 from chatdb_cli.errors import Exit
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ def commands() -> list[str]:
     import typer
 
     found = []
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(application())
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
         found += [f"{name} {one}" for one in inner] if inner else [name]

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from test_cli import Chatdb, _commands, _restore, offline
 
-from chatdb_cli.cli.app import app
+from chatdb_cli.cli.app import application
 
 __all__ = ["_restore", "offline"]
 
@@ -41,7 +41,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 ENDLESS = {("listen",), ("tunnel",), ("server", "psql")}
 COMMANDS = [
     path
-    for path in _commands(typer.main.get_command(app))
+    for path in _commands(typer.main.get_command(application()))
     if path and path not in {("migrate",), ("server",)}
 ]
 FORMS = [(), ("-v",), ("--format", "json"), ("-v", "--log-format", "json")]

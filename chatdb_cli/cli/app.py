@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli import docs, listen, migrate, seed, server, setup, tunnel
 from chatdb_cli.cli.options import print_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+# The modules that hold the commands, by the first word that a user types.
+_MODULES = ("migrate", "server", "setup", "seed", "docs", "listen", "tunnel")
 
 
 def chatdb(
@@ -28,7 +31,12 @@ def chatdb(
     """
 
 
-def _with(groups: Mapping[str, typer.Typer]) -> typer.Typer:
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the application, with what the first two words can mean in it.
+
+    Args:
+        arguments: of the command line; without any, the whole application is built.
+    """
     app = typer.Typer(
         name="chatdb",
         no_args_is_help=True,
@@ -38,29 +46,8 @@ def _with(groups: Mapping[str, typer.Typer]) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(chatdb)
-    for name, group in groups.items():
-        app.add_typer(group, name=name)
-    return app
-
-
-_GROUPS = {"migrate": migrate.group, "server": server.group}
-app = _with(_GROUPS)
-setup.register(app)
-seed.register(app)
-docs.register(app)
-listen.register(app)
-tunnel.register(app)
-
-
-def needed(arguments: Sequence[str]) -> typer.Typer:
-    """Return the application, with a single command in it where the first two words name one.
-
-    Building a command takes typer a millisecond, and only one will run.
-    """
-    group, name = [*arguments[:2], "", ""][:2]
-    for command in _GROUPS[group].registered_commands if group in _GROUPS else ():
-        if command.name == name:
-            alone = typer.Typer()
-            alone.registered_commands = [command]
-            return _with({group: alone})
+    first, second = [*arguments[:2], "", ""][:2]
+    for name in [first] if first in _MODULES else _MODULES:
+        module = import_module(f"chatdb_cli.cli.{name}")
+        module.commands.build(app, name, second)
     return app

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from chatdb_cli.cli.app import needed
+from chatdb_cli.cli.app import application
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.render import Output, discard, internal_error
 from chatdb_cli.settings import debugging, format_asked_for, redact
@@ -34,7 +34,7 @@ def guard(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str], out: Output) -> int:
     try:
         # Not `app()`: it turns a signal and a closed pipe into exit codes of its own.
-        command = typer.main.get_command(needed(arguments))
+        command = typer.main.get_command(application(arguments))
         with command.make_context("chatdb", list(arguments), obj=out) as context:
             command.invoke(context)
         sys.stdout.flush()

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from chatdb_cli.cli.options import CATALOG, Session, command
+from chatdb_cli.cli.options import CATALOG, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code, Exit
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    command(app, "docs", CATALOG)(docs)
+commands = Commands()
 
 
+@commands.add("docs", CATALOG)
 def docs(
     session: Session,
     output: Annotated[

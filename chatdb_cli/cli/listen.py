@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatdb_cli.cli.options import CATALOG, Session, command
+from chatdb_cli.cli.options import CATALOG, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 
 if TYPE_CHECKING:
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    command(app, "listen", CATALOG)(listen)
+commands = Commands()
 
 
+@commands.add("listen", CATALOG)
 def listen(
     session: Session,
     topic: Annotated[

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
-from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING, Session, command
+from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING, Commands, Session
 from chatdb_cli.errors import Exit
 from chatdb_cli.render import FORMAT
 
-group = typer.Typer(
-    help="Apply migrations, take them back, and see where you are.", no_args_is_help=True
-)
+commands = Commands("Apply migrations, take them back, and see where you are.")
 
 _To = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The last version.")]
 
@@ -44,7 +42,7 @@ _SyncEach = Annotated[
 ]
 
 
-@command(group, "up", MIGRATING)
+@commands.add("up", MIGRATING)
 def up(
     session: Session,
     to: _To = None,
@@ -68,7 +66,7 @@ def up(
     session.out.run(run, dry=dry_run)
 
 
-@command(group, "down", MIGRATING)
+@commands.add("down", MIGRATING)
 def down(
     session: Session,
     to: Annotated[
@@ -100,7 +98,7 @@ def down(
     session.out.run(run, dry=dry_run)
 
 
-@command(group, "redo", MIGRATING)
+@commands.add("redo", MIGRATING)
 def redo(
     session: Session,
     dry_run: _DryRun = False,
@@ -116,7 +114,7 @@ def redo(
     session.out.run(run, dry=dry_run)
 
 
-@command(group, "baseline", MIGRATING)
+@commands.add("baseline", MIGRATING)
 def baseline(
     session: Session,
     newest: Annotated[
@@ -132,7 +130,7 @@ def baseline(
     session.out.run(session.migrator(target).baseline(newest))
 
 
-@command(group, "repair", MIGRATING)
+@commands.add("repair", MIGRATING)
 def repair(session: Session, dry_run: _DryRunRepair = False, yes: _Yes = False) -> None:
     """Make the history agree with the files; no migration is run.
 
@@ -152,7 +150,7 @@ def repair(session: Session, dry_run: _DryRunRepair = False, yes: _Yes = False) 
     session.out.repairs(found)
 
 
-@command(group, "status", CONNECTED)
+@commands.add("status", CONNECTED)
 def status(
     session: Session,
     check: Annotated[
@@ -169,14 +167,14 @@ def status(
         raise typer.Exit(Exit.FOUND)
 
 
-@command(group, "history", CONNECTED)
+@commands.add("history", CONNECTED)
 def history(session: Session) -> None:
     """Print the audit log: what was done when, and by whom."""
     target = session.target()
     session.out.history(target, session.migrator(target).history())
 
 
-@command(group, "new", FILES)
+@commands.add("new", FILES)
 def new(
     session: Session,
     name: Annotated[str, typer.Argument(help="What it does, such as add_users.")],

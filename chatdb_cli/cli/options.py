@@ -1,6 +1,6 @@
 """The options that many commands share, and the session that they make.
 
-A command declares what is its own; `command` adds the shared ones to its signature, reads the
+A command declares what is its own; `Commands` adds the shared ones to its signature, reads the
 settings, and gives it a `Session`.
 """
 
@@ -222,53 +222,86 @@ class Session:
             raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
 
 
-def command(
-    group: typer.Typer, name: str, shared: dict[str, Any]
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command that takes shared options beside its own.
+class Commands:
+    """The commands of one module of this package.
+
+    Building a command from its signature takes typer a millisecond, and only one will run; so that
+    is done when it is known which.
 
     Args:
-        group: where it belongs.
-        name: how it is called.
-        shared: one of the tables above.
+        group: what the group is for that they stand in; None where they stand on top.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    def __init__(self, group: str | None = None) -> None:
+        self._group = group
+        self._found: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {}
 
-        @wraps(function)
-        def run(context: typer.Context, **given: Any) -> None:
-            flags = {key: given.pop(key) for key in shared}
-            session = _session(flags, context.obj)
-            try:
-                function(session, **given)
-            finally:
-                session.out.close()
-                session.close()
+    def add(
+        self, name: str, shared: dict[str, Any]
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Take in a function as a command that has shared options beside its own.
 
-        added = [
-            inspect.Parameter(
-                key,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=False if kind.__origin__ is bool else None,
-                annotation=kind,
-            )
-            for key, kind in shared.items()
-        ]
-        context = inspect.Parameter(
-            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        Args:
+            name: how it is called.
+            shared: one of the tables above.
+        """
+
+        def note(function: Callable[..., None]) -> Callable[..., None]:
+            self._found[name] = function, shared
+            return function
+
+        return note
+
+    def build(self, app: typer.Typer, name: str, wanted: str = "") -> None:
+        """Put them into an application.
+
+        Args:
+            app: where they go.
+            name: that of the group, if they stand in one.
+            wanted: this command alone, where there is one of that name.
+        """
+        into = app
+        if self._group:
+            into = typer.Typer(help=self._group, no_args_is_help=True)
+            app.add_typer(into, name=name)
+        for each in [wanted] if wanted in self._found else self._found:
+            into.command(each, cls=_Command)(_with_shared(*self._found[each]))
+
+
+def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Callable[..., None]:
+    """Return what typer calls: it takes all options, and the function gets a session."""
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+    @wraps(function)
+    def run(context: typer.Context, **given: Any) -> None:
+        flags = {key: given.pop(key) for key in shared}
+        session = _session(flags, context.obj)
+        try:
+            function(session, **given)
+        finally:
+            session.out.close()
+            session.close()
+
+    added = [
+        inspect.Parameter(
+            key,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if kind.__origin__ is bool else None,
+            annotation=kind,
         )
-        parameters = [
-            context,
-            *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
-            *added,
-        ]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        group.command(name, cls=_Command)(run)
-        return function
-
-    return register
+        for key, kind in shared.items()
+    ]
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    parameters = [
+        context,
+        *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
+        *added,
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
 
 
 class _Command(TyperCommand):

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli.options import SEEDING, Session, command
+from chatdb_cli.cli.options import SEEDING, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    command(app, "seed", SEEDING)(seed)
+commands = Commands()
 
 
+@commands.add("seed", SEEDING)
 def seed(
     session: Session,
     scale: Annotated[

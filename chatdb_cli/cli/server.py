@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli.options import LOCAL, Session, command
+from chatdb_cli.cli.options import LOCAL, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.render import FORMAT
 
 if TYPE_CHECKING:
     from chatdb_cli.server import EmbeddedServer
 
-group = typer.Typer(
-    help="The project's own PostgreSQL, with its data in ./.chatdb.", no_args_is_help=True
-)
+commands = Commands("The project's own PostgreSQL, with its data in ./.chatdb.")
 
 
 def _server(session: Session) -> EmbeddedServer:
@@ -25,7 +23,7 @@ def _server(session: Session) -> EmbeddedServer:
     return EmbeddedServer(settings.home, programs=settings.postgres_programs)
 
 
-@command(group, "start", LOCAL)
+@commands.add("start", LOCAL)
 def start(session: Session) -> None:
     """Start it, and make it where there is none."""
     server = _server(session)
@@ -34,7 +32,7 @@ def start(session: Session) -> None:
     session.out.server(server.status(), server.url())
 
 
-@command(group, "stop", LOCAL)
+@commands.add("stop", LOCAL)
 def stop(session: Session) -> None:
     """Stop it; its data stays."""
     server = _server(session)
@@ -43,7 +41,7 @@ def stop(session: Session) -> None:
     session.out.server(server.status(), None)
 
 
-@command(group, "status", LOCAL)
+@commands.add("status", LOCAL)
 def status(session: Session) -> None:
     """Say whether it runs, and where it keeps what."""
     server = _server(session)
@@ -51,7 +49,7 @@ def status(session: Session) -> None:
     session.out.server(found, server.url() if found.running else None)
 
 
-@command(group, "url", LOCAL)
+@commands.add("url", LOCAL)
 def url(session: Session) -> None:
     """Print the URL for psql and other programs; no password is in it."""
     server = _server(session)
@@ -60,7 +58,7 @@ def url(session: Session) -> None:
     session.out.result({"format": FORMAT, "target": None, "url": server.url()}, server.url())
 
 
-@command(group, "psql", LOCAL)
+@commands.add("psql", LOCAL)
 def psql(
     session: Session,
     arguments: Annotated[
@@ -88,7 +86,7 @@ def psql(
     )
 
 
-@command(group, "destroy", LOCAL)
+@commands.add("destroy", LOCAL)
 def destroy(
     session: Session,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli.options import MIGRATING, Session, command
+from chatdb_cli.cli.options import MIGRATING, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from chatdb_cli.seed import Seeded
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    command(app, "setup", MIGRATING)(setup)
+commands = Commands()
 
 
+@commands.add("setup", MIGRATING)
 def setup(
     session: Session,
     seed: Annotated[

@@ -6,15 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from chatdb_cli.cli.options import CONNECTED, Session, command
+from chatdb_cli.cli.options import CONNECTED, Commands, Session
 from chatdb_cli.errors import Exit, Terminated
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    command(app, "tunnel", {k: v for k, v in CONNECTED.items() if k != "dir"})(tunnel)
+commands = Commands()
+_SHARED = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 
 
+@commands.add("tunnel", _SHARED)
 def tunnel(
     session: Session,
     check: Annotated[
