@@ -58,9 +58,7 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A thread that waits in accept() does not wake up from close() alone.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.refuse()
         self.cut()
         for thread in self._threads:
             thread.join(10)
@@ -71,6 +69,13 @@ class Proxy:
     def round_trips(self) -> int:
         """How often a client had to wait for an answer so far."""
         return sum(kind in WAITING for kind in self.kinds)
+
+    def refuse(self) -> None:
+        """Take no more connections; those that are open stay."""
+        with suppress(OSError):  # refused already
+            # A thread that waits in accept() does not wake up from close() alone.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def cut(self, *, clients_only: bool = False) -> None:
         """Break every connection that is open now; on the clients' side alone, if that is said."""

@@ -238,6 +238,28 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     assert database.applied() == ["0001_t1"]
 
 
+def test_an_interrupt_whose_outcome_nobody_can_tell_says_so(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_slow", "SELECT pg_sleep(600);")
+    main = threading.main_thread().ident or 0
+    with Proxy(socket_of(database.server)) as proxy:
+
+        def watch() -> None:
+            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            proxy.refuse()  # neither a cancel nor a question gets through
+            signal.pthread_kill(main, signal.SIGINT)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        url = proxy.url(database.name)
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, database_url=url, connect_retries="0").up()
+        watcher.join()
+    assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
+    assert '"chatdb migrate status" will tell' in (caught.value.hint or "")
+
+
 # --- several at once ------------------------------------------------------------------------------
 
 
