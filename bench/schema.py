@@ -1,8 +1,8 @@
 """The hot operations of the chat schema: as messages grow, with row-level security and without.
 
 Run it by hand: `python bench/schema.py [MESSAGES...] [--seconds N] [--clients N] [--save]`, such as
-`python bench/schema.py 10000 100000 1000000 5000000`.  pgbench calls each operation from 8 clients, the
-ways in turn; the latencies are those of its log.
+`python bench/schema.py 10000 100000 1000000 5000000`.  pgbench calls each operation from 8 clients; the
+sizes take turns in each round, and the latencies are those of its log.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
 from chatdb_cli.settings import load
 
-# 2,000 people and 2,000 channels, some of them a hundred times as busy as others.  Of three people it
-# is known in how many channels they are; the others are in 30.  Everybody has read two of three
-# channels up to the end, and lacks up to 200 messages in the third.
+# 2,000 people, and a channel for 500 messages, 100 channels at the least: the pages of a small database
+# are as full as those of a large one.  Some channels are a hundred times as busy as others.  Of three
+# people it is known in how many channels they are; the others are in 30.  Everybody has read two of
+# three channels up to the end, and lacks up to 200 messages in the third.
 DATA = """
 SET session_replication_role = replica;
 SELECT setseed(0.5);
@@ -44,7 +45,7 @@ CREATE TABLE bench_users AS SELECT id, substr(username, 6)::int AS n FROM users;
 CREATE UNIQUE INDEX ON bench_users (n) INCLUDE (id);
 INSERT INTO channels (id, type, name, created_by)
 SELECT ulid_encode(1500000000000 * 1024 + i, gen_random_uuid()), 'public', 'channel ' || i, u.id
-  FROM generate_series(1, 2000) i, bench_users u WHERE u.n = 1;
+  FROM generate_series(1, {channels}) i, bench_users u WHERE u.n = 1;
 CREATE TABLE bench_channels AS SELECT id, substr(name, 9)::int AS n FROM channels;
 CREATE UNIQUE INDEX ON bench_channels (n) INCLUDE (id);
 
@@ -53,7 +54,7 @@ INSERT INTO messages (id, channel_id, user_id, content)
 SELECT ulid_encode(1600000000000 * 1024 + q.n * 1024000, gen_random_uuid()), c.id, u.id,
        'We should look at case ' || md5(q.n::text) || ' before '
                                  || repeat('the next release ', (q.n % 9)::int)
-  FROM (SELECT n, 1 + floor(2000 * power(random(), 2))::int AS channel,
+  FROM (SELECT n, 1 + floor({channels} * power(random(), 2))::int AS channel,
                1 + floor(2000 * random())::int AS author
           FROM generate_series(1::bigint, {messages}) n) q
   JOIN bench_channels c ON c.n = q.channel
@@ -69,11 +70,18 @@ SELECT c.id, u.id, (SELECT m.id FROM messages m WHERE m.channel_id = c.id
                      ORDER BY m.id DESC
                     OFFSET CASE c.n % 3 WHEN 0 THEN (u.n + c.n) * 37 % 200 ELSE 0 END LIMIT 1)
   FROM bench_users u, bench_channels c
- WHERE CASE u.n WHEN 1 THEN c.n % 2 = 0 WHEN 2 THEN c.n % 40 = 0 WHEN 3 THEN c.n % 100 = 0
-                ELSE (u.n + c.n * 37) % 2000 < 30 END;
+ WHERE CASE u.n WHEN 1 THEN c.n % greatest(2, {channels} / 1000) = 0
+                WHEN 2 THEN c.n % ({channels} / 50) = 0
+                WHEN 3 THEN c.n % ({channels} / 20) = 0
+                ELSE (u.n + c.n * 37) % {channels} < 30 END;
 GRANT SELECT ON bench_users, bench_channels, bench_messages TO chat_app;
 SET session_replication_role = origin;
 """
+
+
+def channels(messages: int) -> int:
+    """How many there are: 100, 200, 400, 1,000, 2,000 ..."""
+    return max(100, messages // 500)
 
 
 @dataclass(frozen=True)
@@ -125,9 +133,8 @@ WHO = {1000: 1, 50: 2, 20: 3}
 class Bench:
     """A server, and pgbench."""
 
-    def __init__(self, server: EmbeddedServer, clients: int, seconds: int) -> None:
+    def __init__(self, server: EmbeddedServer, seconds: int) -> None:
         self.server = server
-        self.clients = clients
         self.seconds = seconds
 
     def load(self, messages: int) -> str:
@@ -138,7 +145,8 @@ class Bench:
         settings = load({"database_url": self.server.url(name)}, environ={}, cwd=Path("/"))
         Migrator(open_target(settings), HERE.parent / "sql").up()
         with psycopg.connect(self.server.url(name), autocommit=True) as conn:
-            conn.execute(DATA.replace("{messages}", str(messages)))
+            data = DATA.replace("{messages}", str(messages))
+            conn.execute(data.replace("{channels}", str(channels(messages))))
             conn.execute("VACUUM ANALYZE")
             conn.execute("CHECKPOINT")
         return name
@@ -149,8 +157,10 @@ class Bench:
         assert row
         return str(row[0])
 
-    def time(self, database: str, operation: Operation, role: str) -> list[float]:
-        """The milliseconds of each call, as this role."""
+    def time(
+        self, database: str, operation: Operation, clients: int, role: str = "none"
+    ) -> list[float]:
+        """The milliseconds of each call, as this role, sorted."""
         user = self.user(database, WHO[operation.channels])
         sql = operation.sql.format(channels=operation.channels)
         with tempfile.TemporaryDirectory() as folder:
@@ -158,16 +168,21 @@ class Bench:
             script.write_text(f"\\set n random(1, 4000)\n{sql};\n")
             subprocess.run(
                 [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared",
-                 f"--client={self.clients}", "--jobs=2", f"--time={self.seconds}", f"--file={script}",
-                 "--log", f"--log-prefix={folder}/log", self.server.url(database)],
+                 f"--client={clients}", f"--jobs={min(clients, 2)}", f"--time={self.seconds}",
+                 f"--file={script}", "--log", f"--log-prefix={folder}/log", self.server.url(database)],
                 env={**os.environ, "PGOPTIONS": f"-c chat.user_id={user} -c role={role}"},
                 check=True, capture_output=True, text=True,
             )  # fmt: skip
-            return [
+            return sorted(
                 int(line.split()[2]) / 1000
                 for log in Path(folder).glob("log*")
                 for line in log.read_text().splitlines()
-            ]
+            )
+
+    def nothing(self, clients: int) -> str:
+        """What a call costs that does nothing: p50 / p99."""
+        times = self.time("chat_1", Operation("nothing", "SELECT 1", 20), clients)
+        return f"{at(0.5, times):.2f} / {at(0.99, times):.2f}"
 
     def ids(self) -> float:
         """What a ULID costs, as a multiple of gen_random_uuid(): the best of 30, in turn."""
@@ -183,29 +198,50 @@ class Bench:
 
 
 def at(share: float, times: list[float]) -> float:
-    return sorted(times)[min(len(times) - 1, int(share * len(times)))]
+    return times[min(len(times) - 1, int(share * len(times)))]
 
 
-def rows(bench: Bench, sizes: list[int]) -> Iterator[str]:
+def cells(
+    bench: Bench, names: dict[int, str], operation: Operation, clients: int, rounds: int
+) -> str:
+    """A row of the table; each cell is the median of those of the rounds."""
+    sizes = [size for size in names if channels(size) >= operation.channels]
+    largest = names[sizes[-1]]
+    p50: dict[int, list[float]] = {size: [] for size in sizes}
+    p99: dict[int, list[float]] = {size: [] for size in sizes}
+    alone, growth, secured = [], [], []
+    for size in sizes:
+        bench.time(names[size], operation, clients)  # warm
+    for _ in range(rounds):
+        for size in sizes:
+            free = bench.time(names[size], operation, clients)
+            p50[size].append(at(0.5, free))
+            p99[size].append(at(0.99, free))
+        held = bench.time(largest, operation, clients, "chat_app")
+        secured.append(at(0.5, held) / p50[sizes[-1]][-1])
+        growth.append(p99[sizes[-1]][-1] / p99[sizes[0]][-1])
+        alone.append(at(0.5, bench.time(largest, operation, 1)))
+    median = statistics.median
+    found = [f"{median(p50[n]):.2f} / {median(p99[n]):.2f}" if n in p50 else "-" for n in names]
+    grown = f"{median(growth):.2f}" if len(sizes) > 1 else "-"
+    return " | ".join([*found, grown, f"{median(secured):.2f}", f"{median(alone):.2f}"])
+
+
+def rows(bench: Bench, sizes: list[int], clients: int, rounds: int) -> Iterator[str]:
     names = {size: bench.load(size) for size in sizes}
     for operation in [*OPERATIONS, OFFSET]:
-        cells, p99, secured = [], [], 0.0
-        for size in sizes:
-            bench.time(names[size], operation, "none")  # warm
-            free = bench.time(names[size], operation, "none")
-            held = bench.time(names[size], operation, "chat_app")
-            cells.append(f"{at(0.5, free):.2f} / {at(0.99, free):.2f}")
-            p99.append(at(0.99, free))
-            secured = statistics.median(held) / statistics.median(free)
-
-        print(f"{operation.name}: {cells}", file=sys.stderr)
-        yield f"| {operation.name} | {' | '.join(cells)} | {p99[-1] / p99[0]:.2f} | {secured:.2f} |"
+        if channels(sizes[-1]) < operation.channels:
+            continue
+        row = f"| {operation.name} | {cells(bench, names, operation, clients, rounds)} |"
+        print(row, file=sys.stderr)
+        yield row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The hot operations of the chat schema.")
     parser.add_argument("messages", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--save", action="store_true")
     words = parser.parse_args()
@@ -214,22 +250,26 @@ def main() -> None:
         server = EmbeddedServer(Path(folder) / ".chatdb")
         server.start()
         try:
-            bench = Bench(server, words.clients, words.seconds)
+            bench = Bench(server, words.seconds)
             bench.load(1)
             sizes = sorted(words.messages)
-            table = "\n".join(rows(bench, sizes))
+            table = "\n".join(rows(bench, sizes, words.clients, words.rounds))
             text = f"""\
 # The chat schema
 
 Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
-prepared statements, {words.seconds} s each; {os.cpu_count()} processors for clients and server together.
+prepared statements, {words.seconds} s each, the median of {words.rounds} rounds;
+{os.cpu_count()} processors for clients and server together: what one client has within 1 ms, each of 8 has
+within 4.
 
-| p50 / p99, ms | {" | ".join(f"{size:,}" for size in sizes)} | p99, last by first | row-level security |
-|---|{"---:|" * (len(sizes) + 2)}
+| p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
+|---|{"---:|" * (len(sizes) + 3)}
 {table}
 
-Columns are numbers of messages; the user is in 50 channels where nothing else is said. The last column
-is p50 as a member of `chat_app` by p50 as the owner, at {sizes[-1]:,} messages, one after the other.
+Columns are numbers of messages, with a channel for 500 of them and 100 at the least; the user is in 50
+channels where nothing else is said. Then come p99 at the largest size by p99 at the smallest; and at
+{sizes[-1]:,} messages p50 as a member of `chat_app` by p50 as the owner, and p50 of one client that is
+alone. A `SELECT 1` by {words.clients} clients takes {bench.nothing(words.clients)} ms here.
 
 A ULID costs {bench.ids():.2f} times what `gen_random_uuid()` costs (the best of 30, in turn).
 """
