@@ -259,8 +259,8 @@ def main() -> None:
 
 Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
 prepared statements, {words.seconds} s each, the median of {words.rounds} rounds;
-{os.cpu_count()} processors for clients and server together: what one client has within 1 ms, each of 8 has
-within 4.
+{os.cpu_count()} processors for clients and server together: what one client has within 1 ms, each of 8
+has within 4.
 
 | p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
 |---|{"---:|" * (len(sizes) + 3)}
