@@ -126,6 +126,8 @@ class Scene:
         self.conn = conn
         self.ids = furnished(conn)
         self.login = f"app_{database.name}"
+        if database.server.version < 15:  # as docs/security.md says
+            conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         conn.execute(f"CREATE ROLE {self.login} LOGIN IN ROLE chat_app")
 
     @contextmanager
@@ -871,6 +873,21 @@ def test_where_roles_cannot_be_made_the_schema_is_complete_and_a_notice_says_so(
     left = "SELECT count(*) FROM {} WHERE {} = 'lone'::regnamespace"
     assert value(conn, left.format("pg_class", "relnamespace")) == 0
     assert value(conn, left.format("pg_proc", "pronamespace")) == 0
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_a_schema_that_is_open_to_everybody_is_named(server: Server, open_: bool) -> None:
+    made = server.chat()
+    notices: list[str | None] = []
+    with made.connect() as conn:
+        for stem in reversed(STEMS[STEMS.index("0033_roles") :]):
+            run(conn, "down", stem)
+        conn.execute(f"{'GRANT' if open_ else 'REVOKE'} CREATE ON SCHEMA public "
+                     f"{'TO' if open_ else 'FROM'} PUBLIC")  # fmt: skip
+        conn.add_notice_handler(lambda said: notices.append(said.message_primary))
+        run(conn, "up", "0033_roles")
+    made.drop()
+    assert ('everybody may create objects in schema "public"' in notices) is open_
 
 
 def test_several_databases_make_the_roles_at_the_same_moment(server: Server) -> None:

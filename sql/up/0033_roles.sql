@@ -72,3 +72,16 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- The schema is not ours alone, so that right stays; but a SECURITY DEFINER function looks into a schema where, then,
+-- anybody may put a function of their own.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+              WHERE n.nspname = current_schema() AND a.grantee = 0 AND a.privilege_type = 'CREATE') THEN
+    RAISE NOTICE 'everybody may create objects in schema "%"', current_schema()
+      USING HINT = format('Run REVOKE CREATE ON SCHEMA %I FROM PUBLIC; from PostgreSQL 15 on new databases begin so.',
+                          current_schema());
+  END IF;
+END
+$$;
