@@ -34,6 +34,16 @@ def test_a_service_is_shown_as_the_place_that_it_names(
     assert "service" not in target.params
 
 
+@pytest.mark.parametrize("url", ["service=fra", "postgresql:///?service=fra"])
+@pytest.mark.usefixtures("service")
+def test_a_service_that_is_nowhere_is_refused_and_never_the_default_place(url: str) -> None:
+    settings = load({"database_url": url}, environ={}, cwd=Path("/"))
+    with pytest.raises(ChatdbError, match="definition of service") as caught:
+        open_target(settings)
+    assert caught.value.exit == 2
+    assert "PGSERVICEFILE" in (caught.value.hint or "")
+
+
 UNPROTECTED = ["service=far", "host=db.example dbname=d user=u", "host=localhost hostaddr=10.9.9.9"]
 
 
