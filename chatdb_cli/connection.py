@@ -417,6 +417,17 @@ def connect(
         time.sleep(delay)
 
 
+def backoff_s(tries: int, first_s: float, most_s: float) -> float:
+    """Return how long to wait, in seconds, after so many tries that failed.
+
+    It doubles from the first to the most, and is spread by half, so that two who met do not meet again.
+    """
+    from secrets import randbelow
+
+    doubled = first_s * 2.0 ** min(tries, 32)  # after thousands of tries no float would hold it
+    return min(doubled, most_s) * (0.5 + randbelow(1000) / 1000)
+
+
 @contextmanager
 def told_of_tunnel(target: Target) -> Iterator[None]:
     """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""

@@ -13,7 +13,6 @@ What does not belong here: choosing the steps (`plan.py`, `migrator.py`), how th
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -35,7 +34,7 @@ from chatdb_cli import (
     queries,
     sqltext,
 )
-from chatdb_cli.connection import connect, is_pooled
+from chatdb_cli.connection import backoff_s, connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.journal import Journal
 from chatdb_cli.run import Event, MigrationError, Run, StepResult
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
 _SILENCE_S = 0.5
+# Between two tries of a file.
+_AGAIN_S, _AGAIN_AT_MOST_S = 0.1, 5.0
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
 # What was tried is not what it was any more: rows have come, a table or a column has gone.
 _CHANGED = (_DIVISION_BY_ZERO, "42P01", "42703", "42704")
@@ -617,12 +618,8 @@ class Runner:
             self._steps = self._left()
 
     def _try_again(self, outcome: Outcome) -> None:
-        """Wait a little before the whole file is tried again.
-
-        The wait doubles from a tenth of a second to five, and is spread by half, so that two who met
-        do not meet again.
-        """
-        pause = min(0.1 * 2**self._tries, 5.0) * (0.5 + secrets.randbelow(1000) / 1000)
+        """Wait a little before the whole file is tried again."""
+        pause = backoff_s(self._tries, _AGAIN_S, _AGAIN_AT_MOST_S)
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
         if outcome.message and outcome.message.part == frame.GUARD and "zero" in said:
