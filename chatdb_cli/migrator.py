@@ -255,7 +255,7 @@ class Migrator:
         """
         files = migrations.read(self.folder)
         first = plan.baseline(files, version)
-        _refuse_problems(first, files)
+        _refuse_problems(first.problems, files)
         with self._connect() as conn:
             past = self._read(conn)
             self._refuse_shipped(past)
@@ -364,7 +364,7 @@ class Migrator:
         dry_run: bool,
         guard: bool = False,
     ) -> Run:
-        _refuse_problems(first, files)
+        _refuse_problems(first.problems, files)
         if not first.steps:
             self._progress(Event("planned"))
             return Run(self.target, direction, (), plan.current(past.applied), first.warnings)
@@ -379,13 +379,13 @@ class Migrator:
         return runner.dry_run() if dry_run else runner.run()
 
 
-def _refuse_problems(first: Plan, files: Files) -> None:
-    if not first.problems:
+def _refuse_problems(problems: Sequence[Problem], files: Files) -> None:
+    if not problems:
         return
-    problem = first.problems[0]
-    others = tuple(p.message for p in first.problems[1:])
+    problem = problems[0]
+    others = tuple(p.message for p in problems[1:])
     if problem.code == "refused":  # the error itself knows the place, too
-        error = files.refused[0]
+        error = next(e for e in files.refused if plan.described(e) == problem.message)
         error.notes += others
         raise error
     raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)

@@ -515,6 +515,19 @@ def test_a_file_that_no_migration_may_be_stops_all_before_anything_runs(
     assert database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
+def test_a_way_back_that_is_stopped_by_its_file_names_that_one_and_no_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up()
+    project.write("0001_t1", "-- chatdb: nonsense: 1\n", "DROP TABLE t1;\n")
+    project.write("0002_t2", "CREATE TABLE t2 (id int);\n", b"DROP TABLE \xff;\n")
+    with pytest.raises(ChatdbError, match="UTF-8") as caught:
+        project.migrator(database).down()
+    assert caught.value.place is not None
+    assert caught.value.place.file == project.sql / "down" / "0002_t2.sql"
+
+
 # --- files and history disagree -------------------------------------------------------------------
 
 
