@@ -279,7 +279,8 @@ class Migrator:
         """Find in what the history could be brought to agree with the files; writes nothing.
 
         Raises:
-            ChatdbError: `REFUSED` when no applied migration has a file.
+            ChatdbError: `REFUSED` when no applied migration has a file; a file that can't be read, or a
+                version that two files have.
         """
         from chatdb_cli import repair
 
@@ -288,6 +289,9 @@ class Migrator:
             past = self._read(conn)
             if not past.exists:
                 return Repairs(self.target, (), past)
+            # What is not read, or may be another migration's, is nothing to be accepted.
+            found = plan.problems(files, past.applied)
+            _refuse_problems([p for p in found if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
             texts = history.read_texts(conn, self.target.schema, ids) if ids else {}
         return Repairs(self.target, repair.repairs(files, past, texts), past)
