@@ -605,6 +605,9 @@ def test_an_applied_version_that_no_file_has_is_unknown(
     assert {p.version: p.code for p in status.problems} == {"0009": "missing"}
     # Only yoyo knows an id without a version; it is said, and stands in nobody's way.
     assert any("initial-schema" in warning for warning in status.warnings)
+    database.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0009_z'")
+    assert states(project.migrator(database).down(everything=True)) == ["reverted"]
+    assert database.query("SELECT migration_id FROM _yoyo_migration") == [("initial-schema",)]
 
 
 def test_a_plan_that_no_longer_holds_is_never_carried_out(
