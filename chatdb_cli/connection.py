@@ -480,10 +480,13 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     settings = target.settings
 
     def configure(conn: psycopg.Connection[Any]) -> None:
+        (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
+        if is_pooled(conn, target, pid):
+            conn.prepare_threshold = None  # what is prepared stays with the pooler's own connection
         if target.schema != "public":
             path = ", ".join('"' + n.replace('"', '""') + '"' for n in (target.schema, "public"))
             conn.execute(queries.SET_SEARCH_PATH, (path,))
-            conn.commit()
+        conn.commit()
 
     return Pool(
         kwargs=_with_password(target, dict(target.params)),
