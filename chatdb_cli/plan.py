@@ -512,6 +512,8 @@ def _unfinished(migration: Migration | None, row: Applied) -> Problem:
     begin = f"{row.id} stopped on its way {way} with {len(row.done or ())} of its statements done"
     hint = f'"chatdb migrate {way}" goes on there'
     if way == "up":
+        if script is None:
+            hint = "bring its file back, and " + hint
         hint += ', and "chatdb migrate down" takes back what is done'
     if script is None:
         return Problem("unfinished", row.version, begin, hint)
