@@ -295,7 +295,7 @@ class Runner:
             end = alone.index(True) if True in alone else len(alone)
             return self._run(self._batches(self._steps[:end], prepared=self._prepared))
         outcome = self._make_tables()
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         self._sent, self._leading = self._steps[:1], 0
         ((step, head),) = self._with_heads()
@@ -322,13 +322,13 @@ class Runner:
         """
         outcome = self._make_tables()
         safe = [*map(self._is_safe, self._steps), True].index(True)
-        if safe > _TOGETHER and self._steps[0].key not in self._looked and not _is_bad(outcome):
+        if safe > _TOGETHER and self._steps[0].key not in self._looked and not outcome.is_bad:
             outcome, _ = self._together(safe, each=False)
             self._looked = {s.key for s in self._sent}
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         outcome, guards = self._together(min(safe, _TOGETHER), each=True)
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
         return outcome
 
@@ -362,7 +362,7 @@ class Runner:
                 break
             self._roll_back()
             count = outcome.batch
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             self._losses = (*(self._losses or ()), *trial.losses)
             if trial.losses:
                 stays = self._stays() or "nothing was changed"
@@ -816,10 +816,6 @@ class Runner:
         except (ChatdbError, psycopg.Error):
             return False
         return True
-
-
-def _is_bad(outcome: Outcome) -> bool:
-    return bool(outcome.error or outcome.lost or outcome.interrupt)
 
 
 def _ended(conn: psycopg.Connection[Any], application: str, pid: int) -> bool:
