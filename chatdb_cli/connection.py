@@ -417,6 +417,17 @@ def connect(
         time.sleep(delay)
 
 
+def backoff_s(tries: int, first_s: float, most_s: float) -> float:
+    """Return how long to wait, in seconds, after so many tries that failed.
+
+    It doubles from the first to the most, and is spread by half, so that two who met do not meet again.
+    """
+    from secrets import randbelow
+
+    doubled = first_s * 2.0 ** min(tries, 32)  # after thousands of tries no float would hold it
+    return min(doubled, most_s) * (0.5 + randbelow(1000) / 1000)
+
+
 @contextmanager
 def told_of_tunnel(target: Target) -> Iterator[None]:
     """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""
@@ -469,10 +480,13 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     settings = target.settings
 
     def configure(conn: psycopg.Connection[Any]) -> None:
+        (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
+        if is_pooled(conn, target, pid):
+            conn.prepare_threshold = None  # what is prepared stays with the pooler's own connection
         if target.schema != "public":
             path = ", ".join('"' + n.replace('"', '""') + '"' for n in (target.schema, "public"))
             conn.execute(queries.SET_SEARCH_PATH, (path,))
-            conn.commit()
+        conn.commit()
 
     return Pool(
         kwargs=_with_password(target, dict(target.params)),

@@ -16,7 +16,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import psycopg
 
 from chatdb_cli import diagnosis, queries, values
-from chatdb_cli.connection import connect, is_pooled, open_target, told_of_tunnel
+from chatdb_cli.connection import backoff_s, connect, is_pooled, open_target, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
 
@@ -308,8 +307,7 @@ class Listener:
         if tries == 0:
             self._tell(f"{error.message}; connecting until it works again")
         self._hang_up()
-        pause = min(_AGAIN_S * 2**tries, _AGAIN_AT_MOST_S)
-        time.sleep(pause * (0.5 + secrets.randbelow(1000) / 2000))
+        time.sleep(backoff_s(tries, _AGAIN_S, _AGAIN_AT_MOST_S))
 
     # --- reading ----------------------------------------------------------------------------------
 

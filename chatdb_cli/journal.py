@@ -90,7 +90,7 @@ class Journal:
             outcome = Outcome(0, self._at, error, lost=self._conn.closed)
         except KeyboardInterrupt as signal:
             outcome = Outcome(0, self._at, interrupt=signal)
-        if _is_bad(outcome) and not (outcome.lost or self._conn.closed):
+        if outcome.is_bad and not (outcome.lost or self._conn.closed):
             self._leave()
         return outcome
 
@@ -134,20 +134,20 @@ class Journal:
     def _run(self, head: int | None) -> Outcome:
         outcome = self._send(self._begin(head), CLAIM)
         for message in self._settings():
-            if not _is_bad(outcome):
+            if not outcome.is_bad:
                 outcome = self._send([message])
-        if self._begun is not None and not _is_bad(outcome):
+        if self._begun is not None and not outcome.is_bad:
             for name in self._left_behind(self._begun):
                 removal = self._frame.removal(name, patient=self._is_patient(self._first))
                 outcome = self._send(removal)
-                if _is_bad(outcome):
+                if outcome.is_bad:
                     return outcome
                 self._tell(f"removed the INVALID index {name} that the last try left")
         for number, message in enumerate(self._messages[self._first :], self._first):
-            if _is_bad(outcome):
+            if outcome.is_bad:
                 return outcome
             outcome = self._statement(number, message)
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         return self._send(self._frame.finish(self._step, self._timeouts), RECORD, COMMIT)
 
@@ -176,7 +176,7 @@ class Journal:
             return outcome
         self._conn.pgconn.exec_(b"ROLLBACK")
         outcome = self._send([message._replace(whole=True)], FILE)
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         return self._send(self._frame.journal(self._step, number, message))
 
@@ -192,9 +192,9 @@ class Journal:
             return Outcome(0, message, error)
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             outcome = self._send([message._replace(whole=True)], FILE)
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
         return outcome
 
@@ -261,7 +261,3 @@ def _made_by(index: sqltext.Concurrent, name: str) -> bool:
     if index.index is None:
         return re.search("_idx[0-9]*$", name) is not None
     return index.index == '"' + name.replace('"', '""') + '"'
-
-
-def _is_bad(outcome: Outcome) -> bool:
-    return bool(outcome.error or outcome.interrupt or outcome.lost)

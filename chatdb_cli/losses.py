@@ -112,7 +112,7 @@ class Trial:
             files: for each down, its messages, with `guard` in them.
         """
         outcome, (storage, *answers) = self._send(self._tries(opening, files))
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         seen = [_touched(answer) for answer in answers]
         now = seen[-1]
@@ -125,7 +125,7 @@ class Trial:
             [[_set(queries.ALL_ROWS), *map(self._count, rewritten.values()),
               _set(queries.ROLLBACK_TO), _look(look)]]
         )  # fmt: skip
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         left = dict(zip(rewritten, counts, strict=True))
         was = _relations(answer)
@@ -141,7 +141,7 @@ class Trial:
             [[_set(queries.ALL_ROWS), *(self._count(tables[oid]) for oid in whole),
               *(self._count(tables[oid], n) for oid, n in columns), _set(queries.ROLLBACK)]]
         )  # fmt: skip
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         rows = dict(zip((*((oid, "") for oid in whole), *columns), counts, strict=True))
         self.losses = tuple(self._lost(storage, now, tables, left, rows))
@@ -171,7 +171,7 @@ class Trial:
                 answers.append(json.loads(done.row[0] or "null"))
 
         outcome = pipeline.run(self._conn, batches, keep, self._idle)
-        return outcome, answers if not _is_bad(outcome) else [None]
+        return outcome, answers if not outcome.is_bad else [None]
 
     def _is_ours(self, relation: Relation) -> bool:
         return relation.schema == self._schema and relation.name in TABLES
@@ -346,7 +346,3 @@ def _look(sql: str) -> Message:
 
 def _set(sql: str) -> Message:
     return Message(sql.encode(), FRAME)
-
-
-def _is_bad(outcome: Outcome) -> bool:
-    return bool(outcome.error or outcome.interrupt or outcome.lost)

@@ -255,7 +255,7 @@ class Migrator:
         """
         files = migrations.read(self.folder)
         first = plan.baseline(files, version)
-        _refuse_problems(first, files)
+        _refuse_problems(first.problems, files)
         with self._connect() as conn:
             past = self._read(conn)
             self._refuse_shipped(past)
@@ -279,7 +279,8 @@ class Migrator:
         """Find in what the history could be brought to agree with the files; writes nothing.
 
         Raises:
-            ChatdbError: `REFUSED` when no applied migration has a file.
+            ChatdbError: `REFUSED` when no applied migration has a file; a file that can't be read, or a
+                version that two files have.
         """
         from chatdb_cli import repair
 
@@ -288,6 +289,9 @@ class Migrator:
             past = self._read(conn)
             if not past.exists:
                 return Repairs(self.target, (), past)
+            # What is not read, or may be another migration's, is nothing to be accepted.
+            found = plan.problems(files, past.applied)
+            _refuse_problems([p for p in found if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
             texts = history.read_texts(conn, self.target.schema, ids) if ids else {}
         return Repairs(self.target, repair.repairs(files, past, texts), past)
@@ -364,7 +368,7 @@ class Migrator:
         dry_run: bool,
         guard: bool = False,
     ) -> Run:
-        _refuse_problems(first, files)
+        _refuse_problems(first.problems, files)
         if not first.steps:
             self._progress(Event("planned"))
             return Run(self.target, direction, (), plan.current(past.applied), first.warnings)
@@ -379,13 +383,13 @@ class Migrator:
         return runner.dry_run() if dry_run else runner.run()
 
 
-def _refuse_problems(first: Plan, files: Files) -> None:
-    if not first.problems:
+def _refuse_problems(problems: Sequence[Problem], files: Files) -> None:
+    if not problems:
         return
-    problem = first.problems[0]
-    others = tuple(p.message for p in first.problems[1:])
+    problem = problems[0]
+    others = tuple(p.message for p in problems[1:])
     if problem.code == "refused":  # the error itself knows the place, too
-        error = files.refused[0]
+        error = next(e for e in files.refused if plan.described(e) == problem.message)
         error.notes += others
         raise error
     raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)

@@ -93,6 +93,11 @@ class Outcome(NamedTuple):
     lost: bool = False
     interrupt: KeyboardInterrupt | None = None
 
+    @property
+    def is_bad(self) -> bool:
+        """It did not come to its end."""
+        return bool(self.error or self.lost or self.interrupt)
+
 
 class Idle(NamedTuple):
     """What to do while the server is silent.

@@ -301,7 +301,7 @@ def down(
     """Plan to take back the newest migration, or more.
 
     What changed or is missing on disk does not stop a way back: the history keeps the texts.  A down
-    file that is there and can't be read does.
+    file that is there and can't be read does.  What yoyo applied without a version is left as it is.
 
     Args:
         files: what is on disk.
@@ -315,7 +315,8 @@ def down(
             without a way back.
     """
     place_of = _places(files)
-    newest_first = sorted(applied, key=lambda a: (place_of(a.number), a.id), reverse=True)
+    ours = (a for a in applied if a.number >= 0)
+    newest_first = sorted(ours, key=lambda a: (place_of(a.number), a.id), reverse=True)
     if to is not None and _number(to) != 0:
         stays = place_of(_known_number(to, files, applied))
         wanted = [a for a in newest_first if place_of(a.number) > stays]
@@ -511,6 +512,8 @@ def _unfinished(migration: Migration | None, row: Applied) -> Problem:
     begin = f"{row.id} stopped on its way {way} with {len(row.done or ())} of its statements done"
     hint = f'"chatdb migrate {way}" goes on there'
     if way == "up":
+        if script is None:
+            hint = "bring its file back, and " + hint
         hint += ', and "chatdb migrate down" takes back what is done'
     if script is None:
         return Problem("unfinished", row.version, begin, hint)

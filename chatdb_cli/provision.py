@@ -8,20 +8,20 @@ or be made by another at the same moment.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
-from chatdb_cli.connection import connect, is_pooled, open_pool, open_target
-from chatdb_cli.diagnosis import server_error
+from chatdb_cli.connection import connect, is_pooled, open_pool, open_target, told_of_tunnel
+from chatdb_cli.diagnosis import explained, server_error
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.names import Names
 from chatdb_cli.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import psycopg
@@ -59,8 +59,9 @@ def setup(
     """
     target = open_target(settled(settings))
     try:
+        migrator = Migrator(target, directory)  # a wrong folder is found before anything is made
         make_database(target)
-        Migrator(target, directory).up()
+        migrator.up()
         return open_pool(target, owned=True)
     except BaseException:
         target.close()
@@ -84,15 +85,23 @@ def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> Non
     Raises:
         ChatdbError: no connection, or not allowed.
     """
-    try:
-        conn = connect(target, tell)
-    except ChatdbError as error:
-        if error.code is not Code.MISSING_DATABASE:
-            raise
-        _create_database(target, tell)
-        conn = connect(target, tell)
-    with conn:
+    with _connected(target, tell) as conn:
         _create_schema(conn, target, tell)
+
+
+@contextmanager
+def _connected(target: Target, tell: Callable[[str], None]) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to the target's database, made where it is missing."""
+    with told_of_tunnel(target), explained(f"database {target.database!r} can't be set up"):
+        try:
+            conn = connect(target, tell)
+        except ChatdbError as error:
+            if error.code is not Code.MISSING_DATABASE:
+                raise
+            _create_database(target, tell)
+            conn = connect(target, tell)
+        with conn:
+            yield conn
 
 
 TEST_MARK = "chatdb: a test schema, reset by chatdb setup --test"
@@ -122,14 +131,7 @@ def setup_test(
     from chatdb_cli import history, locks
 
     migrator = Migrator(target, directory, progress=progress, confined=True)
-    try:
-        conn = connect(target, tell)
-    except ChatdbError as error:
-        if error.code is not Code.MISSING_DATABASE:
-            raise
-        _create_database(target, tell)
-        conn = connect(target, tell)
-    with conn:
+    with _connected(target, tell) as conn:
         pid = history.read(conn, target.schema).pid
         # Not the migration lock itself: the migrator takes it, on a connection of its own.
         alone = (
@@ -188,6 +190,8 @@ def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> No
         conn.execute(names.fill(queries.MARK_SCHEMA, mark=TEST_MARK).encode())
         conn.execute(queries.COMMIT.encode())
     except psycopg.Error as error:
+        if conn.closed:
+            raise
         conn.execute(queries.ROLLBACK.encode())
         code = Code.LOCKED if error.sqlstate == "55P03" else Code.MISSING_SCHEMA
         raise server_error(error, code, f"schema {target.schema!r} can't be made anew") from None
@@ -207,6 +211,8 @@ def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
             _limit_waiting(conn, target)
             conn.execute(queries.TRUNCATE.format(tables=tables).encode())
     except psycopg.Error as error:
+        if conn.closed:
+            raise
         code = Code.LOCKED if error.sqlstate == "55P03" else Code.REFUSED
         raise server_error(error, code, f"schema {target.schema!r} can't be emptied") from None
 
@@ -229,6 +235,8 @@ def _create_database(target: Target, tell: Callable[[str], None]) -> None:
             except psycopg.Error as error:
                 if error.sqlstate in (_DUPLICATE_DATABASE, _UNIQUE_VIOLATION):
                     return  # another setup was quicker
+                if conn.closed:
+                    raise
                 if error.sqlstate != _OBJECT_IN_USE:
                     what = f"database {target.database!r} can't be made"
                     raise server_error(error, Code.MISSING_DATABASE, what) from None
@@ -263,6 +271,8 @@ def _create_schema(
     try:
         conn.execute(Names(conn, target.schema).fill(queries.CREATE_SCHEMA))
     except psycopg.Error as error:
+        if conn.closed:
+            raise
         if error.sqlstate not in (_DUPLICATE_SCHEMA, _UNIQUE_VIOLATION):
             what = f"schema {target.schema!r} can't be made"
             raise server_error(error, Code.MISSING_SCHEMA, what) from None

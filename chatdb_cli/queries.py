@@ -1,6 +1,6 @@
 """Every statement that chatdb itself sends, as a literal constant.
 
-`{name}` stands for a value that `history.py` puts in, quoted by libpq; `%s` for a parameter.  Names
+`{name}` stands for a value that `names.py` puts in, quoted by libpq; `%s` for a parameter.  Names
 are qualified wherever a migration could have bent the search path.  What does not belong here:
 anything that decides; the SQL of the user.
 """

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -401,7 +402,8 @@ class Output:
         run: Run | None = getattr(error, "run", None)
         if self.form == "json":
             document = run_document(run) if run else _document(self.about)
-            self.result(document | {"error": error_document(error)}, "")
+            with suppress(ChatdbError):  # there is no room for it: stderr says all the same
+                self.result(document | {"error": error_document(error)}, "")
         first, *rest = error_lines(error)
         self._line(*first)
         if run and run.losses:

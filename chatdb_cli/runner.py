@@ -13,7 +13,6 @@ What does not belong here: choosing the steps (`plan.py`, `migrator.py`), how th
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -35,7 +34,7 @@ from chatdb_cli import (
     queries,
     sqltext,
 )
-from chatdb_cli.connection import connect, is_pooled
+from chatdb_cli.connection import backoff_s, connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.journal import Journal
 from chatdb_cli.run import Event, MigrationError, Run, StepResult
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
 _SILENCE_S = 0.5
+# Between two tries of a file.
+_AGAIN_S, _AGAIN_AT_MOST_S = 0.1, 5.0
 _PASSING = (_LOCK_NOT_AVAILABLE, "40P01", "40001")  # and deadlock, and serialization failure
 # What was tried is not what it was any more: rows have come, a table or a column has gone.
 _CHANGED = (_DIVISION_BY_ZERO, "42P01", "42703", "42704")
@@ -294,7 +295,7 @@ class Runner:
             end = alone.index(True) if True in alone else len(alone)
             return self._run(self._batches(self._steps[:end], prepared=self._prepared))
         outcome = self._make_tables()
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         self._sent, self._leading = self._steps[:1], 0
         ((step, head),) = self._with_heads()
@@ -321,13 +322,13 @@ class Runner:
         """
         outcome = self._make_tables()
         safe = [*map(self._is_safe, self._steps), True].index(True)
-        if safe > _TOGETHER and self._steps[0].key not in self._looked and not _is_bad(outcome):
+        if safe > _TOGETHER and self._steps[0].key not in self._looked and not outcome.is_bad:
             outcome, _ = self._together(safe, each=False)
             self._looked = {s.key for s in self._sent}
-        if _is_bad(outcome):
+        if outcome.is_bad:
             return outcome
         outcome, guards = self._together(min(safe, _TOGETHER), each=True)
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
         return outcome
 
@@ -361,7 +362,7 @@ class Runner:
                 break
             self._roll_back()
             count = outcome.batch
-        if not _is_bad(outcome):
+        if not outcome.is_bad:
             self._losses = (*(self._losses or ()), *trial.losses)
             if trial.losses:
                 stays = self._stays() or "nothing was changed"
@@ -617,12 +618,8 @@ class Runner:
             self._steps = self._left()
 
     def _try_again(self, outcome: Outcome) -> None:
-        """Wait a little before the whole file is tried again.
-
-        The wait doubles from a tenth of a second to five, and is spread by half, so that two who met
-        do not meet again.
-        """
-        pause = min(0.1 * 2**self._tries, 5.0) * (0.5 + secrets.randbelow(1000) / 1000)
+        """Wait a little before the whole file is tried again."""
+        pause = backoff_s(self._tries, _AGAIN_S, _AGAIN_AT_MOST_S)
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
         if outcome.message and outcome.message.part == frame.GUARD and "zero" in said:
@@ -819,10 +816,6 @@ class Runner:
         except (ChatdbError, psycopg.Error):
             return False
         return True
-
-
-def _is_bad(outcome: Outcome) -> bool:
-    return bool(outcome.error or outcome.lost or outcome.interrupt)
 
 
 def _ended(conn: psycopg.Connection[Any], application: str, pid: int) -> bool:

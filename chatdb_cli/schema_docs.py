@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatdb_cli import diagnosis, markdown, queries
-from chatdb_cli.connection import connect
+from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.schema_values import (
     Column,
@@ -80,7 +80,11 @@ def read(target: Target, tell: Callable[[str], None] = _nothing) -> SchemaDocs:
         queries.DOCS_POLICIES, queries.DOCS_FUNCTIONS, queries.DOCS_TYPES,
     )  # fmt: skip
     schema = {"schema": target.schema}
-    with diagnosis.explained("the catalog can't be read"), connect(target, tell) as conn:
+    with (
+        told_of_tunnel(target),
+        diagnosis.explained("the catalog can't be read"),
+        connect(target, tell) as conn,
+    ):
         conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
         with conn.pipeline(), conn.transaction():
             cursors = [conn.cursor(row_factory=dict_row).execute(q, schema) for q in asked]

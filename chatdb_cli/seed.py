@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import crowd, diagnosis, history, migrations, plan, queries, sqltext
-from chatdb_cli.connection import connect
+from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.names import Names
 
@@ -131,7 +131,11 @@ def seed_at_scale(
 def _transaction(target: Target, folder: Folder) -> Iterator[tuple[psycopg.Connection[Any], Names]]:
     """Open a transaction on a schema at its newest version that no migrator works on."""
     complete = False
-    with diagnosis.explained("the seed was not finished", Code.STATEMENT), connect(target) as conn:
+    with (
+        told_of_tunnel(target),
+        diagnosis.explained("the seed was not finished", Code.STATEMENT),
+        connect(target) as conn,
+    ):
         past = history.read(conn, target.schema)
         _refuse_other_version(past, target, folder)
         names = Names(conn, target.schema)

@@ -458,6 +458,7 @@ def libpq_defaults(service: str | None = None) -> dict[str, str]:
 
     before = os.environ.get("PGSERVICE")
     if service is not None:
+        _require_service(service)
         os.environ["PGSERVICE"] = service  # libpq looks a service up by no other way
     try:
         options = Conninfo.get_defaults()
@@ -471,6 +472,25 @@ def libpq_defaults(service: str | None = None) -> dict[str, str]:
     found = {o.keyword.decode(): o.val.decode() for o in options if o.val}
     found.pop("service", None)
     return found
+
+
+def _require_service(service: str) -> None:
+    """Refuse a service that libpq does not know: its defaults alone would be some other place."""
+    from psycopg.conninfo import make_conninfo
+    from psycopg.pq import PGconn
+
+    # libpq looks the service up first, and stops at the wrong sslmode before it connects anywhere.
+    wrong = "none-of-them"
+    attempt = PGconn.connect_start(make_conninfo(service=service, sslmode=wrong).encode())
+    said = attempt.get_error_message().strip()
+    attempt.finish()
+    if wrong in said:
+        return
+    raise ChatdbError(
+        Code.SETTINGS,
+        f"service {service!r} can't be used: {said}",
+        hint="correct its name, or write it into ~/.pg_service.conf or the file of PGSERVICEFILE",
+    )
 
 
 def pinned(params: Mapping[str, str]) -> dict[str, str]:

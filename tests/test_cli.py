@@ -911,6 +911,24 @@ def test_a_full_disk_is_said(project: Project, database: Database) -> None:
 
 
 @first
+def test_an_error_keeps_its_code_where_its_document_has_no_room(
+    project: Project, database: Database
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            project.command("migrate", "status", "--dir", "nowhere", "--format", "json"),
+            cwd=project.path,
+            env=_environment(project, database),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert "error: there is no folder nowhere [ENOENT]\n" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@first
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
 def test_streams_that_the_shell_closed(closed: str, project: Project, database: Database) -> None:
     project.write_tables(1)

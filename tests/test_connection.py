@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from conftest import Database
 
-from chatdb_cli.connection import open_pool, open_target
+from chatdb_cli.connection import backoff_s, open_pool, open_target
 from chatdb_cli.diagnosis import connection_failure
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.settings import load
@@ -32,6 +32,16 @@ def test_a_service_is_shown_as_the_place_that_it_names(
     assert target.where == "app@10.9.9.9:5433/shop"
     assert target.params["host"] == "10.9.9.9"
     assert "service" not in target.params
+
+
+@pytest.mark.parametrize("url", ["service=fra", "postgresql:///?service=fra"])
+@pytest.mark.usefixtures("service")
+def test_a_service_that_is_nowhere_is_refused_and_never_the_default_place(url: str) -> None:
+    settings = load({"database_url": url}, environ={}, cwd=Path("/"))
+    with pytest.raises(ChatdbError, match="definition of service") as caught:
+        open_target(settings)
+    assert caught.value.exit == 2
+    assert "PGSERVICEFILE" in (caught.value.hint or "")
 
 
 UNPROTECTED = ["service=far", "host=db.example dbname=d user=u", "host=localhost hostaddr=10.9.9.9"]
@@ -106,3 +116,10 @@ def test_a_pool_looks_into_the_targets_schema(database: Database) -> None:
     database.execute('CREATE SCHEMA "odd ""s"""')
     with open_pool(database.target(schema='odd "s"')) as pool, pool.connection() as conn:
         assert conn.execute("SELECT current_schema()").fetchone() == ('odd "s"',)
+
+
+@pytest.mark.parametrize(("tries", "nominal"), [(0, 0.1), (3, 0.8), (6, 5.0), (100_000, 5.0)])
+def test_the_pause_between_two_tries_doubles_up_to_its_limit_however_often(
+    tries: int, nominal: float
+) -> None:
+    assert 0.5 * nominal <= backoff_s(tries, 0.1, 5.0) < 1.5 * nominal

@@ -515,6 +515,19 @@ def test_a_file_that_no_migration_may_be_stops_all_before_anything_runs(
     assert database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
+def test_a_way_back_that_is_stopped_by_its_file_names_that_one_and_no_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up()
+    project.write("0001_t1", "-- chatdb: nonsense: 1\n", "DROP TABLE t1;\n")
+    project.write("0002_t2", "CREATE TABLE t2 (id int);\n", b"DROP TABLE \xff;\n")
+    with pytest.raises(ChatdbError, match="UTF-8") as caught:
+        project.migrator(database).down()
+    assert caught.value.place is not None
+    assert caught.value.place.file == project.sql / "down" / "0002_t2.sql"
+
+
 # --- files and history disagree -------------------------------------------------------------------
 
 
@@ -592,6 +605,9 @@ def test_an_applied_version_that_no_file_has_is_unknown(
     assert {p.version: p.code for p in status.problems} == {"0009": "missing"}
     # Only yoyo knows an id without a version; it is said, and stands in nobody's way.
     assert any("initial-schema" in warning for warning in status.warnings)
+    database.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0009_z'")
+    assert states(project.migrator(database).down(everything=True)) == ["reverted"]
+    assert database.query("SELECT migration_id FROM _yoyo_migration") == [("initial-schema",)]
 
 
 def test_a_plan_that_no_longer_holds_is_never_carried_out(

@@ -171,6 +171,12 @@ def test_the_way_back_is_only_promised_where_there_is_one() -> None:
     assert "migrate down" not in without.hint
 
 
+def test_what_stopped_on_its_way_and_has_lost_its_file_needs_it_back() -> None:
+    (problem,) = plan.problems(files(A), [*applied(A), row(B)._replace(unfinished="up", done=())])
+    assert (problem.code, problem.version) == ("unfinished", "0002")
+    assert problem.hint.startswith("bring its file back")
+
+
 def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
     error = ChatdbError(Code.BAD_FILE, "odd")
     (problem,) = plan.problems(files(refused=(error,)), [])
@@ -305,7 +311,8 @@ def test_fewer_than_one_step_is_wrong_usage(count: int) -> None:
         ([A, "0005_gone", D], {"to": "5"}, [D]),
         ([A, "0005_gone", D], {"to": "1"}, [D, "0005_gone"]),
         (["odd", A], {"to": "1"}, []),
-        (["odd", A], {"everything": True}, [A, "odd"]),
+        (["odd", A], {"everything": True}, [A]),
+        (["odd"], {}, []),
         (["9" * 255], {}, ["9" * 255]),
     ],
 )

@@ -24,7 +24,7 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
 
-from chatdb_cli.connection import open_target
+from chatdb_cli.connection import open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.provision import settled_for_tests, setup_test
@@ -392,3 +392,17 @@ def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: 
     assert caught.value.place.line == 2
     assert "table public.users" in caught.value.message
     assert database.tables() == {"users"}
+
+
+def test_a_pool_prepares_nothing_that_another_transaction_would_miss(database: Database) -> None:
+    with (
+        pooled(database) as pooler,
+        database.target(database_url=pooler.url(database.name)) as target,
+        open_pool(target) as pool,
+        pool.connection() as one,
+        pool.connection() as other,
+    ):
+        for n in range(30):  # psycopg prepares what it has sent five times
+            for conn in (one, other):
+                assert conn.execute("SELECT %s::int", (n,)).fetchone() == (n,)
+                conn.commit()

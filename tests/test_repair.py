@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -112,6 +113,35 @@ def test_repair_never_forgets_all_for_the_sake_of_a_wrong_folder(
         project.migrator(database).repairs()
     assert caught.value.exit == 8
     assert "--dir" in (caught.value.hint or "")
+
+
+def two_of_one_version(project: Project) -> None:
+    project.write("0002_other", "CREATE TABLE other (id int);\n")
+
+
+def a_down_that_can_not_be_read(project: Project) -> None:
+    project.write("0002_t2", "CREATE TABLE t2 (id bigint);\n", "-- chatdb: nonsense: 1\n")
+
+
+def an_up_that_can_not_be_read(project: Project) -> None:
+    project.write("0002_t2", "-- chatdb: nonsense: 1\n", "DROP TABLE IF EXISTS t2;\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "exit_code"),
+    [(two_of_one_version, 6), (a_down_that_can_not_be_read, 2), (an_up_that_can_not_be_read, 2)],
+)
+def test_repair_accepts_no_file_that_can_not_be_a_migration(
+    project: Project, database: Database, spoil: Callable[[Project], None], exit_code: int
+) -> None:
+    project.write_tables(1, 2, 3)
+    project.migrator(database).up()
+    spoil(project)
+    before = database.query("SELECT xmin, * FROM chatdb_migration ORDER BY version")
+    with pytest.raises(ChatdbError, match=r"0002|nonsense") as caught:
+        project.migrator(database).repairs()
+    assert caught.value.exit == exit_code
+    assert database.query("SELECT xmin, * FROM chatdb_migration ORDER BY version") == before
 
 
 def test_a_password_is_not_in_what_repair_shows(project: Project, database: Database) -> None:

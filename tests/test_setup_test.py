@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from conftest import SHIPPED, Database, Project, Server, first
+from proxy import Proxy
+from test_engine import socket_of
 
 from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.provision import settled_for_tests, setup_test
+from chatdb_cli.provision import make_database, settled_for_tests, setup_test
 from chatdb_cli.run import MigrationError
+from chatdb_cli.settings import load
 
 OUTSIDE = """
 CREATE EXTENSION citext;
@@ -360,3 +363,34 @@ def test_a_down_of_what_is_irreversible_is_refused(project: Project, database: D
         assert (said.returncode, said.stdout) == (8, "")
         assert "0001_t is irreversible: rows are merged" in said.stderr
     assert database.tables() == {"t"}
+
+
+@pytest.mark.parametrize("test", [False, True], ids=["setup", "setup --test"])
+def test_a_connection_that_is_lost_on_the_way_is_said_and_the_next_run_goes_on(
+    project: Project, database: Database, test: bool
+) -> None:
+    project.write_tables(1, 2)
+
+    def work(url: str) -> None:
+        settings = load({"database_url": url}, environ={})
+        if test:
+            setup_test(open_target(settled_for_tests(settings, "test")), project.sql)
+        else:
+            make_database(open_target(settings))
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        del kind
+        return (connection, number) != (1, last)
+
+    lost = 0
+    for last in range(2, 100):  # noqa: B007  (the proxy reads it)
+        with Proxy(socket_of(database.server), on_message=cut) as proxy:
+            try:
+                work(proxy.url(database.name))
+            except ChatdbError as error:
+                assert (error.code, error.exit) == (Code.LOST, 3)  # noqa: PT017
+                lost += 1
+            else:
+                break
+    assert lost > 3
+    work(database.url)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chatdb_cli.cli.options import SEEDING, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code
-
-if TYPE_CHECKING:
-    from chatdb_cli.connection import Target
-
 
 commands = Commands()
 
@@ -45,7 +41,7 @@ def seed(
         raise ChatdbError(Code.USAGE, "--random-seed is for --scale", hint="give both, or neither")
     target = session.target()
     session.out.target(target)
-    confirm_in_production(session, target, yes=yes)
+    session.confirm_in_production("write invented rows", target.database, yes=yes)
     if scale is None:
         seeded = seed_small(target)
     else:
@@ -56,10 +52,3 @@ def seed(
             progress=session.out.seeding,
         )
     session.out.seed(seeded)
-
-
-def confirm_in_production(session: Session, target: Target, *, yes: bool) -> None:
-    """Ask before invented rows go where real ones are."""
-    if session.settings.environment == "production" and not yes:
-        what = f"write invented rows into production, database {target.database!r}"
-        session.confirm(what, target.database)

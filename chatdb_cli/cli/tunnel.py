@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from chatdb_cli.cli.options import CONNECTED, Commands, Session
+from chatdb_cli.cli.options import CATALOG, Commands, Session
 from chatdb_cli.errors import Exit, Terminated
 
 commands = Commands()
-_SHARED = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 
 
-@commands.add("tunnel", _SHARED)
+@commands.add("tunnel", CATALOG)
 def tunnel(
     session: Session,
     check: Annotated[
