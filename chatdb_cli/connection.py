@@ -468,8 +468,24 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     Args:
         target: where to.
         owned: whether closing the pool closes the target.
+
+    Raises:
+        ChatdbError: `REFUSED` for a schema of its own behind a pooler in transaction mode, where one
+            session's search_path would be another client's.
     """
     from psycopg_pool import ConnectionPool
+
+    if target.schema != "public":
+        with connect(target) as conn:
+            (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
+            if is_pooled(conn, target, pid):
+                raise ChatdbError(
+                    Code.REFUSED,
+                    f"a pool can't keep to schema {target.schema!r} through a pooler in transaction "
+                    "mode: other clients would meet its search_path",
+                    hint="connect to the server itself, past the pooler; or say --pooler session, if "
+                    "it keeps sessions",
+                )
 
     class Pool(ConnectionPool[Any]):
         def close(self, timeout: float = 5.0) -> None:

@@ -143,7 +143,7 @@ class Migrator:
         found = self.status()
         states = {state for _, state in found.applied}
         whole = bool(found.applied) and states == {"applied"}
-        return whole and not (found.pending or found.problems or found.warnings)
+        return whole and not (found.pending or found.problems)
 
     def history(self) -> tuple[LogEntry, ...]:
         """Return the audit log, oldest first; writes nothing."""

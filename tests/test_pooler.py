@@ -406,3 +406,24 @@ def test_a_pool_prepares_nothing_that_another_transaction_would_miss(database: D
             for conn in (one, other):
                 assert conn.execute("SELECT %s::int", (n,)).fetchone() == (n,)
                 conn.commit()
+
+
+def test_a_pool_that_would_leave_its_search_path_to_others_is_refused(database: Database) -> None:
+    database.execute("CREATE SCHEMA mine")
+    with (
+        pooled(database) as pooler,
+        database.target(database_url=pooler.url(database.name), schema="mine") as target,
+        pytest.raises(ChatdbError) as caught,
+    ):
+        open_pool(target)
+    assert caught.value.exit == 8
+    assert "--pooler session" in (caught.value.hint or "")
+    with (
+        pooled(database, mode="session") as pooler,
+        database.target(
+            database_url=pooler.url(database.name), schema="mine", pooler="session"
+        ) as target,
+        open_pool(target) as pool,
+        pool.connection() as conn,
+    ):
+        assert conn.execute("SELECT current_schema()").fetchone() == ("mine",)

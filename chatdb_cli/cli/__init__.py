@@ -10,6 +10,7 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def run(arguments: Sequence[str]) -> int:
     if list(arguments) in (["--version"], ["-V"]):
         from chatdb_cli import __version__
 
-        print(f"chatdb {__version__}")  # noqa: T201
-        return 0
+        with suppress(OSError):  # nobody takes it: the long way says so
+            print(f"chatdb {__version__}", flush=True)  # noqa: T201
+            return 0
     import signal
 
     from chatdb_cli.errors import Exit, Terminated

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from chatdb_cli.cli.options import CATALOG, Commands, Session
+from chatdb_cli.cli.options import NO_FILES, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code, Exit
 
 commands = Commands()
 
 
-@commands.add("docs", CATALOG)
+@commands.add("docs", NO_FILES)
 def docs(
     session: Session,
     output: Annotated[

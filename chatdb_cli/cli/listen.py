@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatdb_cli.cli.options import CATALOG, Commands, Session
+from chatdb_cli.cli.options import NO_FILES, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 commands = Commands()
 
 
-@commands.add("listen", CATALOG)
+@commands.add("listen", NO_FILES)
 def listen(
     session: Session,
     topic: Annotated[

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from chatdb_cli.settings import Settings
 
 
-def print_version(wanted: bool) -> None:
+def print_version(context: typer.Context, wanted: bool) -> None:
     """Print the version and end, when that was asked for."""
     if wanted:
         from chatdb_cli import __version__
 
-        typer.echo(f"chatdb {__version__}")
+        context.obj.write(f"chatdb {__version__}\n")
         raise typer.Exit
 
 
@@ -149,7 +149,7 @@ _TIMING: dict[str, Any] = {
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
-CATALOG = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
+NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
 

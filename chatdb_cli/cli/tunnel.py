@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from chatdb_cli.cli.options import CATALOG, Commands, Session
+from chatdb_cli.cli.options import NO_FILES, Commands, Session
 from chatdb_cli.errors import Exit, Terminated
 
 commands = Commands()
 
 
-@commands.add("tunnel", CATALOG)
+@commands.add("tunnel", NO_FILES)
 def tunnel(
     session: Session,
     check: Annotated[
@@ -21,7 +21,7 @@ def tunnel(
     ] = None,
     port: Annotated[
         int,
-        typer.Option("--port", metavar="PORT", min=0, max=65535,
+        typer.Option("--port", metavar="PORT", min=0, max=65535, show_default=False,
                      help="Of the local end (default: one that the system chooses)."),
     ] = 0,
 ) -> None:  # fmt: skip

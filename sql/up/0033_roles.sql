@@ -51,9 +51,11 @@ BEGIN
       ('chat_readonly', format('USAGE ON SCHEMA %I', current_schema())),
       ('chat_listener', format('USAGE ON SCHEMA %I', current_schema())),
       ('chat_app', 'SELECT, INSERT, UPDATE, DELETE ON
-           users, profiles, user_settings, user_status, relationships, refresh_tokens, sessions, rate_limits,
+           users, profiles, user_settings, user_status, refresh_tokens, sessions, rate_limits,
            channels, channel_members, messages, message_deliveries, message_reads, reactions, files, typing_indicators,
            notifications, notification_preferences, sync_state'),
+      -- whose request it is can't be changed: a policy would not see whose it was
+      ('chat_app', 'SELECT, INSERT, UPDATE (type, status), DELETE ON relationships'),
       ('chat_app', 'SELECT ON message_edits, public_users'),  -- edits are the trigger''s to write
       ('chat_app', 'EXECUTE ON FUNCTION
            open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
