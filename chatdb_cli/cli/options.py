@@ -243,8 +243,10 @@ def command(
             try:
                 function(session, **given)
             finally:
-                session.out.close()
-                session.close()
+                try:
+                    session.out.close()
+                finally:
+                    session.close()
 
         added = [
             inspect.Parameter(
