@@ -436,7 +436,8 @@ def connect(
 @contextmanager
 def told_of_tunnel(target: Target) -> Iterator[None]:
     """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""
-    before = target.tunnel.lost if target.tunnel else None
+    # A loss that nobody has mended yet is also that of a connection which is used inside.
+    before = target.tunnel.lost if target.tunnel and target.tunnel.alive else None
     try:
         yield
     except ChatdbError as error:
