@@ -6,6 +6,7 @@ It is a thread of the tests with asyncssh's loop in it, on a loopback port.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -103,6 +104,11 @@ class SshServer:
             )
 
         self._server = self._do(listen())
+
+    @property
+    def listening(self) -> set[str]:
+        """Its own sockets, as /proc names them."""
+        return {f"socket:[{os.fstat(one.fileno()).st_ino}]" for one in self._server.sockets}
 
     def stop(self) -> None:
         async def stop() -> None:
