@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -52,10 +53,12 @@ def make_folder() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """A port that stays free while nobody listens there: below those that the system gives away."""
+    while True:
+        port = 10000 + secrets.randbelow(22000)
+        with suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 _made: dict[str, bytes] = {}
@@ -125,7 +128,7 @@ class Sshd:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        return (self.folder / "log").read_bytes().decode()
 
     def start(self) -> None:
         assert PROGRAM is not None
@@ -141,6 +144,7 @@ class Sshd:
         for file in self.folder.iterdir() if ROOT else ():
             shutil.chown(file, USER)
         with (self.folder / "log").open("ab") as log:
+            before = log.tell()
             self._process = subprocess.Popen(
                 [PROGRAM, "-D", "-e", "-f", self.folder / "config"],
                 stderr=log,
@@ -148,9 +152,8 @@ class Sshd:
                 cwd="/",
                 **(as_user if ROOT else {}),
             )
-        for _ in range(500):
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+        for _ in range(2000):
+            if "Server listening on" in self.log[before:]:
                 return
             assert self._process.poll() is None, self.log
             time.sleep(0.01)
