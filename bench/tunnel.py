@@ -44,7 +44,7 @@ def main(rounds: int = 5) -> None:
         embedded.start()  # for programs that its user may run
         port, postgres = start_postgres(embedded, folder)
         try:
-            with Sshd(folder / "sshd") as sshd:
+            with Sshd() as sshd:
                 measure(sshd, folder, port, rounds)
         finally:
             postgres.terminate()
@@ -96,7 +96,8 @@ def measure(sshd: Sshd, folder: Path, port: int, rounds: int) -> None:
 
         def settings(at: int) -> Any:
             variables = {"DATABASE_URL": url, "SSH_HOST": "127.0.0.1", "SSH_PORT": str(at)}
-            return load(environ=variables | {"SSH_KEY_PATH": str(key)}, cwd=folder)
+            variables |= {"SSH_USER": USER, "SSH_KEY_PATH": str(key)}
+            return load(environ=variables, cwd=folder)
 
         try:
             with open_target(settings(sshd.port)) as target:

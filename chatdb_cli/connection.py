@@ -164,11 +164,15 @@ def open_target(
         note=note,
         port=port,
     )
-    through = _through(tunnel, target.params, shown)
-    tunnel.url = _url(target, through)
-    host, at = tunnel.places[0]
-    named = target.host or host
-    return replace(target, host=named, port=at, via=tunnel.via, params=through, tunnel=tunnel)
+    try:
+        through = _through(tunnel, target.params, shown)
+        tunnel.url = _url(target, through)
+        host, at = tunnel.places[0]
+        named = target.host or host
+        return replace(target, host=named, port=at, via=tunnel.via, params=through, tunnel=tunnel)
+    except BaseException:
+        tunnel.close()
+        raise
 
 
 def open_tunnel(
@@ -266,10 +270,19 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
 
 def _places(shown: Mapping[str, str]) -> list[tuple[str, int]]:
     """Return host and port of each server that libpq may choose from, as seen from the bastion."""
-    hosts = (shown.get("hostaddr") or shown.get("host") or "localhost").split(",")
-    ports = (shown.get("port") or "5432").split(",")
-    if len(ports) == 1:
-        ports *= len(hosts)
+    given = {key: shown[key].split(",") for key in ("host", "hostaddr", "port") if shown.get(key)}
+    hosts = given.get("hostaddr") or given.get("host") or ["localhost"]
+    if any(
+        len(some) != len(hosts) and (key, len(some)) != ("port", 1) for key, some in given.items()
+    ):
+        raise ChatdbError(
+            Code.SETTINGS,
+            "the hosts are not as many everywhere: "
+            + ", ".join(f"{len(some)} in {key}" for key, some in given.items()),
+            hint="give host, hostaddr and port as many values each; one port alone is that of all",
+        )
+    ports = given.get("port", ["5432"])
+    ports = ports * len(hosts) if len(ports) == 1 else ports
     for host in hosts:
         if host.startswith(("/", "@")):
             raise ChatdbError(
@@ -277,8 +290,6 @@ def _places(shown: Mapping[str, str]) -> list[tuple[str, int]]:
                 f"a tunnel leads to no Unix socket, and {host} is one",
                 hint="name the database's host as seen from the bastion; localhost is the bastion",
             )
-    if len(ports) != len(hosts):
-        raise ChatdbError(Code.SETTINGS, f"there are {len(hosts)} hosts and {len(ports)} ports")
     return [(h or "localhost", int(p or 5432)) for h, p in zip(hosts, ports, strict=True)]
 
 
@@ -317,8 +328,13 @@ def _with_password(target: Target, params: dict[str, str]) -> dict[str, str]:
     if shown.get("password"):
         return params
     path = Path(shown.get("passfile") or "~/.pgpass").expanduser()
-    wanted = (target.host or "", str(target.port), shown.get("dbname") or target.user, target.user)
-    password = _password_of(path, tuple(w.split(",")[0] for w in wanted))
+    login = (shown.get("dbname") or target.user, target.user)
+    found = {
+        _password_of(path, (name or host, str(port), *login))
+        for name, (host, port) in zip(params["host"].split(","), target.tunnel.places, strict=True)
+    }
+    # Of several hosts that do not have one password each is left to libpq; it looks by itself.
+    password = found.pop() if len(found) == 1 else None
     return {**params, "password": password} if password else params
 
 
@@ -431,7 +447,8 @@ def backoff_s(tries: int, first_s: float, most_s: float) -> float:
 @contextmanager
 def told_of_tunnel(target: Target) -> Iterator[None]:
     """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""
-    before = target.tunnel.lost if target.tunnel else None
+    # A loss that nobody has mended yet is also that of a connection which is used inside.
+    before = target.tunnel.lost if target.tunnel and target.tunnel.alive else None
     try:
         yield
     except ChatdbError as error:

@@ -156,6 +156,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]
         self.line.close()
         if self.is_alive() and self is not threading.current_thread():
             self.join(_CLOSED_WITHIN_S)
+        self.packetizer.complete_handshake()  # ends its timer, which is a thread, too
 
 
 class Way:

@@ -52,11 +52,17 @@ def _nobody(_: str) -> str | None:
 
 
 class _Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
-    """sshtunnel's local end, over a way that was opened and verified without it."""
+    """sshtunnel's local end, over a way that was opened and verified without it.
+
+    It starts and ends in its own manner: wherever an interrupt comes, it can be shut.
+
+    Raises:
+        sshtunnel.BaseSSHTunnelForwarderError: a port is not to be had.
+    """
 
     def __init__(self, tunnel: Tunnel, places: Sequence[tuple[str, int]], port: int) -> None:
         self._tunnel = tunnel
-        self._servers: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []
         super().__init__(
             (tunnel.via, 22),  # never dialled
             ssh_config_file=None,
@@ -69,12 +75,12 @@ class _Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
             logger=ssh.LOG,
         )
 
+    def __del__(self) -> None:
+        """Do nothing, where sshtunnel's own expects that __init__ has come to its end."""
+
     @staticmethod
     def _consolidate_auth(**_: Any) -> tuple[None, list[Any]]:
         return None, []
-
-    def _connect_to_gateway(self) -> None:
-        self._transport = self._tunnel.last
 
     def _make_ssh_forward_handler_class(self, remote_address_: tuple[str, int]) -> type:
         class Handler(_Handler):
@@ -84,20 +90,32 @@ class _Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
 
         return Handler
 
-    def _serve_forever_wrapper(self, _srv: Any, poll_interval: float = _POLL_S) -> None:
-        self._servers.append(threading.current_thread())
-        _srv.serve_forever(poll_interval)
+    def start(self) -> None:
+        """Listen for each place, in a thread of its own."""
+        for place, local in zip(self._remote_binds, self._local_binds, strict=True):
+            self._make_ssh_forward_server(place, local)
+        for server in self._server_list:
+            server.timeout = _POLL_S
+            thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def follow(self) -> None:
-        """Take over the transport that has replaced a lost one."""
-        self._transport = self._tunnel.last
+    def _serve(self, server: Any) -> None:
+        while not self._tunnel.closing.is_set():
+            server.handle_request()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The local ports, in the order of the places."""
+        return tuple(server.local_port for server in self._server_list)
 
     def shut(self) -> None:
-        """Stop listening, and wait until no thread is left."""
-        with suppress(sshtunnel.BaseSSHTunnelForwarderError):
-            self.stop(force=True)
-        for thread in self._servers:
-            thread.join(_CLOSED_WITHIN_S)
+        """Stop listening, once the tunnel is closing, and wait until no thread is left."""
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_CLOSED_WITHIN_S)
+        for server in self._server_list:
+            server.server_close()
 
 
 class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]
@@ -158,6 +176,7 @@ class Tunnel:
         via: the bastion, as `user@host`.
         ports: the local ports, one for each place; the host is `LOOPBACK`.
         url: what other programs connect to; no password is in it.
+        closing: set when it is to end.
 
     Raises:
         ChatdbError: what stands in the way, and where.
@@ -185,7 +204,7 @@ class Tunnel:
         self.step = self._way.step
         self._chain: list[Transport] = []
         self._lock = threading.RLock()
-        self._closing = threading.Event()
+        self.closing = threading.Event()
         self._carried: dict[int, tuple[threading.Thread, socket.socket]] = {}
         self._count = 0
         self._opening: dict[int, tuple[str, int]] = {}  # asked of the bastion and not answered yet
@@ -194,7 +213,7 @@ class Tunnel:
         self._noted: Transport | None = None
         self.lost: ChatdbError | None = None
         self._forwarder: _Forwarder | None = None
-        self._guard: threading.Thread | None = None
+        self._guard = threading.Thread(target=self._stand_guard, daemon=True)
         try:
             if port:
                 _check_free(port, len(places))
@@ -202,10 +221,9 @@ class Tunnel:
             self._forwarder = _Forwarder(self, self.places, port)
             try:
                 self._forwarder.start()
-                self.ports: tuple[int, ...] = tuple(self._forwarder.local_bind_ports)
             except sshtunnel.BaseSSHTunnelForwarderError as error:
-                raise self.notice(self.last) or ChatdbError(Code.TUNNEL, str(error)) from None
-            self._guard = threading.Thread(target=self._stand_guard, daemon=True)
+                raise ChatdbError(Code.TUNNEL, str(error)) from None
+            self.ports = self._forwarder.ports
             self._guard.start()
         except BaseException:
             self.close()
@@ -256,7 +274,7 @@ class Tunnel:
         retries = self._bastion.retries if retries is None else retries
         with self._lock:
             attempt = 0
-            while not self.alive and not self._closing.is_set():
+            while not self.alive and not self.closing.is_set():
                 self._note_loss()
                 self._silence = None
                 ssh.shut(self._chain)
@@ -270,13 +288,11 @@ class Tunnel:
                     self._tell(
                         f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})"
                     )
-                    self._closing.wait(delay)
+                    self.closing.wait(delay)
                     continue
-                if self._closing.is_set():  # by another thread, in the meantime
+                if self.closing.is_set():  # by another thread, in the meantime
                     ssh.shut(self._chain)
-                elif self._forwarder:
-                    self._forwarder.follow()
-            if self._closing.is_set():
+            if self.closing.is_set():
                 raise ChatdbError(Code.TUNNEL, "the tunnel is closed")
 
     def hold(self) -> None:
@@ -285,7 +301,7 @@ class Tunnel:
         Raises:
             ChatdbError: it can't be opened again for a reason that does not pass by itself.
         """
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             self.last.join(1)
             if self.alive:
                 continue
@@ -300,13 +316,13 @@ class Tunnel:
                     if failure.code not in ssh.PASSING:
                         raise
                     self._tell(f"{failure.message}; trying again in {pause:g} s")
-                    self._closing.wait(pause)
+                    self.closing.wait(pause)
                     pause = min(2 * pause + 0.1, _LONGEST_PAUSE_S)
             self._tell("the tunnel is open again")
 
     def close(self) -> None:
         """End every connection and the tunnel itself; nothing of it stays."""
-        self._closing.set()
+        self.closing.set()
         for transport in reversed(self._chain):
             transport.close()
         if self._forwarder:
@@ -318,7 +334,7 @@ class Tunnel:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         ssh.shut(self._chain)
-        if self._guard and self._guard is not threading.current_thread():
+        if self._guard.is_alive() and self._guard is not threading.current_thread():
             self._guard.join(_CLOSED_WITHIN_S)
 
     # --- what went wrong --------------------------------------------------------------------------
@@ -348,7 +364,7 @@ class Tunnel:
 
     def _note_loss(self) -> None:
         dead = next((n for n, t in enumerate(self._chain) if not t.is_active()), None)
-        if dead is None or self._closing.is_set() or self._chain[dead] is self._noted:
+        if dead is None or self.closing.is_set() or self._chain[dead] is self._noted:
             return
         self._noted = self._chain[dead]
         hop = self._way.hops[dead]
@@ -363,7 +379,7 @@ class Tunnel:
     def _stand_guard(self) -> None:
         """Give up a way from which nothing more is heard."""
         before, silent = 0, 0.0
-        while not self._closing.wait(_LISTEN_S):
+        while not self.closing.wait(_LISTEN_S):
             chain = self._chain
             heard = chain[-1].line.bytes_heard if self.alive else before - 1
             # What this process itself stood still does not count.
@@ -419,12 +435,18 @@ class Tunnel:
         """Ask the bastion for a connection to each place, and give it back at once.
 
         Raises:
-            ChatdbError: the first that is not to be had.
+            ChatdbError: none is to be had; of several places one is enough.
         """
+        failures = []
         for host, port in self.places:
-            with self._way.step(f"{host}:{port}", "forward") as said:
-                self._way.channel(self.last, (host, port)).close()
-                said.append(f"{self.via} connects to it")
+            try:
+                with self._way.step(f"{host}:{port}", "forward") as said:
+                    self._way.channel(self.last, (host, port)).close()
+                    said.append(f"{self.via} connects to it")
+            except ChatdbError as failure:
+                failures.append(failure)
+        if len(failures) == len(self.places):
+            raise failures[0]
 
 
 # --- small things ---------------------------------------------------------------------------------

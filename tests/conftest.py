@@ -156,7 +156,11 @@ def places(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def pytest_report_header() -> list[str]:
-    openssh = sshd.PROGRAM or "none found: the tunnel is tried against a server in Python alone"
+    openssh = (
+        f"{sshd.PROGRAM}, as {sshd.USER}"
+        if sshd.PROGRAM
+        else "none found: the tunnel is tried against a server in Python alone"
+    )
     return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]
 
 

@@ -6,6 +6,8 @@ It is a thread of the tests with asyncssh's loop in it, on a loopback port.
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-from sshd import USER, free_port, make_key
+from sshd import USER, free_port, make_folder, make_key
 
 
 class _Session(asyncssh.SSHServer):
@@ -50,16 +52,15 @@ class SshServer:
     """A running server.
 
     Attributes:
-        folder: where its files are.
         forward: what it does when it is asked for a connection; it makes one by default.
         names: hosts that only it knows, with their addresses.
         takes_keys: whether a key lets anybody in.
         takes_answers: whether it offers to ask questions.
         more: for asyncssh.
         logins: who wanted to log in so far.
+        folder: where its files are.
     """
 
-    folder: Path
     forward: Callable[[str, int], Any] | None = None
     names: dict[str, str] = field(default_factory=dict)
     takes_keys: bool = True
@@ -68,13 +69,12 @@ class SshServer:
     keys: tuple[str, ...] = ("ed25519",)
     logins: list[str] = field(default_factory=list)
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
+    folder: Path = field(default_factory=make_folder)
     port: int = field(default_factory=free_port)
 
     def __enter__(self) -> SshServer:
-        self.folder.mkdir(parents=True, exist_ok=True)
         for kind in self.keys:
-            if not (self.folder / kind).exists():
-                make_key(self.folder / kind, kind)
+            make_key(self.folder / kind, kind)
         (self.folder / "authorized").touch()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh-server")
@@ -88,6 +88,7 @@ class SshServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        shutil.rmtree(self.folder)
 
     def _do(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
@@ -103,6 +104,11 @@ class SshServer:
             )
 
         self._server = self._do(listen())
+
+    @property
+    def listening(self) -> set[str]:
+        """Its own sockets, as /proc names them."""
+        return {f"socket:[{os.fstat(one.fileno()).st_ino}]" for one in self._server.sockets}
 
     def stop(self) -> None:
         async def stop() -> None:

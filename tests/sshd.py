@@ -1,23 +1,28 @@
 """OpenSSH's sshd for the tests: on a loopback port, with keys and a configuration of its own.
 
-It runs as whoever runs the tests, and lets that user in.
+It runs as an ordinary user, who is the only one that it can let in: as whoever runs the tests, and
+where that is root as the user that the embedded server runs as.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
+import pwd
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-USER = getpass.getuser()
+ROOT = os.geteuid() == 0
 
 CONFIGURATION = """\
 ListenAddress 127.0.0.1
@@ -27,16 +32,33 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-PermitRootLogin prohibit-password
 LogLevel VERBOSE
 """
 
 
+def _user() -> str:
+    names = {one.pw_name for one in pwd.getpwall()} if ROOT else set()
+    return next((name for name in ("postgres", "nobody") if name in names), getpass.getuser())
+
+
+USER = _user()
+
+
+def make_folder() -> Path:
+    """Make a folder that this user can enter, which pytest's own are not."""
+    made = Path(tempfile.mkdtemp(prefix="chatdb-test-"))
+    if ROOT:
+        shutil.chown(made, USER)
+    return made
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """A port that stays free while nobody listens there: below those that the system gives away."""
+    while True:
+        port = 10000 + secrets.randbelow(22000)
+        with suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 _made: dict[str, bytes] = {}
@@ -79,47 +101,59 @@ class Sshd:
     """A running sshd.
 
     Attributes:
-        folder: where its files are.
         options: lines in front of its configuration, where the first one wins.
         keys: its host keys.
+        folder: where its files are.
     """
 
-    folder: Path
     options: str = ""
     keys: tuple[str, ...] = ("ed25519",)
+    folder: Path = field(default_factory=make_folder)
     port: int = field(default_factory=free_port)
 
     def __enter__(self) -> Sshd:
-        self.folder.mkdir(parents=True, exist_ok=True)
         for kind in self.keys:
-            if not (self.folder / kind).exists():
-                make_key(self.folder / kind, kind)
+            make_key(self.folder / kind, kind)
         (self.folder / "authorized").touch()
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self.folder)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        return (self.folder / "log").read_bytes().decode()
 
     def start(self) -> None:
         assert PROGRAM is not None
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in
         keys = "".join(f"HostKey {self.folder}/{kind}\n" for kind in self.keys)
         text = self.options + f"\nPort {self.port}\n" + keys
         text += CONFIGURATION.format(folder=self.folder)
         (self.folder / "config").write_text(text)
+        as_user: dict[str, Any] = {
+            "user": USER,
+            "group": pwd.getpwnam(USER).pw_gid,
+            "extra_groups": [],
+        }
+        for file in self.folder.iterdir() if ROOT else ():
+            shutil.chown(file, USER)
         with (self.folder / "log").open("ab") as log:
+            before = log.tell()
             self._process = subprocess.Popen(
-                [PROGRAM, "-D", "-e", "-f", self.folder / "config"], stderr=log, stdout=log
+                [PROGRAM, "-D", "-e", "-f", self.folder / "config"],
+                stderr=log,
+                stdout=log,
+                cwd="/",
+                **(as_user if ROOT else {}),
             )
-        for _ in range(500):
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+        for _ in range(2000):
+            if "Server listening on" in self.log[before:]:
                 return
             assert self._process.poll() is None, self.log
             time.sleep(0.01)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ import pytest
 from conftest import SHIPPED, Database, Project, Server, first
 from proxy import Proxy
 from psycopg.sql import SQL, Identifier
+from ssh_server import SshServer
+from sshd import PROGRAM as SSHD
+from sshd import USER, Sshd, make_key
 from test_engine import socket_of
 from test_pooler import PROGRAM as PGBOUNCER
 from test_pooler import let_in, pooled
@@ -166,12 +170,14 @@ def take(count: int, listener: Listener) -> list[Change]:
 class Command:
     """A running `chatdb listen`; what it printed is read as it comes."""
 
-    def __init__(self, project: Project, url: str, *arguments: str | Path) -> None:
+    def __init__(
+        self, project: Project, url: str, *arguments: str | Path, env: dict[str, str] | None = None
+    ) -> None:
         root = str(Path(__file__).parent.parent)
         self.process = subprocess.Popen(
             project.command("listen", "-d", url, *arguments),
             cwd=project.path,
-            env=project.environment(PYTHONPATH=root),
+            env=project.environment(PYTHONPATH=root, **(env or {})),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -199,6 +205,12 @@ class Command:
             if last in line:
                 return found
         raise AssertionError(f"{last} is not in {found[-5:]}, {self.stderr}")
+
+    def wait_until_it_says(self, what: str, times: int) -> None:
+        """Wait until that often something was on stderr."""
+        while sum(what in line for line in self.stderr) < times:
+            assert self.process.poll() is None, self.stderr
+            time.sleep(0.01)
 
     def documents(self, last: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines(last)]
@@ -368,6 +380,43 @@ def test_a_connection_that_is_cut_again_and_again_costs_no_event(chat: Chat) -> 
         chat.say("the last", who=1)
         found = heard.all()
     assert found == chat.logged(old)
+
+
+def test_through_a_tunnel_that_is_lost_again_and_again_each_event_is_printed_once(
+    chat: Chat, project: Project
+) -> None:
+    bastion: Sshd | SshServer = Sshd() if SSHD else SshServer()
+    key = make_key(project.path / "key")
+    with bastion, Proxy(socket_of(chat.database.server)) as proxy:
+        bastion.let_in(key)
+        (project.path / "known").write_text(bastion.known())
+        env = {
+            "SSH_HOST": "127.0.0.1", "SSH_PORT": str(bastion.port), "SSH_USER": USER,
+            "SSH_KEY_PATH": str(key), "SSH_KNOWN_HOSTS": "known", "SSH_RETRY_DELAY": "10",
+        }  # fmt: skip
+        old = chat.logged()[-1]
+        url = proxy.url(chat.database.name)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            Command(project, url, "--format", "json", env=env) as command,
+        ):
+            reading = pool.submit(command.documents, chat.users[1])
+            with chat.writers():
+                for times in (1, 2):
+                    bastion.lose()
+                    command.wait_until_it_says("connected again", times)
+                bastion.stop()
+                command.wait_until_it_says("was lost", 3)
+                bastion.start()
+                command.wait_until_it_says("connected again", 3)
+            chat.say("the last", who=1)
+            found = reading.result()
+            code, rest, said = command.end(signal.SIGTERM)
+    assert sorted(one["seq"] for one in found) == chat.logged(old)
+    assert (code, rest) == (143, "")
+    assert "Traceback" not in said
+    lost = f"the tunnel through {USER}@127.0.0.1:{bastion.port} was lost: "
+    assert said.count(lost) == said.count("connecting until it works again") == 3
 
 
 def test_a_failover_is_waited_for_and_a_standby_is_refused_at_the_start(

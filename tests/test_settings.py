@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -483,6 +484,22 @@ def test_the_projects_own_server_is_not_a_surprise(project, environ, env):
 def test_a_tunnel_is_asked_for_by_its_host_unless_disabled(project, enabled, host):
     project.write(".env", "SSH_HOST=b")
     assert project.load(SSH_ENABLED=enabled, DATABASE_URL=URL).ssh_host == host
+
+
+@pytest.mark.parametrize(
+    ("environment", "retries", "delay"),
+    [("development", 3, 1000), ("test", 3, 1000), ("staging", 3, 1000), ("production", 5, 2000)],
+)
+def test_a_tunnel_needs_its_host_alone(project, environment, retries, delay):
+    """What is None here ~/.ssh/config says, or a default stands in for."""
+    bastion = project.load(SSH_HOST="b", CHATDB_ENV=environment).bastion
+    assert asdict(bastion) == {
+        "host": "b", "port": None, "user": None, "key_path": None, "passphrase": None,
+        "known_hosts": None, "agent": None, "retries": retries, "retry_delay_ms": delay,
+    }  # fmt: skip
+    said = {"CHATDB_ENV": environment, "SSH_MAX_RETRIES": "7", "SSH_RETRY_DELAY": "3s"}
+    bastion = project.load(SSH_HOST="b", **said).bastion
+    assert (bastion.retries, bastion.retry_delay_ms) == (7, 3000)
 
 
 def test_the_tunnel_is_described_by_flags_as_by_variables(project):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import getpass
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ import pytest
 from conftest import GROUND, Database, Project, Server, first
 from proxy import Link, Proxy
 from ssh_server import SshServer
-from sshd import PROGRAM, USER, Sshd, free_port, make_key
+from sshd import PROGRAM, USER, Sshd, children, free_port, make_key
+from test_cli import Chatdb, Result, _restore, offline
 from test_engine import socket_of, states
 from tls import TlsFront, write_certificate
 
@@ -34,7 +37,9 @@ from chatdb_cli.connection import check_tunnel, connect, open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.settings import Settings, load
-from chatdb_cli.sshfiles import fingerprint, hops
+from chatdb_cli.sshfiles import Hop, fingerprint, hops
+
+__all__ = ["_restore", "offline"]
 
 pytestmark = first  # it is not the server's version that matters here
 needs_sshd = pytest.mark.skipif(PROGRAM is None, reason="OpenSSH's sshd is not installed")
@@ -49,34 +54,47 @@ def home(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def open_files() -> set[str]:
-    """What this process holds open: sockets and pipes by their number."""
+def open_sockets() -> set[str]:
+    """What this process holds open, by number; those of an agent are sockets, too."""
     found = set()
     for one in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
         with suppress(OSError):
-            found.add(f"{one.name} {one.readlink()}")
-    return {one for one in found if "socket:" in one}
+            found.add(str(one.readlink()))
+    return {one for one in found if one.startswith("socket:")}
 
 
 def own_children() -> set[int]:
-    """The children of this process; those of a server come and go."""
-    said = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-    )
-    return {int(line.split()[0]) for line in said.stdout.splitlines() if "ps -o" not in line}
+    """The children of this process."""
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    if not lists:
+        return set(children(os.getpid()))
+    found = []
+    for one in lists:
+        with suppress(OSError):  # that thread has ended
+            found += one.read_text().split()
+    return set(map(int, found))
 
 
-@pytest.fixture
-def nothing_left(python_server: SshServer, request: pytest.FixtureRequest) -> Iterator[None]:
-    """No thread, no socket and no child is there that was not there before."""
-    if PROGRAM:
-        request.getfixturevalue("sshd")
-    threads, files, processes = set(threading.enumerate()), open_files(), own_children()
+@pytest.fixture(autouse=True)
+def _nothing_left(
+    python_server: SshServer, request: pytest.FixtureRequest, home: Path
+) -> Iterator[None]:
+    """After each of these tests, however it ends, no thread, socket or child is there that was not."""
+    sshd: Sshd | None = request.getfixturevalue("sshd") if PROGRAM else None
+
+    def there() -> set[Any]:
+        """But for the servers themselves, which a test may have started anew."""
+        ours = {sshd.pid} if sshd else set()
+        found = {*threading.enumerate(), *(own_children() - ours)}
+        return found | open_sockets() - python_server.listening
+
+    before = there()
     yield
-    gc.collect()  # the trace of an error may still hold a connection
-    assert set(threading.enumerate()) - threads == set()
-    assert open_files() - files == set()
-    assert own_children() - processes == set()
+    deadline = time.monotonic() + 5
+    while left := there() - before:  # the other side, too, has to hear of the end
+        assert time.monotonic() < deadline, left
+        gc.collect()  # the trace of an error may still hold a connection
+        time.sleep(0.02)
 
 
 @dataclass
@@ -105,6 +123,13 @@ class Place:
     def target(self, *more: Any, **variables: Any) -> chatdb_cli.Target:
         return open_target(self.settings(**variables), *more)
 
+    def run(self, call: Chatdb, *arguments: str, **more: str) -> Result:
+        """What a command does, with these settings in its environment."""
+        with pytest.MonkeyPatch.context() as here:
+            for name, text in (self.variables | more).items():
+                here.setenv(name, text)
+            return call(*arguments)
+
     def refusal(self, **variables: Any) -> ChatdbError:
         """Why nothing came of it."""
         with pytest.raises(ChatdbError) as caught, self.target(**variables) as target:
@@ -131,15 +156,15 @@ def let_in(bastion: Sshd | SshServer, keys: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Sshd]:
-    with Sshd(tmp_path_factory.mktemp("sshd"), keys=("ed25519", "rsa", "ecdsa")) as running:
+def sshd(keys: Path) -> Iterator[Sshd]:
+    with Sshd(keys=("ed25519", "rsa", "ecdsa")) as running:
         let_in(running, keys)
         yield running
 
 
 @pytest.fixture(scope="module")
-def python_server(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[SshServer]:
-    with SshServer(tmp_path_factory.mktemp("ssh"), keys=("ed25519", "rsa", "ecdsa")) as running:
+def python_server(keys: Path) -> Iterator[SshServer]:
+    with SshServer(keys=("ed25519", "rsa", "ecdsa")) as running:
         let_in(running, keys)
         yield running
 
@@ -169,6 +194,7 @@ def place_of(
         "DATABASE_URL": proxy.url(database.name),
         "SSH_HOST": "127.0.0.1",
         "SSH_PORT": str(bastion.port),
+        "SSH_USER": USER,
         "SSH_KEY_PATH": str(keys / "ed25519"),
         "SSH_MAX_RETRIES": "0",
         "SSH_RETRY_DELAY": "1",
@@ -208,7 +234,6 @@ def any_fresh(any_place: Place, database: Database) -> Place:
 # --- the ordinary day -----------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_migrations_go_through_and_nothing_is_left_behind(
     any_fresh: Place, project: Project
 ) -> None:
@@ -221,22 +246,23 @@ def test_migrations_go_through_and_nothing_is_left_behind(
     assert any_fresh.database.tables() == {"t1", "t2"}
 
 
-def test_the_command_goes_through_by_variables_or_by_flags(fresh: Place, project: Project) -> None:
+def test_the_command_goes_through_by_variables_or_by_flags(
+    fresh: Place, project: Project, offline: Chatdb
+) -> None:
     project.write_tables(1)
-    said = project.chatdb("migrate", "up", env=fresh.variables)
-    assert said.returncode == 0, said.stderr
-    assert f", via {USER}@127.0.0.1:{fresh.bastion.port} (DATABASE_URL" in said.stderr
+    said = fresh.run(offline, "migrate", "up")
+    assert said.code == 0, said.err
+    assert f", via {USER}@127.0.0.1:{fresh.bastion.port} (DATABASE_URL" in said.err
     flags = [
         part
         for name, value in fresh.variables.items()
         if name.startswith("SSH_")
         for part in ("--" + name.lower().replace("_", "-"), value)
     ]
-    said = project.chatdb(
-        "migrate", "status", "--format", "json", "-d", fresh.variables["DATABASE_URL"], *flags
-    )
-    assert said.returncode == 0, said.stderr
-    assert json.loads(said.stdout)["target"]["via"] == f"{USER}@127.0.0.1:{fresh.bastion.port}"
+    url = fresh.variables["DATABASE_URL"]
+    said = offline("migrate", "status", "--format", "json", "-d", url, *flags)
+    assert said.code == 0, said.err
+    assert said.document["target"]["via"] == f"{USER}@127.0.0.1:{fresh.bastion.port}"
 
 
 def test_no_tunnel_goes_straight(place: Place) -> None:
@@ -246,7 +272,6 @@ def test_no_tunnel_goes_straight(place: Place) -> None:
             connect(target).close()
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_setup_gives_a_pool_that_closes_the_tunnel(fresh: Place, project: Project) -> None:
     project.write_tables(1)
     with (
@@ -258,7 +283,6 @@ def test_setup_gives_a_pool_that_closes_the_tunnel(fresh: Place, project: Projec
             assert conn.execute("SELECT count(*) FROM t1").fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_other_programs_use_the_url_of_a_tunnel(place: Place) -> None:
     with chatdb_cli.open_tunnel(place.settings()) as opened:
         assert opened.alive
@@ -287,6 +311,62 @@ def test_much_goes_both_ways_at_once(place: Place) -> None:
             text = "x" * size
             cursors = [conn.execute("SELECT %s::text", (text,)) for _ in range(number)]
         assert all(c.fetchone() == (text,) for c in cursors)
+
+
+class Standby(Proxy):
+    """In front of a server, which it makes say that it is a standby."""
+
+    def _chunks(self, source: socket.socket) -> Iterator[bytes]:
+        for data in super()._chunks(source):
+            yield data.replace(b"\x17in_hot_standby\0off\0", b"\x16in_hot_standby\0on\0")
+
+
+def test_of_several_hosts_each_has_a_way_and_the_one_that_is_wanted_is_taken(
+    place: Place, server: Server, offline: Chatdb
+) -> None:
+    with Standby(socket_of(server)) as standby:
+        at = {"primary": place.proxy.port, "standby": standby.port, "down": free_port()}
+
+        def url(hosts: str, wanted: str) -> str:
+            several = ",".join(f"127.0.0.1:{at[host]}" for host in hosts.split())
+            place_, name = f"postgres@{several}", place.database.name
+            return f"postgresql://{place_}/{name}?sslmode=disable&target_session_attrs={wanted}"
+
+        for hosts, wanted, taken in (
+            ("primary standby", "any", 0),
+            ("standby primary", "any", 0),
+            ("standby primary", "primary", 1),
+            ("primary standby", "standby", 1),
+            ("primary standby", "prefer-standby", 1),
+            ("down primary", "any", 1),
+            ("down standby primary", "read-write", 2),
+        ):
+            with place.target(DATABASE_URL=url(hosts, wanted)) as target, connect(target) as conn:
+                assert target.tunnel
+                assert target.tunnel.places == tuple(("127.0.0.1", at[h]) for h in hosts.split())
+                assert conn.info.port == target.tunnel.ports[taken], (hosts, wanted)
+                for port in set(target.tunnel.ports):
+                    assert f":{port}" in target.tunnel.url
+        assert place.refusal(DATABASE_URL=url("down down", "any")).code is Code.BEHIND_REFUSED
+        assert place.refusal(DATABASE_URL=url("standby", "primary")).code is Code.UNREACHABLE
+        # One that is down is shown, and no obstacle.
+        check = "tunnel", "check", "--format", "json"
+        said = place.run(offline, *check, DATABASE_URL=url("down primary", "any"))
+        steps = [(s["step"], s["state"]) for s in said.document["steps"][-3:]]
+        assert steps == [("forward", "failed"), ("forward", "ok"), ("database", "ok")]
+        assert said.code == 0
+        assert place.run(offline, *check, DATABASE_URL=url("down down", "any")).code == 3
+
+
+@pytest.mark.parametrize(
+    "several",
+    ["host=a,b port=1,2,3", "host=a hostaddr=10.0.0.1,10.0.0.2", "hostaddr=10.0.0.1 port=1,2",
+     "host=a,b hostaddr=10.0.0.1 port=1"],
+)  # fmt: skip
+def test_hosts_and_ports_that_are_not_as_many_are_refused(several: str, place: Place) -> None:
+    error = place.refusal(DATABASE_URL=f"{several} dbname=d user=u")
+    assert (error.code, error.exit) == (Code.SETTINGS, 2)
+    assert error.hint
 
 
 # --- who may know what ----------------------------------------------------------------------------
@@ -401,6 +481,7 @@ def ssh_variables(bastion: Any, keys: Path) -> dict[str, str]:
     return {
         "SSH_HOST": "127.0.0.1",
         "SSH_PORT": str(bastion.port),
+        "SSH_USER": USER,
         "SSH_KEY_PATH": str(keys / "ed25519"),
         "SSH_MAX_RETRIES": "0",
     }
@@ -640,20 +721,20 @@ def test_who_is_not_let_in_hears_what_was_offered_and_what_was_tried(
 
 @pytest.fixture
 def make_server(
-    tmp_path: Path, proxy: Proxy, standing: Database, keys: Path, home: Path
+    proxy: Proxy, standing: Database, keys: Path, home: Path
 ) -> Iterator[Callable[..., Place]]:
     """Start another server with options of its own, and give the way through it."""
     running: list[Any] = []
 
     def make(kind: type[Any], *arguments: Any, **options: Any) -> Place:
-        one = kind(tmp_path / f"server{len(running)}", *arguments, **options)
+        one = kind(*arguments, **options)
         running.append(one.__enter__())
         let_in(one, keys)
         return place_of(one, proxy, standing, keys, home)
 
     yield make
     for one in running:
-        one.stop() if isinstance(one, Sshd) else one.__exit__()
+        one.__exit__()
 
 
 SSHD_REFUSES = {
@@ -666,17 +747,15 @@ SSHD_REFUSES = {
     ),
     "DenyUsers *": (Code.TUNNEL_LOGIN, "SSH_USER"),
     "KexAlgorithms diffie-hellman-group1-sha1": (Code.TUNNEL_PROTOCOL, "too old"),
-    "HostKeyAlgorithms ssh-rsa\nHostKey {rsa}": (Code.TUNNEL_PROTOCOL, "too old"),
+    "HostKeyAlgorithms ssh-rsa": (Code.TUNNEL_PROTOCOL, "too old"),
     "Ciphers aes256-ctr\nMACs hmac-sha2-512\n": (None, ""),
 }
 
 
 @needs_sshd
 @pytest.mark.parametrize("options", SSHD_REFUSES)
-def test_what_an_sshd_forbids_is_told(
-    options: str, make_server: Callable[..., Place], keys: Path
-) -> None:
-    there = make_server(Sshd, options.format(rsa=keys / "rsa"))
+def test_what_an_sshd_forbids_is_told(options: str, make_server: Callable[..., Place]) -> None:
+    there = make_server(Sshd, options, keys=("ed25519", "rsa"))
     code, says = SSHD_REFUSES[options]
     if code is None:
         there.target().close()
@@ -694,7 +773,6 @@ async def never(*_: Any) -> None:
     await asyncio.sleep(1000)
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_database_that_is_silent_behind_the_bastion_is_told_from_a_silent_bastion(
     make_server: Callable[..., Place],
 ) -> None:
@@ -761,6 +839,19 @@ def test_the_way_is_the_one_that_ssh_would_take(
     assert [f"{hop.host}:{hop.port}" for hop in hops(bastion)] == expected
 
 
+def test_where_nothing_is_said_it_is_port_22_ourselves_and_the_agent(home: Path) -> None:
+    bastion = load(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
+    assert bastion
+    known = (home / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
+    expected = Hop("b", "b", 22, getpass.getuser(), (), False, True, None, known)
+    assert hops(bastion) == (expected,)
+    key = home / "key"
+    assert hops(replace(bastion, key_path=key)) == (
+        replace(expected, keys=(key,), named=True, agent=False),
+    )
+    assert hops(replace(bastion, key_path=key, agent=True))[0].agent
+
+
 @pytest.mark.parametrize(
     "config",
     ["Host b\n ProxyJump b", "Host b\n ProxyJump j\nHost j\n ProxyJump b", "Host b\n Port x",
@@ -780,7 +871,43 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
 
 
 @needs_sshd
-@pytest.mark.usefixtures("nothing_left")
+def test_a_failure_behind_the_first_hop_is_named_as_well(
+    place: Place, keys: Path, home: Path
+) -> None:
+    with mute() as (silent, _):
+        cases: list[tuple[str, dict[str, str], Code, str | None, str]] = [
+            ("HostName no-such-host.invalid", {}, Code.TUNNEL_NAME, "ENOTFOUND", "@outer"),
+            (f"Port {free_port()}", {}, Code.TUNNEL_REFUSED, "ECONNREFUSED", "@outer"),
+            (f"Port {silent}", {"CHATDB_CONNECT_TIMEOUT": "100ms"}, Code.TUNNEL_TIMEOUT,
+             "ETIMEDOUT", "@inner"),
+            ("HostKeyAlias nobody", {}, Code.HOST_KEY_UNKNOWN, None, "@inner"),
+            ("StrictHostKeyChecking no\n UserKnownHostsFile /dev/null", {}, Code.HOST_KEY_UNKNOWN,
+             None, "@inner"),
+            (f"IdentityFile {keys}/stranger\nHost outer\n IdentityFile {keys}/rsa",
+             {"SSH_KEY_PATH": ""}, Code.TUNNEL_LOGIN, None, "@inner"),
+        ]  # fmt: skip
+        for line, more, code, errno, hop in cases:
+            error = place.refusal(**over_two(place, home, f" {line}\n") | more)
+            assert (error.code, error.exit, error.errno) == (code, 4, errno), error
+            assert hop in error.message
+            assert error.hint
+
+
+@needs_sshd
+def test_the_line_of_the_docs_lets_to_the_database_and_nowhere_else(
+    place: Place, tmp_path: Path
+) -> None:
+    docs = (Path(__file__).parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    options = re.findall(r"^(restrict,\S+) ssh-ed25519 ", docs, re.MULTILINE)[0]
+    key = make_key(tmp_path / "narrow")
+    place.bastion.let_in(key, options.replace("db.internal:5432", f"127.0.0.1:{place.proxy.port}"))
+    with place.target(SSH_KEY_PATH=str(key)) as target:
+        connect(target).close()
+    far = f"postgresql://u@127.0.0.1:{free_port()}/d"
+    assert place.refusal(SSH_KEY_PATH=str(key), DATABASE_URL=far).code is Code.TUNNEL_FORBIDDEN
+
+
+@needs_sshd
 def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
     place: Place, make_server: Callable[..., Place], keys: Path, home: Path
 ) -> None:
@@ -790,7 +917,8 @@ def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
     known.write_text(first_.known() + second.known() + third.known())
     (home / ".ssh" / "config").write_text(
         "".join(
-            f"Host {name}\n HostName 127.0.0.1\n Port {server.port}\n IdentityFile {keys}/{key}\n{more}"
+            f"Host {name}\n HostName 127.0.0.1\n Port {server.port}\n User {USER}\n"
+            f" IdentityFile {keys}/{key}\n{more}"
             for name, server, key, more in (
                 ("one", first_, "rsa", ""),
                 ("two", second, "ecdsa", " ProxyJump one\n"),
@@ -825,7 +953,6 @@ def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
     second.start()
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_proxy_command_is_used_and_ends_with_the_tunnel(place: Place, home: Path) -> None:
     relay = home / "relay.py"
     relay.write_text(
@@ -876,17 +1003,6 @@ def test_what_passes_by_itself_is_tried_again_and_nothing_else(place: Place, key
     assert told == []
 
 
-def test_the_defaults_are_patient_and_more_so_in_production() -> None:
-    for environment, expected in (("development", (3, 1000)), ("production", (5, 2000))):
-        bastion = load(environ={"SSH_HOST": "b", "CHATDB_ENV": environment}, cwd=Path("/")).bastion
-        assert bastion
-        assert (bastion.retries, bastion.retry_delay_ms) == expected
-    given = {"SSH_HOST": "b", "SSH_MAX_RETRIES": "7", "SSH_RETRY_DELAY": "3s"}
-    bastion = load(environ=given, cwd=Path("/")).bastion
-    assert bastion
-    assert (bastion.retries, bastion.retry_delay_ms) == (7, 3000)
-
-
 RUNNING = "query LIKE '%pg_sleep(60)%' AND state = 'active'"
 
 
@@ -910,7 +1026,6 @@ def lose_in_the_middle(there: Place, lose: Callable[[], None]) -> threading.Thre
     return thread
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_tunnel_that_is_lost_in_a_migration_rolls_it_back_and_the_next_run_goes_on(
     any_fresh: Place, project: Project
 ) -> None:
@@ -963,7 +1078,7 @@ def test_a_bastion_that_falls_silent_is_given_up(
     monkeypatch.setattr(tunnel, "_LISTEN_S", 0.25)
     assert isinstance(place.bastion, Sshd)
     with place.target() as target, connect(target) as conn:
-        conn.execute("SELECT pg_sleep(2.5)")  # silence of the database alone is none of the bastion
+        conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
         place.bastion.signal(signal.SIGSTOP)
         try:
             with pytest.raises(psycopg.OperationalError):
@@ -976,7 +1091,6 @@ def test_a_bastion_that_falls_silent_is_given_up(
         assert "nothing was heard" in loss.message
 
 
-@pytest.mark.usefixtures("nothing_left")
 def test_a_pool_goes_on_after_a_loss(any_place: Place) -> None:
     with any_place.target() as target, open_pool(target) as pool:
         for _ in range(2):
@@ -1014,6 +1128,12 @@ def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
     psycopg.connect(url).close()
     place.bastion.lose()
     wait_for(lambda: can_connect(url))
+    place.bastion.stop()
+    try:
+        assert not can_connect(url)
+    finally:
+        place.bastion.start()
+    wait_for(lambda: can_connect(url))  # the same one as before
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == code
@@ -1033,7 +1153,9 @@ def can_connect(url: str) -> bool:
     return True
 
 
-def test_the_command_says_which_port_and_takes_one(place: Place, project: Project) -> None:
+def test_the_command_says_which_port_and_takes_one(
+    place: Place, project: Project, offline: Chatdb
+) -> None:
     port = free_port()
     process = start_command(
         project, place.variables, "tunnel", "--port", str(port), "--format", "json"
@@ -1043,51 +1165,180 @@ def test_the_command_says_which_port_and_takes_one(place: Place, project: Projec
     assert said["local"] == {"host": "127.0.0.1", "port": port}
     assert said["target"]["via"] == f"{USER}@127.0.0.1:{place.bastion.port}"
     psycopg.connect(said["url"]).close()
-    second = project.chatdb("tunnel", "--port", str(port), env=place.variables)
-    assert (second.returncode, second.stdout) == (4, "")
-    assert "[EADDRINUSE]" in second.stderr
+    second = place.run(offline, "tunnel", "--port", str(port))
+    assert (second.code, second.out) == (4, "")
+    assert "[EADDRINUSE]" in second.err
     process.terminate()
     process.communicate(timeout=20)
 
 
-def test_tunnel_check_walks_the_hops(place: Place, project: Project, keys: Path) -> None:
-    said = project.chatdb("tunnel", "check", env=place.variables)
-    assert said.returncode == 0, said.stderr
-    head, *rows = (line.split() for line in said.stdout.splitlines())
-    assert head == ["hop", "step", "state", "ms", "detail"]
-    whats = ["keys", "connect", "host", "login", "forward", "database"]
-    assert [row[1] for row in rows] == whats
-    said = project.chatdb(
-        "tunnel", "check", "--format", "json",
-        env=place.variables | {"SSH_KEY_PATH": str(keys / "stranger")},
-    )  # fmt: skip
-    assert said.returncode == 4
-    document = json.loads(said.stdout)
-    assert [(s["step"], s["state"]) for s in document["steps"]] == [
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of a printed table, without what is another each time: times, keys, versions."""
+    text = re.sub(r"SHA256:\S+ \(.*?\)", "KEY", text)
+    text = re.sub(r"(SSH-2.0-|PostgreSQL )\S.*", r"\1", text)
+    rows = [re.split(" {2,}", line.strip()) for line in text.splitlines()]
+    return [[*row[:3], *row[4:]] for row in rows]
+
+
+def test_tunnel_check_walks_the_hops_as_the_readme_shows(
+    place: Place, offline: Chatdb, keys: Path
+) -> None:
+    said = place.run(offline, "tunnel", "check")
+    assert said.code == 0, said.err
+    names = {
+        f"127.0.0.1:{place.proxy.port}/{place.database.name}": "db.internal:5432/shop",
+        f"127.0.0.1:{place.proxy.port}": "db.internal:5432",
+        f"{USER}@127.0.0.1:{place.bastion.port}": "ops@bastion",
+        f"{USER} with": "ops with",
+        "postgres@db.internal": "app@db.internal",
+    }
+    for ours, readme in names.items():
+        said.out = said.out.replace(ours, readme)
+    _, _, shown = README.partition("$ chatdb tunnel check\n")
+    assert table(said.out) == table(shown.partition("```")[0])
+    stranger = {"SSH_KEY_PATH": str(keys / "stranger")}
+    said = place.run(offline, "tunnel", "check", "--format", "json", **stranger)
+    assert said.code == 4
+    assert [(s["step"], s["state"]) for s in said.document["steps"]] == [
         ("keys", "ok"), ("connect", "ok"), ("host key", "ok"), ("login", "failed"),
     ]  # fmt: skip
-    assert (document["ok"], document["error"]["code"]) == (False, "tunnel-login")
-    assert "error: " in said.stderr
+    assert (said.document["ok"], said.document["error"]["code"]) == (False, "tunnel-login")
+    assert "error: " in said.err
 
 
 def test_without_a_bastion_the_command_says_what_to_set(
-    project: Project, database: Database
+    offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@db.internal/chat")
     for arguments in (["tunnel"], ["tunnel", "check"]):
-        said = project.chatdb(*arguments, env={"DATABASE_URL": database.url})
-        assert said.returncode == 2
-        assert "SSH_HOST" in said.stderr
+        said = offline(*arguments)
+        assert said.code == 2
+        assert "SSH_HOST" in said.err
 
 
-@pytest.mark.usefixtures("nothing_left")
-def test_an_interrupt_while_it_opens_leaves_nothing(place: Place) -> None:
-    silent = black_hole()
+# --- nothing is left behind: `_nothing_left` looks after each test of this file, and after these ----
+
+
+def over_two(place: Place, home: Path, more: str = "") -> dict[str, Any]:
+    """What leads to the bastion over itself; `more` is for the first of its two names, `inner`."""
+    (home / ".ssh" / "config").write_text(
+        f"Host inner\n ProxyJump outer\n{more}"
+        f"Host *\n HostName 127.0.0.1\n Port {place.bastion.port}\n User {USER}\n"
+    )
+    return {"SSH_HOST": "inner", "SSH_PORT": "", "SSH_USER": ""}
+
+
+def test_an_interrupt_after_any_step_of_the_way_leaves_nothing(place: Place, home: Path) -> None:
+    settings = place.settings(**over_two(place, home))
+    steps: list[ssh.Step] = []
+    open_target(settings, note=steps.append).close()
+    assert len(steps) == 8
+    for number in range(len(steps)):
+
+        def note(step: ssh.Step, last: ssh.Step = steps[number]) -> None:
+            if (step.hop, step.what) == (last.hop, last.what):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            open_target(settings, note=note)
+
+
+@contextmanager
+def mute(banner: bytes = b"") -> Iterator[tuple[int, threading.Event]]:
+    """A port that says no more than the beginning, and whether somebody came there."""
+    reached = threading.Event()
+
+    def answer() -> None:
+        one, _ = listener.accept()
+        reached.set()
+        with one, suppress(OSError):
+            one.sendall(banner)
+            while one.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1], reached
+        thread.join()
+
+
+@pytest.mark.parametrize("banner", [b"", b"SSH-2.0-mute\r\n"])
+def test_an_interrupt_while_a_host_is_silent_leaves_nothing(place: Place, banner: bytes) -> None:
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    with closing(silent):
+    with mute(banner) as (port, _):
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            place.target(SSH_PORT=str(silent.getsockname()[1]))
+            place.target(SSH_PORT=str(port))
         timer.join()
+
+
+def test_an_interrupt_while_a_user_is_asked_or_told_leaves_nothing(
+    place: Place, keys: Path
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_target(place.settings(SSH_KEY_PATH=str(keys / "rsa_locked")), ask=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        place.target(interrupt, SSH_PORT=str(free_port()), SSH_MAX_RETRIES="1")
+
+
+def test_two_tunnels_of_one_process_live_and_end_apart(place: Place) -> None:
+    with chatdb_cli.open_tunnel(place.settings()) as one:
+        with chatdb_cli.open_tunnel(place.settings()) as two:
+            assert one.port != two.port
+            for tunnel_ in (one, two):
+                psycopg.connect(tunnel_.url).close()
+        assert not can_connect(two.url)
+        psycopg.connect(one.url).close()
+    one.close()  # a second time is nothing
+    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(place.settings()) as three:
+        conn = psycopg.connect(three.url)
+        raise ZeroDivisionError
+    with pytest.raises(psycopg.OperationalError):
+        conn.execute("SELECT 1")
+    conn.close()
+
+
+def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
+    place: Place, project: Project, home: Path
+) -> None:
+    (home / ".ssh" / "config").write_text("Host by-command\n ProxyCommand sleep 1000\n")
+    with mute(b"SSH-2.0-mute\r\n") as (bastion, dialled), mute() as (database, asked):
+        # What it is told, and the signal that it gets then.
+        stages: list[tuple[dict[str, str], int]] = [
+            ({"SSH_HOST": "by-command"}, signal.SIGTERM),
+            ({"SSH_PORT": str(bastion)}, signal.SIGINT),
+            ({"SSH_PORT": str(free_port()), "SSH_MAX_RETRIES": "1", "SSH_RETRY_DELAY": "60s"},
+             signal.SIGTERM),
+            ({"DATABASE_URL": f"postgresql://u@127.0.0.1:{database}/d",
+              "CHATDB_CONNECT_TIMEOUT": "60s"}, signal.SIGINT),
+        ]  # fmt: skip
+        running = [
+            start_command(project, place.variables | more, "migrate", "status")
+            for more, _ in stages
+        ]
+        wait_for(lambda: children(running[0].pid))
+        below = children(running[0].pid)
+        assert running[2].stderr
+        assert "trying again in 60 s (1 of 1)" in running[2].stderr.readline()
+        assert dialled.wait(20)
+        assert asked.wait(20)
+        for process, (_, number) in zip(running, stages, strict=True):
+            process.send_signal(number)
+        for process, (_, number) in zip(running, stages, strict=True):
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out) == (128 + number, ""), err
+            said = [line for line in err.splitlines() if line and not line.startswith("files: ")]
+            assert said in (["error: interrupted"], ["error: terminated"])
+    for pid in below:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_no_secret_is_in_what_a_tunnel_says_of_itself(place: Place, keys: Path) -> None:
@@ -1151,6 +1402,7 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     make_server: Callable[..., Place],
     home: Path,
     project: Project,
+    offline: Chatdb,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only the bastion knows the database's host by name; its certificate and .pgpass name it."""
@@ -1176,16 +1428,19 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
         monkeypatch.setenv("PGPASSWORD", "s3:cret\\x")
         psycopg.connect(target.tunnel.url).close()
         monkeypatch.delenv("PGPASSWORD")
+    # Of two hosts each is compared with its own name.
+    two = url.replace(f"{REAL_NAME}:{port}", f"other.example:{port},{REAL_NAME}:{port}")
+    with there.target(DATABASE_URL=two) as target, connect(target) as conn:
+        assert target.tunnel
+        assert conn.info.port == target.tunnel.ports[1]
     error = there.refusal(DATABASE_URL=url.replace(REAL_NAME, "other.example"))
     assert error.code is Code.UNREACHABLE
     assert "other.example" in error.message
     (home / ".pgpass").unlink()
     assert there.refusal(DATABASE_URL=url).code is Code.LOGIN
     project.write_tables(1)
-    said = project.chatdb(
-        "migrate", "up", env=there.variables | {"DATABASE_URL": url, "PGPASSWORD": "s3:cret\\x"}
-    )
-    assert said.returncode == 0, said.stderr
+    said = there.run(offline, "migrate", "up", DATABASE_URL=url, PGPASSWORD="s3:cret\\x")
+    assert said.code == 0, said.err
 
 
 def test_production_without_protection_is_refused_and_a_tunnel_protects(place: Place) -> None:

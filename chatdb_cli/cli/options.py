@@ -279,8 +279,10 @@ def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Calla
         try:
             function(session, **given)
         finally:
-            session.out.close()
-            session.close()
+            try:
+                session.out.close()
+            finally:
+                session.close()
 
     added = [
         inspect.Parameter(
