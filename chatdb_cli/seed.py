@@ -137,11 +137,12 @@ def _transaction(target: Target, folder: Folder) -> Iterator[tuple[psycopg.Conne
         connect(target) as conn,
     ):
         past = history.read(conn, target.schema)
-        _refuse_other_version(past, target, folder)
         names = Names(conn, target.schema)
         try:
             with conn.transaction():
                 _prepare(conn, names, target, past)
+                # Read again under the lock: a migrator may just have ended.
+                _refuse_other_version(history.read(conn, target.schema), target, folder)
                 yield conn, names
                 complete = True
         except KeyboardInterrupt as signal:

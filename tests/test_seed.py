@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import subprocess
+import threading
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,6 +170,30 @@ def test_a_seed_that_fails_leaves_nothing_and_names_the_place(
     assert place is not None
     assert (place.file.name, place.line, place.column) == ("1.sql", 2, 13)
     assert database.query("SELECT * FROM t1") == []
+
+
+@first
+def test_a_way_back_that_ends_while_the_seed_waits_is_seen(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_t1", "CREATE TABLE t1 (id int);", "DROP TABLE t1; SELECT pg_sleep(0.5);")
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1.sql").write_text("CREATE TABLE t1 (id int)")
+    project.migrator(database).up()
+
+    def down() -> None:
+        project.migrator(database).down()
+
+    back = threading.Thread(target=down)
+    back.start()
+    while not database.query("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' "
+                             "AND pid <> pg_backend_pid()"):  # fmt: skip
+        assert back.is_alive()
+    with pytest.raises(ChatdbError) as caught:
+        seed_small(database.target(), project.sql)
+    back.join()
+    assert caught.value.exit == 6
+    assert database.tables() == set()
 
 
 @first

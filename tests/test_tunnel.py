@@ -36,6 +36,7 @@ from chatdb_cli import ssh, tunnel
 from chatdb_cli.connection import check_tunnel, connect, open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.seed import seed_small
 from chatdb_cli.settings import Settings, load
 from chatdb_cli.sshfiles import Hop, fingerprint, hops
 
@@ -1047,6 +1048,24 @@ def test_a_tunnel_that_is_lost_in_a_migration_rolls_it_back_and_the_next_run_goe
         project.write("0002_slow", "CREATE TABLE t2 (id int);", "DROP TABLE t2;")
         assert states(Migrator(target, project.sql).up()) == ["applied"] * 2
     assert any_fresh.database.tables() == {"t1", "t2", "t3"}
+
+
+def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
+    any_fresh: Place, project: Project
+) -> None:
+    project.write_tables(1)
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "0001_rows.sql").write_text(
+        "INSERT INTO t1 VALUES (1); SELECT pg_sleep(60);"
+    )
+    with any_fresh.target(dir=str(project.sql)) as target:
+        Migrator(target).up()
+        thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
+        with pytest.raises(ChatdbError) as caught:
+            seed_small(target)
+        thread.join()
+    assert (caught.value.code, caught.value.exit) == (Code.TUNNEL_LOST, 4)
+    assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]
 
 
 def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_so(
