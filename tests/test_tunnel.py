@@ -1058,11 +1058,11 @@ def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
     (project.sql / "seed" / "0001_rows.sql").write_text(
         "INSERT INTO t1 VALUES (1); SELECT pg_sleep(60);"
     )
-    with any_fresh.target(dir=str(project.sql)) as target:
-        Migrator(target).up()
+    with any_fresh.target() as target:
+        Migrator(target, project.sql).up()
         thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
         with pytest.raises(ChatdbError) as caught:
-            seed_small(target)
+            seed_small(target, project.sql)
         thread.join()
     assert (caught.value.code, caught.value.exit) == (Code.TUNNEL_LOST, 4)
     assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]
