@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 import child
@@ -315,13 +314,11 @@ def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
     assert database.applied() == ["0001_t1", "0002_t2"]
 
 
-def test_a_killed_server_is_at_one_version_or_the_next(
-    project: Project, tmp_path: Path, server: Server
-) -> None:
+def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server: Server) -> None:
     """Only the last commit waits for the disk: what is lost goes together with its history."""
     from chatdb_cli.server import EmbeddedServer
 
-    home = tmp_path / ".chatdb"
+    home = server.embedded.home.with_name(".killed")
     own = EmbeddedServer(home, programs=server.embedded.programs)
     own.start()
     database = Database(Server(own, server.name), "postgres")

@@ -1260,15 +1260,12 @@ def test_a_restart_is_nothing_to_a_cursor(own: Server) -> None:
 
 
 @first
-def test_a_standby_says_that_it_is_one(own: Server, tmp_path: Path) -> None:
+def test_a_standby_says_that_it_is_one(own: Server) -> None:
     database = own.create(own.templates["world"])
     with database.connect() as conn:
         begin = now(conn)
-    standby = EmbeddedServer(tmp_path / ".chatdb", programs=own.embedded.programs)
-    tmp_path.chmod(0o711)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == os.geteuid() and folder.name.startswith("pytest"):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    home = own.embedded.home.with_name(".standby")
+    standby = EmbeddedServer(home, programs=own.embedded.programs)
     try:
         standby.start()
         standby.stop()

@@ -143,15 +143,15 @@ def test_a_file_that_reaches_outside_fails_with_line_and_object_and_is_undone(
 ) -> None:
     sql, reached = HOSTILE[case]
     before = outside.query(CATALOG)
-    project.write("0001_good", GOOD)
     directive, _, sql = sql.rpartition("\n")
-    project.write("0002_bad", f"{directive}\nCREATE TABLE more (id int);\n\n{sql}\n")
+    head = f"{directive}\n{GOOD}\n\n"
+    project.write("0001_bad", f"{head}{sql}\n")
     with pytest.raises(ChatdbError) as caught:
         setup(project, outside)
     error = caught.value
     assert (error.code, error.exit) == (Code.REFUSED, 8), error.message
     assert error.place is not None
-    assert (error.place.file.name, error.place.line) == ("0002_bad.sql", 4)
+    assert (error.place.file.name, error.place.line) == ("0001_bad.sql", head.count("\n") + 1)
     assert reached in error.message
     assert outside.query(CATALOG) == before
 
