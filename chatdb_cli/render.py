@@ -180,13 +180,18 @@ class Output:
     def result(self, document: Document, text: str) -> None:
         """Print a result: the document in JSON mode, else the text."""
         self.close()
-        self._write(self._json(document) if self.form == "json" else text)
+        self.text(self._json(document) if self.form == "json" else text)
 
     def _json(self, document: Document) -> str:
         unicode = (self.stdout.encoding or "").lower().replace("-", "") == "utf8"
         return json.dumps(document, ensure_ascii=not unicode)
 
-    def _write(self, text: str) -> None:
+    def text(self, text: str) -> None:
+        """Print a text on stdout, as it is.
+
+        Raises:
+            ChatdbError: it can't be written.
+        """
         try:
             self.stdout.write(text if text.endswith("\n") or not text else text + "\n")
             self.stdout.flush()
@@ -304,7 +309,7 @@ class Output:
         else:
             lines = [one_line(f"resync  {batch.resync}")] if batch.resync else []
             lines += map(_event_text, batch.events)
-        self._write("\n".join(lines))
+        self.text("\n".join(lines))
 
     def server(self, status: ServerStatus, url: str | None) -> None:
         """Print how the embedded server is."""

@@ -893,10 +893,10 @@ def test_a_closed_pipe_is_141_without_a_word(
 @first
 def test_a_full_disk_is_said(project: Project, database: Database) -> None:
     project.write_tables(1)
-    for form in ("text", "json"):
+    for line in ("migrate status", "migrate status --format json", "--version"):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
-                project.command("migrate", "status", "--format", form),
+                project.command(*line.split()),
                 cwd=project.path,
                 env=_environment(project, database),
                 stdout=full,

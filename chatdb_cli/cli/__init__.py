@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the command line, and exit with its code."""
+    """Run the command line, and end the process with its exit code."""
     # Looking for garbage while the imports make objects that stay is a tenth of a short command.
     gc.set_threshold(100_000)
     for name in ("stdout", "stderr"):
@@ -29,7 +29,13 @@ def main() -> None:
         # Scripts and JSON are UTF-8, whatever the locale says; a file's name may be no text at all.
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # what could not be written has been said
+            stream.flush()
+    # All that was opened is closed by now.  To take the interpreter apart as well, module by module, is
+    # a sixth of a short command.
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ def print_version(context: typer.Context, wanted: bool) -> None:
     if wanted:
         from chatdb_cli import __version__
 
-        context.obj.write(f"chatdb {__version__}\n")
+        context.obj.text(f"chatdb {__version__}")
         raise typer.Exit
 
 
