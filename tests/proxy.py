@@ -83,11 +83,12 @@ class Proxy:
             for client in self._sockets[::2]:
                 client.shutdown(socket.SHUT_RDWR)
             return
-        for one in self._sockets:
+        cut = self._sockets[:]
+        del self._sockets[: len(cut)]  # whoever comes back meanwhile is let through
+        for one in cut:
             with suppress(OSError):  # gone already
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-        self._sockets.clear()
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -102,7 +103,7 @@ class Proxy:
                 return
             server = self._upstream()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets += [client, server]
+            self._sockets.extend((client, server))
             self._count += 1
             self._link(self._messages(client, self._count), server)
             self._link(self._chunks(server), client)
