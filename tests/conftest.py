@@ -14,6 +14,7 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -240,6 +241,21 @@ class Server:
             Migrator(template.target(), SHIPPED).up()
             self.templates["chat"] = template.name
         return self.create(self.templates["chat"])
+
+
+@contextmanager
+def admitted(server: Server, *lines: str) -> Iterator[None]:
+    """Let more logins in than the embedded server does, by these lines in front of its hba file."""
+    hba = Path(server.query_one("SHOW hba_file"))
+    hba = Path(server.query_one("SHOW data_directory")) / hba
+    before = hba.read_text()
+    hba.write_text("\n".join((*lines, before)))
+    server.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        hba.write_text(before)
+        server.execute("SELECT pg_reload_conf()")
 
 
 @dataclass

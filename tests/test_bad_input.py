@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import Database, Project, Server, first
+from conftest import Database, Project, Server, admitted, first
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
@@ -343,18 +343,8 @@ ODD_NAMES = {
 @pytest.fixture
 def trusting(server: Server) -> Iterator[None]:
     """Every role that exists may log in."""
-    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
-        (data,) = conn.execute("SHOW data_directory").fetchone() or ("",)
-        hba = Path(data) / shown
-        before = hba.read_text()
-        hba.write_text(f"local all all trust\n{before}")
-        conn.execute("SELECT pg_reload_conf()")
-        try:
-            yield
-        finally:
-            hba.write_text(before)
-            conn.execute("SELECT pg_reload_conf()")
+    with admitted(server, "local all all trust"):
+        yield
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import GROUND, Database, Project, Server, first
+from conftest import GROUND, Database, Project, Server, admitted, first
 from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import settled
@@ -42,17 +42,8 @@ def data_of(server: Server) -> Path:
 @pytest.fixture
 def open_door(server: Server) -> Iterator[None]:
     """Let everybody in who is on this machine, replication too."""
-    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
-        hba = data_of(server) / shown
-        before = hba.read_text()
-        hba.write_text(f"local replication postgres trust\nlocal all t_poor trust\n{before}")
-        conn.execute("SELECT pg_reload_conf()")
-        try:
-            yield
-        finally:
-            hba.write_text(before)
-            conn.execute("SELECT pg_reload_conf()")
+    with admitted(server, "local replication postgres trust", "local all t_poor trust"):
+        yield
 
 
 # --- a full disk ----------------------------------------------------------------------------------
