@@ -37,6 +37,8 @@ CREATE TABLE channels (
 
 CREATE INDEX channels_created_by_idx ON channels (created_by) WHERE created_by IS NOT NULL;
 CREATE INDEX channels_direct_high_idx ON channels (direct_high) WHERE direct_high IS NOT NULL;
+-- the few that are deleted, for whoever asks that of each of many channels
+CREATE INDEX channels_deleted_idx ON channels (id) WHERE deleted_at IS NOT NULL;
 
 CREATE TRIGGER channels_set_updated_at
   BEFORE UPDATE ON channels
