@@ -264,8 +264,8 @@ def main() -> None:
 
 Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
 prepared statements, {words.seconds} s each, the median of {words.rounds} rounds;
-{os.cpu_count()} processors for clients and server together, which they keep busy: each waits for the others,
-as the last row shows, which reads no table.
+{os.cpu_count()} processors for clients and server together, which they keep busy: each waits for the
+others, as the last row shows, which reads no table.
 
 | p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
 |---|{"---:|" * (len(sizes) + 3)}

@@ -36,6 +36,8 @@ _PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
 FRAME, LOCK, CLAIM, FILE, SETTLE, GUARD, RECORD, COMMIT = (
     "frame", "lock", "claim", "file", "settle", "guard", "record", "commit",
 )  # fmt: skip
+# In front of all of them, and behind: a migrator's turn.
+TURN, END_OF_TURN = "turn", "end of turn"
 
 
 def author() -> tuple[str, str, str]:
@@ -128,6 +130,22 @@ class Frame:
             *(_message(s, CLAIM) for s in statements),
             _message(queries.COMMIT, COMMIT),
         ]
+
+    def turn(self, lock: str) -> list[Message]:
+        """Return the transaction that takes a migrator's turn, or fails.
+
+        Args:
+            lock: the statement that does so.
+        """
+        return [_START[0], _message(lock, TURN), _message(queries.COMMIT, FRAME)]
+
+    def end_of_turn(self, lock: str) -> Message:
+        """Return what ends a migrator's turn, behind its last COMMIT.
+
+        Args:
+            lock: the statement that does so.
+        """
+        return _message(lock, END_OF_TURN)
 
     def preparation(self) -> list[Message]:
         """Return the transaction that prepares what every migration sends."""

@@ -1,6 +1,7 @@
 """Who stands in the way: the lock that lets one migrator in, and whom a statement waits for.
 
-    held        the migration lock of a target, for as long as a session lasts
+    Lock        the migration lock of a target, for as long as a session lasts
+    held        it is held for as long as a block lasts
     Watch       looks, from a connection of its own, whom a session waits for
     Session     one that stands in the way, as a person wants to see it
 
@@ -13,7 +14,7 @@ saves work and names its holder; that no migration is ever applied twice is the 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,72 +70,105 @@ class Session:
         return f"pid {self.pid} ({', '.join(filter(None, facts))}){query}"
 
 
-@contextmanager
-def held(
-    conn: psycopg.Connection[Any], schema: str, wait_ms: int, tell: Callable[[str], None]
-) -> Iterator[bool]:
-    """Hold the migration lock of a target; the value says whether it had to be waited for.
+class Lock:
+    """The migration lock of a target, which lets one migrator in; it goes with its connection, too.
+
+    It costs a turn of its own to `take` and to `release` it.  Whoever sends much at once sends `ask` in
+    front, which fails where another holds it, and `give_back` behind, and says what came of them.
 
     Args:
-        conn: an idle connection in autocommit mode; the lock goes with it, too.
+        conn: an idle connection in autocommit mode.
         schema: the target's schema.
         wait_ms: how long to wait for whoever holds it; 0 is not at all.
         tell: called with a line when there is somebody to wait for, and when the lock was lost.
 
-    Raises:
-        ChatdbError: `LOCKED`, and who holds it.
+    Attributes:
+        held: it is ours.
+        ask: the statement that takes it at once, or fails with 22012.
+        give_back: the one that returns whether it was still there.
     """
-    names = Names(conn, schema)
-    waited = _take(conn, names, wait_ms, tell)
-    try:
-        yield waited
-    finally:
-        if not _release(conn, names):
-            tell(
+
+    def __init__(
+        self,
+        conn: psycopg.Connection[Any],
+        schema: str,
+        wait_ms: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._conn = conn
+        self._key = Names(conn, schema).session_key
+        self._wait_ms = wait_ms
+        self._tell = tell
+        self.held = False
+        self.ask = queries.LOCK_OR_FAIL.format(key=self._key)
+        self.give_back = queries.UNLOCK.format(key=self._key)
+
+    def take(self) -> bool:
+        """Take it, when whoever holds it is done, and return whether it had to be waited for.
+
+        Raises:
+            ChatdbError: `LOCKED`, and who holds it.
+        """
+        deadline = time.monotonic() + self._wait_ms / 1000
+        pause, told = _FIRST_PAUSE_S, None
+        while not self._is_true(queries.TRY_LOCK.format(key=self._key)):
+            holder = _holder(self._conn, self._key)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise locked(holder)
+            if holder and holder.pid != told:
+                told = holder.pid
+                self._tell(f"waiting for another migrator: {holder}")
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        self.held = True
+        return pause > _FIRST_PAUSE_S
+
+    def release(self) -> None:
+        """Give it back, if it is held and its connection can be asked."""
+        import psycopg
+
+        if self.held and not self._conn.closed:
+            with suppress(psycopg.Error):
+                self.gave_back(was_there=self._is_true(self.give_back))
+
+    def gave_back(self, *, was_there: bool) -> None:
+        """Note that it is not ours any more, and tell when it had gone before.
+
+        Args:
+            was_there: what `give_back` returned.
+        """
+        self.held = False
+        if not was_there:
+            self._tell(
                 "the migration lock was gone before the end; is there a pooler in between? "
                 "If so, say --pooler transaction"
             )
 
+    def _is_true(self, query: str) -> bool:
+        row = self._conn.execute(query.encode()).fetchone()
+        return bool(row and row[0])
 
-def _ask(conn: psycopg.Connection[Any], names: Names, query: str) -> bool:
-    row = conn.execute(query.format(key=names.session_key)).fetchone()
-    return bool(row and row[0])
 
+@contextmanager
+def held(
+    conn: psycopg.Connection[Any], schema: str, wait_ms: int, tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold the migration lock of a target while a block runs; the arguments are those of `Lock`.
 
-def _release(conn: psycopg.Connection[Any], names: Names) -> bool:
-    """Return False when the lock was not there to be released.
-
-    It goes with its connection, too, where that is in no state to be asked.
+    Raises:
+        ChatdbError: `LOCKED`, and who holds it.
     """
-    import psycopg
-
+    lock = Lock(conn, schema, wait_ms, tell)
+    lock.take()
     try:
-        return bool(conn.closed) or _ask(conn, names, queries.UNLOCK)
-    except psycopg.Error:
-        return True
+        yield
+    finally:
+        lock.release()
 
 
-def _take(
-    conn: psycopg.Connection[Any], names: Names, wait_ms: int, tell: Callable[[str], None]
-) -> bool:
-    deadline = time.monotonic() + wait_ms / 1000
-    pause, told = _FIRST_PAUSE_S, None
-    while not _ask(conn, names, queries.TRY_LOCK):
-        holder = _holder(conn, names)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise locked(holder)
-        if holder and holder.pid != told:
-            told = holder.pid
-            tell(f"waiting for another migrator: {holder}")
-        time.sleep(min(pause, left))
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
-    return pause > _FIRST_PAUSE_S
-
-
-def _holder(conn: psycopg.Connection[Any], names: Names) -> Session | None:
-    query = queries.LOCK_HOLDER.format(key=names.session_key)
-    row = conn.execute(query).fetchone()
+def _holder(conn: psycopg.Connection[Any], key: str) -> Session | None:
+    row = conn.execute(queries.LOCK_HOLDER.format(key=key).encode()).fetchone()
     return _session(row) if row else None
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,10 @@ class Runner:
         self._past = past
         self._believe(past)
         self._pooled = is_pooled(conn, target, past.pid)
+        # Behind a pooler, where no session is ours, the claim alone keeps others out.
+        self._lock = (
+            None if self._pooled else locks.Lock(conn, target.schema, options.wait_ms, self._tell)
+        )
         # A session that is ours alone keeps statements; a file may take them away.
         self._prepared = conn.info.backend_pid == past.pid and not self._pooled
         self._watch = locks.Watch(
@@ -139,6 +144,7 @@ class Runner:
 
     def dry_run(self) -> Run:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
+        self._lock = None
         batches = (
             [frame.script_text(b) for b in self._batches(self._steps, prepared=False)]
             if self._steps
@@ -162,11 +168,12 @@ class Runner:
         first, on_disk = self._conn, True
         self._progress(Event("planned", total=len(self._steps)))
         try:
-            with self._alone():
-                try:
-                    self._carry_out()
-                finally:
-                    on_disk = self._settle()  # what was applied before stays, whatever happens now
+            try:
+                self._carry_out()
+            finally:
+                on_disk = self._settle()  # what was applied before stays, whatever happens now
+                if self._lock:
+                    self._lock.release()
         except (ChatdbError, psycopg.Error, KeyboardInterrupt) as problem:
             raise MigrationError(_explained(problem), self._report()) from problem.__cause__
         finally:
@@ -183,22 +190,6 @@ class Runner:
         return self._report()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other migrators out; behind a pooler, where no session is ours, the claim alone does."""
-        if self._pooled or not self._steps:
-            yield
-            return
-        before = self._past
-        with locks.held(
-            self._conn, self._target.schema, self._options.wait_ms, self._tell
-        ) as waited:
-            if waited:
-                self._believe(history.read(self._conn, self._target.schema))
-                self._after_another(before)
-                self._made_progress()
-            yield
-
-    @contextmanager
     def _unheard(self) -> Iterator[None]:
         """Have the server give no notice of what it will do once more."""
         self._conn.remove_notice_handler(self._notice)
@@ -210,14 +201,25 @@ class Runner:
     def _carry_out(self) -> None:
         self._conn.add_notice_handler(self._notice)
         while self._steps:
+            if self._lock and not self._lock.held and not self._goes_at_once(self._steps[0]):
+                if self._lock.take():
+                    self._come_after_another()
+                continue
             outcome = self._send()
-            if outcome.lost or outcome.interrupt:
+            if outcome.interrupt or (outcome.lost and self._left()):
                 self._cut_short(outcome)
-            if outcome.error is None:
+            if outcome.error is None or outcome.lost:
                 self._steps = self._left()
                 continue
             self._roll_back()
             self._failed(outcome)
+
+    def _come_after_another(self) -> None:
+        """Plan anew what is left when another migrator had its turn in between."""
+        before = self._past
+        self._believe(history.read(self._conn, self._target.schema))
+        self._after_another(before)
+        self._made_progress()
 
     # --- what is sent -----------------------------------------------------------------------------
 
@@ -283,17 +285,17 @@ class Runner:
             return False
         return not script.directives.transactional or self._begun(step) is not None
 
+    def _goes_at_once(self, step: Step) -> bool:
+        """Return whether a step can be sent together with others."""
+        return self._is_safe(step) and not self._is_piecewise(step, self._loaded[step.key].script)
+
     def _send(self) -> Outcome:
         """Send the next steps: one without a transaction, or all that come before the next such."""
         if not self._is_safe(self._steps[0]):
             return self._try()
-        alone = [
-            not self._is_safe(s) or self._is_piecewise(s, self._loaded[s.key].script)
-            for s in self._steps
-        ]
-        if not alone[0]:
-            end = alone.index(True) if True in alone else len(alone)
-            return self._run(self._batches(self._steps[:end], prepared=self._prepared))
+        at_once = tuple(takewhile(self._goes_at_once, self._steps))
+        if at_once:
+            return self._run(self._batches(at_once, prepared=self._prepared))
         outcome = self._make_tables()
         if outcome.is_bad:
             return outcome
@@ -391,7 +393,11 @@ class Runner:
         writer = self._frame(prepared=prepared)
         self._sent = steps
         makes_tables = not self._past.complete
-        self._leading = makes_tables + prepared
+        takes_turn = self._lock is not None and not self._lock.held
+        ends_turn = len(steps) == len(self._steps)
+        self._leading = takes_turn + makes_tables + prepared
+        if self._lock and takes_turn:
+            yield writer.turn(self._lock.ask)
         if makes_tables:
             yield writer.prepare(self._past, self._timeouts())
         if prepared:
@@ -401,7 +407,7 @@ class Runner:
             if self._is_piecewise(step, loaded.script):  # only a dry run comes here with one
                 yield self._journal(step).script(head)
                 continue
-            yield writer.migration(
+            batch = writer.migration(
                 step,
                 loaded.script,
                 loaded.other,
@@ -411,6 +417,9 @@ class Runner:
                 wait_for_disk=self._waits_for_disk(n),
                 guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
+            if self._lock and ends_turn and n == len(steps):
+                batch.append(writer.end_of_turn(self._lock.give_back))
+            yield batch
 
     def _waits_for_disk(self, number: int) -> bool:
         return self._options.sync_each or number == len(self._sent)
@@ -478,7 +487,11 @@ class Runner:
 
     def _done(self, done: Done) -> None:
         step = self._step_of(done.batch)
-        if step is None:
+        if self._lock and done.message.part == frame.TURN:
+            self._lock.held = True
+        elif self._lock and done.message.part == frame.END_OF_TURN:
+            self._lock.gave_back(was_there=done.row == ("t",))
+        elif step is None:
             if done.message.part == frame.COMMIT:
                 self._past = self._past._replace(tables=history.TABLES, to_adopt=False)
         elif done.message.part == frame.CLAIM:
@@ -592,6 +605,10 @@ class Runner:
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
         self._looked.clear()
         self._guards.clear()  # what was tried was tried on what may be another state now
+        if self._lock and part == frame.TURN:
+            self._lock.take()
+            self._come_after_another()
+            return
         if sqlstate == _NO_SUCH_STATEMENT and self._prepared:
             self._prepared = False
             self._steps = self._left()

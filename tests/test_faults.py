@@ -155,8 +155,8 @@ def test_a_connection_that_is_cut_is_reported_as_the_history_says(
 
     def cut(connection: int, kind: str, number: int) -> bool:
         sent[kind] += 1
-        # A flush stands behind what is prepared, one behind the claim, and one behind COMMIT.
-        at = sent["H"] == 2 and kind == "E" if part == "file" else sent["H"] == 3
+        # A flush stands behind the lock, what is prepared and the claim each, and one behind COMMIT.
+        at = sent["H"] == 3 and kind == "E" if part == "file" else sent["H"] == 4
         if connection > 1 or not at:
             return True
         while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
