@@ -397,7 +397,7 @@ FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
 # One migrator at a time for this target, as long as the session lasts.
 TRY_LOCK: Final = "SELECT pg_try_advisory_lock({key})"
 # The same in front of what needs it; the comment is for who reads the server's log.
-LOCK_OR_FAIL: Final = "SELECT 1 / pg_try_advisory_lock({key})::int /* 0: another migrator is at work on this target */"
+LOCK_OR_FAIL: Final = "SELECT 1 / pg_try_advisory_lock({key})::int /* 0: another has its turn */"
 UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
 # A session as a person wants to see it: all of it is text.
 _SESSION: Final[LiteralString] = """\

@@ -52,6 +52,7 @@ _STYLES = {
     "planned": "cyan",
     "by-another": "dim",
     "not-run": "dim",
+    "unknown": "bold yellow",
     "failed": "bold red",
     "ok": "green",
     "changed": "bold yellow",

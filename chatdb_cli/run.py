@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from chatdb_cli.plan import Step
 
 StepState = Literal[
-    "applied", "reverted", "planned", "failed", "resumed", "not-run", "by-another", "marked"
+    "applied",
+    "reverted",
+    "planned",
+    "failed",
+    "resumed",
+    "not-run",
+    "unknown",
+    "by-another",
+    "marked",
 ]
 Request = Literal["up", "down", "redo", "baseline"]
 

@@ -814,7 +814,11 @@ class Runner:
             error.notes += (fate,)
             if running is not None and undone is running:
                 self._note(running, "interrupted" if outcome.interrupt else "connection lost")
-        if undone is not None and outcome.lost and known:
+        if not known:
+            for step in self._left():
+                if step in self._sent:
+                    self._finish(step, "unknown")
+        elif undone is not None and outcome.lost:
             self._finish(undone, "failed")
         raise error from outcome.interrupt
 

@@ -257,6 +257,7 @@ def test_an_interrupt_whose_outcome_nobody_can_tell_says_so(
         watcher.join()
     assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
     assert '"chatdb migrate status" will tell' in (caught.value.hint or "")
+    assert states(caught.value) == ["unknown"]
 
 
 # --- several at once ------------------------------------------------------------------------------
