@@ -2,7 +2,7 @@
 
 On each day some commands run one behind the other, and something happens to each of them, at some
 message or byte.  After each: what both histories say is applied is there, nothing else is, what the run
-said of itself is true; and in the end one more `up` needs no help.  `--long` tries ten times as many;
+said of itself is true; and in the end one more `up` needs no help.  `--long` tries many times as many;
 `--seed` tries again what failed.
 """
 
@@ -242,7 +242,7 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
     course: Course,
     request: pytest.FixtureRequest,
 ) -> None:
-    days = 250 if request.config.getoption("--long") else 25
+    days = 250 if request.config.getoption("--long") else 15
     seed = request.config.getoption("--seed") or random.randrange(1 << 32)
     request.node.add_report_section("setup", "faults", f"--seed {seed}")
     dice = random.Random(seed + half)
