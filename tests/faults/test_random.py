@@ -242,7 +242,7 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
     course: Course,
     request: pytest.FixtureRequest,
 ) -> None:
-    days = 250 if request.config.getoption("--long") else 15
+    days = 250 if request.config.getoption("--long") else 10
     seed = request.config.getoption("--seed") or random.randrange(1 << 32)
     request.node.add_report_section("setup", "faults", f"--seed {seed}")
     dice = random.Random(seed + half)
