@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,10 @@ from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer, find_programs
 from chatdb_cli.settings import Settings, load
+
+# A shell that runs the tests in the background has SIGINT ignored, and so would every child have it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Copies that root has made of the wheel's are the wheel's.
 PROGRAMS = [p for p in find_programs() if not p.is_relative_to("/var/lib/chatdb")]
