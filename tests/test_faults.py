@@ -18,6 +18,7 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrator import Migrator
 from chatdb_cli.run import Event, MigrationError
 
 # Children that have everything imported already: each costs some milliseconds.
@@ -175,6 +176,36 @@ def test_a_connection_that_is_cut_is_reported_as_the_history_says(
     assert states(error) == (["failed"] if part == "file" else ["applied"])
     assert error.run.current == database.applied()[-1][:4]
     project.migrator(database).up()
+    assert database.tables() == {"t1", "t2"}
+
+
+def test_a_connection_that_is_lost_when_all_is_confirmed_is_no_failure(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up(steps=1)
+    confirmed = threading.Event()
+    sent = Counter[str]()
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        sent[kind] += 1
+        if connection > 1 or kind != "S" or sent["H"] < 4:
+            return True
+        assert confirmed.wait(60)
+        proxy.cut()  # in front of the Sync, which nothing hangs on any more
+        return False
+
+    def watch(event: Event) -> None:
+        if event.kind == "done":
+            confirmed.set()
+
+    with Proxy(socket_of(database.server), on_message=cut) as proxy:
+        target = through(proxy, project, database).target
+        run = Migrator(target, project.sql, progress=watch).up()
+    assert ([s.state for s in run.steps], run.current) == (["applied"], "0002")
+    assert sent["H"] == 4
+    assert confirmed.is_set()
+    settled(database)
     assert database.tables() == {"t1", "t2"}
 
 
