@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from chatdb_cli._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target, connect, open_pool, open_target, open_tunnel

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
+from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.log import correlation_id
 from chatdb_cli.settings import libpq_defaults
@@ -102,21 +103,13 @@ class Target:
         return f"{self.where}, schema {self.schema}{via} ({self.source})"
 
 
-def _nothing(_: object) -> None:
-    pass
-
-
-def _nobody(_: str) -> str | None:
-    return None
-
-
 def open_target(
     settings: Settings,
-    tell: Callable[[str], None] = _nothing,
+    tell: Callable[[str], None] = ignore,
     *,
-    ask: Callable[[str], str | None] = _nobody,
-    watch: Callable[[str], None] = _nothing,
-    note: Callable[[Step], None] = _nothing,
+    ask: Callable[[str], str | None] = no_answer,
+    watch: Callable[[str], None] = ignore,
+    note: Callable[[Step], None] = ignore,
     port: int = 0,
 ) -> Target:
     """Return the target that the settings name, with the embedded server running if it is that one.
@@ -177,10 +170,10 @@ def open_target(
 
 def open_tunnel(
     settings: Settings,
-    tell: Callable[[str], None] = _nothing,
+    tell: Callable[[str], None] = ignore,
     *,
-    ask: Callable[[str], str | None] = _nobody,
-    watch: Callable[[str], None] = _nothing,
+    ask: Callable[[str], str | None] = no_answer,
+    watch: Callable[[str], None] = ignore,
     port: int = 0,
 ) -> Tunnel:
     """Open the tunnel to the database of the settings, for other programs to use; close it after.
@@ -215,7 +208,7 @@ def required(target: Target) -> Tunnel:
 
 
 def check_tunnel(
-    settings: Settings, *, ask: Callable[[str], str | None] = _nobody
+    settings: Settings, *, ask: Callable[[str], str | None] = no_answer
 ) -> tuple[list[Step], ChatdbError | None]:
     """Walk the way to the database hop by hop; return what was found, and why it ended early.
 
@@ -385,7 +378,7 @@ def _is_local(host: str) -> bool:
 
 def connect(
     target: Target,
-    tell: Callable[[str], None] = _nothing,
+    tell: Callable[[str], None] = ignore,
     *,
     retries: int | None = None,
     **instead: str,

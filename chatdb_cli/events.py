@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import psycopg
 
 from chatdb_cli import diagnosis, queries, values
+from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import backoff_s, connect, is_pooled, open_target, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
@@ -134,16 +135,12 @@ class Batch:
     resync: str | None = None
 
 
-def _nothing(_: str) -> None:
-    pass
-
-
 def listen(
     settings: Settings,
     cursor: str = "",
     *,
     topics: Sequence[str] = (),
-    tell: Callable[[str], None] = _nothing,
+    tell: Callable[[str], None] = ignore,
 ) -> Listener:
     """Return the events after a cursor, and then those to come, without end.
 
@@ -187,7 +184,7 @@ class Listener:
         cursor: str = "",
         *,
         topics: Sequence[str] = (),
-        tell: Callable[[str], None] = _nothing,
+        tell: Callable[[str], None] = ignore,
         owned: bool = False,
     ) -> None:
         self._target = target
@@ -267,7 +264,7 @@ class Listener:
     # --- the connection ---------------------------------------------------------------------------
 
     def _open(
-        self, tell: Callable[[str], None] = _nothing, retries: int | None = None
+        self, tell: Callable[[str], None] = ignore, retries: int | None = None
     ) -> psycopg.Connection[Any]:
         """Connect, and listen before anything is read: what is written then rings, or is read."""
         alive = {key: value for key, value in _ALIVE.items() if key not in self._target.params}

@@ -45,7 +45,7 @@ def author() -> tuple[str, str, str]:
     import os
     import socket
 
-    from chatdb_cli import __version__
+    from chatdb_cli._version import __version__
 
     try:
         import pwd

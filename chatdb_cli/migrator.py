@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from chatdb_cli import diagnosis, history, migrations, plan, sqltext
+from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.run import Event, Options, Run, StepResult
@@ -74,10 +75,6 @@ class Repairs:
     done: bool = False
 
 
-def _ignore(event: Event) -> None:
-    del event
-
-
 class Migrator:
     """Migrates one target.
 
@@ -95,7 +92,7 @@ class Migrator:
         target: Target,
         directory: str | Path | None = None,
         *,
-        progress: Callable[[Event], None] = _ignore,
+        progress: Callable[[Event], None] = ignore,
         sync_each: bool = False,
         confined: bool = False,
     ) -> None:

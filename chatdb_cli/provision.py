@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
+from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, is_pooled, open_pool, open_target, told_of_tunnel
 from chatdb_cli.diagnosis import explained, server_error
 from chatdb_cli.errors import ChatdbError, Code
@@ -35,14 +36,6 @@ if TYPE_CHECKING:
 _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25
 _DUPLICATE_DATABASE, _UNIQUE_VIOLATION, _OBJECT_IN_USE = "42P04", "23505", "55006"
 _DUPLICATE_SCHEMA = "42P06"
-
-
-def _nothing(_: str) -> None:
-    pass
-
-
-def _ignore(_: Event) -> None:
-    pass
 
 
 def setup(
@@ -75,7 +68,7 @@ def settled(settings: Settings) -> Settings:
     return settings
 
 
-def make_database(target: Target, tell: Callable[[str], None] = _nothing) -> None:
+def make_database(target: Target, tell: Callable[[str], None] = ignore) -> None:
     """Make the database and the schema of a target where they are missing.
 
     Args:
@@ -111,8 +104,8 @@ def setup_test(
     target: Target,
     directory: str | Path | None = None,
     *,
-    tell: Callable[[str], None] = _nothing,
-    progress: Callable[[Event], None] = _ignore,
+    tell: Callable[[str], None] = ignore,
+    progress: Callable[[Event], None] = ignore,
 ) -> Run:
     """Make a schema at the newest version and without rows; nothing outside of it can change.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatdb_cli import diagnosis, markdown, queries
+from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.schema_values import (
@@ -54,14 +55,10 @@ class FileState:
     reason: str | None = None
 
 
-def _nothing(_: str) -> None:
-    pass
-
-
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read(target: Target, tell: Callable[[str], None] = _nothing) -> SchemaDocs:
+def read(target: Target, tell: Callable[[str], None] = ignore) -> SchemaDocs:
     """Read the catalog in one round trip; writes nothing, and needs the right to use the schema.
 
     Args:

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import crowd, diagnosis, history, migrations, plan, queries, sqltext
+from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.names import Names
@@ -61,10 +62,6 @@ class Progress(NamedTuple):
     total: int
 
 
-def _ignore(progress: Progress) -> None:
-    del progress
-
-
 def seed_small(target: Target, directory: str | Path | None = None) -> Seeded:
     """Run the files of the folder's `seed/`; what is there already stays as it is.
 
@@ -91,7 +88,7 @@ def seed_at_scale(
     *,
     random_seed: int = 1,
     directory: str | Path | None = None,
-    progress: Callable[[Progress], None] = _ignore,
+    progress: Callable[[Progress], None] = ignore,
 ) -> Seeded:
     """Load an invented chat by COPY: the same rows for the same numbers, wherever and whenever.
 

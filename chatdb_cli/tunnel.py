@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import sshtunnel
 
 from chatdb_cli import ssh
+from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
@@ -41,14 +42,6 @@ _LONGEST_PAUSE_S = 30.0
 _CLOSED_WITHIN_S = 5.0
 _POLL_S = 0.02  # how soon the local end hears that it is to close
 _CHUNK = 65536
-
-
-def _nothing(_: object) -> None:
-    pass
-
-
-def _nobody(_: str) -> str | None:
-    return None
 
 
 class _Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
@@ -188,11 +181,11 @@ class Tunnel:
         places: Sequence[tuple[str, int]],
         *,
         timeout_ms: int = 2000,
-        tell: Callable[[str], None] = _nothing,
-        ask: Ask = _nobody,
+        tell: Callable[[str], None] = ignore,
+        ask: Ask = no_answer,
         port: int = 0,
-        watch: Callable[[str], None] = _nothing,
-        note: Callable[[Step], None] = _nothing,
+        watch: Callable[[str], None] = ignore,
+        note: Callable[[Step], None] = ignore,
     ) -> None:
         self.places = tuple(places)
         self.url = ""

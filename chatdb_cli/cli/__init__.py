@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments: without the program's name.
     """
     if list(arguments) in (["--version"], ["-V"]):
-        from chatdb_cli import __version__
+        from chatdb_cli._version import __version__
 
         with suppress(OSError):  # nobody takes it: the long way says so
             print(f"chatdb {__version__}", flush=True)  # noqa: T201

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def print_version(context: typer.Context, wanted: bool) -> None:
     """Print the version and end, when that was asked for."""
     if wanted:
-        from chatdb_cli import __version__
+        from chatdb_cli._version import __version__
 
         context.obj.text(f"chatdb {__version__}")
         raise typer.Exit
