@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from chatdb_cli import queries, sqltext
+from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.frame import Guard
 from chatdb_cli.names import Names
+from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
     from chatdb_cli.migrations import Script
-    from chatdb_cli.sqltext import Statement
+    from chatdb_cli.syntax.statements import Statement
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it
 _PARTS = (
@@ -66,7 +69,7 @@ class Confinement:
         if script.directives.transactional or statements is None:
             return statements
         return tuple(
-            s._replace(text=sqltext.not_concurrently(s.text))
+            s._replace(text=without_concurrently(s.text))
             for s in statements
             if not _VACUUM.match(s.text)
         )
@@ -75,7 +78,7 @@ class Confinement:
         self, script: Script, statements: tuple[Statement, ...] | None
     ) -> ChatdbError | None:
         """Return why a file may not run, as far as its text shows what no rollback would undo."""
-        for found in sqltext.lasting(script.text, statements):
+        for found in find_lasting_effects(script.text, statements):
             schema, _, _ = (found.argument or "").rpartition(".")
             own = schema.strip('"') in ("", self._schema)
             if own and found.what.lower() in ("setval", "nextval"):
@@ -85,7 +88,7 @@ class Confinement:
                 f"{found.what} {found.argument or ''}".rstrip()
                 + f" reaches outside of the test schema {self._schema!r}, and no rollback undoes it",
                 hint="leave it out of what tests run",
-                place=sqltext.locate(script.text, found.offset, script.path),
+                place=locate(script.text, found.offset, script.path),
             )
         return None
 
@@ -102,7 +105,7 @@ class Confinement:
             notes: what became of the run.
         """
         place = Place(script.path)
-        whole = (sqltext.Statement(script.text, 0),)
+        whole = (Statement(script.text, 0),)
         found: set[_Row] = set()
         self.begin()
         try:
@@ -111,7 +114,7 @@ class Confinement:
             for statement in whole if statements is None else statements:
                 self._conn.execute(statement.text.encode())
                 if found := self.reached(before):
-                    place = sqltext.locate(script.text, statement.offset, script.path)
+                    place = locate(script.text, statement.offset, script.path)
                     break
         except psycopg.Error:  # it came to another end this time
             pass

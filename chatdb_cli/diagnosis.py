@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +42,7 @@ def sqlstate_name(sqlstate: str | None) -> str | None:
 
 def hint(sqlstate: str | None, diag: Diagnostic) -> str | None:
     """Return what to do about an error of the server, or None where it speaks for itself."""
-    message = sqltext.mask(diag.message_primary or "")
+    message = mask(diag.message_primary or "")
     if message == _STANDBY:
         sqlstate = "25006"
     template = HINTS.get(sqlstate or "")
@@ -117,7 +119,7 @@ def statement_error(
     error: psycopg.Error,
     path: Path,
     text: str,
-    statement: sqltext.Statement,
+    statement: Statement,
     *,
     direction: str = "up",
     notes: tuple[str, ...] = (),
@@ -138,15 +140,15 @@ def statement_error(
         # PostgreSQL counts characters of what was sent, from 1.
         offset = statement.offset + int(position) - 1
         offset = min(offset, len(text.rstrip()))  # "at end of input" is where the last word ends
-        place = sqltext.locate(text, offset, path)
+        place = locate(text, offset, path)
     else:
         offset = statement.offset
-        at = sqltext.locate(text, offset, path, context=0)
+        at = locate(text, offset, path, context=0)
         place = Place(path, at.line, None, at.excerpt)
     facts = [*_facts(diag), *notes]
     if position is not None and (odd := _invisible(text, offset)):
         facts.insert(0, odd)
-    message = sqltext.mask(diag.message_primary or str(error).strip())
+    message = mask(diag.message_primary or str(error).strip())
     return ChatdbError(
         Code.STATEMENT,
         message,
@@ -171,7 +173,7 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     )
     return ChatdbError(
         code,
-        f"{what}: {sqltext.mask(message)}",
+        f"{what}: {mask(message)}",
         sqlstate=error.sqlstate,
         hint=hint(error.sqlstate, error.diag),
         notes=tuple(_facts(error.diag)),
@@ -221,13 +223,13 @@ def _facts(diag: Diagnostic) -> list[str]:
     elif diag.context:
         label = "in function" if "function" in diag.context else "server context"
         facts.append(f"{label}: {diag.context}")
-    return [sqltext.mask(fact) for fact in facts]
+    return [mask(fact) for fact in facts]
 
 
 def _inner(diag: Diagnostic) -> str:
     """Return the line of a function's own statement that failed, with a caret under the place."""
     at = int(diag.internal_position or 0)
-    place = sqltext.locate(diag.internal_query or "", max(at - 1, 0), Path(), context=0)
+    place = locate(diag.internal_query or "", max(at - 1, 0), Path(), context=0)
     line = place.excerpt[-1][1]
     caret = f"\n  {pad(line[: (place.column or 1) - 1])}^" if at else ""
     return f"  {line}{caret}"

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chatdb_cli import queries, sqltext
+from chatdb_cli import queries
 from chatdb_cli.history import YOYO_TABLES, History
 from chatdb_cli.migrations import checksum
 from chatdb_cli.names import Names
 from chatdb_cli.pipeline import Message
+from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.migrations import Migration, Script
     from chatdb_cli.plan import Step
-    from chatdb_cli.sqltext import Statement
+    from chatdb_cli.syntax.statements import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
 
@@ -286,7 +287,7 @@ class Frame:
                 direction=step.direction,
                 done=_array(done),
                 up_checksum=script.checksum if up else None,
-                up_text=sqltext.mask(script.text) if up else None,
+                up_text=mask(script.text) if up else None,
             )
         elif step.direction == "down":
             claim = fill(queries.CLAIM_PIECEWISE_DOWN, id=step.id, head=head)
@@ -560,14 +561,14 @@ def _kept(up: Script, down: Script | None) -> dict[str, str | None]:
     return {
         "up_checksum": up.checksum,
         "down_checksum": down.checksum if down else None,
-        "up_text": sqltext.mask(up.text),
+        "up_text": mask(up.text),
         "down_text": _runnable(down),
     }
 
 
 def _runnable(other: Script | None) -> str | None:
     """Return a down text to keep; none that holds a password, which has no place in a table."""
-    return other.text if other and sqltext.mask(other.text) == other.text else None
+    return other.text if other and mask(other.text) == other.text else None
 
 
 def _array(values: Sequence[str]) -> str:

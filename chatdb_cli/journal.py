@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors, pq
 
-from chatdb_cli import pipeline, queries, sqltext
+from chatdb_cli import pipeline, queries
 from chatdb_cli.frame import CLAIM, COMMIT, FILE, RECORD, Frame, Timeouts
 from chatdb_cli.pipeline import Message, Outcome
+from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.effects import (
+    ConcurrentIndexStatement,
+    is_setting,
+    parse_concurrent_index_statement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,7 +119,7 @@ class Journal:
 
     def _settings(self) -> list[Message]:
         """Return those of the statements that are done by which the others go."""
-        return [m for m in self._messages[: self._first] if sqltext.is_setting(m.sql.decode())]
+        return [m for m in self._messages[: self._first] if is_setting(m.sql.decode())]
 
     @property
     def _first(self) -> int:
@@ -165,7 +171,7 @@ class Journal:
         if self._is_done and number == self._first:
             self._tell(f"statement {number + 1} was done already when the last run ended")
             return self._send(self._frame.journal(self._step, number, message))
-        index = sqltext.concurrent(message.sql.decode())
+        index = parse_concurrent_index_statement(message.sql.decode())
         if index is not None:
             return self._on_index(number, message, index)
         piece = self._frame.piece(self._step, self._script, number, message)
@@ -180,7 +186,7 @@ class Journal:
             return outcome
         return self._send(self._frame.journal(self._step, number, message))
 
-    def _on_index(self, number: int, message: Message, index: sqltext.Concurrent) -> Outcome:
+    def _on_index(self, number: int, message: Message, index: ConcurrentIndexStatement) -> Outcome:
         """Run a statement between two lines of the journal: it has begun, it is done."""
         patient, before = self._is_patient(number), self._relations(index)
         text = _kept(message)
@@ -210,19 +216,19 @@ class Journal:
             "lock_timeout" in sql for sql in own
         )
 
-    def _indexes(self, index: sqltext.Concurrent) -> list[tuple[str, str, bool, str]]:
+    def _indexes(self, index: ConcurrentIndexStatement) -> list[tuple[str, str, bool, str]]:
         """Return (oid, name, valid, qualified name) of all that the statement could have left."""
         table = index.names[0] if index.kind == "create" else None
         return self._conn.execute(queries.INDEXES, {"table": table}).fetchall()
 
-    def _hidden(self, index: sqltext.Concurrent, text: str) -> str | None:
+    def _hidden(self, index: ConcurrentIndexStatement, text: str) -> str | None:
         """Return the index that `IF NOT EXISTS` would be content with although it is INVALID."""
         if index.kind != "create" or not re.search(r"\bIF\s+NOT\s+EXISTS\b", text, re.IGNORECASE):
             return None
         found = (i for i in self._indexes(index) if not i[2] and _made_by(index, i[1]))
         return next((name for _, _, _, name in found), None)
 
-    def _relations(self, index: sqltext.Concurrent) -> list[str]:
+    def _relations(self, index: ConcurrentIndexStatement) -> list[str]:
         """Return what there is before the statement, so that afterwards one knows what it left."""
         if index.kind == "drop":
             rows = self._conn.execute(queries.RELATIONS, (list(index.names),)).fetchall()
@@ -234,7 +240,7 @@ class Journal:
 
         By now the file may say something else in its place.
         """
-        index = sqltext.concurrent(text)
+        index = parse_concurrent_index_statement(text)
         if index is None:
             return []
         same = _kept(self._at) == text
@@ -251,10 +257,10 @@ class Journal:
 
 def _kept(message: Message) -> str:
     """Return a statement as the journal keeps it."""
-    return sqltext.mask(message.sql.decode())
+    return mask(message.sql.decode())
 
 
-def _made_by(index: sqltext.Concurrent, name: str) -> bool:
+def _made_by(index: ConcurrentIndexStatement, name: str) -> bool:
     """Return whether an index has the name that a statement gives, or lets PostgreSQL choose."""
     if index.kind == "reindex":
         return True  # no others were asked for

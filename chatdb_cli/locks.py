@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatdb_cli import queries, sqltext
+from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
+from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -245,7 +246,7 @@ class Watch:
 
 def _session(row: Sequence[Any]) -> Session:
     pid, since, age, application, user, client, state, query = row
-    query = sqltext.mask(query or "").strip()
+    query = mask(query or "").strip()
     if len(query) > _LONGEST_QUERY:
         query = query[: _LONGEST_QUERY - 3] + "..."
     return Session(int(pid), since, int(age or 0), application, user, client, state, query)

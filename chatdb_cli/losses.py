@@ -17,13 +17,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from chatdb_cli import pipeline, queries, sqltext
+from chatdb_cli import pipeline, queries
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.frame import FRAME, GUARD, Guard
 from chatdb_cli.history import TABLES
 from chatdb_cli.names import Names
 from chatdb_cli.pipeline import Message, Outcome
 from chatdb_cli.run import Loss
+from chatdb_cli.syntax.effects import find_lasting_effects
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -298,7 +301,7 @@ def refused(ids: Sequence[str], fate: str) -> ChatdbError:
 
 
 def untried(
-    script: Script, statements: tuple[sqltext.Statement, ...] | None, *, piecewise: bool
+    script: Script, statements: tuple[Statement, ...] | None, *, piecewise: bool
 ) -> ChatdbError | None:
     """Return why a down can't be tried in a transaction that is rolled back, or None.
 
@@ -307,13 +310,13 @@ def untried(
         statements: what it was cut into.
         piecewise: it runs statement by statement.
     """
-    lasting = sqltext.lasting(script.text, statements)
+    lasting = find_lasting_effects(script.text, statements)
     found = next((f for f in lasting if f.what.lower() != "nextval"), None)  # a gap is no loss
     if piecewise:
         what, place = "the file runs outside of a transaction", Place(script.path)
     elif found is not None:
         what = f"no rollback undoes {found.what}"
-        place = sqltext.locate(script.text, found.offset, script.path)
+        place = locate(script.text, found.offset, script.path)
     else:
         return None
     return ChatdbError(

@@ -21,8 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
-from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.refusal import find_refusal
+from chatdb_cli.syntax.scan import comments, leading_comments
+from chatdb_cli.syntax.source import canonical, decode
+from chatdb_cli.syntax.statements import Statement, split_statements
 from chatdb_cli.values import duration_ms
 
 if TYPE_CHECKING:
@@ -246,9 +250,9 @@ def seed(where: Folder) -> tuple[Script, ...]:
     """
     found = []
     for entry in _sql_files(where.path / "seed"):
-        text = sqltext.decode(_bytes(entry.path), entry.path)
+        text = decode(_bytes(entry.path), entry.path)
         found.append(Script(entry.path, text, "", _NOTHING_ASKED))
-        if error := refused(found[-1], sqltext.split(text)):
+        if error := refused(found[-1], split_statements(text)):
             raise error
     if not found:
         raise ChatdbError(
@@ -275,23 +279,23 @@ def script(path: Path | str, text: str, direction: Direction) -> Script:
     return Script(str(path), text, checksum(text), _directives(path, text, direction))
 
 
-def refused(script: Script, statements: tuple[sqltext.Statement, ...] | None) -> ChatdbError | None:
+def refused(script: Script, statements: tuple[Statement, ...] | None) -> ChatdbError | None:
     """Return why no migration may hold what a file holds, or None.
 
     Args:
         script: the file.
         statements: what `sqltext.split` returned for it.
     """
-    refusal = sqltext.refusal(script.text, statements)
+    refusal = find_refusal(script.text, statements)
     if refusal is not None:
-        place = sqltext.locate(script.text, refusal.offset, script.path)
+        place = locate(script.text, refusal.offset, script.path)
         return ChatdbError(Code.BAD_FILE, refusal.message, hint=refusal.hint, place=place)
     return None
 
 
 def checksum(text: str) -> str:
     """Return the checksum of a text without a byte order mark, the same whatever its line ends."""
-    return "sha256:" + hashlib.sha256(sqltext.canonical(text).encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical(text).encode()).hexdigest()
 
 
 def new(where: Folder, name: str) -> tuple[Path, Path]:
@@ -386,7 +390,7 @@ def _read_files(
             continue
         if not names_only:
             try:
-                text = sqltext.decode(_bytes(entry.path), entry.path)
+                text = decode(_bytes(entry.path), entry.path)
                 read = script(entry.path, text, direction)
             except ChatdbError as error:
                 refused.append(error)
@@ -476,18 +480,18 @@ def _directives(path: Path | str, text: str, direction: Direction) -> Directives
     fields: dict[str, object] = {}
     end = offset = 0
     try:
-        for offset, comment in sqltext.leading_comments(text):
+        for offset, comment in leading_comments(text):
             end = offset + len(comment)
             _obey(comment, direction, fields)
         # Cutting the text into tokens costs something, and hardly ever has to be done.
-        for offset, comment in sqltext.comments(text) if _OURS.search(text, end) else ():
+        for offset, comment in comments(text) if _OURS.search(text, end) else ():
             if offset >= end and _OURS.match(comment):
                 raise ValueError("a directive stands in the leading comment, before any statement")
     except ValueError as error:
         raise ChatdbError(
             Code.BAD_FILE,
             str(error),
-            place=sqltext.locate(text, offset, path),
+            place=locate(text, offset, path),
             hint=f"the directives are: {', '.join(_NAMES)}",
         ) from None
     return Directives(**fields)  # type: ignore[arg-type]

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import diagnosis, history, migrations, plan, sqltext
+from chatdb_cli import diagnosis, history, migrations, plan
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.run import Event, Options, Run, StepResult
+from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -123,7 +124,7 @@ class Migrator:
         bad = tuple(
             plan.Problem("refused", m.version, plan.described(e), e.hint or "")
             for m in todo
-            if (e := migrations.refused(m.up, sqltext.split(m.up.text)))
+            if (e := migrations.refused(m.up, split_statements(m.up.text)))
         )
         return Status(
             self.target,

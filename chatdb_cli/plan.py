@@ -16,16 +16,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
-from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrations import checksum
+from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from chatdb_cli.migrations import Direction, Files, Migration, Script
-    from chatdb_cli.sqltext import Statement
+    from chatdb_cli.syntax.statements import Statement
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]
 ProblemCode = Literal[
@@ -202,9 +204,9 @@ def goes_on_at(script: Script, row: Applied) -> Statement | None:
         ChatdbError: `HISTORY` when the statements that are done are not in the file as they were.
     """
     done = row.done or ()
-    statements = sqltext.split(script.text)
+    statements = split_statements(script.text)
     if statements is None:
-        statements = (sqltext.Statement(script.text, 0),)
+        statements = (Statement(script.text, 0),)
     if [checksum(s.text) for s in statements[: len(done)]] != list(done):
         raise ChatdbError(
             Code.HISTORY,
@@ -523,8 +525,8 @@ def _unfinished(migration: Migration | None, row: Applied) -> Problem:
         return Problem("changed", row.version, error.message, error.hint or "")
     if statement is None:
         return Problem("unfinished", row.version, f"{begin}, which are all", hint)
-    at = sqltext.locate(script.text, statement.offset, script.path)
-    first = sqltext.mask(statement.text).splitlines()[0]
+    at = locate(script.text, statement.offset, script.path)
+    first = mask(statement.text).splitlines()[0]
     message = f"{begin}; next is {script.path}:{at.line}: {first}"
     return Problem("unfinished", row.version, message, hint)
 

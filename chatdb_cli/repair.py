@@ -13,11 +13,13 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatdb_cli import pipeline, plan, queries, sqltext
+from chatdb_cli import pipeline, plan, queries
 from chatdb_cli.diagnosis import unexpected
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.frame import Frame, Timeouts, kept
 from chatdb_cli.names import Names
+from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -131,9 +133,9 @@ def _diff(row: Applied, migration: Migration, was: Texts) -> str:
     ):
         if (script.checksum if script else None) == checksum:
             continue
-        now = sqltext.canonical(sqltext.mask(script.text)) if script else ""
+        now = canonical(mask(script.text)) if script else ""
         name = str(script.path) if script else "no file"
-        old = sqltext.canonical(before or "")
+        old = canonical(before or "")
         one = list(
             difflib.unified_diff(
                 old.splitlines(), now.splitlines(), f"{row.id}, as applied", name, lineterm=""

@@ -33,12 +33,13 @@ from chatdb_cli import (
     pipeline,
     plan,
     queries,
-    sqltext,
 )
 from chatdb_cli.connection import backoff_s, connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.journal import Journal
 from chatdb_cli.run import Event, MigrationError, Run, StepResult
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,7 +70,7 @@ class _Loaded:
     """A step's file, cut into statements, and the down file that the history keeps with it."""
 
     script: Script
-    statements: tuple[sqltext.Statement, ...] | None
+    statements: tuple[Statement, ...] | None
     other: Script | None
 
 
@@ -232,7 +233,7 @@ class Runner:
         texts = history.read_texts(self._conn, self._target.schema, gone) if gone else {}
         for step in new:
             script = _script(step, texts)
-            statements = sqltext.split(script.text)
+            statements = split_statements(script.text)
             if self._confinement:
                 statements = self._confinement.inside(script, statements)
             if error := migrations.refused(script, statements) or self._refused_here(
@@ -243,7 +244,7 @@ class Runner:
             self._loaded[step.key] = _Loaded(script, statements, other)
 
     def _refused_here(
-        self, step: Step, script: Script, statements: tuple[sqltext.Statement, ...] | None
+        self, step: Step, script: Script, statements: tuple[Statement, ...] | None
     ) -> ChatdbError | None:
         """Return why a file can't run on this connection, or go on where it stopped, or None."""
         if begun := self._begun(step):
@@ -526,7 +527,7 @@ class Runner:
             log.event(
                 "statement",
                 file=loaded.script.path,
-                line=sqltext.locate(loaded.script.text, offset, loaded.script.path).line,
+                line=locate(loaded.script.text, offset, loaded.script.path).line,
                 command=done.command,
                 ms=round(done.milliseconds, 1),
             )
@@ -717,7 +718,7 @@ class Runner:
             return self._confinement.broken(loaded.script, loaded.statements, fate)
         if message.part == frame.FILE:
             cut = loaded.statements
-            whole = sqltext.Statement(loaded.script.text, 0)
+            whole = Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
             script = loaded.script
             made = diagnosis.statement_error(

@@ -17,11 +17,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chatdb_cli import crowd, diagnosis, history, migrations, plan, queries, sqltext
+from chatdb_cli import crowd, diagnosis, history, migrations, plan, queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.names import Names
+from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,8 +170,8 @@ def _run(conn: psycopg.Connection[Any], file: Script) -> None:
     """Run a file statement by statement."""
     import psycopg
 
-    whole = (sqltext.Statement(file.text, 0),)
-    for statement in sqltext.split(file.text) or whole:
+    whole = (Statement(file.text, 0),)
+    for statement in split_statements(file.text) or whole:
         try:
             conn.execute(statement.text)
         except psycopg.Error as error:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import postgast
 import psycopg
 import pytest
 from conftest import Database, Project, Server
@@ -314,10 +315,15 @@ def test_a_file_that_only_a_newer_server_can_read_goes_as_it_is(
 def test_a_file_that_could_not_be_cut_is_applied_whole_and_the_pipeline_goes_on(
     project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chatdb_cli import sqltext
 
-    cut = sqltext.split
-    monkeypatch.setattr(sqltext, "split", lambda text: None if "whole" in text else cut(text))
+    cut = postgast.split
+
+    def split(text: str) -> Any:
+        if "whole" in text:
+            raise postgast.PgQueryError("not in this grammar")
+        return cut(text)
+
+    monkeypatch.setattr(postgast, "split", split)
     project.write_tables(1)
     project.write("0002_whole", "CREATE TABLE whole1 (id int); CREATE TABLE whole2 (id int);")
     project.write_tables(3)

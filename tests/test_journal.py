@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import postgast
 import psycopg
 import pytest
 from conftest import Database, Project, Server, first
@@ -123,10 +124,15 @@ KINDS = {
 def test_a_file_of_any_kind_runs_up_and_down_again(
     project: Project, shared: Database, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chatdb_cli import sqltext
 
-    cut = sqltext.split
-    monkeypatch.setattr(sqltext, "split", lambda text: None if "uncut" in text else cut(text))
+    cut = postgast.split
+
+    def split(text: str) -> Any:
+        if "uncut" in text:
+            raise postgast.PgQueryError("not in this grammar")
+        return cut(text)
+
+    monkeypatch.setattr(postgast, "split", split)
     up, down = KINDS[kind]
     project.write("1_kind", ALONE + up, ALONE + down)
     project.write("2_behind", "CREATE TABLE behind (id int);", "DROP TABLE behind;")

@@ -405,7 +405,7 @@ LINES = st.lists(st.text("ab é😀;-'\t\u2028\x85", max_size=4), min_size=1, ma
 def test_line_ends_and_a_byte_order_mark_do_not_change_a_checksum(
     lines: list[str], data: st.DataObject
 ) -> None:
-    from chatdb_cli.sqltext import decode
+    from chatdb_cli.syntax.source import decode
 
     plain = "\n".join(lines)
     # A file whose line ends are mixed: each is drawn on its own.

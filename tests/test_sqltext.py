@@ -9,15 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdb_cli import sqltext
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.refusal import Refusal, find_refusal
+from chatdb_cli.syntax.scan import comments, leading_comments
+from chatdb_cli.syntax.source import canonical, decode
+from chatdb_cli.syntax.statements import split_statements
 
 PATH = Path("sql/up/0001_x.sql")
 
 
 def texts(text: str) -> list[str] | None:
     """The statements, each at the offset that it claims."""
-    found = sqltext.split(text)
+    found = split_statements(text)
     if found is None:
         return None
     for s in found:
@@ -25,8 +30,8 @@ def texts(text: str) -> list[str] | None:
     return [s.text for s in found]
 
 
-def refusal(text: str) -> sqltext.Refusal | None:
-    return sqltext.refusal(text, sqltext.split(text))
+def refusal(text: str) -> Refusal | None:
+    return find_refusal(text, split_statements(text))
 
 
 # --- where a file is cut --------------------------------------------------------------------------
@@ -125,7 +130,7 @@ def test_a_file_is_cut_where_the_grammar_cuts(text: str, expected: list[str]) ->
     ids=range(15),
 )
 def test_what_the_grammar_cannot_read_is_left_whole_to_the_server(text: str) -> None:
-    assert sqltext.split(text) is None
+    assert split_statements(text) is None
     assert refusal(text) is None
 
 
@@ -163,7 +168,7 @@ def test_joined_statements_come_back_at_their_places(
         offsets.append(len(text))
         text += f"{statement};"
     text += tail
-    found = sqltext.split(text)
+    found = split_statements(text)
     assert found is not None
     assert [(s.offset, s.text) for s in found] == [
         (offset, statement) for offset, (_, statement) in zip(offsets, parts, strict=True)
@@ -287,10 +292,10 @@ FINE = [
 
 @pytest.mark.parametrize("statement", FINE, ids=lambda s: s[:40])
 def test_what_only_looks_like_it_is_fine(statement: str) -> None:
-    assert sqltext.split(statement) is not None
+    assert split_statements(statement) is not None
     assert refusal(statement) is None
     unread = f"{statement}\n; CREATE NEW THING"
-    assert sqltext.split(unread) is None
+    assert split_statements(unread) is None
     assert refusal(unread) is None
 
 
@@ -309,14 +314,14 @@ def test_what_only_looks_like_it_is_fine(statement: str) -> None:
     ],
 )
 def test_the_leading_comments_end_with_the_first_statement(text: str, expected: list[str]) -> None:
-    found = list(sqltext.leading_comments(text))
+    found = list(leading_comments(text))
     assert [c for _, c in found] == expected
     assert all(text.startswith(c, offset) for offset, c in found)
 
 
 def test_a_comment_is_what_the_server_takes_for_one() -> None:
     text = "-- é\nSELECT '\n-- no\n', $$\n-- no\n$$, \"-- no\" /* \n-- no */ -- yes\n;\n-- end\n'\n-- ?"
-    found = list(sqltext.comments(text))
+    found = list(comments(text))
     assert [c for _, c in found] == ["-- é", "-- yes", "-- end"]
     assert all(text.startswith(c, offset) for offset, c in found)
 
@@ -336,7 +341,7 @@ def test_a_comment_is_what_the_server_takes_for_one() -> None:
     ],
 )
 def test_text_is_read_as_it_is_but_for_a_byte_order_mark(data: bytes, text: str) -> None:
-    assert sqltext.decode(data, PATH) == text
+    assert decode(data, PATH) == text
 
 
 @pytest.mark.parametrize(
@@ -356,7 +361,7 @@ def test_bytes_that_are_no_text_are_refused_at_their_place(
     data: bytes, said: str, line: int, column: int
 ) -> None:
     with pytest.raises(ChatdbError) as caught:
-        sqltext.decode(data, PATH)
+        decode(data, PATH)
     error = caught.value
     assert error.code is Code.BAD_FILE
     assert said in error.message
@@ -367,14 +372,14 @@ def test_bytes_that_are_no_text_are_refused_at_their_place(
 
 def test_the_line_of_a_bad_byte_is_shown_whole() -> None:
     with pytest.raises(ChatdbError) as caught:
-        sqltext.decode(b"-- gr\xfcn ist die Hoffnung\n", PATH)
+        decode(b"-- gr\xfcn ist die Hoffnung\n", PATH)
     assert caught.value.place is not None
     assert caught.value.place.excerpt == ((1, "-- gr\ufffdn ist die Hoffnung"),)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_whatever_was_written_is_read_back(text: str) -> None:
-    assert sqltext.decode(b"\xef\xbb\xbf" + text.encode(), PATH) == text
+    assert decode(b"\xef\xbb\xbf" + text.encode(), PATH) == text
 
 
 # --- line and column ------------------------------------------------------------------------------
@@ -400,20 +405,20 @@ def test_whatever_was_written_is_read_back(text: str) -> None:
 def test_an_offset_is_a_line_and_a_column_in_characters(
     text: str, mark: str | None, line: int, column: int, shown: list[str]
 ) -> None:
-    place = sqltext.locate(text, text.index(mark) if mark else len(text), PATH)
+    place = locate(text, text.index(mark) if mark else len(text), PATH)
     assert (place.file, place.line, place.column) == (PATH, line, column)
     assert [f"{n} {t}" for n, t in place.excerpt] == shown
 
 
 def test_an_offset_behind_the_end_is_the_end() -> None:
-    assert sqltext.locate("a\nb", 99, PATH) == sqltext.locate("a\nb", 3, PATH)
+    assert locate("a\nb", 99, PATH) == locate("a\nb", 3, PATH)
 
 
 @pytest.mark.parametrize(
     ("context", "lines"), [(0, [3]), (1, [2, 3]), (2, [1, 2, 3]), (9, [1, 2, 3])]
 )
 def test_as_many_lines_are_shown_as_asked_for(context: int, lines: list[int]) -> None:
-    place = sqltext.locate("a\nb\nc\nd", 4, PATH, context=context)
+    place = locate("a\nb\nc\nd", 4, PATH, context=context)
     assert [n for n, _ in place.excerpt] == lines
 
 
@@ -423,7 +428,7 @@ def test_every_character_is_found_again(lines: list[str], end: str, data: st.Dat
     starts = [sum(len(other) + len(end) for other in lines[:n]) for n in range(len(lines))]
     for n, line in enumerate(lines):
         column = data.draw(st.integers(0, len(line)))
-        place = sqltext.locate(text, starts[n] + column, PATH)
+        place = locate(text, starts[n] + column, PATH)
         assert (place.line, place.column) == (n + 1, column + 1)
         assert place.excerpt[-1] == (n + 1, line)
 
@@ -431,12 +436,12 @@ def test_every_character_is_found_again(lines: list[str], end: str, data: st.Dat
 def test_a_place_in_a_large_file_is_found_at_once() -> None:
     text = "INSERT INTO t VALUES (1, 'é');\r\n" * 10_000
     for _ in range(100):
-        assert sqltext.locate(text, len(text) - 2, PATH).line == 10_000
+        assert locate(text, len(text) - 2, PATH).line == 10_000
 
 
 @given(st.text("a\r\n"))
 def test_line_ends_become_one_kind(text: str) -> None:
-    plain = sqltext.canonical(text)
+    plain = canonical(text)
     assert "\r" not in plain
     assert plain.split("\n") == text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
@@ -467,14 +472,14 @@ HOLDERS = [
 @given(st.sampled_from(HOLDERS), SECRET)
 def test_a_password_is_never_shown(holder: str, secret: str) -> None:
     text = holder.format(secret, secret)
-    masked = sqltext.mask(text)
+    masked = mask(text)
     assert secret not in masked
     assert [len(line) for line in masked.split("\n")] == [len(line) for line in text.split("\n")]
     before, after = holder.split("{}")[0], holder.split("{}")[-1]
     assert masked.startswith(before.format())
     assert masked.endswith(after.format())
     for offset in range(len(text)):
-        place = sqltext.locate(text, offset, PATH, context=0)
+        place = locate(text, offset, PATH, context=0)
         assert secret not in str(place.excerpt)
 
 
@@ -489,12 +494,12 @@ def test_a_password_is_never_shown(holder: str, secret: str) -> None:
     ],
 )
 def test_what_is_no_password_is_shown(text: str) -> None:
-    assert sqltext.mask(text) == text
+    assert mask(text) == text
 
 
 @given(st.text())
 def test_masking_keeps_every_line_and_its_length(text: str) -> None:
-    masked = sqltext.mask(text)
+    masked = mask(text)
     assert len(masked) == len(text)
     assert [i for i, c in enumerate(masked) if c in "\r\n"] == [
         i for i, c in enumerate(text) if c in "\r\n"

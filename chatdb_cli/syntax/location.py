@@ -1,0 +1,46 @@
+"""From an offset in a text to a line, a column and the lines to show.
+
+Every offset counts characters, because PostgreSQL's error positions do.  What does not belong here:
+drawing the excerpt (`cli/render/`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from chatdb_cli.errors import Place
+from chatdb_cli.redaction import LONGEST_SECRET, mask
+
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Place:
+    """Return the line and column of an offset, with the lines to show.
+
+    Args:
+        text: the whole text of the file.
+        offset: in characters, from 0; one behind the end is the end.
+        path: the file, as it will be named.
+        context: how many lines before the one in question are shown.
+    """
+    offset = min(offset, len(text))
+    if text[offset - 1 : offset + 1] == "\r\n":  # one line end, and no column
+        offset -= 1
+    start = _line_start(text, offset)
+    line = 1 + sum(text.count(end, 0, start) for end in "\r\n") - text.count("\r\n", 0, start)
+    # Masked with what stands before: the word may be on another line than the password.
+    before = max(0, start - LONGEST_SECRET)
+    lines = LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
+    return Place(
+        Path(path), line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1))
+    )
+
+
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def _line_end(text: str, offset: int) -> int:
+    found = LINE_END.search(text, offset)
+    return found.start() if found else len(text)

@@ -1,0 +1,56 @@
+"""The text of a SQL file: decoded from bytes, and in the canonical form that has a checksum.
+
+What does not belong here: reading the disk (`files/`), cutting the text into statements
+(`statements.py`).
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from pathlib import Path
+
+from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.syntax.location import LINE_END, locate
+
+
+def decode(data: bytes, path: Path | str) -> str:
+    """Return the text of a SQL file, without a byte order mark and with its line ends as they are.
+
+    Args:
+        data: the bytes of the file.
+        path: the file, as it will be named in an error.
+
+    Raises:
+        ChatdbError: `BAD_FILE` when the bytes are no UTF-8 or hold a NUL, with the place.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ChatdbError(
+            Code.BAD_FILE,
+            "the file is UTF-16, not UTF-8",
+            place=Place(Path(path), 1, 1),
+            hint="save it as UTF-8",
+        )
+    data = data.removeprefix(BOM_UTF8)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        place = locate(data.decode(errors="replace"), len(data[: error.start].decode()), path)
+        raise ChatdbError(
+            Code.BAD_FILE,
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            place=place,
+            hint="save the file as UTF-8",
+        ) from None
+    if "\0" in text:
+        raise ChatdbError(
+            Code.BAD_FILE,
+            "the file holds a NUL character, where PostgreSQL would stop reading",
+            place=locate(text, text.index("\0"), path),
+            hint="remove it",
+        )
+    return text
+
+
+def canonical(text: str) -> str:
+    """Return the text with every line end as a single newline: what a checksum is made of."""
+    return LINE_END.sub("\n", text) if "\r" in text else text
