@@ -30,7 +30,8 @@ from results import keep
 from chatdb_cli.connection import open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import Settings, load
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
 
 DATA = """
 INSERT INTO users (email, username, auth0_id)
@@ -91,7 +92,7 @@ def listen_to_rows(url: str) -> None:
 
 
 def _settings(url: str) -> Settings:
-    return load({"database_url": url}, environ={}, cwd=Path("/"))
+    return load_settings({"database_url": url}, environ={}, cwd=Path("/"))
 
 
 class Bench:

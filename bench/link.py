@@ -21,7 +21,7 @@ from proxy import Proxy
 from chatdb_cli.connection import open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 ONE_WAY_S = 0.010
 
@@ -34,7 +34,7 @@ def write_files(folder: Path, number: int) -> None:
 
 
 def with_chatdb(url: str, folder: Path) -> None:
-    settings = load({"database_url": url}, environ={}, cwd=Path("/"))
+    settings = load_settings({"database_url": url}, environ={}, cwd=Path("/"))
     Migrator(open_target(settings), folder).up()
 
 

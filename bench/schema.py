@@ -28,7 +28,7 @@ from results import keep
 from chatdb_cli.connection import open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 # 2,000 people, and a channel for 500 messages, 100 channels at the least: the pages of a small database
 # are as full as those of a large one.  Some channels are a hundred times as busy as others.  Of three
@@ -144,7 +144,7 @@ class Bench:
         name = f"chat_{messages}"
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as conn:
             conn.execute(f"CREATE DATABASE {name}")
-        settings = load({"database_url": self.server.url(name)}, environ={}, cwd=Path("/"))
+        settings = load_settings({"database_url": self.server.url(name)}, environ={}, cwd=Path("/"))
         Migrator(open_target(settings), HERE.parent / "sql").up()
         with psycopg.connect(self.server.url(name), autocommit=True) as conn:
             data = DATA.replace("{messages}", str(messages))

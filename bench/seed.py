@@ -38,7 +38,7 @@ from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.seed import seed_at_scale
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 DROP_FOREIGN_KEYS = """SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
 FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"""
@@ -79,7 +79,7 @@ def prepare(conn: Conn, variant: str) -> None:
 
 def timed(url: str, variant: str, messages: int) -> float:
     target: Target = open_target(
-        load({"database_url": url, "dir": str(ROOT / "sql")}, environ={}, cwd=Path("/"))
+        load_settings({"database_url": url, "dir": str(ROOT / "sql")}, environ={}, cwd=Path("/"))
     )
     with psycopg.connect(url, autocommit=True) as conn:
         prepare(conn, variant)
@@ -105,7 +105,9 @@ def measure(messages: int, rounds: int, variants: list[str]) -> tuple[str, dict[
                 conn.execute("CREATE DATABASE template")
                 Migrator(
                     open_target(
-                        load({"database_url": server.url("template")}, environ={}, cwd=Path("/"))
+                        load_settings(
+                            {"database_url": server.url("template")}, environ={}, cwd=Path("/")
+                        )
                     ),
                     ROOT / "sql",
                 ).up()

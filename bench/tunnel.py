@@ -29,7 +29,7 @@ from sshd import USER, Sshd, free_port, make_key
 from chatdb_cli.connection import connect, open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 ONE_WAY_S = 0.025
 TURNS, BYTES = 500, 50_000_000
@@ -97,7 +97,7 @@ def measure(sshd: Sshd, folder: Path, port: int, rounds: int) -> None:
         def settings(at: int) -> Any:
             variables = {"DATABASE_URL": url, "SSH_HOST": "127.0.0.1", "SSH_PORT": str(at)}
             variables |= {"SSH_USER": USER, "SSH_KEY_PATH": str(key)}
-            return load(environ=variables, cwd=folder)
+            return load_settings(environ=variables, cwd=folder)
 
         try:
             with open_target(settings(sshd.port)) as target:

@@ -17,64 +17,67 @@ from typing import TYPE_CHECKING, Any
 
 from chatdb_cli._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from chatdb_cli.connection import Target, connect, open_pool, open_target, open_tunnel
-    from chatdb_cli.errors import ChatdbError, Code, Exit
-    from chatdb_cli.events import Change, Listener, listen
-    from chatdb_cli.migrator import Migrator, Status
-    from chatdb_cli.provision import setup
-    from chatdb_cli.run import Event, MigrationError, Run, StepResult
-    from chatdb_cli.seed import Seeded, seed_at_scale, seed_small
-    from chatdb_cli.server import EmbeddedServer
-    from chatdb_cli.settings import Settings
-    from chatdb_cli.settings import load as load_settings
+if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
+    from chatdb_cli.connection import Target as Target
+    from chatdb_cli.connection import connect as connect
+    from chatdb_cli.connection import open_pool as open_pool
+    from chatdb_cli.connection import open_target as open_target
+    from chatdb_cli.connection import open_tunnel as open_tunnel
+    from chatdb_cli.errors import ChatdbError as ChatdbError
+    from chatdb_cli.errors import Code as Code
+    from chatdb_cli.errors import Exit as Exit
+    from chatdb_cli.events import Change as Change
+    from chatdb_cli.events import Listener as Listener
+    from chatdb_cli.events import listen as listen
+    from chatdb_cli.migrator import Migrator as Migrator
+    from chatdb_cli.migrator import Status as Status
+    from chatdb_cli.provision import setup as setup
+    from chatdb_cli.run import Event as Event
+    from chatdb_cli.run import MigrationError as MigrationError
+    from chatdb_cli.run import Run as Run
+    from chatdb_cli.run import StepResult as StepResult
+    from chatdb_cli.seed import Seeded as Seeded
+    from chatdb_cli.seed import seed_at_scale as seed_at_scale
+    from chatdb_cli.seed import seed_small as seed_small
+    from chatdb_cli.server import EmbeddedServer as EmbeddedServer
+    from chatdb_cli.settings.load import load_settings as load_settings
+    from chatdb_cli.settings.model import Settings as Settings
 
-__all__ = [
-    "Change",
-    "ChatdbError",
-    "Code",
-    "EmbeddedServer",
-    "Event",
-    "Exit",
-    "Listener",
-    "MigrationError",
-    "Migrator",
-    "Run",
-    "Seeded",
-    "Settings",
-    "Status",
-    "StepResult",
-    "Target",
-    "connect",
-    "listen",
-    "load_settings",
-    "open_pool",
-    "open_target",
-    "open_tunnel",
-    "seed_at_scale",
-    "seed_small",
-    "setup",
-]
-
-_HOMES = {
-    "connection": ("Target", "connect", "open_pool", "open_target", "open_tunnel"),
-    "errors": ("ChatdbError", "Code", "Exit"),
-    "events": ("Change", "Listener", "listen"),
-    "migrator": ("Migrator", "Status"),
-    "provision": ("setup",),
-    "run": ("Event", "MigrationError", "Run", "StepResult"),
-    "seed": ("Seeded", "seed_at_scale", "seed_small"),
-    "server": ("EmbeddedServer",),
-    "settings": ("Settings", "load_settings"),
+# Each public name and the module that defines it: the one list of the public API.
+_EXPORTS = {
+    "Change": "events",
+    "ChatdbError": "errors",
+    "Code": "errors",
+    "EmbeddedServer": "server",
+    "Event": "run",
+    "Exit": "errors",
+    "Listener": "events",
+    "MigrationError": "run",
+    "Migrator": "migrator",
+    "Run": "run",
+    "Seeded": "seed",
+    "Settings": "settings.model",
+    "Status": "migrator",
+    "StepResult": "run",
+    "Target": "connection",
+    "connect": "connection",
+    "listen": "events",
+    "load_settings": "settings.load",
+    "open_pool": "connection",
+    "open_target": "connection",
+    "open_tunnel": "connection",
+    "seed_at_scale": "seed",
+    "seed_small": "seed",
+    "setup": "provision",
 }
+__all__ = sorted(_EXPORTS)
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    for home, names in _HOMES.items():
-        if name in names:
-            found = getattr(import_module(f"{__name__}.{home}"), name.removesuffix("_settings"))
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value

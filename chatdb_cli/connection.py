@@ -21,7 +21,7 @@ from chatdb_cli import queries
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.log import correlation_id
-from chatdb_cli.settings import libpq_defaults
+from chatdb_cli.settings.libpq import libpq_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg_pool import ConnectionPool
 
-    from chatdb_cli.settings import Settings
+    from chatdb_cli.settings.model import Settings
     from chatdb_cli.ssh import Step
     from chatdb_cli.tunnel import Tunnel
 
@@ -128,7 +128,7 @@ def open_target(
         ChatdbError: `NOT_CONFIGURED`, `SERVER`, whatever stands in the way of the tunnel, or
             `REFUSED` for an unprotected production.
     """
-    from chatdb_cli.settings import require_database
+    from chatdb_cli.settings.database import require_database
 
     database = require_database(settings)
     if database.embedded:

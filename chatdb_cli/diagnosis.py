@@ -347,7 +347,7 @@ def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, b
 
 
 def _connection_error(found: Failure, text: str, where: str) -> ChatdbError:
-    from chatdb_cli.settings import redact
+    from chatdb_cli.redaction import redact
 
     # Of several addresses that were tried, the one that answered has the most to say.
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import psycopg
 
-from chatdb_cli import diagnosis, queries, values
+from chatdb_cli import diagnosis, queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import backoff_s, connect, is_pooled, open_target, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.names import Names
+from chatdb_cli.settings import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from chatdb_cli.connection import Target
-    from chatdb_cli.settings import Settings
+    from chatdb_cli.settings.model import Settings
 
 # The tables whose changes are events.
 TABLES = (
@@ -371,7 +372,7 @@ def _filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
         else:
             raise ChatdbError(
                 Code.USAGE,
-                f"there are no events of {topic!r}{values.did_you_mean(topic, TABLES)}",
+                f"there are no events of {topic!r}{parse.did_you_mean(topic, TABLES)}",
                 hint=f"a topic is channel:ID, user:ID or one of {', '.join(TABLES)}",
             )
     if not topics:

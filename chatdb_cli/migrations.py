@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.settings.parse import duration_ms
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.refusal import find_refusal
 from chatdb_cli.syntax.scan import comments, leading_comments
 from chatdb_cli.syntax.source import canonical, decode
 from chatdb_cli.syntax.statements import Statement, split_statements
-from chatdb_cli.values import duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

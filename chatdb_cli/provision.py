@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.connection import Target
     from chatdb_cli.run import Event
-    from chatdb_cli.settings import Settings
+    from chatdb_cli.settings.model import Settings
 
 # A new database may have to wait for somebody who looks at the template.
 _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25

@@ -42,3 +42,20 @@ def _masked(found: re.Match[str]) -> str:
     secret = next(name for name in _SECRETS if found[name] is not None)
     start, end = (at - found.start() for at in found.span(secret))
     return found[0][:start] + _VISIBLE.sub("•", found[0][start:end]) + found[0][end:]
+
+
+SECRETS = re.compile(
+    r"""(?P<url>://[^\s:@/]*:)(?:\S*(?=@)|(?!\d+(?:[/?,\s]|$))[^\n@]*(?=@))
+    | (?P<key>\w*pass(?:word|phrase)\s*=\s*|\bpassword\s+(?='))
+      (?:'(?:\\.|''|[^'\\])*'?|"(?:\\.|[^"\\])*"?|(?:\\.|[^\s\\])+)""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+
+def redact(text: str) -> str:
+    """Hide the passwords of URLs, keyword strings and `PASSWORD '...'` in any text.
+
+    Where a password ends can't always be known; then rather too much is hidden.  So give it single
+    values and messages, not a JSON document as a whole.
+    """
+    return SECRETS.sub(lambda match: f"{match['url'] or match['key']}***", text)

@@ -837,7 +837,7 @@ def _fits(run: Path) -> bool:
 def _keywords(run: Path, database: str) -> dict[str, str]:
     from psycopg import pq
 
-    from chatdb_cli.settings import forget_service
+    from chatdb_cli.settings.libpq import forget_service
 
     forget_service()
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}

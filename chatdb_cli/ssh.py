@@ -34,7 +34,7 @@ from chatdb_cli import sshfiles
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.settings import Bastion
+    from chatdb_cli.settings.model import Bastion
     from chatdb_cli.sshfiles import Ask, Hop
 
 # What passes by itself, and is tried again.

@@ -31,7 +31,7 @@ import paramiko
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.settings import Bastion
+    from chatdb_cli.settings.model import Bastion
 
 # Asks a person for a passphrase; None where nobody can be asked, or nothing was said.
 Ask = Callable[[str], str | None]

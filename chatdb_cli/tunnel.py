@@ -29,7 +29,7 @@ from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.settings import Bastion
+    from chatdb_cli.settings.model import Bastion
     from chatdb_cli.ssh import Step, Transport
     from chatdb_cli.sshfiles import Ask
 

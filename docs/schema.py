@@ -13,7 +13,7 @@ from chatdb_cli import schema_docs
 from chatdb_cli.connection import EMBEDDED_DATABASE, open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 PATH = Path(__file__).with_name("schema.md")
 SQL = Path(__file__).parent.parent / "sql"
@@ -27,7 +27,7 @@ def main() -> None:
         server.start()
         try:
             url = server.url(EMBEDDED_DATABASE)
-            target = open_target(load({"database_url": url}, environ={}, cwd=Path(folder)))
+            target = open_target(load_settings({"database_url": url}, environ={}, cwd=Path(folder)))
             Migrator(target, SQL).up()
             schema_docs.update(PATH, schema_docs.read(target))
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Terminated
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 UNKNOWN = "?"
 
@@ -29,7 +29,7 @@ def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -
     flags = {"database_url": url, "schema": schema, "connect_retry_delay": "20ms"}
     answer: tuple[int, Any, str | None]
     try:
-        settings = load(flags, environ={}, cwd=Path("/"))
+        settings = load_settings(flags, environ={}, cwd=Path("/"))
         migrator = Migrator(open_target(settings), folder)
         lossy = what.endswith("!")
         if what == "up":

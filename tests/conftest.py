@@ -28,7 +28,8 @@ import sshd
 from chatdb_cli.connection import Target, open_target
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.server import EmbeddedServer, find_programs
-from chatdb_cli.settings import Settings, load
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
 
 # A shell that runs the tests in the background has SIGINT ignored, and so would every child have it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -279,7 +280,7 @@ class Database:
 
     def settings(self, **flags: str | bool) -> Settings:
         """Settings for this database; the proxy tests give another `database_url`."""
-        return load({"database_url": self.url, **flags}, environ={}, cwd=Path("/"))
+        return load_settings({"database_url": self.url, **flags}, environ={}, cwd=Path("/"))
 
     def target(self, **flags: str | bool) -> Target:
         return open_target(self.settings(**flags))

@@ -27,7 +27,8 @@ from test_cli import Chatdb, Result, _restore, offline
 from chatdb_cli.connection import open_target
 from chatdb_cli.errors import Code, Exit
 from chatdb_cli.events import Listener
-from chatdb_cli.settings import SETTINGS, load
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.table import SETTINGS
 
 __all__ = ["_restore", "offline"]
 
@@ -447,7 +448,7 @@ def test_the_chat_schema_works_whatever_is_called_how(called: str, offline: Chat
             said = offline(*arguments, *there)
             assert said.code == 0, (arguments, said)
         url = os.environ["DATABASE_URL"]
-        settings = load({"database_url": url, "schema": called}, environ={}, cwd=Path("/"))
+        settings = load_settings({"database_url": url, "schema": called}, environ={}, cwd=Path("/"))
         with open_target(settings) as target, Listener(target) as listener:
             assert listener.cursor
         assert conn.execute("SELECT 1 FROM canary").fetchall() == []

@@ -11,7 +11,7 @@ from conftest import Database
 from chatdb_cli.connection import backoff_s, open_pool, open_target
 from chatdb_cli.diagnosis import connection_failure
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 SERVICE = "[far]\nhost=10.9.9.9\nport=5433\nuser=app\ndbname=shop\n"
 
@@ -28,7 +28,7 @@ def test_a_service_is_shown_as_the_place_that_it_names(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGHOST", "elsewhere")
-    target = open_target(load({"database_url": url}, environ={}, cwd=Path("/")))
+    target = open_target(load_settings({"database_url": url}, environ={}, cwd=Path("/")))
     assert target.where == "app@10.9.9.9:5433/shop"
     assert target.params["host"] == "10.9.9.9"
     assert "service" not in target.params
@@ -37,7 +37,7 @@ def test_a_service_is_shown_as_the_place_that_it_names(
 @pytest.mark.parametrize("url", ["service=fra", "postgresql:///?service=fra"])
 @pytest.mark.usefixtures("service")
 def test_a_service_that_is_nowhere_is_refused_and_never_the_default_place(url: str) -> None:
-    settings = load({"database_url": url}, environ={}, cwd=Path("/"))
+    settings = load_settings({"database_url": url}, environ={}, cwd=Path("/"))
     with pytest.raises(ChatdbError, match="definition of service") as caught:
         open_target(settings)
     assert caught.value.exit == 2
@@ -50,7 +50,7 @@ UNPROTECTED = ["service=far", "host=db.example dbname=d user=u", "host=localhost
 @pytest.mark.parametrize("url", UNPROTECTED)
 @pytest.mark.usefixtures("service")
 def test_production_is_not_reached_without_protection(url: str) -> None:
-    settings = load({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
+    settings = load_settings({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
     with pytest.raises(ChatdbError) as caught:
         open_target(settings)
     assert caught.value.exit == 8
@@ -62,7 +62,9 @@ def test_production_is_not_reached_without_protection(url: str) -> None:
     ["host=/run/postgresql", "host=127.0.0.1", "host=::1", "host=db.example sslmode=verify-full"],
 )
 def test_production_is_reached_when_nobody_can_listen(url: str) -> None:
-    open_target(load({"database_url": url, "env": "production"}, environ={}, cwd=Path("/")))
+    open_target(
+        load_settings({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
+    )
 
 
 FAILURES = {

@@ -23,17 +23,13 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.settings import (
-    SETTINGS,
-    Settings,
-    environment_without_libpq,
-    forget_service,
-    load,
-    pinned,
-    redact,
-    require_database,
-)
-from chatdb_cli.values import duration_ms
+from chatdb_cli.redaction import redact
+from chatdb_cli.settings.database import require_database
+from chatdb_cli.settings.libpq import environment_without_libpq, forget_service, pin_keywords
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
+from chatdb_cli.settings.parse import duration_ms
+from chatdb_cli.settings.table import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 PLACE = {"host": "", "hostaddr": "", "port": "5432", "dbname": ""}
@@ -60,7 +56,7 @@ class Project:
         return self
 
     def load(self, flags: Flags = None, **environ: str) -> Settings:
-        return load(flags, environ=environ, cwd=self.path)
+        return load_settings(flags, environ=environ, cwd=self.path)
 
     def error(self, flags: Flags = None, **environ: str) -> ChatdbError:
         with pytest.raises(ChatdbError) as caught:
@@ -124,7 +120,7 @@ def test_a_copied_example_file_changes_nothing(project):
 
 def test_reading_settings_without_env_files_imports_neither_psycopg_nor_dotenv(tmp_path):
     code = (
-        "import sys; from chatdb_cli.settings import load; load(environ={}); "
+        "import sys; from chatdb_cli.settings.load import load_settings; load_settings(environ={}); "
         "print([m for m in ('psycopg', 'dotenv', 'difflib', 'json') if m in sys.modules])"
     )
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
@@ -346,7 +342,7 @@ def test_a_service_of_the_environment_does_not_bend_a_url_elsewhere(monkeypatch,
     (tmp_path / "services").write_text("[s]\nhostaddr=192.0.2.1\nport=1\ndbname=elsewhere\n")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     monkeypatch.setenv("PGSERVICE", "s")
-    seen = libpq_sees(pinned({"host": "127.0.0.1", "user": "u"}))
+    seen = libpq_sees(pin_keywords({"host": "127.0.0.1", "user": "u"}))
     assert seen == {"host": "127.0.0.1", "hostaddr": "", "port": "5432", "dbname": "u"}
 
 
@@ -688,7 +684,7 @@ def test_any_password_survives_an_env_file(password):
     quoted = password.replace("\\", "\\\\").replace("'", "\\'")
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, ".env").write_bytes(f"{FULL}POSTGRES_PASSWORD='{quoted}'\n".encode())
-        database = load(environ={}, cwd=Path(directory)).database
+        database = load_settings(environ={}, cwd=Path(directory)).database
     assert database is not None
     assert database.params["password"] == password
 
@@ -699,7 +695,7 @@ def test_any_password_survives_a_url_and_a_keyword_string(user, password):
     expected = PLACE | {"host": "h", "dbname": "d", "user": user, "password": password}
     url = f"postgres://{quote(user, safe='')}:{quote(password, safe='')}@h/d"
     for text in (url, make_conninfo(host="h", dbname="d", user=user, password=password)):
-        database = load({"database_url": text}, environ={}).database
+        database = load_settings({"database_url": text}, environ={}).database
         assert database is not None
         assert database.params == expected
 
@@ -708,7 +704,7 @@ def outcome(**given_to_load: Any) -> Settings | ChatdbError:
     """The settings, or the error, which must be one that exits with 2."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            return load(**given_to_load, cwd=Path(directory))
+            return load_settings(**given_to_load, cwd=Path(directory))
         except ChatdbError as error:
             return error if error.exit == 2 else pytest.fail(f"exit {error.exit}")
 
@@ -784,6 +780,6 @@ def test_redact_leaves_what_has_no_password(text):
 
 
 def test_psycopg_takes_the_params_as_they_are():
-    params = pinned({"host": "127.0.0.1", "port": "1", "user": "u", "connect_timeout": "2"})
+    params = pin_keywords({"host": "127.0.0.1", "port": "1", "user": "u", "connect_timeout": "2"})
     with pytest.raises(psycopg.OperationalError, match=r"127\.0\.0\.1.*port 1"):
         psycopg.connect(**params)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.provision import make_database, settled_for_tests, setup_test
 from chatdb_cli.run import MigrationError
-from chatdb_cli.settings import load
+from chatdb_cli.settings.load import load_settings
 
 OUTSIDE = """
 CREATE EXTENSION citext;
@@ -372,7 +372,7 @@ def test_a_connection_that_is_lost_on_the_way_is_said_and_the_next_run_goes_on(
     project.write_tables(1, 2)
 
     def work(url: str) -> None:
-        settings = load({"database_url": url}, environ={})
+        settings = load_settings({"database_url": url}, environ={})
         if test:
             setup_test(open_target(settled_for_tests(settings, "test")), project.sql)
         else:

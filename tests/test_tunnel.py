@@ -37,7 +37,8 @@ from chatdb_cli.connection import check_tunnel, connect, open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.seed import seed_small
-from chatdb_cli.settings import Settings, load
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
 from chatdb_cli.sshfiles import Hop, fingerprint, hops
 
 __all__ = ["_restore", "offline"]
@@ -119,7 +120,7 @@ class Place:
         return replace(self, database=database, variables=variables)
 
     def settings(self, flags: dict[str, Any] | None = None, **more: str) -> Settings:
-        return load(flags, environ={**self.variables, **more}, cwd=Path("/"))
+        return load_settings(flags, environ={**self.variables, **more}, cwd=Path("/"))
 
     def target(self, *more: Any, **variables: Any) -> chatdb_cli.Target:
         return open_target(self.settings(**variables), *more)
@@ -461,7 +462,7 @@ def test_only_a_key_that_is_known_is_believed(
         ecdsa=entry(sshd_or_python, "ecdsa")[2],
     )
     (home / ".ssh" / "known_hosts").write_text(text)
-    settings = load(environ=ssh_variables(sshd_or_python, keys), cwd=Path("/"))
+    settings = load_settings(environ=ssh_variables(sshd_or_python, keys), cwd=Path("/"))
     assert settings.bastion
     way = ssh.Way(settings.bastion, 2, lambda _: None, lambda _: None)
     expected = KNOWN[lines]
@@ -595,7 +596,7 @@ def test_a_key_that_is_of_no_use_is_named_with_the_reason_before_anything_is_dia
     variables = {"SSH_HOST": "192.0.2.1", "SSH_KEY_PATH": str(folder / name)}
     variables |= {"SSH_KEY_PASSPHRASE": passphrase, "DATABASE_URL": "postgresql://app@db/chat"}
     with pytest.raises(ChatdbError) as caught:
-        open_target(load(environ=variables, cwd=Path("/")))
+        open_target(load_settings(environ=variables, cwd=Path("/")))
     error = caught.value
     assert (error.code, error.exit, error.errno) == (code, 4, errno)
     assert says in error.message
@@ -835,13 +836,13 @@ def test_the_way_is_the_one_that_ssh_would_take(
     config: str, expected: list[str], home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text(config)
-    bastion = load(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
+    bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
     assert [f"{hop.host}:{hop.port}" for hop in hops(bastion)] == expected
 
 
 def test_where_nothing_is_said_it_is_port_22_ourselves_and_the_agent(home: Path) -> None:
-    bastion = load(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
+    bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
     known = (home / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
     expected = Hop("b", "b", 22, getpass.getuser(), (), False, True, None, known)
@@ -863,7 +864,7 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
 ) -> None:
     data = config if isinstance(config, bytes) else config.encode()
     (home / ".ssh" / "config").write_bytes(data)
-    bastion = load(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
+    bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
     with pytest.raises(ChatdbError) as caught:
         hops(bastion)
@@ -1464,7 +1465,9 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
 
 def test_production_without_protection_is_refused_and_a_tunnel_protects(place: Place) -> None:
     far = "postgresql://app@192.0.2.1/chat?sslmode=prefer"
-    settings = load(environ={"DATABASE_URL": far, "CHATDB_ENV": "production"}, cwd=Path("/"))
+    settings = load_settings(
+        environ={"DATABASE_URL": far, "CHATDB_ENV": "production"}, cwd=Path("/")
+    )
     with pytest.raises(ChatdbError) as caught:
         open_target(settings)
     assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)

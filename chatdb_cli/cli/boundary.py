@@ -9,8 +9,9 @@ import typer
 
 from chatdb_cli.cli.app import application
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
+from chatdb_cli.redaction import redact
 from chatdb_cli.render import Output, discard, internal_error
-from chatdb_cli.settings import debugging, format_asked_for, redact
+from chatdb_cli.settings.load import debug_requested, requested_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 def guard(arguments: Sequence[str]) -> int:
     """Run the application and return the exit code; every exception ends here."""
     # The settings may know better, once they are read: `Session` corrects it then.
-    out = Output(format_asked_for(arguments))
+    out = Output(requested_format(arguments))
     try:
         return _run(arguments, out)
     except BrokenPipeError:  # whoever read us has gone: end without a word
@@ -89,7 +90,7 @@ def _usage(error: Exception, out: Output) -> ChatdbError:
 def _internal(error: BaseException) -> ChatdbError:
     from chatdb_cli.log import correlation_id
 
-    if debugging():
+    if debug_requested():
         import traceback
 
         traceback.print_exception(error)

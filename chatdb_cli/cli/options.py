@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chatdb_cli.connection import Target
     from chatdb_cli.migrator import Migrator
     from chatdb_cli.render import Output
-    from chatdb_cli.settings import Settings
+    from chatdb_cli.settings.model import Settings
 
 
 def print_version(context: typer.Context, wanted: bool) -> None:
@@ -323,9 +323,9 @@ class _Command(TyperCommand):
 
 
 def _session(flags: dict[str, Any], out: Output) -> Session:
-    from chatdb_cli import settings as reading
+    from chatdb_cli.settings.load import load_settings
 
-    settings = reading.load({name: value for name, value in flags.items() if name != "version"})
+    settings = load_settings({name: value for name, value in flags.items() if name != "version"})
     out.form, out.quiet = settings.format, settings.quiet
     if settings.verbose:
         from chatdb_cli import log

@@ -68,7 +68,7 @@ def psql(
     """Open psql on it."""
     import os
 
-    from chatdb_cli.settings import environment_without_libpq
+    from chatdb_cli.settings.libpq import environment_without_libpq
 
     server = _server(session)
     if server.exists and server.start():

@@ -87,11 +87,11 @@ def _seed(target: Target) -> Seeded:
 
 
 def _test(session: Session, name: str, *, yes: bool) -> None:
-    from chatdb_cli import values
     from chatdb_cli.provision import settled_for_tests, setup_test
+    from chatdb_cli.settings import parse
 
     try:
-        values.schema(name)
+        parse.schema(name)
     except ValueError as error:
         raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
     target = session.target(settled_for_tests(session.settings, name))

@@ -2,7 +2,7 @@
 
 Each parser returns the value, or raises ValueError("what is wrong") or ("what is wrong; what to do"),
 without the name of the setting and without the text itself, which may be a secret.  Pure.  What does
-not belong here: which settings there are, and where a text came from (`settings.py`).
+not belong here: which settings exist (`table.py`), and where a text came from (`sources.py`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def count(least: int) -> Callable[[str], int]:
     return parse
 
 
-def truth(text: str) -> bool:
+def boolean(text: str) -> bool:
     """Read true or false."""
     word = text.lower()
     if word not in (*TRUE, "false", "0", "no", "off"):
