@@ -26,7 +26,7 @@ from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
-    from chatdb_cli.migrations import Script
+    from chatdb_cli.files.model import Script
     from chatdb_cli.syntax.statements import Statement
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it

@@ -14,8 +14,8 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries
+from chatdb_cli.files.model import checksum
 from chatdb_cli.history import YOYO_TABLES, History
-from chatdb_cli.migrations import checksum
 from chatdb_cli.names import Names
 from chatdb_cli.pipeline import Message
 from chatdb_cli.redaction import mask
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.migrations import Migration, Script
+    from chatdb_cli.files.model import Migration, Script
     from chatdb_cli.plan import Step
     from chatdb_cli.syntax.statements import Statement
 

@@ -31,7 +31,7 @@ from chatdb_cli.syntax.effects import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chatdb_cli.migrations import Script
+    from chatdb_cli.files.model import Script
     from chatdb_cli.pipeline import Done, Idle
     from chatdb_cli.plan import Applied, Step
 

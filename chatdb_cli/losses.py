@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.migrations import Script
+    from chatdb_cli.files.model import Script
     from chatdb_cli.pipeline import Done, Idle
 
 

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import diagnosis, history, migrations, plan
+from chatdb_cli import diagnosis, history, plan
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.read import find_refused_statement, read_migrations
 from chatdb_cli.run import Event, Options, Run, StepResult
 from chatdb_cli.syntax.statements import split_statements
 
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.files.model import Files, Folder, Migration
     from chatdb_cli.frame import Frame, Timeouts
     from chatdb_cli.history import History, LogEntry
-    from chatdb_cli.migrations import Files, Folder, Migration
     from chatdb_cli.plan import Applied, AppliedState, Plan, Problem, Step
     from chatdb_cli.repair import Repair
 
@@ -100,7 +102,7 @@ class Migrator:
         settings = target.settings
         self.target = target
         named = str(directory) if directory is not None else settings.directory
-        self.folder = migrations.folder(named)
+        self.folder = choose_folder(named)
         self._progress = progress
         self._options = Options(
             settings.lock_timeout_ms,
@@ -117,14 +119,14 @@ class Migrator:
         Raises:
             ChatdbError: no connection, or no such schema.
         """
-        files = migrations.read(self.folder)
+        files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
         todo = plan.pending(files, past.applied)
         bad = tuple(
             plan.Problem("refused", m.version, plan.described(e), e.hint or "")
             for m in todo
-            if (e := migrations.refused(m.up, split_statements(m.up.text)))
+            if (e := find_refused_statement(m.up, split_statements(m.up.text)))
         )
         return Status(
             self.target,
@@ -173,7 +175,7 @@ class Migrator:
             ChatdbError: anything that stopped it before.
         """
         _exclusive(to=to, steps=steps)
-        files = migrations.read(self.folder, downs=False)
+        files = read_migrations(self.folder, downs=False)
 
         def plan_up(past: History, left: Sequence[Step] | None = None) -> Plan:
             many = len(left) if left is not None and steps is not None else steps
@@ -186,7 +188,7 @@ class Migrator:
             self._refuse_shipped(past)
             first = plan_up(past)
             if first.steps or first.problems:  # the way back, too, for the history keeps it
-                files = migrations.read(self.folder)
+                files = read_migrations(self.folder)
                 first = plan_up(past)
             return self._migrate(conn, past, files, first, "up", plan_up, dry_run=dry_run)
 
@@ -213,7 +215,7 @@ class Migrator:
             ChatdbError: anything that stopped it before.
         """
         _exclusive(to=to, steps=steps, all=everything or None)
-        files = migrations.read(self.folder)
+        files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.down(files, past.applied, to=to, steps=steps, everything=everything)
@@ -233,7 +235,7 @@ class Migrator:
             MigrationError: a migration failed; its `run` tells how far it came.
             ChatdbError: anything that stopped it before.
         """
-        files = migrations.read(self.folder)
+        files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.redo(files, past.applied)
@@ -251,7 +253,7 @@ class Migrator:
         Raises:
             ChatdbError: `REFUSED` for a history that is not empty, `USAGE` for an unknown version.
         """
-        files = migrations.read(self.folder)
+        files = read_migrations(self.folder)
         first = plan.baseline(files, version)
         _refuse_problems(first.problems, files)
         with self._connect() as conn:
@@ -282,7 +284,7 @@ class Migrator:
         """
         from chatdb_cli import repair
 
-        files = migrations.read(self.folder)
+        files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
             if not past.exists:

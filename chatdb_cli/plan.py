@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrations import checksum
+from chatdb_cli.files.model import checksum
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from chatdb_cli.migrations import Direction, Files, Migration, Script
+    from chatdb_cli.files.model import Direction, Files, Migration, Script
     from chatdb_cli.syntax.statements import Statement
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]

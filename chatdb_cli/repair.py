@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.history import History
-    from chatdb_cli.migrations import Files, Migration
     from chatdb_cli.pipeline import Message
     from chatdb_cli.plan import Applied
 

@@ -18,7 +18,7 @@ from chatdb_cli.errors import ChatdbError
 
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target
-    from chatdb_cli.migrations import Direction
+    from chatdb_cli.files.model import Direction
     from chatdb_cli.plan import Step
 
 StepState = Literal[

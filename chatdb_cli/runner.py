@@ -22,20 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from chatdb_cli import (
-    diagnosis,
-    frame,
-    history,
-    locks,
-    log,
-    losses,
-    migrations,
-    pipeline,
-    plan,
-    queries,
-)
+from chatdb_cli import diagnosis, frame, history, locks, log, losses, pipeline, plan, queries
 from chatdb_cli.connection import backoff_s, connect, is_pooled
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
+from chatdb_cli.files.model import Directives
+from chatdb_cli.files.read import find_refused_statement, make_script
 from chatdb_cli.journal import Journal
 from chatdb_cli.run import Event, MigrationError, Run, StepResult
 from chatdb_cli.syntax.location import locate
@@ -46,8 +37,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.confinement import Confinement
     from chatdb_cli.connection import Target
+    from chatdb_cli.files.model import Direction, Script
     from chatdb_cli.history import History
-    from chatdb_cli.migrations import Direction, Script
     from chatdb_cli.pipeline import Done, Message, Outcome
     from chatdb_cli.plan import Applied, Plan, Step
     from chatdb_cli.run import Loss, Options, Request, StepState
@@ -236,7 +227,7 @@ class Runner:
             statements = split_statements(script.text)
             if self._confinement:
                 statements = self._confinement.inside(script, statements)
-            if error := migrations.refused(script, statements) or self._refused_here(
+            if error := find_refused_statement(script, statements) or self._refused_here(
                 step, script, statements
             ):
                 raise error
@@ -462,7 +453,7 @@ class Runner:
         self._blockers = found or self._blockers
 
     def _timeouts(self, script: Script | None = None) -> frame.Timeouts:
-        own = script.directives if script else migrations.Directives()
+        own = script.directives if script else Directives()
         lock = self._options.lock_timeout_ms
         left = max(1, round((self._deadline - time.monotonic()) * 1000))
         return frame.Timeouts(
@@ -902,4 +893,4 @@ def _script(step: Step, texts: dict[str, tuple[str | None, str | None]]) -> Scri
     if found:
         return found
     path = Path(f"{step.id}.sql (down, from the history)")
-    return migrations.script(path, texts[step.id][1] or "", "down")
+    return make_script(path, texts[step.id][1] or "", "down")

@@ -17,10 +17,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chatdb_cli import crowd, diagnosis, history, migrations, plan, queries
+from chatdb_cli import crowd, diagnosis, history, plan, queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code, Terminated
+from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.read import read_migrations, read_seed_files
 from chatdb_cli.names import Names
 from chatdb_cli.syntax.statements import Statement, split_statements
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.files.model import Folder, Script
     from chatdb_cli.history import History
-    from chatdb_cli.migrations import Folder, Script
 
 
 class Seeded(NamedTuple):
@@ -75,7 +77,7 @@ def seed_small(target: Target, directory: str | Path | None = None) -> Seeded:
     """
     start = time.monotonic()
     folder = _folder(target, directory)
-    files = migrations.seed(folder)
+    files = read_seed_files(folder)
     with _transaction(target, folder) as (conn, _):
         for file in files:
             _run(conn, file)
@@ -209,7 +211,7 @@ def _load(
 
 
 def _folder(target: Target, directory: str | Path | None) -> Folder:
-    return migrations.folder(str(directory) if directory else target.settings.directory)
+    return choose_folder(str(directory) if directory else target.settings.directory)
 
 
 def _since(start: float) -> int:
@@ -237,7 +239,7 @@ def _refuse_other_version(past: History, target: Target, folder: Folder) -> None
             f"schema {target.schema!r} holds tables that no migration has made",
             hint='name a schema of its own with --schema; "chatdb setup" makes it',
         )
-    files = migrations.read(folder, downs=False)
+    files = read_migrations(folder, downs=False)
     if problems := plan.problems(files, past.applied):
         raise ChatdbError(Code.HISTORY, problems[0].message, hint=problems[0].hint)
     if todo := plan.pending(files, past.applied):

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdb_cli import migrations
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrations import Directives, Files, Folder
+from chatdb_cli.files.folder import choose_folder, writable_folder
+from chatdb_cli.files.model import Direction, Directives, Files, Folder, Migration, checksum
+from chatdb_cli.files.new import new_migration
+from chatdb_cli.files.order import order_migrations
+from chatdb_cli.files.read import make_script, read_migrations
 
 
 def files(
@@ -24,7 +27,7 @@ def files(
         for file, text in content.items():
             data = text.encode() if isinstance(text, str) else text
             (folder / name / file).write_bytes(data)
-    return migrations.read(Folder(folder, shipped=False, named=True))
+    return read_migrations(Folder(folder, shipped=False, named=True))
 
 
 def ids(found: Files) -> list[str]:
@@ -46,21 +49,21 @@ def refused(folder: Path, name: str, text: str | bytes = "") -> ChatdbError:
 def test_the_folder_that_is_named_is_taken(tmp_path: Path) -> None:
     (tmp_path / "db" / "up").mkdir(parents=True)
     expected = Folder(tmp_path / "db", shipped=False, named=True)
-    assert migrations.folder("db", root=tmp_path) == expected
-    assert migrations.folder(str(tmp_path / "db"), root=Path("/nowhere")) == expected
+    assert choose_folder("db", root=tmp_path) == expected
+    assert choose_folder(str(tmp_path / "db"), root=Path("/nowhere")) == expected
 
 
 def test_without_a_name_it_is_sql(tmp_path: Path) -> None:
     (tmp_path / "sql" / "up").mkdir(parents=True)
-    found = migrations.folder(None, root=tmp_path)
+    found = choose_folder(None, root=tmp_path)
     assert found == Folder(tmp_path / "sql", shipped=False, named=False)
 
 
 def test_without_sql_it_is_the_shipped_schema(tmp_path: Path) -> None:
-    found = migrations.folder(None, root=tmp_path)
+    found = choose_folder(None, root=tmp_path)
     assert (found.shipped, found.named) == (True, False)
     assert found.path.is_dir()
-    named = migrations.folder("@chat", root=tmp_path)
+    named = choose_folder("@chat", root=tmp_path)
     assert named == found._replace(named=True)
 
 
@@ -70,7 +73,7 @@ def test_a_folder_that_cannot_serve_is_never_replaced_by_another(tmp_path: Path)
     (tmp_path / "link").symlink_to("gone")
     for name in ("empty", "file", "link", "missing", "x" * 5000):
         with pytest.raises(ChatdbError) as caught:
-            migrations.folder(name, root=tmp_path)
+            choose_folder(name, root=tmp_path)
         assert caught.value.code is Code.USAGE
         assert name in caught.value.message
         assert caught.value.hint
@@ -88,7 +91,7 @@ def test_a_sql_that_cannot_serve_is_never_replaced_by_the_shipped_schema(
     else:
         path.symlink_to("gone")
     with pytest.raises(ChatdbError) as caught:
-        migrations.folder(None, root=tmp_path)
+        choose_folder(None, root=tmp_path)
     assert caught.value.code is Code.USAGE
 
 
@@ -96,14 +99,14 @@ def test_the_folder_for_new_files_is_made_and_never_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert migrations.writable_folder(None) == Folder(Path("sql"), shipped=False, named=False)
-    assert migrations.writable_folder("a/b") == Folder(Path("a/b"), shipped=False, named=True)
+    assert writable_folder(None) == Folder(Path("sql"), shipped=False, named=False)
+    assert writable_folder("a/b") == Folder(Path("a/b"), shipped=False, named=True)
     for name in ("sql", "a/b"):
         assert sorted(p.name for p in Path(name).iterdir()) == ["down", "up"]
     (tmp_path / "file").touch()
     for directory in ("@chat", "file"):
         with pytest.raises(ChatdbError) as caught:
-            migrations.writable_folder(directory)
+            writable_folder(directory)
         assert caught.value.code is Code.USAGE
 
 
@@ -215,7 +218,7 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
 def test_without_a_folder_for_downs_there_are_none(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "1_a.sql").touch()
-    found = migrations.read(Folder(tmp_path, shipped=False, named=True))
+    found = read_migrations(Folder(tmp_path, shipped=False, named=True))
     assert found.migrations[0].down is None
     assert len(found.warnings) == 1
 
@@ -283,7 +286,7 @@ def test_what_cannot_be_read_is_refused_and_does_not_stop_the_reading(
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "up").touch()
     with pytest.raises(ChatdbError) as caught:
-        migrations.read(Folder(tmp_path, shipped=False, named=True))
+        read_migrations(Folder(tmp_path, shipped=False, named=True))
     assert caught.value.code is Code.BAD_FILE
     assert str(tmp_path / "up") in caught.value.message
 
@@ -297,8 +300,8 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> N
 # --- directives -----------------------------------------------------------------------------------
 
 
-def directives(text: str, direction: migrations.Direction = "up") -> Directives:
-    return migrations.script(Path("sql/up/1_a.sql"), text, direction).directives
+def directives(text: str, direction: Direction = "up") -> Directives:
+    return make_script(Path("sql/up/1_a.sql"), text, direction).directives
 
 
 @pytest.mark.parametrize(
@@ -414,18 +417,18 @@ def test_line_ends_and_a_byte_order_mark_do_not_change_a_checksum(
     for other in (mixed, plain.replace("\n", "\r\n"), plain.replace("\n", "\r")):
         for mark in (b"", b"\xef\xbb\xbf"):
             text = decode(mark + other.encode(), Path("x"))
-            assert migrations.checksum(text) == migrations.checksum(plain)
+            assert checksum(text) == checksum(plain)
 
 
 @given(LINES, LINES)
 def test_any_other_change_changes_a_checksum(one: list[str], other: list[str]) -> None:
     a, b = "\n".join(one), "\n".join(other)
-    assert (migrations.checksum(a) == migrations.checksum(b)) == (a == b)
+    assert (checksum(a) == checksum(b)) == (a == b)
 
 
 def test_a_checksum_names_its_algorithm() -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert migrations.checksum("") == f"sha256:{empty}"
+    assert checksum("") == f"sha256:{empty}"
 
 
 # --- dependencies ---------------------------------------------------------------------------------
@@ -492,9 +495,9 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
     for place, n in enumerate(secret_order):  # whatever comes before there may be depended on
         before = secret_order[:place]
         depends[n] = data.draw(st.sets(st.sampled_from(before))) if before else set()
-    script = migrations.script
+    script = make_script
     made = [
-        migrations.Migration(
+        Migration(
             f"{n}_x", f"{n}", "x",
             script(Path("x"), "-- depends: " + " ".join(f"{d}_x" for d in sorted(depends[n])), "up"),
             None,
@@ -505,7 +508,7 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
     while len(expected) < count:
         ready = [n for n in range(count) if n not in expected and depends[n] <= set(expected)]
         expected.append(min(ready))
-    assert [m.number for m in migrations._ordered(made)] == expected
+    assert [m.number for m in order_migrations(made)] == expected
 
 
 # --- new files ------------------------------------------------------------------------------------
@@ -529,16 +532,16 @@ def test_the_next_version_is_one_more_and_as_wide(
     tmp_path: Path, there: list[str], stem: str
 ) -> None:
     found = files(tmp_path, {f"{s}.sql": "" for s in there})
-    up, down = migrations.new(found.folder, "add users")
+    up, down = new_migration(found.folder, "add users")
     assert (up, down) == (tmp_path / "up" / f"{stem}.sql", tmp_path / "down" / f"{stem}.sql")
-    again = migrations.read(found.folder)
+    again = read_migrations(found.folder)
     assert ids(again)[-1] == stem
     assert (again.refused, again.warnings, again.duplicates) == ((), (), {})
 
 
 def test_a_folder_of_timestamps_gets_the_present_second(tmp_path: Path) -> None:
     found = files(tmp_path, {"20240101000000_a.sql": ""})
-    stems = [migrations.new(found.folder, f"n{n}")[0].stem for n in range(3)]
+    stems = [new_migration(found.folder, f"n{n}")[0].stem for n in range(3)]
     assert all(20260101000000 <= int(s[:14]) < 21000101000000 for s in stems)
     assert stems == sorted(stems)
     assert len({s[:14] for s in stems}) == 3  # within one second too
@@ -556,7 +559,7 @@ def test_a_folder_of_timestamps_gets_the_present_second(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_becomes_part_of_a_file_name(tmp_path: Path, name: str, words: str) -> None:
-    up, down = migrations.new(files(tmp_path, {}).folder, name)
+    up, down = new_migration(files(tmp_path, {}).folder, name)
     assert up.stem == f"0001_{words}"
     for path in (up, down):
         assert len(path.read_text(encoding="utf-8").splitlines()) == 1  # one comment, no SQL
@@ -568,14 +571,14 @@ def test_a_name_becomes_part_of_a_file_name(tmp_path: Path, name: str, words: st
 )
 def test_a_name_that_fits_no_file_is_refused_and_writes_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(ChatdbError) as caught:
-        migrations.new(files(tmp_path, {}).folder, name)
+        new_migration(files(tmp_path, {}).folder, name)
     assert caught.value.code is Code.USAGE
     assert not list(tmp_path.rglob("*.sql"))
 
 
 def test_a_version_that_only_a_down_uses_is_taken(tmp_path: Path) -> None:
     found = files(tmp_path, {"0001_a.sql": ""}, {"0002_add_users.sql": "precious"})
-    up, _ = migrations.new(found.folder, "add users")
+    up, _ = new_migration(found.folder, "add users")
     assert up.stem == "0003_add_users"
     assert (tmp_path / "down" / "0002_add_users.sql").read_text() == "precious"
 
@@ -584,6 +587,6 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "down").symlink_to("gone")
     with pytest.raises(ChatdbError) as caught:
-        migrations.new(Folder(tmp_path, shipped=False, named=True), "a")
+        new_migration(Folder(tmp_path, shipped=False, named=True), "a")
     assert caught.value.code is Code.USAGE
     assert not list(tmp_path.rglob("*.sql"))

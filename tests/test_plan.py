@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdb_cli import migrations, plan
+from chatdb_cli import plan
 from chatdb_cli.errors import ChatdbError, Code, Exit, Place
-from chatdb_cli.migrations import Files, Folder, Migration, Script
+from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
+from chatdb_cli.files.order import order_migrations
+from chatdb_cli.files.read import make_script
 from chatdb_cli.plan import Applied
 
 ROOT = Path("db")
 
 
-def script(direction: migrations.Direction, stem: str, text: str) -> Script:
-    return migrations.script(ROOT / direction / f"{stem}.sql", text, direction)
+def script(direction: Direction, stem: str, text: str) -> Script:
+    return make_script(ROOT / direction / f"{stem}.sql", text, direction)
 
 
 def migration(stem: str, up: str = "up", down: str | None = "down") -> Migration:
@@ -36,7 +38,7 @@ def files(*made: Migration | str, **more: Any) -> Files:
     found.sort(key=lambda m: (m.number, m.id))
     folder = Folder(ROOT, shipped=False, named=True)
     empty: dict[str, Any] = {"duplicates": {}, "refused": (), "warnings": ()}
-    return Files(folder, migrations._ordered(found), **(empty | more))
+    return Files(folder, order_migrations(found), **(empty | more))
 
 
 def applied(*rows: Migration | str) -> list[Applied]:

@@ -180,8 +180,9 @@ def new(
     name: Annotated[str, typer.Argument(help="What it does, such as add_users.")],
 ) -> None:
     """Write the next version's pair of files."""
-    from chatdb_cli import migrations
+    from chatdb_cli.files.folder import writable_folder
+    from chatdb_cli.files.new import new_migration
 
-    pair = migrations.new(migrations.writable_folder(session.settings.directory), name)
+    pair = new_migration(writable_folder(session.settings.directory), name)
     document = {"format": FORMAT, "target": None, "up": str(pair[0]), "down": str(pair[1])}
     session.out.result(document, f"{pair[0]}\n{pair[1]}")

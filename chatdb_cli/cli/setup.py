@@ -11,7 +11,7 @@ from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
     from chatdb_cli.connection import Target
-    from chatdb_cli.migrations import Folder
+    from chatdb_cli.files.model import Folder
     from chatdb_cli.seed import Seeded
 
 
@@ -69,7 +69,7 @@ def setup(
 
 def _refuse_unseedable(session: Session, folder: Folder) -> None:
     """Say what is in the way of a seed before anything is made."""
-    from chatdb_cli import migrations
+    from chatdb_cli.files.read import read_seed_files
 
     if session.settings.environment == "production":
         raise ChatdbError(
@@ -77,7 +77,7 @@ def _refuse_unseedable(session: Session, folder: Folder) -> None:
             "--seed would write invented rows into production",
             hint='leave it out; if you mean it, run "chatdb seed --yes" afterwards',
         )
-    migrations.seed(folder)
+    read_seed_files(folder)
 
 
 def _seed(target: Target) -> Seeded:

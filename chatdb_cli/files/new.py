@@ -1,0 +1,67 @@
+"""Write the pair of files of a new migration.
+
+What does not belong here: what a migration contains.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.names import file_error, list_sql_files, parse_file_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chatdb_cli.files.model import Folder
+
+
+def new_migration(where: Folder, name: str) -> tuple[Path, Path]:
+    """Write the next version's pair of files, and return the up and the down.
+
+    The version is the newest one plus one, as wide as that one; in a folder of timestamps it is the
+    present second, in UTC.
+
+    Args:
+        where: what `writable_folder` returned.
+        name: what the migration does; blanks and dashes become underscores.
+
+    Raises:
+        ChatdbError: `USAGE` when the name can't be part of a file name, or the files can't be
+            written; `BAD_FILE` when a file there has a name without a version.
+    """
+    words = re.sub(r"[\s\-_]+", "_", name).strip("_")
+    if not re.fullmatch(r"\w[\w.]*", words) or len(words.encode()) > 200:
+        raise ChatdbError(
+            Code.USAGE,
+            f"{name!r} can't be the name of a migration",
+            hint="use letters, digits and underscores, such as add_users",
+        )
+    folders = (where.path / "up", where.path / "down")
+    taken = [
+        parse_file_name(entry.name, entry.path)[1]
+        for directory in folders
+        for entry in list_sql_files(directory)
+    ]
+    stem = f"{_next_version(max(taken, key=int, default='0000'))}_{words}"
+    up, down = (directory / f"{stem}.sql" for directory in folders)
+    said = " ".join(name.split())
+    for path, text in ((down, f"-- takes back: {said}\n"), (up, f"-- {said}\n")):
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise file_error(path, error, "written", Code.USAGE) from None
+    return up, down
+
+
+def _next_version(newest: str) -> str:
+    if len(newest) == 14 and newest.startswith(("19", "20")):
+        from datetime import UTC, datetime
+
+        now = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
+        if int(now) > int(newest):
+            return now
+    return str(int(newest) + 1).zfill(len(newest))
