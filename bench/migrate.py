@@ -32,7 +32,7 @@ sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
 from proxy import Proxy
 from results import keep
 
-from chatdb_cli.server import EmbeddedServer
+from chatdb_cli.embedded.server import EmbeddedServer
 
 TOOLS = HERE / ".tools"
 PYTHON_PACKAGES = ("yoyo-migrations", "psycopg2-binary", "alembic", "psycopg[binary]")

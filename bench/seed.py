@@ -35,9 +35,9 @@ from results import keep
 
 from chatdb_cli import crowd
 from chatdb_cli.connection import Target, open_target
+from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.seed import seed_at_scale
-from chatdb_cli.server import EmbeddedServer
 from chatdb_cli.settings.load import load_settings
 
 DROP_FOREIGN_KEYS = """SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)

@@ -27,8 +27,8 @@ from proxy import Link
 from sshd import USER, Sshd, free_port, make_key
 
 from chatdb_cli.connection import connect, open_target
+from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.server import EmbeddedServer
 from chatdb_cli.settings.load import load_settings
 
 ONE_WAY_S = 0.025

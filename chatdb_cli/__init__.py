@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.connection import open_pool as open_pool
     from chatdb_cli.connection import open_target as open_target
     from chatdb_cli.connection import open_tunnel as open_tunnel
+    from chatdb_cli.embedded.server import EmbeddedServer as EmbeddedServer
     from chatdb_cli.errors import ChatdbError as ChatdbError
     from chatdb_cli.errors import Code as Code
     from chatdb_cli.errors import Exit as Exit
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.seed import Seeded as Seeded
     from chatdb_cli.seed import seed_at_scale as seed_at_scale
     from chatdb_cli.seed import seed_small as seed_small
-    from chatdb_cli.server import EmbeddedServer as EmbeddedServer
     from chatdb_cli.settings.load import load_settings as load_settings
     from chatdb_cli.settings.model import Settings as Settings
 
@@ -48,7 +48,7 @@ _EXPORTS = {
     "Change": "events",
     "ChatdbError": "errors",
     "Code": "errors",
-    "EmbeddedServer": "server",
+    "EmbeddedServer": "embedded.server",
     "Event": "run",
     "Exit": "errors",
     "Listener": "events",

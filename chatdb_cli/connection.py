@@ -132,7 +132,7 @@ def open_target(
 
     database = require_database(settings)
     if database.embedded:
-        from chatdb_cli.server import EmbeddedServer
+        from chatdb_cli.embedded.server import EmbeddedServer
 
         server = EmbeddedServer(settings.home, programs=settings.postgres_programs)
         if server.start():

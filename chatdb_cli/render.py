@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from chatdb_cli.connection import Target
+    from chatdb_cli.embedded.server import ServerStatus
     from chatdb_cli.events import Batch, Change
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from chatdb_cli.schema_values import SchemaDocs
     from chatdb_cli.seed import Progress as SeedProgress
     from chatdb_cli.seed import Seeded
-    from chatdb_cli.server import ServerStatus
     from chatdb_cli.ssh import Step
 
 FORMAT = 1

@@ -26,8 +26,9 @@ import pytest
 import sshd
 
 from chatdb_cli.connection import Target, open_target
+from chatdb_cli.embedded.programs import find_programs
+from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.server import EmbeddedServer, find_programs
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings
 

@@ -24,8 +24,8 @@ from rich.cells import cell_len
 from test_cli import Chatdb, Result, _restore, chatdb, offline
 
 from chatdb_cli.diagnosis import HINTS, sqlstate_name
+from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.errors import Code
-from chatdb_cli.server import EmbeddedServer
 
 __all__ = ["_restore", "chatdb", "offline"]  # the fixtures
 

@@ -348,7 +348,7 @@ def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
 
 def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server: Server) -> None:
     """Only the last commit waits for the disk: what is lost goes together with its history."""
-    from chatdb_cli.server import EmbeddedServer
+    from chatdb_cli.embedded.server import EmbeddedServer
 
     home = server.embedded.home.with_name(".killed")
     own = EmbeddedServer(home, programs=server.embedded.programs)

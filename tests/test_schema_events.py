@@ -28,7 +28,7 @@ from conftest import GROUND, SHIPPED, Database, Server, first
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from chatdb_cli.server import EmbeddedServer
+from chatdb_cli.embedded.server import EmbeddedServer
 
 Conn = psycopg.Connection[Any]
 Events = list[tuple[Any, ...]]

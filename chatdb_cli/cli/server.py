@@ -11,13 +11,13 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.render import FORMAT
 
 if TYPE_CHECKING:
-    from chatdb_cli.server import EmbeddedServer
+    from chatdb_cli.embedded.server import EmbeddedServer
 
 commands = Commands("The project's own PostgreSQL, with its data in ./.chatdb.")
 
 
 def _server(session: Session) -> EmbeddedServer:
-    from chatdb_cli.server import EmbeddedServer
+    from chatdb_cli.embedded.server import EmbeddedServer
 
     settings = session.settings
     return EmbeddedServer(settings.home, programs=settings.postgres_programs)

