@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from chatdb_cli.settings.model import Settings
-    from chatdb_cli.ssh import Step
-    from chatdb_cli.tunnel import Tunnel
+    from chatdb_cli.ssh.session import TunnelStep
+    from chatdb_cli.ssh.tunnel import Tunnel
 
 EMBEDDED_DATABASE = "chat"
 _PASSWORD_LINE = re.compile(r"((?:\\.|[^\\:])*):" * 4 + "(.*)")  # host, port, database, user
@@ -109,7 +109,7 @@ def open_target(
     *,
     ask: Callable[[str], str | None] = no_answer,
     watch: Callable[[str], None] = ignore,
-    note: Callable[[Step], None] = ignore,
+    note: Callable[[TunnelStep], None] = ignore,
     port: int = 0,
 ) -> Target:
     """Return the target that the settings name, with the embedded server running if it is that one.
@@ -144,7 +144,7 @@ def open_target(
     if settings.bastion is None:
         _refuse_unprotected(target)
         return target
-    from chatdb_cli.tunnel import Tunnel
+    from chatdb_cli.ssh.tunnel import Tunnel
 
     shown = {**libpq_defaults(), **target.params}
     tunnel = Tunnel(
@@ -209,7 +209,7 @@ def required(target: Target) -> Tunnel:
 
 def check_tunnel(
     settings: Settings, *, ask: Callable[[str], str | None] = no_answer
-) -> tuple[list[Step], ChatdbError | None]:
+) -> tuple[list[TunnelStep], ChatdbError | None]:
     """Walk the way to the database hop by hop; return what was found, and why it ended early.
 
     Nothing is tried twice.
@@ -218,7 +218,7 @@ def check_tunnel(
         settings: what was read.
         ask: as for `open_target`.
     """
-    steps: list[Step] = []
+    steps: list[TunnelStep] = []
     once = settings.bastion and replace(settings.bastion, retries=0)
     try:
         with open_target(replace(settings, bastion=once), ask=ask, note=steps.append) as target:

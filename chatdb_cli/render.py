@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chatdb_cli.schema_values import SchemaDocs
     from chatdb_cli.seed import Progress as SeedProgress
     from chatdb_cli.seed import Seeded
-    from chatdb_cli.ssh import Step
+    from chatdb_cli.ssh.session import TunnelStep
 
 FORMAT = 1
 Document = dict[str, Any]
@@ -338,7 +338,7 @@ class Output:
         place = {"host": local[0], "port": local[1]}
         self.result(_document(target) | {"url": url, "local": place}, url)
 
-    def steps(self, steps: Sequence[Step], failure: ChatdbError | None) -> None:
+    def steps(self, steps: Sequence[TunnelStep], failure: ChatdbError | None) -> None:
         """Print the way through a tunnel, step by step, and what ended it early."""
         rows = [(s.hop, s.what, s.state, str(s.duration_ms), s.detail) for s in steps]
         document: Document = {

@@ -32,14 +32,17 @@ from test_engine import socket_of, states
 from tls import TlsFront, write_certificate
 
 import chatdb_cli
-from chatdb_cli import ssh, tunnel
 from chatdb_cli.connection import check_tunnel, connect, open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.seed import seed_small
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings
-from chatdb_cli.sshfiles import Hop, fingerprint, hops
+from chatdb_cli.ssh import session
+from chatdb_cli.ssh import tunnel as tunnel_module
+from chatdb_cli.ssh.config import Hop, read_hops
+from chatdb_cli.ssh.known_hosts import fingerprint
+from chatdb_cli.ssh.session import Route, TunnelStep
 
 __all__ = ["_restore", "offline"]
 
@@ -464,10 +467,10 @@ def test_only_a_key_that_is_known_is_believed(
     (home / ".ssh" / "known_hosts").write_text(text)
     settings = load_settings(environ=ssh_variables(sshd_or_python, keys), cwd=Path("/"))
     assert settings.bastion
-    way = ssh.Way(settings.bastion, 2, lambda _: None, lambda _: None)
+    way = Route(settings.bastion, 2, lambda _: None, lambda _: None)
     expected = KNOWN[lines]
     if expected is None:
-        ssh.shut(way.open())
+        session.shut(way.open())
         return
     with pytest.raises(ChatdbError) as caught:
         way.open()
@@ -838,7 +841,7 @@ def test_the_way_is_the_one_that_ssh_would_take(
     (home / ".ssh" / "config").write_text(config)
     bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
-    assert [f"{hop.host}:{hop.port}" for hop in hops(bastion)] == expected
+    assert [f"{hop.host}:{hop.port}" for hop in read_hops(bastion)] == expected
 
 
 def test_where_nothing_is_said_it_is_port_22_ourselves_and_the_agent(home: Path) -> None:
@@ -846,12 +849,12 @@ def test_where_nothing_is_said_it_is_port_22_ourselves_and_the_agent(home: Path)
     assert bastion
     known = (home / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
     expected = Hop("b", "b", 22, getpass.getuser(), (), False, True, None, known)
-    assert hops(bastion) == (expected,)
+    assert read_hops(bastion) == (expected,)
     key = home / "key"
-    assert hops(replace(bastion, key_path=key)) == (
+    assert read_hops(replace(bastion, key_path=key)) == (
         replace(expected, keys=(key,), named=True, agent=False),
     )
-    assert hops(replace(bastion, key_path=key, agent=True))[0].agent
+    assert read_hops(replace(bastion, key_path=key, agent=True))[0].agent
 
 
 @pytest.mark.parametrize(
@@ -867,7 +870,7 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
     bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
     with pytest.raises(ChatdbError) as caught:
-        hops(bastion)
+        read_hops(bastion)
     assert caught.value.code is Code.TUNNEL
     assert str(home / ".ssh" / "config") in caught.value.message
 
@@ -1093,9 +1096,9 @@ def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_s
 def test_a_bastion_that_falls_silent_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "_KEEPALIVE_S", 0.2)
-    monkeypatch.setattr(tunnel, "_SILENCE_S", 1.5)
-    monkeypatch.setattr(tunnel, "_LISTEN_S", 0.25)
+    monkeypatch.setattr(session, "_KEEPALIVE_S", 0.2)
+    monkeypatch.setattr(tunnel_module, "_SILENCE_S", 1.5)
+    monkeypatch.setattr(tunnel_module, "_LISTEN_S", 0.25)
     assert isinstance(place.bastion, Sshd)
     with place.target() as target, connect(target) as conn:
         conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
@@ -1253,12 +1256,12 @@ def over_two(place: Place, home: Path, more: str = "") -> dict[str, Any]:
 
 def test_an_interrupt_after_any_step_of_the_way_leaves_nothing(place: Place, home: Path) -> None:
     settings = place.settings(**over_two(place, home))
-    steps: list[ssh.Step] = []
+    steps: list[TunnelStep] = []
     open_target(settings, note=steps.append).close()
     assert len(steps) == 8
     for number in range(len(steps)):
 
-        def note(step: ssh.Step, last: ssh.Step = steps[number]) -> None:
+        def note(step: TunnelStep, last: TunnelStep = steps[number]) -> None:
             if (step.hop, step.what) == (last.hop, last.what):
                 raise KeyboardInterrupt
 

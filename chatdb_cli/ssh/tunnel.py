@@ -1,14 +1,9 @@
-"""The SSH tunnel under a connection: a local end for libpq, and the way behind it kept open.
+"""The tunnel under a connection: a local end for libpq, and the route after it kept open.
 
-    Tunnel   an open way to the database's host; opens again by itself what was lost
+    Tunnel   an open route to the host of the database; opens again by itself what was lost
 
-What belongs here: listening, forwarding, noticing a loss, opening again, closing.  What does not:
-dialling, verifying and logging in (`ssh.py`), which database is meant (`connection.py`).
-
-sshtunnel listens at the local end, serves each connection in a thread of its own and takes all of it
-down again.  It is not let near the rest, which it does not do safely: it checks no host key, dials
-without a time limit, tries every key that it finds, follows no ProxyJump, and hides why something
-failed.  So it is handed a session that `ssh.py` has opened with paramiko.
+What belongs here: noticing a loss, opening again, closing.  What does not: dialling, verifying and
+logging in (`session.py`), listening (`forward.py`), which database is meant (`postgres/`).
 """
 
 from __future__ import annotations
@@ -17,136 +12,31 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sshtunnel
 
-from chatdb_cli import ssh
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.ssh.failures import behind_bastion, errno_in
+from chatdb_cli.ssh.forward import CLOSED_WITHIN_S, LOOPBACK, Forwarder
+from chatdb_cli.ssh.session import PASSING, Route, shut, why_it_ended
 
 if TYPE_CHECKING:
-    from chatdb_cli.settings.model import Bastion
-    from chatdb_cli.ssh import Step, Transport
-    from chatdb_cli.sshfiles import Ask
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Any
 
-LOOPBACK = "127.0.0.1"
+    from chatdb_cli.settings.model import Bastion
+    from chatdb_cli.ssh.keys import Ask
+    from chatdb_cli.ssh.session import Transport, TunnelStep
+
 _LISTEN_S, _SILENCE_S = (
     1.0,
     15.0,
 )  # then nobody is there any more; a sign of life was asked for three times
 _LONGEST_PAUSE_S = 30.0
-_CLOSED_WITHIN_S = 5.0
-_POLL_S = 0.02  # how soon the local end hears that it is to close
-_CHUNK = 65536
-
-
-class _Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
-    """sshtunnel's local end, over a way that was opened and verified without it.
-
-    It starts and ends in its own manner: wherever an interrupt comes, it can be shut.
-
-    Raises:
-        sshtunnel.BaseSSHTunnelForwarderError: a port is not to be had.
-    """
-
-    def __init__(self, tunnel: Tunnel, places: Sequence[tuple[str, int]], port: int) -> None:
-        self._tunnel = tunnel
-        self._threads: list[threading.Thread] = []
-        super().__init__(
-            (tunnel.via, 22),  # never dialled
-            ssh_config_file=None,
-            ssh_username="",
-            local_bind_addresses=[(LOOPBACK, port and port + n) for n in range(len(places))],
-            remote_bind_addresses=list(places),
-            set_keepalive=0,
-            allow_agent=False,
-            host_pkey_directories=[],
-            logger=ssh.LOG,
-        )
-
-    def __del__(self) -> None:
-        """Do nothing, where sshtunnel's own expects that __init__ has come to its end."""
-
-    @staticmethod
-    def _consolidate_auth(**_: Any) -> tuple[None, list[Any]]:
-        return None, []
-
-    def _make_ssh_forward_handler_class(self, remote_address_: tuple[str, int]) -> type:
-        class Handler(_Handler):
-            remote_address = remote_address_
-            ssh_transport = self._tunnel
-            logger = ssh.LOG
-
-        return Handler
-
-    def start(self) -> None:
-        """Listen for each place, in a thread of its own."""
-        for place, local in zip(self._remote_binds, self._local_binds, strict=True):
-            self._make_ssh_forward_server(place, local)
-        for server in self._server_list:
-            server.timeout = _POLL_S
-            thread = threading.Thread(target=self._serve, args=(server,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, server: Any) -> None:
-        while not self._tunnel.closing.is_set():
-            server.handle_request()
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """The local ports, in the order of the places."""
-        return tuple(server.local_port for server in self._server_list)
-
-    def shut(self) -> None:
-        """Stop listening, once the tunnel is closing, and wait until no thread is left."""
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_CLOSED_WITHIN_S)
-        for server in self._server_list:
-            server.server_close()
-
-
-class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]
-    """One connection at the local end."""
-
-    ssh_transport: Tunnel
-
-    def handle(self) -> None:
-        tunnel = self.ssh_transport
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # That it could not be opened is kept for whoever asks, and the socket closed.
-        with tunnel.carrying(self.request), suppress(sshtunnel.HandlerSSHTunnelForwarderError):
-            super().handle()
-
-    def _redirect(self, chan: Any) -> None:
-        """Carry both directions, each in a thread of its own.
-
-        sshtunnel's one thread for both stands still when both sides send more than the other takes;
-        and its select() takes no descriptor from 1024 on.
-        """
-        back = threading.Thread(target=self._carry_back, args=(chan,), daemon=True)
-        back.start()
-        try:
-            while data := self.request.recv(_CHUNK):
-                chan.sendall(data)
-            chan.shutdown_write()
-        except OSError:
-            chan.close()
-        back.join()
-
-    def _carry_back(self, chan: Any) -> None:
-        with suppress(OSError):
-            while data := chan.recv(_CHUNK):
-                self.request.sendall(data)
-        if not chan.eof_received:
-            self.ssh_transport.notice(chan.get_transport())
-        with suppress(OSError):
-            self.request.shutdown(socket.SHUT_RDWR)
 
 
 class Tunnel:
@@ -185,14 +75,14 @@ class Tunnel:
         ask: Ask = no_answer,
         port: int = 0,
         watch: Callable[[str], None] = ignore,
-        note: Callable[[Step], None] = ignore,
+        note: Callable[[TunnelStep], None] = ignore,
     ) -> None:
         self.places = tuple(places)
         self.url = ""
         self._bastion = bastion
         self._tell = tell
         self._watch = watch
-        self._way = ssh.Way(bastion, timeout_ms / 1000, note, ask)
+        self._way = Route(bastion, timeout_ms / 1000, note, ask)
         self.via = str(self._way.hops[-1])
         self.step = self._way.step
         self._chain: list[Transport] = []
@@ -205,13 +95,13 @@ class Tunnel:
         self._silence: str | None = None
         self._noted: Transport | None = None
         self.lost: ChatdbError | None = None
-        self._forwarder: _Forwarder | None = None
+        self._forwarder: Forwarder | None = None
         self._guard = threading.Thread(target=self._stand_guard, daemon=True)
         try:
             if port:
                 _check_free(port, len(places))
             self.ensure()
-            self._forwarder = _Forwarder(self, self.places, port)
+            self._forwarder = Forwarder(self, self.places, port)
             try:
                 self._forwarder.start()
             except sshtunnel.BaseSSHTunnelForwarderError as error:
@@ -270,12 +160,12 @@ class Tunnel:
             while not self.alive and not self.closing.is_set():
                 self._note_loss()
                 self._silence = None
-                ssh.shut(self._chain)
+                shut(self._chain)
                 try:
                     self._chain = self._way.open()
                 except ChatdbError as failure:
                     attempt += 1
-                    if failure.code not in ssh.PASSING or attempt > retries:
+                    if failure.code not in PASSING or attempt > retries:
                         raise
                     delay = self._bastion.retry_delay_ms * attempt / 1000
                     self._tell(
@@ -284,7 +174,7 @@ class Tunnel:
                     self.closing.wait(delay)
                     continue
                 if self.closing.is_set():  # by another thread, in the meantime
-                    ssh.shut(self._chain)
+                    shut(self._chain)
             if self.closing.is_set():
                 raise ChatdbError(Code.TUNNEL, "the tunnel is closed")
 
@@ -306,7 +196,7 @@ class Tunnel:
                     self.ensure(retries=0)
                     break
                 except ChatdbError as failure:
-                    if failure.code not in ssh.PASSING:
+                    if failure.code not in PASSING:
                         raise
                     self._tell(f"{failure.message}; trying again in {pause:g} s")
                     self.closing.wait(pause)
@@ -320,15 +210,15 @@ class Tunnel:
             transport.close()
         if self._forwarder:
             self._forwarder.shut()
-        deadline = time.monotonic() + _CLOSED_WITHIN_S
+        deadline = time.monotonic() + CLOSED_WITHIN_S
         for thread, request in list(self._carried.values()):
             with suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        ssh.shut(self._chain)
+        shut(self._chain)
         if self._guard.is_alive() and self._guard is not threading.current_thread():
-            self._guard.join(_CLOSED_WITHIN_S)
+            self._guard.join(CLOSED_WITHIN_S)
 
     # --- what went wrong --------------------------------------------------------------------------
 
@@ -343,7 +233,9 @@ class Tunnel:
         if self._chain and not self.alive:
             return self.notice(self.last)
         for host, port in list(self._opening.values()):
-            return ssh.behind(Code.BEHIND_SILENT, self.via, host, port, "no answer", "ETIMEDOUT")
+            return behind_bastion(
+                Code.BEHIND_SILENT, self.via, host, port, "no answer", "ETIMEDOUT"
+            )
         return None
 
     def notice(self, transport: Transport) -> ChatdbError | None:
@@ -361,12 +253,12 @@ class Tunnel:
             return
         self._noted = self._chain[dead]
         hop = self._way.hops[dead]
-        why = self._silence or ssh.why_it_ended(self._chain[dead])
+        why = self._silence or why_it_ended(self._chain[dead])
         self.lost = ChatdbError(
             Code.TUNNEL_LOST,
             f"the tunnel through {hop} was lost: {why}",
             hint="run the same command again to go on",
-            errno=ssh.errno_in(why),
+            errno=errno_in(why),
         )
 
     def _stand_guard(self) -> None:
@@ -380,7 +272,7 @@ class Tunnel:
             before = heard
             if silent > _SILENCE_S:
                 self._silence = f"nothing was heard for {silent:g} s"
-                ssh.shut(chain)
+                shut(chain)
 
     # --- connections at the local end -------------------------------------------------------------
 
@@ -440,9 +332,6 @@ class Tunnel:
                 failures.append(failure)
         if len(failures) == len(self.places):
             raise failures[0]
-
-
-# --- small things ---------------------------------------------------------------------------------
 
 
 def _check_free(port: int, count: int) -> None:

@@ -1,19 +1,14 @@
-"""The way through SSH: a session with each hop, each through the one before.
+"""SSH sessions along a route of jump hosts, each tunnelled through the previous one.
 
-    Way        opens the sessions, says why it could not, asks the last for connections
-    Transport  one session
-    Step       one thing that was done on the way, how long it took, or why it failed
+    Route        the hops to a bastion, and the sessions with each of them
+    TunnelStep   one thing that was done on the way
 
-What belongs here: dialling, verifying, logging in, what a failure means.  What does not: what the files
-in ~/.ssh say (`sshfiles.py`), the local end and its life (`tunnel.py`).
-
-The order is what makes it safe: own socket with a time limit, then the host's key against known_hosts,
-and only then a login, with the keys that were named and no others.
+What belongs here: dialling, verifying the host key, logging in.  What does not: the user's SSH files
+(`config.py`, `known_hosts.py`, `keys.py`), forwarding (`forward.py`).
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -22,20 +17,34 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko.common import cMSG_GLOBAL_REQUEST
 
-from chatdb_cli import sshfiles
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.ssh.config import existing_files, read_hops
+from chatdb_cli.ssh.failures import (
+    behind_bastion,
+    login_failed,
+    not_forwarded,
+    not_reached,
+    not_ssh,
+    session_closed,
+    unknown_name,
+)
+from chatdb_cli.ssh.keys import key_label, load_private_key
+from chatdb_cli.ssh.known_hosts import KnownHosts, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Literal
+
     from chatdb_cli.settings.model import Bastion
-    from chatdb_cli.sshfiles import Ask, Hop
+    from chatdb_cli.ssh.config import Hop
+    from chatdb_cli.ssh.keys import Ask
 
 # What passes by itself, and is tried again.
 PASSING = frozenset(
@@ -46,21 +55,12 @@ _PATIENCE = 5  # an SSH server may take so many times longer to answer than to b
 _KEEPALIVE_S = 5
 _CLOSED_WITHIN_S = 5.0
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
-_ERRNOS = {
-    "connection refused": "ECONNREFUSED",
-    "connection timed out": "ETIMEDOUT",
-    "no route to host": "EHOSTUNREACH",
-    "network is unreachable": "ENETUNREACH",
-}
-
 # paramiko and sshtunnel log also what they then raise: nothing of it reaches the user by itself.
 LOG = logging.getLogger("chatdb.tunnel")
-LOG.addHandler(logging.NullHandler())
-LOG.propagate = False
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TunnelStep:
     """One thing that was done on the way.
 
     Attributes:
@@ -78,7 +78,7 @@ class Step:
     detail: str
 
 
-class _Line:
+class _Stream:
     """What a transport reads and writes; it notes what was heard.
 
     Args:
@@ -127,7 +127,7 @@ class _Line:
 class Transport(paramiko.Transport):  # type: ignore[misc]
     """A session with one SSH server, that keeps what paramiko only logs, and asks for signs of life."""
 
-    def __init__(self, hop: Hop, line: _Line) -> None:
+    def __init__(self, hop: Hop, line: _Stream) -> None:
         self.hop = hop
         self.said: deque[str] = deque(maxlen=20)
         self.line = line
@@ -159,7 +159,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]
         self.packetizer.complete_handshake()  # ends its timer, which is a thread, too
 
 
-class Way:
+class Route:
     """The way to a bastion over every hop.
 
     Args:
@@ -176,14 +176,14 @@ class Way:
     """
 
     def __init__(
-        self, bastion: Bastion, timeout_s: float, note: Callable[[Step], None], ask: Ask
+        self, bastion: Bastion, timeout_s: float, note: Callable[[TunnelStep], None], ask: Ask
     ) -> None:
-        self.hops = sshfiles.hops(bastion)
+        self.hops = read_hops(bastion)
         self.patience_s = timeout_s * _PATIENCE
         self._passphrase = bastion.passphrase
         self._timeout_s = timeout_s
         self._note = note
-        self._known = {hop: sshfiles.KnownHosts(hop.known_hosts) for hop in self.hops}
+        self._known = {hop: KnownHosts(hop.known_hosts) for hop in self.hops}
         self._keys: dict[Hop, list[tuple[str, paramiko.PKey]]] = {}
         for hop in self.hops:
             with self.step(str(hop), "keys") as said:
@@ -218,29 +218,29 @@ class Way:
         try:
             yield said
         except ChatdbError as failure:
-            self._note(Step(hop, what, "failed", _ms_since(start), failure.message))
+            self._note(TunnelStep(hop, what, "failed", _ms_since(start), failure.message))
             raise
-        self._note(Step(hop, what, "ok", _ms_since(start), "".join(said)))
+        self._note(TunnelStep(hop, what, "ok", _ms_since(start), "".join(said)))
 
-    def _reach(self, hop: Hop, chain: list[Transport]) -> _Line:
+    def _reach(self, hop: Hop, chain: list[Transport]) -> _Stream:
         """Connect to a hop's SSH port, straight, through the hop before, or by its ProxyCommand."""
         if chain:
             place = (hop.host, hop.port)
-            return _Line(self.channel(chain[-1], place, inner=True))
+            return _Stream(self.channel(chain[-1], place, inner=True))
         if hop.command:
             return _run(hop.command)
         where = f"{hop.host}:{hop.port}"
         try:
             sock = socket.create_connection((hop.host, hop.port), timeout=self._timeout_s)
         except UnicodeError:
-            raise _unknown_name(str(hop), hop.host, "it is no host name") from None
+            raise unknown_name(str(hop), hop.host, "it is no host name") from None
         except socket.gaierror as error:
-            raise _unknown_name(str(hop), hop.host, error.strerror or "unknown") from None
+            raise unknown_name(str(hop), hop.host, error.strerror or "unknown") from None
         except OSError as error:
-            raise _not_reached(str(hop), where, error) from None
+            raise not_reached(str(hop), where, error) from None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return _Line(sock)
+        return _Stream(sock)
 
     def _negotiate(self, hop: Hop, transport: Transport) -> None:
         """Agree on how to speak; nothing of the user is sent yet."""
@@ -257,9 +257,11 @@ class Way:
         except (paramiko.SSHException, EOFError, OSError) as error:
             line = transport.line
             if isinstance(error, paramiko.IncompatiblePeer):
-                raise _not_ssh(hop, f"no common algorithm: {error}") from None
+                raise not_ssh(hop, f"no common algorithm: {error}") from None
             if line.ended or isinstance(error, (EOFError, OSError)):
-                raise closed(str(hop), "the connection was closed in front of the login") from None
+                raise session_closed(
+                    str(hop), "the connection was closed in front of the login"
+                ) from None
             if time.monotonic() - start >= patience * 0.9:
                 what = "does not say it is an SSH server" if not line.bytes_heard else "fell silent"
                 raise ChatdbError(
@@ -269,13 +271,13 @@ class Way:
                     "CHATDB_CONNECT_TIMEOUT",
                     errno="ETIMEDOUT",
                 ) from None
-            raise _not_ssh(hop, str(error)) from None
+            raise not_ssh(hop, str(error)) from None
 
     def _verify(self, hop: Hop, transport: Transport) -> str:
         """Refuse a host whose key is not the one that is known; return how it is known."""
         key = transport.get_remote_server_key()
         kind, blob, known = key.get_name(), key.asbytes(), self._known[hop]
-        shown = f"{kind} {sshfiles.fingerprint(blob)}"
+        shown = f"{kind} {fingerprint(blob)}"
         name = hop.known_as
         line = f"{name} {kind} {key.get_base64()}"
         if revoked := known.is_revoked(name, blob):
@@ -295,9 +297,7 @@ class Way:
                 hint="somebody may listen in between: ask its administrator for the fingerprint; only "
                 f"if it is this one, \"ssh-keygen -R '{name}' -f {lines[0].file}\" removes the old "
                 f"key, and this line is the new one: {line}",
-                notes=tuple(
-                    f"{k.file}:{k.line} has {k.kind} {sshfiles.fingerprint(k.blob)}" for k in lines
-                ),
+                notes=tuple(f"{k.file}:{k.line} has {k.kind} {fingerprint(k.blob)}" for k in lines),
             )
         raise ChatdbError(
             Code.HOST_KEY_UNKNOWN,
@@ -311,16 +311,16 @@ class Way:
 
     def _load(self, hop: Hop, ask: Ask) -> list[tuple[str, paramiko.PKey]]:
         """Read the key files of a hop, before anything is dialled."""
-        files = hop.keys if hop.named else sshfiles.present(hop.keys) or hop.keys[:1]
+        files = hop.keys if hop.named else existing_files(hop.keys) or hop.keys[:1]
         keys = []
         for file in files:
             try:
-                key = sshfiles.private_key(file, self._passphrase, ask)
+                key = load_private_key(file, self._passphrase, ask)
             except ChatdbError as error:
                 if error.code is Code.KEY_LOCKED and hop.agent:
                     continue  # the agent has it, or nobody
                 raise
-            keys.append((sshfiles.label(key, str(file)), key))
+            keys.append((key_label(key, str(file)), key))
         return keys
 
     def _log_in(self, hop: Hop, transport: Transport) -> str:
@@ -330,26 +330,26 @@ class Way:
         try:
             keys = list(self._keys[hop])
             if agent:
-                keys += [(sshfiles.label(k, "agent"), k) for k in agent.get_keys()]
+                keys += [(key_label(k, "agent"), k) for k in agent.get_keys()]
             for label, key in keys:
                 tried.append(label)
                 try:
                     more = transport.auth_publickey(hop.user, key)
                 except paramiko.BadAuthenticationType as error:
-                    raise _not_let_in(hop, error.allowed_types, tried) from None
+                    raise login_failed(hop, error.allowed_types, tried) from None
                 except paramiko.AuthenticationException:
                     if transport.is_active():
                         continue
-                    raise _not_let_in(hop, [], tried, why_it_ended(transport)) from None
+                    raise login_failed(hop, [], tried, why_it_ended(transport)) from None
                 if more:
                     why = f"it wants {' or '.join(more)} as well, which chatdb can't give"
-                    raise _not_let_in(hop, list(more), tried, why)
+                    raise login_failed(hop, list(more), tried, why)
                 return f"{hop.user} with {label}"
-            raise _not_let_in(hop, self._methods(hop, transport), tried)
+            raise login_failed(hop, self._methods(hop, transport), tried)
         except (paramiko.SSHException, EOFError, OSError) as error:
             if tried and not transport.is_active():
-                raise _not_let_in(hop, [], tried, why_it_ended(transport)) from None
-            raise closed(str(hop), str(error)) from None
+                raise login_failed(hop, [], tried, why_it_ended(transport)) from None
+            raise session_closed(str(hop), str(error)) from None
         finally:
             if agent:
                 agent.close()
@@ -393,122 +393,12 @@ class Way:
         except paramiko.ChannelException as error:
             said = next((s for s in reversed(transport.said) if " open FAILED: " in s), "")
             why = said.partition(" open FAILED: ")[2].rpartition(": ")[0] or error.text
-            raise _not_forwarded(error.code, hop, place, why, inner=inner) from None
+            raise not_forwarded(error.code, hop, place, why, inner=inner) from None
         except (paramiko.SSHException, EOFError, OSError):
             if not transport.is_active():
-                raise closed(hop, why_it_ended(transport)) from None
+                raise session_closed(hop, why_it_ended(transport)) from None
             code = Code.TUNNEL_TIMEOUT if inner else Code.BEHIND_SILENT
-            raise behind(code, hop, *place, "no answer", "ETIMEDOUT") from None
-
-
-# --- errors ---------------------------------------------------------------------------------------
-
-
-def _unknown_name(hop: str, host: str, why: str, through: str = "") -> ChatdbError:
-    return ChatdbError(
-        Code.TUNNEL_NAME,
-        f"{through}{host} of {hop} is not found: {why[:1].lower()}{why[1:]}",
-        hint="correct SSH_HOST, or HostName and ProxyJump in ~/.ssh/config",
-        errno="ENOTFOUND",
-    )
-
-
-def _not_reached(hop: str, where: str, error: OSError) -> ChatdbError:
-    name = errno.errorcode.get(error.errno or 0)
-    if isinstance(error, TimeoutError):
-        name = "ETIMEDOUT"
-    code, way = {
-        "ECONNREFUSED": (Code.TUNNEL_REFUSED, "correct SSH_PORT, or start its SSH server"),
-        "ETIMEDOUT": (
-            Code.TUNNEL_TIMEOUT,
-            "look at host and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT",
-        ),
-    }.get(name or "", (Code.TUNNEL_UNREACHABLE, "look at the network, a VPN, a firewall"))
-    why = "no answer" if name == "ETIMEDOUT" else (error.strerror or str(error)).lower()
-    return ChatdbError(code, f"can't reach {hop} at {where}: {why}", hint=way, errno=name)
-
-
-def closed(hop: str, why: str) -> ChatdbError:
-    """Return the error of a session that a host ended before it was of use."""
-    return ChatdbError(
-        Code.TUNNEL_CLOSED,
-        f"{hop} ended the session: {why[:1].lower()}{why[1:] or 'no reason given'}",
-        hint="try again; if it stays so, it lets nobody in from here (MaxStartups, a firewall, a ban)",
-        errno="ECONNRESET",
-    )
-
-
-def _not_ssh(hop: Hop, why: str) -> ChatdbError:
-    return ChatdbError(
-        Code.TUNNEL_PROTOCOL,
-        f"what answers for {hop} can't be spoken to: {why[:1].lower()}{why[1:]}",
-        hint="is that the port of SSH? an SSH server that knows only SHA-1 or DSA is too old",
-    )
-
-
-def _not_let_in(
-    hop: Hop, methods: Sequence[str], tried: Sequence[str], why: str = ""
-) -> ChatdbError:
-    if not tried:
-        there = [
-            f for f in ("id_ed25519", "id_ecdsa", "id_rsa") if sshfiles.present([sshfiles._ssh(f)])
-        ]
-        way = "name a key by SSH_KEY_PATH" + (f", such as ~/.ssh/{there[0]}" if there else "")
-        why = why or ("no key is named, and the agent has none" if hop.agent else "no key is named")
-    elif methods and "publickey" not in methods:
-        way = "chatdb logs in with keys alone: let the host take them (PubkeyAuthentication)"
-    else:
-        way = f"correct SSH_USER or SSH_KEY_PATH, or add the public key to {hop.user}'s authorized_keys"
-    offered = (f"it offers {', '.join(methods)}",) if methods else ()
-    return ChatdbError(
-        Code.TUNNEL_LOGIN,
-        f"{hop} does not let {hop.user} in" + (f": {why}" if why else ""),
-        hint=way,
-        notes=(*offered, *(f"tried {label}" for label in tried)),
-    )
-
-
-def _not_forwarded(
-    code: int, hop: str, place: tuple[str, int], why: str, *, inner: bool
-) -> ChatdbError:
-    """Return why a hop makes no connection to what is behind it, from its own words."""
-    low = why.lower()
-    if code == 1:  # administratively prohibited
-        return ChatdbError(
-            Code.TUNNEL_FORBIDDEN,
-            f"{hop} forwards nothing to {place[0]}:{place[1]}: {low or 'prohibited'}",
-            hint="let its administrator allow it: AllowTcpForwarding, PermitOpen, or the options in "
-            "authorized_keys",
-        )
-    if any(sign in low for sign in ("not known", "unknown host", "name resolution", "no address")):
-        if inner:
-            return _unknown_name(f"{place[0]}:{place[1]}", place[0], why, f"from {hop}: ")
-        return behind(Code.BEHIND_NAME, hop, *place, "the name is not known there", "ENOTFOUND")
-    if "timed out" in low:
-        silent = Code.TUNNEL_TIMEOUT if inner else Code.BEHIND_SILENT
-        return behind(silent, hop, *place, "no answer", "ETIMEDOUT")
-    refused = Code.TUNNEL_REFUSED if inner else Code.BEHIND_REFUSED
-    return behind(refused, hop, *place, low, errno_in(low) or "ECONNREFUSED")
-
-
-def behind(code: Code, hop: str, host: str, port: int, why: str, name: str) -> ChatdbError:
-    """Return the error of a connection that a hop could not make."""
-    hints = {
-        Code.BEHIND_NAME: "name the host as it is called there; localhost is the bastion itself",
-        Code.BEHIND_REFUSED: "correct host and port, as seen from there, or start the server",
-        Code.BEHIND_SILENT: "look at host, port and the firewall between the two",
-    }
-    return ChatdbError(
-        code,
-        f"{hop} can't connect to {host}:{port}: {why}",
-        hint=hints.get(code, "correct ProxyJump, HostName and Port in ~/.ssh/config"),
-        errno=name,
-    )
-
-
-def errno_in(why: str) -> str | None:
-    """Return the name of the error that the words of another system mean, or None."""
-    return next((name for text, name in _ERRNOS.items() if text in why.lower()), None)
+            raise behind_bastion(code, hop, *place, "no answer", "ETIMEDOUT") from None
 
 
 def why_it_ended(transport: Transport) -> str:
@@ -522,9 +412,6 @@ def why_it_ended(transport: Transport) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror.lower()
     return "the connection was closed"
-
-
-# --- small things ---------------------------------------------------------------------------------
 
 
 def shut(chain: Sequence[Transport]) -> None:
@@ -542,7 +429,7 @@ def _ms_since(start: float) -> int:
     return round((time.monotonic() - start) * 1000)
 
 
-def _run(command: str) -> _Line:
+def _run(command: str) -> _Stream:
     """Start a ProxyCommand, as the user's ~/.ssh/config has it, and speak through it."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -554,4 +441,4 @@ def _run(command: str) -> _Line:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    return _Line(ours, child)
+    return _Stream(ours, child)
