@@ -25,9 +25,9 @@ sys.path[:0] = [str(HERE.parent)]
 
 from results import keep
 
-from chatdb_cli.connection import open_target
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 
 # 2,000 people, and a channel for 500 messages, 100 channels at the least: the pages of a small database

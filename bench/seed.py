@@ -34,9 +34,10 @@ sys.path[:0] = [str(ROOT)]
 from results import keep
 
 from chatdb_cli import crowd
-from chatdb_cli.connection import Target, open_target
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.model import Target
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.seed import seed_at_scale
 from chatdb_cli.settings.load import load_settings
 

@@ -26,9 +26,10 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).
 from proxy import Link
 from sshd import USER, Sshd, free_port, make_key
 
-from chatdb_cli.connection import connect, open_target
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 
 ONE_WAY_S = 0.025

@@ -18,11 +18,6 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
-    from chatdb_cli.connection import Target as Target
-    from chatdb_cli.connection import connect as connect
-    from chatdb_cli.connection import open_pool as open_pool
-    from chatdb_cli.connection import open_target as open_target
-    from chatdb_cli.connection import open_tunnel as open_tunnel
     from chatdb_cli.embedded.server import EmbeddedServer as EmbeddedServer
     from chatdb_cli.errors import ChatdbError as ChatdbError
     from chatdb_cli.errors import Code as Code
@@ -32,6 +27,11 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.events import listen as listen
     from chatdb_cli.migrator import Migrator as Migrator
     from chatdb_cli.migrator import Status as Status
+    from chatdb_cli.postgres.connect import connect as connect
+    from chatdb_cli.postgres.model import Target as Target
+    from chatdb_cli.postgres.pool import open_pool as open_pool
+    from chatdb_cli.postgres.target import open_target as open_target
+    from chatdb_cli.postgres.target import open_tunnel as open_tunnel
     from chatdb_cli.provision import setup as setup
     from chatdb_cli.run import Event as Event
     from chatdb_cli.run import MigrationError as MigrationError
@@ -59,13 +59,13 @@ _EXPORTS = {
     "Settings": "settings.model",
     "Status": "migrator",
     "StepResult": "run",
-    "Target": "connection",
-    "connect": "connection",
+    "Target": "postgres.model",
+    "connect": "postgres.connect",
     "listen": "events",
     "load_settings": "settings.load",
-    "open_pool": "connection",
-    "open_target": "connection",
-    "open_tunnel": "connection",
+    "open_pool": "postgres.pool",
+    "open_target": "postgres.target",
+    "open_tunnel": "postgres.target",
     "seed_at_scale": "seed",
     "seed_small": "seed",
     "setup": "provision",

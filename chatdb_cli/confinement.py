@@ -20,7 +20,7 @@ import psycopg
 from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.frame import Guard
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement
@@ -47,7 +47,7 @@ class Confinement:
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self._conn = conn
         self._schema = schema
-        self._names = names = Names(conn, schema)
+        self._names = names = Quoting(conn, schema)
         row = conn.execute(queries.TEST_SCHEMA, (schema,)).fetchone() or (None, None, ())
         self._values = {"test": row[0], "known": f"{{{','.join(row[2])}}}"}
         self.path = names.fill(queries.TEST_PATH, path=names.schema)

@@ -24,11 +24,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import psycopg
 
-from chatdb_cli import diagnosis, queries
+from chatdb_cli import queries
 from chatdb_cli.callbacks import ignore
-from chatdb_cli.connection import backoff_s, connect, is_pooled, open_target, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.names import Names
+from chatdb_cli.postgres import queries as postgres_queries
+from chatdb_cli.postgres.connect import backoff_s, blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import server_error, unexpected_error
+from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.sqlstates import SETUP
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings import parse
 
 if TYPE_CHECKING:
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from chatdb_cli.connection import Target
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
 
 # The tables whose changes are events.
@@ -87,7 +92,7 @@ _HINTS = {
     Code.RESYNCHRONISE: "read what you show anew, and go on with an empty cursor; "
     '"chatdb listen --resync" says so in its output and goes on from now',
     Code.STANDBY: "connect to the primary; with several hosts, target_session_attrs=primary finds it",
-    Code.MISSING_SCHEMA: diagnosis.SETUP,
+    Code.MISSING_SCHEMA: SETUP,
     Code.NO_EVENTS: 'name the schema of the chat back end with --schema; "chatdb migrate up" brings '
     "an older one to its newest version",
     Code.USAGE: "give a cursor as it was printed; without one it begins from now",
@@ -270,9 +275,9 @@ class Listener:
         """Connect, and listen before anything is read: what is written then rings, or is read."""
         alive = {key: value for key, value in _ALIVE.items() if key not in self._target.params}
         conn = self._conn = connect(self._target, tell, retries=retries, **alive)
-        schema = Names(conn, self._target.schema).schema.replace("%", "%%")
+        schema = Quoting(conn, self._target.schema).schema.replace("%", "%%")
         self._query = queries.EVENTS_SINCE.format(schema=schema)
-        (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
+        (pid,) = conn.execute(postgres_queries.BACKEND_PID).fetchone() or (0,)
         if not is_pooled(conn, self._target, pid):
             conn.execute(queries.EVENTS_LISTEN)
             conn.prepare_threshold = 0  # the session is ours alone
@@ -292,7 +297,7 @@ class Listener:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn what psycopg raises inside into a `ChatdbError` with a way out."""
-        with told_of_tunnel(self._target):
+        with blame_tunnel(self._target):
             try:
                 yield
             except psycopg.Error as error:
@@ -383,9 +388,7 @@ def _filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
 def _failure(error: psycopg.Error) -> ChatdbError:
     state, what = error.sqlstate or "", "the change log can't be read"
     code = _CODES.get(state)
-    failure = (
-        diagnosis.server_error(error, code, what) if code else diagnosis.unexpected(error, what)
-    )
+    failure = server_error(error, code, what) if code else unexpected_error(error, what)
     if state.startswith(_LOST):
         failure.code = Code.LOST
     failure.hint = _HINTS.get(failure.code, failure.hint)

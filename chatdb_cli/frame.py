@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chatdb_cli import queries
 from chatdb_cli.files.model import checksum
 from chatdb_cli.history import YOYO_TABLES, History
-from chatdb_cli.names import Names
-from chatdb_cli.pipeline import Message
+from chatdb_cli.postgres.pipeline import Message
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Frame:
         application: str | None = None,
         prepared: bool = False,
     ) -> None:
-        self._names = Names(conn, schema)
+        self._names = Quoting(conn, schema)
         self._author = author
         self._watched = watched
         self._application = application
@@ -591,7 +591,7 @@ def file(
     return [Message(script.text.encode(), FILE, 0, whole=True)]
 
 
-def _yoyo_ddl(names: Names, missing: frozenset[str]) -> list[str]:
+def _yoyo_ddl(names: Quoting, missing: frozenset[str]) -> list[str]:
     """Return the statements with which yoyo makes its tables, qualified with the schema."""
     if not missing:
         return []
@@ -611,7 +611,7 @@ def _yoyo_ddl(names: Names, missing: frozenset[str]) -> list[str]:
 class _Recorder:
     """What yoyo takes for its database: it keeps the statements in place of running them."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Quoting) -> None:
         self._names = names
         self.statements: list[str] = []
         self.migration_table_quoted = f"{names.schema}._yoyo_migration"

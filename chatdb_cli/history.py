@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.names import Names
 from chatdb_cli.plan import Applied
+from chatdb_cli.postgres.quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ def read(conn: psycopg.Connection[Any], schema: str) -> History:
     )
     if not history.exists:
         return history
-    names = Names(conn, schema)
+    names = Quoting(conn, schema)
     query = queries.READ if "chatdb_migration" in present else queries.READ_YOYO
     rows = conn.execute(names.fill(query)).fetchall()
     # Only we know of a file that stopped on its way; yoyo's row comes at its end.
@@ -149,11 +149,11 @@ def read_texts(
     import json
 
     # Without parameters: a % in the schema's name would be taken for one.
-    query = Names(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
+    query = Quoting(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
     return {r[0]: (r[1], r[2]) for r in conn.execute(query)}
 
 
 def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:
     """Return the audit log, oldest first."""
-    rows = conn.execute(Names(conn, schema).fill(queries.READ_LOG)).fetchall()
+    rows = conn.execute(Quoting(conn, schema).fill(queries.READ_LOG)).fetchall()
     return tuple(LogEntry(*row) for row in rows)

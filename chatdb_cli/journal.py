@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors, pq
 
-from chatdb_cli import pipeline, queries
+from chatdb_cli import queries
 from chatdb_cli.frame import CLAIM, COMMIT, FILE, RECORD, Frame, Timeouts
-from chatdb_cli.pipeline import Message, Outcome
+from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.effects import (
     ConcurrentIndexStatement,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.pipeline import Done, Idle
     from chatdb_cli.plan import Applied, Step
+    from chatdb_cli.postgres.pipeline import Completed, OnIdle
 
 # PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
 _NOT_INSIDE = ("25001", "2D000")
@@ -81,7 +81,9 @@ class Journal:
         self._timeouts = timeouts
         self._tell = tell
 
-    def run(self, head: int | None, on_done: Callable[[Done], None], on_idle: Idle) -> Outcome:
+    def run(
+        self, head: int | None, on_done: Callable[[Completed], None], on_idle: OnIdle
+    ) -> Outcome:
         """Run what is left of the file.
 
         Args:
@@ -160,11 +162,11 @@ class Journal:
     def _send(self, messages: list[Message], *parts: str) -> Outcome:
         """Send a transaction, and pass on what becomes of some parts of it."""
 
-        def passed_on(done: Done) -> None:
+        def passed_on(done: Completed) -> None:
             if done.message.part in parts:
                 self._on_done(done)
 
-        return pipeline.run(self._conn, [messages], passed_on, self._on_idle)
+        return run_pipeline(self._conn, [messages], passed_on, self._on_idle)
 
     def _statement(self, number: int, message: Message) -> Outcome:
         self._at = message

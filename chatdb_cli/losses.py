@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from chatdb_cli import pipeline, queries
+from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.frame import FRAME, GUARD, Guard
 from chatdb_cli.history import TABLES
-from chatdb_cli.names import Names
-from chatdb_cli.pipeline import Message, Outcome
+from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.run import Loss
 from chatdb_cli.syntax.effects import find_lasting_effects
 from chatdb_cli.syntax.location import locate
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.pipeline import Done, Idle
+    from chatdb_cli.postgres.pipeline import Completed, OnIdle
 
 
 MEANT = "look at the file, and if rows may go, add --allow-data-loss"
@@ -92,11 +92,11 @@ class Trial:
         guards: for each down, what watches it in the run itself.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], schema: str, idle: Idle) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], schema: str, idle: OnIdle) -> None:
         self._conn = conn
         self._schema = schema
         self._idle = idle
-        self._names = Names(conn, schema)
+        self._names = Quoting(conn, schema)
         self.losses: tuple[Loss, ...] = ()
         self.guards: tuple[Guard, ...] = ()
 
@@ -169,11 +169,11 @@ class Trial:
         """Send, and return what the statements that look have answered."""
         answers: list[Any] = []
 
-        def keep(done: Done) -> None:
+        def keep(done: Completed) -> None:
             if done.message.part == GUARD:
                 answers.append(json.loads(done.row[0] or "null"))
 
-        outcome = pipeline.run(self._conn, batches, keep, self._idle)
+        outcome = run_pipeline(self._conn, batches, keep, self._idle)
         return outcome, answers if not outcome.is_bad else [None]
 
     def _is_ours(self, relation: Relation) -> bool:

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import diagnosis, history, plan
+from chatdb_cli import history, plan
 from chatdb_cli.callbacks import ignore
-from chatdb_cli.connection import connect, is_pooled, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import find_refused_statement, read_migrations
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.run import Event, Options, Run, StepResult
 from chatdb_cli.syntax.statements import split_statements
 
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.connection import Target
     from chatdb_cli.files.model import Files, Folder, Migration
     from chatdb_cli.frame import Frame, Timeouts
     from chatdb_cli.history import History, LogEntry
     from chatdb_cli.plan import Applied, AppliedState, Plan, Problem, Step
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.repair import Repair
 
 
@@ -151,7 +153,7 @@ class Migrator:
             past = self._read(conn)
             if not past.exists:
                 return ()
-            with diagnosis.explained("the audit log can't be read"):
+            with explain_failures("the audit log can't be read"):
                 return history.read_log(conn, self.target.schema)
 
     def up(
@@ -315,8 +317,8 @@ class Migrator:
         self, conn: psycopg.Connection[Any], past: History
     ) -> Iterator[tuple[Frame, Timeouts]]:
         """Keep other migrators out while the history alone is written."""
-        from chatdb_cli import locks
         from chatdb_cli.frame import Frame, Timeouts, author
+        from chatdb_cli.postgres.advisory_lock import hold_lock
 
         wait_ms = self._options.wait_ms
         timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
@@ -328,19 +330,19 @@ class Migrator:
         if is_pooled(conn, self.target, past.pid):
             yield frame, timeouts
         else:
-            with locks.held(conn, self.target.schema, wait_ms, tell):
+            with hold_lock(conn, self.target.schema, wait_ms, tell):
                 yield frame, timeouts
 
     @contextmanager
     def _connect(self) -> Iterator[psycopg.Connection[Any]]:
         with (
-            told_of_tunnel(self.target),
+            blame_tunnel(self.target),
             connect(self.target, lambda text: self._progress(Event("waiting", text=text))) as conn,
         ):
             yield conn
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
-        with diagnosis.explained("the history can't be read"):
+        with explain_failures("the history can't be read"):
             past = history.read(conn, self.target.schema)
         history.require_schema(past, self.target.schema)
         return past
@@ -376,7 +378,7 @@ class Migrator:
 
         # A dry run tries nothing, for it takes no lock: it shows the files' own statements.
         options = replace(self._options, allow_data_loss=dry_run or not guard)
-        with diagnosis.explained("the history can't be read"):
+        with explain_failures("the history can't be read"):
             runner = Runner(
                 self.target, conn, past, first, direction, options, replan, self._progress
             )

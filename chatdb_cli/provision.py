@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from chatdb_cli import queries
 from chatdb_cli.callbacks import ignore
-from chatdb_cli.connection import connect, is_pooled, open_pool, open_target, told_of_tunnel
-from chatdb_cli.diagnosis import explained, server_error
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures, server_error
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.run import Run
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg_pool import ConnectionPool
 
-    from chatdb_cli.connection import Target
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.run import Event
     from chatdb_cli.settings.model import Settings
 
@@ -85,7 +88,7 @@ def make_database(target: Target, tell: Callable[[str], None] = ignore) -> None:
 @contextmanager
 def _connected(target: Target, tell: Callable[[str], None]) -> Iterator[psycopg.Connection[Any]]:
     """Connect to the target's database, made where it is missing."""
-    with told_of_tunnel(target), explained(f"database {target.database!r} can't be set up"):
+    with blame_tunnel(target), explain_failures(f"database {target.database!r} can't be set up"):
         try:
             conn = connect(target, tell)
         except ChatdbError as error:
@@ -121,7 +124,8 @@ def setup_test(
         ChatdbError: `REFUSED` for a schema that was made by somebody else, and for a file that
             reaches outside; whatever else stands in the way.
     """
-    from chatdb_cli import history, locks
+    from chatdb_cli import history
+    from chatdb_cli.postgres.advisory_lock import hold_lock
 
     migrator = Migrator(target, directory, progress=progress, confined=True)
     with _connected(target, tell) as conn:
@@ -130,7 +134,7 @@ def setup_test(
         alone = (
             nullcontext(False)
             if is_pooled(conn, target, pid)
-            else locks.held(conn, f"setup of {target.schema}", target.settings.wait_ms, tell)
+            else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, tell)
         )
         with alone:
             found = conn.execute(queries.TEST_SCHEMA, (target.schema,)).fetchone()
@@ -163,7 +167,7 @@ def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> No
 
     from chatdb_cli.confinement import Confinement
 
-    names = Names(conn, target.schema)
+    names = Quoting(conn, target.schema)
     inside = Confinement(conn, target.schema)
     inside.begin()
     try:
@@ -194,7 +198,7 @@ def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
     """Take all rows from the schema but for the history's; without a trigger, and by no CASCADE."""
     import psycopg
 
-    names = Names(conn, target.schema)
+    names = Quoting(conn, target.schema)
     rows = conn.execute(queries.TEST_TABLES, (target.schema,)).fetchall()
     if not rows:
         return
@@ -212,7 +216,9 @@ def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
 
 def _limit_waiting(conn: psycopg.Connection[Any], target: Target) -> None:
     limit = f"{target.settings.lock_timeout_ms}ms"
-    conn.execute(Names(conn, target.schema).fill(queries.LOCK_TIMEOUT, lock_timeout=limit).encode())
+    conn.execute(
+        Quoting(conn, target.schema).fill(queries.LOCK_TIMEOUT, lock_timeout=limit).encode()
+    )
 
 
 def _create_database(target: Target, tell: Callable[[str], None]) -> None:
@@ -220,7 +226,7 @@ def _create_database(target: Target, tell: Callable[[str], None]) -> None:
 
     with _maintenance_connection(target, tell) as conn:
         sql = queries.CREATE_DATABASE.format(
-            database=Names(conn, target.schema).identifier(target.database)
+            database=Quoting(conn, target.schema).identifier(target.database)
         )
         for _ in range(_TEMPLATE_TRIES):
             try:
@@ -262,7 +268,7 @@ def _create_schema(
     if conn.execute(queries.SCHEMA_EXISTS, (target.schema,)).fetchone() is not None:
         return
     try:
-        conn.execute(Names(conn, target.schema).fill(queries.CREATE_SCHEMA))
+        conn.execute(Quoting(conn, target.schema).fill(queries.CREATE_SCHEMA))
     except psycopg.Error as error:
         if conn.closed:
             raise

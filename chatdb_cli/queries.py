@@ -5,7 +5,12 @@ are qualified wherever a migration could have bent the search path.  What does n
 anything that decides; the SQL of the user.
 """
 
-from typing import Final, LiteralString
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final, LiteralString
 
 # What and where am I, which of the history's tables are there, and what else is in the schema?
 INSPECT: Final[LiteralString] = """\
@@ -26,33 +31,27 @@ SELECT pg_backend_pid(), current_setting('server_version_num')::int,
              FROM pg_extension x JOIN pg_namespace e ON e.oid = x.extnamespace
              WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
-
 # Which migrations does the history hold, for yoyo and for chatdb?
 READ: Final = """\
 SELECT y.migration_id, c.migration_id, y.applied_at_utc, c.duration_ms, c.up_checksum,
        c.down_checksum, c.down_text IS NOT NULL, c.unfinished, c.statements_done, c.statement_begun,
        c.relations_before, y.migration_id IS NOT NULL
 FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
-
 # The same of a database that only yoyo has written so far.
 READ_YOYO: Final = """\
 SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false,
        NULL::text, NULL::text[], NULL::text, NULL::text[], true
 FROM {schema}._yoyo_migration"""
-
 # Does a yoyo lock row stand there, and whose is it?
 READ_YOYO_LOCK: Final = "SELECT pid, ctime FROM {schema}.yoyo_lock"
-
 # The texts with which a migration was applied.
 READ_TEXTS: Final = """\
 SELECT migration_id, up_text, down_text
 FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
-
 # The audit log, newest last.
 READ_LOG: Final = """\
 SELECT created_at_utc, operation, migration_id, username, hostname, comment
 FROM {schema}._yoyo_log ORDER BY created_at_utc, id"""
-
 # What yoyo's tables have no column for.
 CREATE_TABLE: Final = """\
 CREATE TABLE {schema}.chatdb_migration (
@@ -104,7 +103,6 @@ COMMENT ON COLUMN {schema}.chatdb_migration.statement_begun IS
 COMMENT ON COLUMN {schema}.chatdb_migration.relations_before IS
     'What that statement met when it began, to know later what it left'""",
 )
-
 # Take over what yoyo applied, and drop what yoyo took back.
 ADOPT: Final = """\
 WITH gone AS (
@@ -118,7 +116,6 @@ FROM {schema}._yoyo_migration y
 WHERE migration_id ~ '^[0-9]'
   AND NOT EXISTS (SELECT FROM {schema}.chatdb_migration c WHERE c.migration_id = y.migration_id)
 ON CONFLICT DO NOTHING"""
-
 # The frame of a transaction.  RESET stands inside it: outside it would open an implicit transaction.
 BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
 RESET_ROLE: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE")
@@ -142,7 +139,6 @@ APPLICATION: Final = ",\n       set_config('application_name', {application}, tr
 TRANSACTION_TIMEOUT: Final = (
     ",\n       set_config('transaction_timeout', {transaction_timeout}, true)"
 )
-
 # One migrator at a time for this target, as long as the transaction lasts.
 LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
 # The same where a transaction has one snapshot for all of its statements: these two take none, so
@@ -150,7 +146,6 @@ LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
 NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 LOCK_BEFORE_SNAPSHOT: Final = "LOCK TABLE {schema}.chatdb_migration IN SHARE ROW EXCLUSIVE MODE"
-
 # The claim, and when it was made, in milliseconds: only one transaction can make it, and only on the
 # history that the plan was made for; else the division by the number of rows fails.
 CLAIM_UP: Final = """\
@@ -179,7 +174,6 @@ SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
        set_config('lock_timeout', {lock_timeout}, true),
        set_config('statement_timeout', {statement_timeout}, true)
 FROM claim"""
-
 # The same for a file without a transaction: the row stays, and says how far the file came.
 CLAIM_PIECEWISE_DOWN: Final = """\
 WITH claim AS (
@@ -259,7 +253,6 @@ RELATIONS: Final[LiteralString] = """\
 SELECT to_regclass(name)::oid::text FROM unnest(%s::text[]) AS name
 WHERE to_regclass(name) IS NOT NULL"""
 DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS "
-
 # The guard of a way back, first by trial: all of it is done inside this savepoint, looked at, undone.
 SAVEPOINT: Final = "SAVEPOINT chatdb"
 ROLLBACK_TO: Final = "ROLLBACK TO SAVEPOINT chatdb"
@@ -340,7 +333,6 @@ SELECT 1 / (
     AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) {_WRITTEN})
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
 )::int"""  # noqa: S608
-
 # Behind the file: a deferred constraint fails here, in the file's own settings; then nothing of what
 # the file left in the session survives.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
@@ -351,7 +343,6 @@ CLEAN_POOLED: Final = (*CLEAN, "SELECT pg_advisory_unlock_all()")
 # What a file that failed has left there outlives its transaction; one message, for one session.
 ROLLBACK: Final = "ROLLBACK"
 ROLLBACK_POOLED: Final = "ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()"
-
 # The record, and when it was made; here too the division fails when a file has meddled with ours.
 RECORD_UP: Final = """\
 WITH migration AS (
@@ -390,47 +381,8 @@ PREPARED: Final = {
     RECORD_DOWN: "chatdb_record_down",
 }
 COMMIT: Final = "COMMIT"
-
 # A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
 FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
-
-# One migrator at a time for this target, as long as the session lasts.
-TRY_LOCK: Final = "SELECT pg_try_advisory_lock({key})"
-# The same in front of what needs it; the comment is for who reads the server's log.
-LOCK_OR_FAIL: Final = "SELECT 1 / pg_try_advisory_lock({key})::int /* 0: another has its turn */"
-UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
-# A session as a person wants to see it: all of it is text.
-_SESSION: Final[LiteralString] = """\
-       to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-       extract(epoch FROM clock_timestamp() - {since})::bigint::text,
-       coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')),
-       a.usename::text, host(a.client_addr), a.state,
-       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1)"""
-# Who holds that lock, and since when?
-LOCK_HOLDER: Final = (
-    "SELECT a.pid::text,\n"  # noqa: S608  (constants alone)
-    + _SESSION.replace("{since}", "a.backend_start")
-    + """
-FROM (VALUES ({key})) k (high, low)
-JOIN pg_locks l ON l.classid = k.high::oid AND l.objid = k.low::oid AND l.objsubid = 2
-JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-)
-# Whom does a session wait for?  Behind a pooler it is known by its name alone.  0 is a prepared
-# transaction.
-BLOCKERS: Final = (
-    "SELECT b.pid::text,\n"
-    + _SESSION.replace("{since}", "coalesce(a.xact_start, a.backend_start)")
-    + """
-FROM pg_stat_activity w
-CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
-LEFT JOIN pg_stat_activity a ON a.pid = b.pid
-WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
-  AND w.application_name = $1 AND (w.pid = $2 OR $2 = 0)
-ORDER BY 2, 1"""
-)
-
 # The baseline: a version that is taken as applied, on the history that was seen.
 MARK: Final = """\
 WITH claim AS (
@@ -451,7 +403,6 @@ INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, use
                                 hostname, comment, created_at_utc)
 VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
         {operation}, {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
-
 # `repair`: each changes the row that was shown, or fails.
 REPAIR_CHANGED: Final = """\
 WITH accepted AS (
@@ -476,7 +427,6 @@ WITH forgotten AS (
 )
 SELECT 1 / count(*) FROM forgotten"""
 REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"
-
 # After a connection was lost: end the session that it leaves behind, and say whether it is still there.
 # Behind a pooler it is whichever runs under our name.
 END_SESSION: Final[LiteralString] = """\
@@ -484,14 +434,10 @@ SELECT CASE WHEN application_name = %(name)s THEN pg_terminate_backend(pid) END
 FROM pg_stat_activity
 WHERE usename = current_user AND pid <> pg_backend_pid()
   AND (pid = %(pid)s OR %(pid)s = 0 AND application_name = %(name)s AND state <> 'idle')"""
-
 # `setup`: a database, a schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"
 SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_namespace WHERE nspname = %s"
 CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
-# A pooled connection looks where the migrations put things.
-SET_SEARCH_PATH: Final[LiteralString] = "SELECT set_config('search_path', %s, false)"
-
 # `docs`: the catalog of one schema, read in one transaction and written out the same whatever the
 # server, the database or the role has set.  The schema comes first in the path, so that its names
 # stand without it.
@@ -657,16 +603,12 @@ WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
   AND (t.typtype <> 'c' OR c.relkind = 'c')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
                   AND d.objid = t.oid AND d.deptype = 'e')"""
-
-# Who serves this transaction?
-BACKEND_PID: Final = "SELECT pg_backend_pid()"
 # Hear the bell; a role's own limit is not meant for who catches up.
 EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
 # The events behind a cursor, and the cursor to go on from.
 EVENTS_SINCE: Final = """\
 SELECT seq, table_name, op, row_id, channel_id, user_id, at, cursor
 FROM {schema}.events_since(%s, %s)"""
-
 # `seed`: which rows did this transaction write?
 WRITTEN: Final[LiteralString] = """\
 SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables
@@ -737,7 +679,6 @@ SELECT away, back FROM (
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
 ) thing (turn, away, back)
 ORDER BY turn, back"""
-
 # The test schema: is it there, did we make it, and which extensions does the database have?
 TEST_SCHEMA: Final[LiteralString] = """\
 SELECT n.oid::text, obj_description(n.oid, 'pg_namespace'),

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatdb_cli.diagnosis import pad, sqlstate_name, width
+from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.sqlstates import sqlstate_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from chatdb_cli.connection import Target
     from chatdb_cli.embedded.server import ServerStatus
     from chatdb_cli.events import Batch, Change
     from chatdb_cli.history import LogEntry
     from chatdb_cli.migrator import Repairs, Status
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.run import Event, Loss, Run
     from chatdb_cli.schema_docs import FileState
     from chatdb_cli.schema_values import SchemaDocs

@@ -13,11 +13,12 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatdb_cli import pipeline, plan, queries
-from chatdb_cli.diagnosis import unexpected
+from chatdb_cli import plan, queries
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.frame import Frame, Timeouts, kept
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.diagnosis import unexpected_error
+from chatdb_cli.postgres.pipeline import run_pipeline
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.source import canonical
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.history import History
-    from chatdb_cli.pipeline import Message
     from chatdb_cli.plan import Applied
+    from chatdb_cli.postgres.pipeline import Message
 
 Kind = Literal["changed", "missing", "yoyo-lock"]
 Texts = tuple[str | None, str | None]
@@ -162,7 +163,7 @@ def carry_out(
     Raises:
         ChatdbError: `HISTORY` when the history is not any more what it was.
     """
-    names = Names(conn, schema)
+    names = Quoting(conn, schema)
     statements: list[str] = []
     for one in chosen:
         if one.kind == "yoyo-lock":
@@ -214,7 +215,7 @@ def _write(
             yield frame.prepare(past, timeouts)
         yield messages
 
-    outcome = pipeline.run(conn, batches())
+    outcome = run_pipeline(conn, batches())
     if outcome.interrupt:
         raise outcome.interrupt
     if outcome.error:
@@ -224,4 +225,4 @@ def _write(
                 "the history was changed in the meantime; nothing was written",
                 hint='look at "chatdb migrate status" and decide again',
             )
-        raise unexpected(outcome.error, "the history can't be written")
+        raise unexpected_error(outcome.error, "the history can't be written")

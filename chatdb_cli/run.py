@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal
 from chatdb_cli.errors import ChatdbError
 
 if TYPE_CHECKING:
-    from chatdb_cli.connection import Target
     from chatdb_cli.files.model import Direction
     from chatdb_cli.plan import Step
+    from chatdb_cli.postgres.model import Target
 
 StepState = Literal[
     "applied",

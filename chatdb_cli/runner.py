@@ -22,12 +22,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from chatdb_cli import diagnosis, frame, history, locks, log, losses, pipeline, plan, queries
-from chatdb_cli.connection import backoff_s, connect, is_pooled
+from chatdb_cli import frame, history, log, losses, plan, queries
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.files.model import Directives
 from chatdb_cli.files.read import find_refused_statement, make_script
 from chatdb_cli.journal import Journal
+from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
+from chatdb_cli.postgres.blockers import Backend, BlockerWatch
+from chatdb_cli.postgres.connect import backoff_s, connect
+from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
+from chatdb_cli.postgres.pipeline import OnIdle, Outcome, run_pipeline
+from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.run import Event, MigrationError, Run, StepResult
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
@@ -36,11 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chatdb_cli.confinement import Confinement
-    from chatdb_cli.connection import Target
     from chatdb_cli.files.model import Direction, Script
     from chatdb_cli.history import History
-    from chatdb_cli.pipeline import Done, Message, Outcome
     from chatdb_cli.plan import Applied, Plan, Step
+    from chatdb_cli.postgres.model import Target
+    from chatdb_cli.postgres.pipeline import Completed, Message, Outcome
     from chatdb_cli.run import Loss, Options, Request, StepState
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
@@ -111,14 +116,14 @@ class Runner:
         self._pooled = is_pooled(conn, target, past.pid)
         # Behind a pooler, where no session is ours, the claim alone keeps others out.
         self._lock = (
-            None if self._pooled else locks.Lock(conn, target.schema, options.wait_ms, self._tell)
+            None if self._pooled else AdvisoryLock(conn, target.schema, options.wait_ms, self._tell)
         )
         # A session that is ours alone keeps statements; a file may take them away.
         self._prepared = conn.info.backend_pid == past.pid and not self._pooled
-        self._watch = locks.Watch(
+        self._watch = BlockerWatch(
             lambda: connect(target, retries=0), target.application, 0 if self._pooled else past.pid
         )
-        self._blockers: tuple[locks.Session, ...] = ()
+        self._blockers: tuple[Backend, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
         self._author = frame.author()
         self._guards: dict[
@@ -298,7 +303,7 @@ class Runner:
     def _make_tables(self) -> Outcome:
         """Make what the history lacks."""
         if self._past.complete:
-            return pipeline.Outcome()
+            return Outcome()
         return self._run(self._batches((), prepared=False))
 
     def _is_safe(self, step: Step) -> bool:
@@ -364,7 +369,7 @@ class Runner:
         return outcome, trial.guards
 
     def _run(self, batches: Iterator[list[Message]]) -> Outcome:
-        return pipeline.run(self._conn, batches, self._done, self._idle())
+        return run_pipeline(self._conn, batches, self._done, self._idle())
 
     def _journal(self, step: Step) -> Journal:
         loaded = self._loaded[step.key]
@@ -441,10 +446,10 @@ class Runner:
             prepared=prepared,
         )
 
-    def _idle(self) -> pipeline.Idle:
+    def _idle(self) -> OnIdle:
         """Look whom a statement waits for, well before it gives up."""
         patience = self._options.lock_timeout_ms / 4000 or _SILENCE_S
-        return pipeline.Idle(min(_SILENCE_S, patience), self._look)
+        return OnIdle(min(_SILENCE_S, patience), self._look)
 
     def _look(self) -> None:
         found = self._watch.look()
@@ -477,7 +482,7 @@ class Runner:
         number = -1 if batch is None else batch - self._leading
         return self._sent[number] if number >= 0 else None
 
-    def _done(self, done: Done) -> None:
+    def _done(self, done: Completed) -> None:
         step = self._step_of(done.batch)
         if self._lock and done.message.part == frame.TURN:
             self._lock.held = True
@@ -511,7 +516,7 @@ class Runner:
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
         self._progress(Event("done", step, state=state, duration_ms=duration_ms))
 
-    def _log_statement(self, step: Step, done: Done) -> None:
+    def _log_statement(self, step: Step, done: Completed) -> None:
         if log.enabled():
             loaded = self._loaded[step.key]
             offset = loaded.statements[done.message.number].offset if loaded.statements else 0
@@ -578,7 +583,7 @@ class Runner:
         if transaction is None and not self._unflushed:
             return True
         waits = transaction or self._frame().flush(self._timeouts())
-        outcome = pipeline.run(self._conn, [waits])
+        outcome = run_pipeline(self._conn, [waits])
         if outcome.error is not None or outcome.lost or outcome.interrupt:
             if not outcome.lost:
                 self._roll_back()
@@ -621,7 +626,7 @@ class Runner:
         elif sqlstate != _LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
         elif time.monotonic() >= self._deadline:
-            raise locks.locked(next(iter(self._blockers), None), sqlstate)
+            raise locked_error(next(iter(self._blockers), None), sqlstate)
         else:
             self._tell("waiting for another migrator")
             self._steps = self._left()
@@ -700,7 +705,7 @@ class Runner:
         assert message is not None  # noqa: S101
         if step is None:
             what = f"the history's tables can't be made in schema {self._target.schema!r}"
-            return diagnosis.server_error(error, Code.STATEMENT, what)
+            return server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
         piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
         fate = (self._fate(step, self._done_of(step) if piecewise else None),)
@@ -712,7 +717,7 @@ class Runner:
             whole = Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
             script = loaded.script
-            made = diagnosis.statement_error(
+            made = statement_error(
                 error, script.path, script.text, statement, direction=step.direction, notes=fate
             )
             if error.sqlstate == _LOCK_NOT_AVAILABLE:
@@ -737,7 +742,7 @@ class Runner:
             code = Code.LOCKED if error.sqlstate == _LOCK_NOT_AVAILABLE else Code.REFUSED
             if self._confinement:
                 what = "what it changes outside of the test schema can't be found out"
-        made = diagnosis.server_error(error, code, what)
+        made = server_error(error, code, what)
         if code is Code.REFUSED and not self._confinement:
             made.hint = losses.MEANT
         made.place = Place(loaded.script.path)
@@ -849,12 +854,12 @@ def _explained(problem: BaseException) -> ChatdbError:
     if isinstance(problem, ChatdbError):
         return problem
     if isinstance(problem, KeyboardInterrupt):  # between two pipelines, or in front of the first
-        return _cut_error(pipeline.Outcome(interrupt=problem), None, known=True)
+        return _cut_error(Outcome(interrupt=problem), None, known=True)
     assert isinstance(problem, psycopg.Error)  # noqa: S101
-    return diagnosis.unexpected(problem)
+    return unexpected_error(problem)
 
 
-def _milliseconds(done: Done) -> float:
+def _milliseconds(done: Completed) -> float:
     return float(done.row[0]) if done.row and done.row[0] else 0.0
 
 

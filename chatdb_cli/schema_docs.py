@@ -14,10 +14,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatdb_cli import diagnosis, markdown, queries
+from chatdb_cli import markdown, queries
 from chatdb_cli.callbacks import ignore
-from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.sqlstates import SETUP
 from chatdb_cli.schema_values import (
     Column,
     ForeignKey,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from chatdb_cli.connection import Target
+    from chatdb_cli.postgres.model import Target
 
 Row = dict[str, Any]
 
@@ -78,8 +80,8 @@ def read(target: Target, tell: Callable[[str], None] = ignore) -> SchemaDocs:
     )  # fmt: skip
     schema = {"schema": target.schema}
     with (
-        told_of_tunnel(target),
-        diagnosis.explained("the catalog can't be read"),
+        blame_tunnel(target),
+        explain_failures("the catalog can't be read"),
         connect(target, tell) as conn,
     ):
         conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
@@ -90,7 +92,7 @@ def read(target: Target, tell: Callable[[str], None] = ignore) -> SchemaDocs:
         raise ChatdbError(
             Code.MISSING_SCHEMA,
             f"there is no schema {target.schema!r} in database {target.database!r}",
-            hint=diagnosis.SETUP,
+            hint=SETUP,
         )
     by_relation = [_grouped(rows) for rows in parts]
     all_of_them = [

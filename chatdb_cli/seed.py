@@ -17,13 +17,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chatdb_cli import crowd, diagnosis, history, plan, queries
+from chatdb_cli import crowd, history, plan, queries
 from chatdb_cli.callbacks import ignore
-from chatdb_cli.connection import connect, told_of_tunnel
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations, read_seed_files
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures, statement_error
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.connection import Target
     from chatdb_cli.files.model import Folder, Script
     from chatdb_cli.history import History
+    from chatdb_cli.postgres.model import Target
 
 
 class Seeded(NamedTuple):
@@ -128,16 +129,18 @@ def seed_at_scale(
 
 
 @contextmanager
-def _transaction(target: Target, folder: Folder) -> Iterator[tuple[psycopg.Connection[Any], Names]]:
+def _transaction(
+    target: Target, folder: Folder
+) -> Iterator[tuple[psycopg.Connection[Any], Quoting]]:
     """Open a transaction on a schema at its newest version that no migrator works on."""
     complete = False
     with (
-        told_of_tunnel(target),
-        diagnosis.explained("the seed was not finished", Code.STATEMENT),
+        blame_tunnel(target),
+        explain_failures("the seed was not finished", Code.STATEMENT),
         connect(target) as conn,
     ):
         past = history.read(conn, target.schema)
-        names = Names(conn, target.schema)
+        names = Quoting(conn, target.schema)
         try:
             with conn.transaction():
                 _prepare(conn, names, target, past)
@@ -155,7 +158,7 @@ def _transaction(target: Target, folder: Folder) -> Iterator[tuple[psycopg.Conne
             ) from None
 
 
-def _prepare(conn: psycopg.Connection[Any], names: Names, target: Target, past: History) -> None:
+def _prepare(conn: psycopg.Connection[Any], names: Quoting, target: Target, past: History) -> None:
     settings = target.settings
     conn.execute(
         names.fill(
@@ -180,7 +183,7 @@ def _run(conn: psycopg.Connection[Any], file: Script) -> None:
             # The connection is gone, or another session stands in the way: no fault of the file.
             if not error.sqlstate or error.sqlstate.startswith(("08", "57P", "55P03")):
                 raise
-            found = diagnosis.statement_error(
+            found = statement_error(
                 error, file.path, file.text, statement, notes=("nothing was written",)
             )
             found.hint = 'correct the file, or the rows that it met, and run "chatdb seed" again'
@@ -189,7 +192,7 @@ def _run(conn: psycopg.Connection[Any], file: Script) -> None:
 
 def _load(
     conn: psycopg.Connection[Any],
-    names: Names,
+    names: Quoting,
     people: crowd.Crowd,
     messages: int,
     progress: Callable[[Progress], None],
@@ -265,7 +268,7 @@ def _refuse_other_schema(conn: psycopg.Connection[Any], target: Target) -> None:
 
 
 def _refuse_same_rows(
-    conn: psycopg.Connection[Any], names: Names, people: crowd.Crowd, random_seed: int
+    conn: psycopg.Connection[Any], names: Quoting, people: crowd.Crowd, random_seed: int
 ) -> None:
     if conn.execute(names.fill(queries.HAS_USER, id=people.first_id)).fetchone() is not None:
         raise ChatdbError(

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatdb_cli.diagnosis import FAILURES, HINTS, sqlstate_name
 from chatdb_cli.errors import Code, Exit
+from chatdb_cli.postgres.connect_failures import FAILURES
+from chatdb_cli.postgres.sqlstates import HINTS, sqlstate_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

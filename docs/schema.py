@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from chatdb_cli import schema_docs
-from chatdb_cli.connection import EMBEDDED_DATABASE, open_target
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.target import EMBEDDED_DATABASE, open_target
 from chatdb_cli.settings.load import load_settings
 
 PATH = Path(__file__).with_name("schema.md")

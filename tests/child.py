@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Terminated
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 
 UNKNOWN = "?"

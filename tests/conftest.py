@@ -25,10 +25,11 @@ import psycopg
 import pytest
 import sshd
 
-from chatdb_cli.connection import Target, open_target
 from chatdb_cli.embedded.programs import find_programs
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.model import Target
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings
 

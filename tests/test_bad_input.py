@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 from test_cli import Chatdb, Result, _restore, offline
 
-from chatdb_cli.connection import open_target
 from chatdb_cli.errors import Code, Exit
 from chatdb_cli.events import Listener
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.table import SETTINGS
 

@@ -32,7 +32,7 @@ from chatdb_cli import log
 from chatdb_cli.cli import run
 from chatdb_cli.cli.app import application
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.quoting import Quoting
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 CONNECTION = {
@@ -832,7 +832,7 @@ def test_another_migrator_at_work_is_exit_7(
     project.write_tables(1, 2)
     chatdb("migrate", "up", "--to", "1")
     with database.connect() as conn:
-        names = Names(conn, "public")
+        names = Quoting(conn, "public")
         conn.execute(f"SELECT pg_advisory_lock({names.lock_key})")
         for wait in ("0s", "300ms"):
             started = time.monotonic()

@@ -8,9 +8,11 @@ import psycopg
 import pytest
 from conftest import Database
 
-from chatdb_cli.connection import backoff_s, open_pool, open_target
-from chatdb_cli.diagnosis import connection_failure
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.connect import backoff_s
+from chatdb_cli.postgres.connect_failures import connection_failure
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 
 SERVICE = "[far]\nhost=10.9.9.9\nport=5433\nuser=app\ndbname=shop\n"

@@ -23,9 +23,9 @@ from conftest import Database, Project, Server, first
 from rich.cells import cell_len
 from test_cli import Chatdb, Result, _restore, chatdb, offline
 
-from chatdb_cli.diagnosis import HINTS, sqlstate_name
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.errors import Code
+from chatdb_cli.postgres.sqlstates import HINTS, sqlstate_name
 
 __all__ = ["_restore", "chatdb", "offline"]  # the fixtures
 

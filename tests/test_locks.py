@@ -15,7 +15,7 @@ from test_engine import states
 from test_faults import WAIT_UNTIL, at_once, settled, start
 
 from chatdb_cli.errors import Code
-from chatdb_cli.names import Names
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.run import Event, MigrationError
 
 PATIENCE = 120.0
@@ -33,7 +33,7 @@ def until(done: Callable[[], bool]) -> None:
 
 def hold(conn: psycopg.Connection[Any]) -> None:
     """Take the lock that a migrator of this database takes."""
-    conn.execute(f"SELECT pg_advisory_lock({Names(conn, 'public').session_key})")
+    conn.execute(f"SELECT pg_advisory_lock({Quoting(conn, 'public').session_key})")
 
 
 def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Event], None]:

@@ -24,9 +24,10 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
 
-from chatdb_cli.connection import open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import settled_for_tests, setup_test
 from chatdb_cli.run import Event, Loss, MigrationError
 

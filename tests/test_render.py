@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from chatdb_cli.diagnosis import pad, width
+from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.plan import Step
 from chatdb_cli.render import Output, error_document, error_lines, one_line, printable

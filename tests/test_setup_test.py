@@ -12,8 +12,8 @@ from conftest import SHIPPED, Database, Project, Server, first
 from proxy import Proxy
 from test_engine import socket_of
 
-from chatdb_cli.connection import open_target
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import make_database, settled_for_tests, setup_test
 from chatdb_cli.run import MigrationError
 from chatdb_cli.settings.load import load_settings

@@ -32,9 +32,11 @@ from test_engine import socket_of, states
 from tls import TlsFront, write_certificate
 
 import chatdb_cli
-from chatdb_cli.connection import check_tunnel, connect, open_pool, open_target
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
+from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.target import check_tunnel, open_target
 from chatdb_cli.seed import seed_small
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings

@@ -18,8 +18,8 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb_cli.connection import Target
     from chatdb_cli.migrator import Migrator
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.render import Output
     from chatdb_cli.settings.model import Settings
 
@@ -169,7 +169,7 @@ class Session:
             settings: in place of the session's.
             options: as for `open_target`.
         """
-        from chatdb_cli.connection import open_target
+        from chatdb_cli.postgres.target import open_target
 
         target = open_target(settings or self.settings, self.out.say, ask=self.ask, **options)
         self._opened.append(target)

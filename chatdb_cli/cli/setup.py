@@ -10,8 +10,8 @@ from chatdb_cli.cli.options import MIGRATING, Commands, Session
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.connection import Target
     from chatdb_cli.files.model import Folder
+    from chatdb_cli.postgres.model import Target
     from chatdb_cli.seed import Seeded
 
 

@@ -34,10 +34,10 @@ def tunnel(
     if check:
         _check(session)
         return
-    from chatdb_cli.connection import required
+    from chatdb_cli.postgres.target import require_tunnel
 
     target = session.target(watch=session.out.say, port=port)
-    opened = required(target)
+    opened = require_tunnel(target)
     opened.probe()
     session.out.say(f"target: {target}")
     session.out.tunnel(target, opened.url, (opened.host, opened.port))
@@ -51,7 +51,7 @@ def tunnel(
 
 
 def _check(session: Session) -> None:
-    from chatdb_cli.connection import check_tunnel
+    from chatdb_cli.postgres.target import check_tunnel
 
     steps, failure = check_tunnel(session.settings, ask=session.ask)
     session.out.steps(steps, failure)

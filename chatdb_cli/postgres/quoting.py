@@ -1,6 +1,7 @@
-"""Names and values as SQL, quoted by libpq, and the keys of a target's two advisory locks.
+"""Names and values as SQL, quoted by libpq, and the keys of the two advisory locks of a target.
 
-What does not belong here: the statements themselves (`queries.py`).
+psycopg.sql does the same five times slower, for thousands of statements.  What does not belong here:
+the statements themselves (`queries.py` of each package).
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import zlib
 from functools import cache
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     import psycopg
 
@@ -23,7 +25,7 @@ _TRANSACTION_SPACE, _SESSION_SPACE = 0x63686174, 0x63686175
 _NUMBERS = ("version", "head", "least")
 
 
-class Names:
+class Quoting:
     """Puts names and values into chatdb's own statements, quoted by libpq.
 
     The statements carry their values in the text, not as parameters, so that `--dry-run` shows, and

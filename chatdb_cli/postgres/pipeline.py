@@ -20,22 +20,21 @@ import selectors
 import time
 from collections import deque
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg import errors, pq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
     from psycopg.pq.abc import PGresult
 
 # What may be under way: a client that dies leaves the server to go on with what it had sent.
 MAX_BATCHES, MAX_BYTES = 64, 1024 * 1024
-
 # How long a cancelled pipeline may go on, in seconds, before the backend is closed.
 CANCEL_PATIENCE = 0.5
-
 _ERRORS = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _NO_COPY = b"a migration has no client that sends or takes rows"
 
@@ -58,7 +57,7 @@ class Message(NamedTuple):
     at_once: bool = False
 
 
-class Done(NamedTuple):
+class Completed(NamedTuple):
     """A message that the server has carried out.
 
     Attributes:
@@ -99,7 +98,7 @@ class Outcome(NamedTuple):
         return bool(self.error or self.lost or self.interrupt)
 
 
-class Idle(NamedTuple):
+class OnIdle(NamedTuple):
     """What to do while the server is silent.
 
     Attributes:
@@ -111,11 +110,11 @@ class Idle(NamedTuple):
     call: Callable[[], None]
 
 
-def run(
+def run_pipeline(
     conn: psycopg.Connection[Any],
     batches: Iterable[Sequence[Message]],
-    on_done: Callable[[Done], None] | None = None,
-    on_idle: Idle | None = None,
+    on_done: Callable[[Completed], None] | None = None,
+    on_idle: OnIdle | None = None,
 ) -> Outcome:
     """Send every batch, and read what comes back as it comes.
 
@@ -138,8 +137,8 @@ class _Run:
     def __init__(
         self,
         conn: psycopg.Connection[Any],
-        on_done: Callable[[Done], None] | None,
-        on_idle: Idle | None,
+        on_done: Callable[[Completed], None] | None,
+        on_idle: OnIdle | None,
     ) -> None:
         self.conn = conn
         self.pgconn = conn.pgconn
@@ -270,7 +269,7 @@ class _Run:
         if self.on_done and self.last is not None:
             now = time.monotonic()
             elapsed, self.clock = (now - self.clock) * 1000, now
-            self.on_done(Done(number, message, _row(self.last), _tag(self.last), elapsed))
+            self.on_done(Completed(number, message, _row(self.last), _tag(self.last), elapsed))
         self.last = None
 
     def _simple(self, number: int, message: Message) -> None:

@@ -1,0 +1,137 @@
+"""Which sessions block a statement, looked up from a connection of its own.
+
+    BlockerWatch    looks up, while a statement waits, what it waits for
+    Backend         a session of the server, as a person wants to see it
+
+What does not belong here: the migration lock (`advisory_lock.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatdb_cli.errors import ChatdbError
+from chatdb_cli.postgres import queries
+from chatdb_cli.redaction import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    import psycopg
+
+_LONGEST_QUERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A session that stands in the way.
+
+    Attributes:
+        pid: its process on the server; 0 for a prepared transaction, which has none.
+        since: when it connected, or its transaction began, in UTC.
+        age_s: how long ago that was, in seconds.
+        application: what it calls itself.
+        user: who logged in; None for one of the server's own, or where we may not see it.
+        client: the address it came from, or None for the server's own machine.
+        state: such as `idle in transaction`, or None.
+        query: the first line of what it runs, or ran last.
+    """
+
+    pid: int
+    since: str | None
+    age_s: int
+    application: str | None
+    user: str | None
+    client: str | None
+    state: str | None
+    query: str
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "a prepared transaction (SELECT * FROM pg_prepared_xacts shows it)"
+        facts = [
+            self.application,
+            self.user and f"user {self.user}",
+            self.client and f"from {self.client}",
+            self.state if self.state != "active" else None,
+            self.since and f"since {self.since}Z, {_age(self.age_s)}",
+        ]
+        query = f": {self.query}" if self.query else ""
+        return f"pid {self.pid} ({', '.join(filter(None, facts))}){query}"
+
+
+class BlockerWatch:
+    """Looks, from a connection of its own, whom a session waits for.
+
+    It never waits itself: a pooler may have nothing left for this connection before the other is
+    done.  Where it can't look, nobody is named.
+
+    Args:
+        connect: opens that connection.
+        application: the name of the session.
+        pid: its process, or 0 where a pooler hides it.
+    """
+
+    def __init__(
+        self, connect: Callable[[], psycopg.Connection[Any]], application: str, pid: int
+    ) -> None:
+        self._connect = connect
+        self._values = (application.encode(), str(pid).encode())
+        self._conn: psycopg.Connection[Any] | None = None
+        self._blind = False
+
+    def look(self) -> tuple[Backend, ...]:
+        """Take the answer to the last question if it is there, and ask again."""
+        import psycopg
+
+        if self._blind:
+            return ()
+        try:
+            if self._conn is None:
+                self._conn = self._connect()
+                self._ask(self._conn)
+                return ()
+            return self._answer(self._conn)
+        except (psycopg.Error, ChatdbError):
+            self._blind = True
+            return ()
+
+    def _ask(self, conn: psycopg.Connection[Any]) -> None:
+        conn.pgconn.send_query_params(queries.BLOCKERS.encode(), self._values)
+
+    def _answer(self, conn: psycopg.Connection[Any]) -> tuple[Backend, ...]:
+        conn.pgconn.consume_input()
+        if conn.pgconn.is_busy():
+            return ()
+        found: tuple[Backend, ...] = ()
+        while result := conn.pgconn.get_result():
+            values = (
+                [result.get_value(row, column) for column in range(result.nfields)]
+                for row in range(result.ntuples)
+            )
+            found = tuple(backend_from_row([v and v.decode() for v in row]) for row in values)
+        self._ask(conn)
+        return found
+
+    def close(self) -> None:
+        """Close that connection."""
+        if self._conn is not None:
+            self._conn.close()
+
+
+def backend_from_row(row: Sequence[Any]) -> Backend:
+    """Return a session of the server from a row, all of it text."""
+    pid, since, age, application, user, client, state, query = row
+    query = mask(query or "").strip()
+    if len(query) > _LONGEST_QUERY:
+        query = query[: _LONGEST_QUERY - 3] + "..."
+    return Backend(int(pid), since, int(age or 0), application, user, client, state, query)
+
+
+def _age(seconds: int) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds} s ago"
