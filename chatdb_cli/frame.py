@@ -11,28 +11,30 @@ take (`runner.py`).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli import queries
 from chatdb_cli.files.model import checksum
-from chatdb_cli.history import YOYO_TABLES, History
+from chatdb_cli.history import queries as history_queries
+from chatdb_cli.history.model import YOYO_TABLES
+from chatdb_cli.history.tables import yoyo_ddl
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     import psycopg
 
     from chatdb_cli.files.model import Migration, Script
+    from chatdb_cli.history.model import History
     from chatdb_cli.plan import Step
     from chatdb_cli.syntax.statements import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
-
 _PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
-
 # The parts of a migration's transaction, by which a failure is known for what it is.
 FRAME, LOCK, CLAIM, FILE, SETTLE, GUARD, RECORD, COMMIT = (
     "frame", "lock", "claim", "file", "settle", "guard", "record", "commit",
@@ -122,10 +124,13 @@ class Frame:
     def prepare(self, history: History, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that makes what the history lacks, and adopts what yoyo did."""
         names = self._names
-        statements = _yoyo_ddl(names, YOYO_TABLES - history.tables)
+        statements = yoyo_ddl(names, YOYO_TABLES - history.tables)
         if "chatdb_migration" not in history.tables:
-            statements += [names.fill(queries.CREATE_TABLE), *map(names.fill, queries.COMMENTS)]
-        statements.append(names.fill(queries.ADOPT))
+            statements += [
+                names.fill(history_queries.CREATE_TABLE),
+                *map(names.fill, history_queries.COMMENTS),
+            ]
+        statements.append(names.fill(history_queries.ADOPT))
         return [
             *self._begin("READ COMMITTED", timeouts, wait_for_disk=False),
             *(_message(s, CLAIM) for s in statements),
@@ -159,7 +164,9 @@ class Frame:
 
     def _prepare(self) -> list[Message]:
         prepare = self._names.prepare
-        return [_message(prepare(name, sql), FRAME) for sql, name in queries.PREPARED.items()]
+        return [
+            _message(prepare(name, sql), FRAME) for sql, name in history_queries.PREPARED.items()
+        ]
 
     def migration(
         self,
@@ -282,7 +289,7 @@ class Frame:
         if done is not None:
             up = step.direction == "up"
             claim = fill(
-                queries.CLAIM_RESUMED,
+                history_queries.CLAIM_RESUMED,
                 id=step.id,
                 direction=step.direction,
                 done=_array(done),
@@ -290,7 +297,7 @@ class Frame:
                 up_text=mask(script.text) if up else None,
             )
         elif step.direction == "down":
-            claim = fill(queries.CLAIM_PIECEWISE_DOWN, id=step.id, head=head)
+            claim = fill(history_queries.CLAIM_PIECEWISE_DOWN, id=step.id, head=head)
         else:
             claim = self._claim_up(step, script, other, head, timeouts, piecewise=True)
         return [
@@ -331,7 +338,7 @@ class Frame:
             patient: it was run without a `lock_timeout`.
         """
         done = self._names.fill(
-            queries.JOURNAL_DONE,
+            history_queries.JOURNAL_DONE,
             id=step.id,
             direction=step.direction,
             number=number,
@@ -358,7 +365,7 @@ class Frame:
             patient: it is to run without a `lock_timeout`.
         """
         sql = self._names.fill(
-            queries.JOURNAL_BEGUN,
+            history_queries.JOURNAL_BEGUN,
             id=step.id,
             direction=step.direction,
             number=number,
@@ -387,7 +394,7 @@ class Frame:
 
     def finish(self, step: Step, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that ends such a file: the record, and nothing left behind."""
-        gone = self._names.fill(queries.UNCLAIM, id=step.id)
+        gone = self._names.fill(history_queries.UNCLAIM, id=step.id)
         return [
             *_START,
             *(_message(s, FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
@@ -403,13 +410,13 @@ class Frame:
 
     def flush(self, timeouts: Timeouts) -> list[Message]:
         """Return a transaction that does nothing but wait until all before is on the disk."""
-        return self._on_disk(_message(self._names.fill(queries.FLUSH), RECORD), timeouts)
+        return self._on_disk(_message(self._names.fill(history_queries.FLUSH), RECORD), timeouts)
 
     def log(self, operation: str, id_: str | None, comment: str) -> str:
         """Return the statement that writes a line into the audit log."""
         user, host, _ = self._author
         return self._names.fill(
-            queries.LOG,
+            history_queries.LOG,
             id=id_,
             operation=operation,
             user=user[:255],
@@ -434,7 +441,7 @@ class Frame:
         """
         user, host, version = self._author
         sql = self._names.fill(
-            queries.MARK,
+            history_queries.MARK,
             version=migration.number,
             id=migration.id,
             head=head,
@@ -464,7 +471,7 @@ class Frame:
             *begin,
             _message(limit, FRAME),
             _message(queries.NO_STATEMENT_TIMEOUT, FRAME),
-            _message(self._names.fill(queries.LOCK_BEFORE_SNAPSHOT), LOCK),
+            _message(self._names.fill(history_queries.LOCK_BEFORE_SNAPSHOT), LOCK),
             settings,
         ]
 
@@ -491,7 +498,7 @@ class Frame:
             "statement_timeout": f"{timeouts.statement_ms}ms",
         }
         if step.direction == "down":
-            sql = self._fill(queries.CLAIM_DOWN, id=step.id, head=head, **own)
+            sql = self._fill(history_queries.CLAIM_DOWN, id=step.id, head=head, **own)
         else:
             sql = self._claim_up(step, script, other, head, timeouts)
         return Message(sql.encode(), CLAIM, at_once=True)
@@ -508,7 +515,7 @@ class Frame:
     ) -> str:
         user, host, version = self._author
         return self._fill(
-            queries.CLAIM_UP,
+            history_queries.CLAIM_UP,
             version=step.number,
             id=step.id,
             **_kept(script, other),
@@ -524,9 +531,9 @@ class Frame:
     def _record(self, step: Step, *, plain: bool = True) -> Message:
         user, host, version = self._author
         more: dict[str, int] = {"version": step.number}
-        template = queries.RECORD_UP
+        template = history_queries.RECORD_UP
         if step.direction == "down":
-            template = queries.RECORD_DOWN
+            template = history_queries.RECORD_DOWN
             # Of a file that never came to its end, yoyo has no row.
             more = {"least": int(step.number in self._unrecorded)}
         fill = self._names.fill if plain else self._fill
@@ -537,7 +544,7 @@ class Frame:
     def _fill(self, template: str, **values: str | int | None) -> str:
         """Return a statement with its values; by the name under which it is prepared, if it is."""
         if self._prepared:
-            return self._names.execute(queries.PREPARED[template], template, **values)
+            return self._names.execute(history_queries.PREPARED[template], template, **values)
         return self._names.fill(template, **values)
 
 
@@ -589,39 +596,3 @@ def file(
             Message(s.text.encode(), FILE, n, at_once=at_once) for n, s in enumerate(statements)
         ]
     return [Message(script.text.encode(), FILE, 0, whole=True)]
-
-
-def _yoyo_ddl(names: Quoting, missing: frozenset[str]) -> list[str]:
-    """Return the statements with which yoyo makes its tables, qualified with the schema."""
-    if not missing:
-        return []
-    from yoyo.internalmigrations import mark_schema_version, schema_versions, v2
-
-    recorder = _Recorder(names)
-    if "_yoyo_migration" in missing:
-        v2.create_migration_table(recorder)
-    if "_yoyo_log" in missing:
-        v2.create_log_table(recorder)
-    if "_yoyo_version" in missing:
-        v2.create_version_table(recorder)
-        mark_schema_version(recorder, max(schema_versions))
-    return recorder.statements
-
-
-class _Recorder:
-    """What yoyo takes for its database: it keeps the statements in place of running them."""
-
-    def __init__(self, names: Quoting) -> None:
-        self._names = names
-        self.statements: list[str] = []
-        self.migration_table_quoted = f"{names.schema}._yoyo_migration"
-        self.log_table_quoted = f"{names.schema}._yoyo_log"
-        self.version_table_quoted = f"{names.schema}._yoyo_version"
-
-    def quote_identifier(self, name: str) -> str:
-        return self._names.identifier(name)
-
-    def execute(self, sql: str, params: dict[str, object] | None = None) -> None:
-        for name, value in (params or {}).items():
-            sql = sql.replace(f":{name}", self._names.literal(str(value)))
-        self.statements.append(sql.strip())

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.plan import Applied, Step
+    from chatdb_cli.history.model import AppliedMigration
+    from chatdb_cli.plan import Step
     from chatdb_cli.postgres.pipeline import Completed, OnIdle
 
 # PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
@@ -63,7 +64,7 @@ class Journal:
         script: Script,
         messages: Sequence[Message],
         other: Script | None,
-        begun: Applied | None,
+        begun: AppliedMigration | None,
         timeouts: Timeouts,
         tell: Callable[[str], None],
     ) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
 from chatdb_cli.frame import FRAME, GUARD, Guard
-from chatdb_cli.history import TABLES
+from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.run import Loss
@@ -177,7 +177,7 @@ class Trial:
         return outcome, answers if not outcome.is_bad else [None]
 
     def _is_ours(self, relation: Relation) -> bool:
-        return relation.schema == self._schema and relation.name in TABLES
+        return relation.schema == self._schema and relation.name in HISTORY_TABLES
 
     def _table(self, relation: Relation) -> str:
         name = self._names.identifier

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from chatdb_cli import history, plan
+from chatdb_cli import plan
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import find_refused_statement, read_migrations
+from chatdb_cli.history.read import read_history, read_log, read_texts, require_schema
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.pooler import is_pooled
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Files, Folder, Migration
     from chatdb_cli.frame import Frame, Timeouts
-    from chatdb_cli.history import History, LogEntry
-    from chatdb_cli.plan import Applied, AppliedState, Plan, Problem, Step
+    from chatdb_cli.history.model import AppliedMigration, History, LogEntry
+    from chatdb_cli.plan import AppliedState, Plan, Problem, Step
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.repair import Repair
 
@@ -57,7 +58,7 @@ class Status:
     target: Target
     folder: Folder
     current: str | None
-    applied: tuple[tuple[Applied, AppliedState], ...]
+    applied: tuple[tuple[AppliedMigration, AppliedState], ...]
     pending: tuple[Migration, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
@@ -154,7 +155,7 @@ class Migrator:
             if not past.exists:
                 return ()
             with explain_failures("the audit log can't be read"):
-                return history.read_log(conn, self.target.schema)
+                return read_log(conn, self.target.schema)
 
     def up(
         self,
@@ -295,7 +296,7 @@ class Migrator:
             found = plan.problems(files, past.applied)
             _refuse_problems([p for p in found if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
-            texts = history.read_texts(conn, self.target.schema, ids) if ids else {}
+            texts = read_texts(conn, self.target.schema, ids) if ids else {}
         return Repairs(self.target, repair.repairs(files, past, texts), past)
 
     def repair(self, shown: Repairs) -> Repairs:
@@ -343,8 +344,8 @@ class Migrator:
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
         with explain_failures("the history can't be read"):
-            past = history.read(conn, self.target.schema)
-        history.require_schema(past, self.target.schema)
+            past = read_history(conn, self.target.schema)
+        require_schema(past, self.target.schema)
         return past
 
     def _refuse_shipped(self, past: History) -> None:

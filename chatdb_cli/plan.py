@@ -12,84 +12,27 @@ Pure: nothing here reads a disk, a database or a clock.  What does not belong he
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import checksum
+from chatdb_cli.history.model import number_of
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.statements import Statement, split_statements
+from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from chatdb_cli.files.model import Direction, Files, Migration, Script
+    from chatdb_cli.history.model import AppliedMigration
     from chatdb_cli.syntax.statements import Statement
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]
 ProblemCode = Literal[
     "changed", "missing", "duplicate", "out-of-order", "unfinished", "refused", "yoyo-lock"
 ]
-
-
-class Applied(NamedTuple):
-    """What the history says of one applied migration.
-
-    Attributes:
-        id: the file name without its suffix, as it was then.
-        applied_at: when, in UTC.
-        duration_ms: how long it took; None where yoyo applied it.
-        up_checksum: of the up file as it was then; None where yoyo applied it.
-        down_checksum: of the down file as it was then; None without one.
-        has_down: the history keeps a down text.
-        unfinished: the direction in which a file without a transaction stopped part-way, or None.
-        done: the checksums of the statements of that file that are done.
-        begun: the statement on an index that was under way outside of a transaction, or None.
-        before: the relations that it met.
-        recorded: yoyo has a row of it.
-    """
-
-    id: str
-    applied_at: datetime | None
-    duration_ms: int | None = None
-    up_checksum: str | None = None
-    down_checksum: str | None = None
-    has_down: bool = False
-    unfinished: Direction | None = None
-    done: Sequence[str] | None = None
-    begun: str | None = None
-    before: Sequence[str] | None = None
-    recorded: bool = True
-
-    @property
-    def version(self) -> str:
-        """The leading digits of the id, or the whole of an id that has none."""
-        return _version_of(self.id)
-
-    @property
-    def name(self) -> str:
-        """What comes behind the version."""
-        return self.id[len(self.version) :].lstrip("_-. ")
-
-    @property
-    def number(self) -> int:
-        """The version as a number; -1 for an id that has none."""
-        return _number_of(self.version)
-
-
-# Each is asked for of thousands of migrations, again and again.
-@cache
-def _version_of(migration_id: str) -> str:
-    digits = re.match(r"[0-9]+", migration_id)
-    return digits[0] if digits else migration_id
-
-
-@cache
-def _number_of(version: str) -> int:
-    return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
 
 class Problem(NamedTuple):
@@ -128,7 +71,7 @@ class Step(NamedTuple):
     @property
     def number(self) -> int:
         """The version as a number; -1 for an id that has none."""
-        return _number_of(self.version)
+        return number_of(self.version)
 
     @property
     def key(self) -> tuple[Direction, int]:
@@ -150,23 +93,25 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def pending(files: Files, applied: Sequence[Applied]) -> tuple[Migration, ...]:
+def pending(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Migration, ...]:
     """Return the migrations that are on disk and not in the history, in order."""
     done = {a.number for a in applied}
     return tuple(m for m in files.migrations if m.number not in done)
 
 
-def current(applied: Sequence[Applied]) -> str | None:
+def current(applied: Sequence[AppliedMigration]) -> str | None:
     """Return the highest applied version, or None; one that is unfinished is not applied."""
     whole = (a for a in applied if a.unfinished is None)
     newest = max(whole, key=lambda a: a.number, default=None)
     return newest.version if newest else None
 
 
-def states(files: Files, applied: Sequence[Applied]) -> tuple[tuple[Applied, AppliedState], ...]:
+def states(
+    files: Files, applied: Sequence[AppliedMigration]
+) -> tuple[tuple[AppliedMigration, AppliedState], ...]:
     """Return each applied migration with its state, in the order of versions."""
     on_disk = {m.number: m for m in files.migrations}
-    result: list[tuple[Applied, AppliedState]] = []
+    result: list[tuple[AppliedMigration, AppliedState]] = []
     for row in sorted(applied, key=lambda a: (a.number, a.id)):
         migration = on_disk.get(row.number)
         if row.unfinished:
@@ -178,7 +123,7 @@ def states(files: Files, applied: Sequence[Applied]) -> tuple[tuple[Applied, App
     return tuple(result)
 
 
-def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
+def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Problem, ...]:
     """Return everything in which files and history disagree."""
     on_disk = {m.number: m for m in files.migrations}
     found = [*_duplicates(files), *(_refused(error) for error in files.refused)]
@@ -193,7 +138,7 @@ def problems(files: Files, applied: Sequence[Applied]) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def goes_on_at(script: Script, row: Applied) -> Statement | None:
+def goes_on_at(script: Script, row: AppliedMigration) -> Statement | None:
     """Return the statement at which a file without a transaction goes on; None behind its last.
 
     Args:
@@ -217,7 +162,7 @@ def goes_on_at(script: Script, row: Applied) -> Statement | None:
     return statements[len(done)] if len(done) < len(statements) else None
 
 
-def warnings(files: Files, applied: Sequence[Applied]) -> tuple[str, ...]:
+def warnings(files: Files, applied: Sequence[AppliedMigration]) -> tuple[str, ...]:
     """Return what is odd in files or history and stops nothing."""
     unversioned = (
         f"{row.id} was applied by yoyo and has no version: it is left as it is"
@@ -228,7 +173,7 @@ def warnings(files: Files, applied: Sequence[Applied]) -> tuple[str, ...]:
 
 
 def out_of_order(
-    files: Files, applied: Sequence[Applied]
+    files: Files, applied: Sequence[AppliedMigration]
 ) -> tuple[tuple[Migration, Migration], ...]:
     """Return each pending migration that stands before the last applied one, with that one."""
     done = {a.number for a in applied}
@@ -239,7 +184,7 @@ def out_of_order(
 
 def up(
     files: Files,
-    applied: Sequence[Applied],
+    applied: Sequence[AppliedMigration],
     *,
     to: str | None = None,
     steps: int | None = None,
@@ -294,7 +239,7 @@ def baseline(files: Files, version: str) -> Plan:
 
 def down(
     files: Files,
-    applied: Sequence[Applied],
+    applied: Sequence[AppliedMigration],
     *,
     to: str | None = None,
     steps: int | None = None,
@@ -335,7 +280,7 @@ def down(
     return Plan(chosen, found, tuple(_changed_downs(files, wanted)))
 
 
-def redo(files: Files, applied: Sequence[Applied]) -> Plan:
+def redo(files: Files, applied: Sequence[AppliedMigration]) -> Plan:
     """Plan to take back the newest migration and apply it again.
 
     An up file that is gone or can't be read is a problem of the plan.
@@ -385,7 +330,7 @@ def _places(files: Files) -> Callable[[int], tuple[int, int]]:
     return place_of
 
 
-def _refuse_irreversible(files: Files, step: Step, row: Applied) -> None:
+def _refuse_irreversible(files: Files, step: Step, row: AppliedMigration) -> None:
     m = step.migration
     if m is not None and m.up.directives.irreversible is not None:
         raise ChatdbError(
@@ -410,7 +355,7 @@ def _at_least_one(steps: int | None) -> int | None:
     return steps
 
 
-def _changed_downs(files: Files, applied: Iterable[Applied]) -> Iterator[str]:
+def _changed_downs(files: Files, applied: Iterable[AppliedMigration]) -> Iterator[str]:
     """Yield a warning for each down file that is not as it was; what yoyo applied can't tell."""
     on_disk = {m.number: m for m in files.migrations}
     for row in applied:
@@ -419,7 +364,7 @@ def _changed_downs(files: Files, applied: Iterable[Applied]) -> Iterator[str]:
             yield f"{m.down.path} was changed since {row.id} was applied"
 
 
-def _changed(migration: Migration, row: Applied) -> bool:
+def _changed(migration: Migration, row: AppliedMigration) -> bool:
     if not same_name(migration.id, row.id):
         return True
     return bool(row.up_checksum and migration.up.checksum not in ("", row.up_checksum))
@@ -459,7 +404,7 @@ def _known(version: str, files: Files) -> Migration:
     )
 
 
-def _known_number(version: str, files: Files, applied: Iterable[Applied]) -> int:
+def _known_number(version: str, files: Files, applied: Iterable[AppliedMigration]) -> int:
     number = _number(version)
     return number if number in {a.number for a in applied} else _known(version, files).number
 
@@ -499,7 +444,7 @@ def _refused_files(
     return tuple(p for p in found if p.version and int(p.version) in numbers)
 
 
-def _missing(row: Applied) -> Problem:
+def _missing(row: AppliedMigration) -> Problem:
     hint = "bring the file back from version control, or check --dir"
     if row.has_down:
         hint += '; "chatdb migrate down" can take it back without its file'
@@ -508,7 +453,7 @@ def _missing(row: Applied) -> Problem:
     return Problem("missing", row.version, message, hint)
 
 
-def _unfinished(migration: Migration | None, row: Applied) -> Problem:
+def _unfinished(migration: Migration | None, row: AppliedMigration) -> Problem:
     way = row.unfinished
     script = None if migration is None else migration.up if way == "up" else migration.down
     begin = f"{row.id} stopped on its way {way} with {len(row.done or ())} of its statements done"
@@ -531,7 +476,7 @@ def _unfinished(migration: Migration | None, row: Applied) -> Problem:
     return Problem("unfinished", row.version, message, hint)
 
 
-def _changed_problem(migration: Migration, row: Applied) -> Problem:
+def _changed_problem(migration: Migration, row: AppliedMigration) -> Problem:
     if not same_name(migration.id, row.id):
         message = f"{migration.up.path} has the version of {row.id}, which is applied"
         hint = (

@@ -124,12 +124,12 @@ def setup_test(
         ChatdbError: `REFUSED` for a schema that was made by somebody else, and for a file that
             reaches outside; whatever else stands in the way.
     """
-    from chatdb_cli import history
+    from chatdb_cli.history.read import read_history
     from chatdb_cli.postgres.advisory_lock import hold_lock
 
     migrator = Migrator(target, directory, progress=progress, confined=True)
     with _connected(target, tell) as conn:
-        pid = history.read(conn, target.schema).pid
+        pid = read_history(conn, target.schema).pid
         # Not the migration lock itself: the migrator takes it, on a connection of its own.
         alone = (
             nullcontext(False)

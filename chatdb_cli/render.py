@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.embedded.server import ServerStatus
     from chatdb_cli.events import Batch, Change
-    from chatdb_cli.history import LogEntry
+    from chatdb_cli.history.model import LogEntry
     from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.run import Event, Loss, Run

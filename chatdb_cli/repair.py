@@ -13,9 +13,10 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatdb_cli import plan, queries
+from chatdb_cli import plan
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.frame import Frame, Timeouts, kept
+from chatdb_cli.history import queries
 from chatdb_cli.postgres.diagnosis import unexpected_error
 from chatdb_cli.postgres.pipeline import run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.files.model import Files, Migration
-    from chatdb_cli.history import History
-    from chatdb_cli.plan import Applied
+    from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.postgres.pipeline import Message
 
 Kind = Literal["changed", "missing", "yoyo-lock"]
@@ -54,12 +54,12 @@ class Repair:
     version: str | None
     message: str
     diff: str = ""
-    row: Applied | None = None
+    row: AppliedMigration | None = None
     migration: Migration | None = None
     pid: int | None = None
 
 
-def changed(files: Files, past: History) -> tuple[Applied, ...]:
+def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:
     """Return what is applied and has other files now; their texts are needed for `repairs`."""
     on_disk = {m.number: m for m in files.migrations}
     return tuple(
@@ -71,7 +71,7 @@ def changed(files: Files, past: History) -> tuple[Applied, ...]:
     )
 
 
-def _other_down(migration: Migration, row: Applied) -> bool:
+def _other_down(migration: Migration, row: AppliedMigration) -> bool:
     return (migration.down.checksum if migration.down else None) not in ("", row.down_checksum)
 
 
@@ -120,13 +120,13 @@ def repairs(files: Files, past: History, texts: Mapping[str, Texts]) -> tuple[Re
     return tuple(found)
 
 
-def _accepted(row: Applied, migration: Migration) -> str:
+def _accepted(row: AppliedMigration, migration: Migration) -> str:
     if plan.same_name(migration.id, row.id):
         return f"take {row.id} as applied the way its files are now"
     return f"take {row.id} as applied under the name {migration.id}, the way its files are now"
 
 
-def _diff(row: Applied, migration: Migration, was: Texts) -> str:
+def _diff(row: AppliedMigration, migration: Migration, was: Texts) -> str:
     lines: list[str] = []
     for before, script, checksum in (
         (was[0], migration.up, row.up_checksum),

@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from chatdb_cli import frame, history, log, losses, plan, queries
+from chatdb_cli import frame, log, losses, plan, queries
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.files.model import Directives
 from chatdb_cli.files.read import find_refused_statement, make_script
+from chatdb_cli.history.model import HISTORY_TABLES
+from chatdb_cli.history.read import read_history, read_texts
 from chatdb_cli.journal import Journal
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.blockers import Backend, BlockerWatch
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.confinement import Confinement
     from chatdb_cli.files.model import Direction, Script
-    from chatdb_cli.history import History
-    from chatdb_cli.plan import Applied, Plan, Step
+    from chatdb_cli.history.model import AppliedMigration, History
+    from chatdb_cli.plan import Plan, Step
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.postgres.pipeline import Completed, Message, Outcome
     from chatdb_cli.run import Loss, Options, Request, StepState
@@ -214,7 +216,7 @@ class Runner:
     def _come_after_another(self) -> None:
         """Plan anew what is left when another migrator had its turn in between."""
         before = self._past
-        self._believe(history.read(self._conn, self._target.schema))
+        self._believe(read_history(self._conn, self._target.schema))
         self._after_another(before)
         self._made_progress()
 
@@ -226,7 +228,7 @@ class Runner:
         gone = [
             s.id for s in new if s.direction == "down" and not (s.migration and s.migration.down)
         ]
-        texts = history.read_texts(self._conn, self._target.schema, gone) if gone else {}
+        texts = read_texts(self._conn, self._target.schema, gone) if gone else {}
         for step in new:
             script = _script(step, texts)
             statements = split_statements(script.text)
@@ -263,7 +265,7 @@ class Runner:
             place=Place(script.path),
         )
 
-    def _begun(self, step: Step) -> Applied | None:
+    def _begun(self, step: Step) -> AppliedMigration | None:
         """Return what the history says of a step that stopped part-way.
 
         What a redo takes back first does not go on anywhere.
@@ -490,7 +492,7 @@ class Runner:
             self._lock.gave_back(was_there=done.row == ("t",))
         elif step is None:
             if done.message.part == frame.COMMIT:
-                self._past = self._past._replace(tables=history.TABLES, to_adopt=False)
+                self._past = self._past._replace(tables=HISTORY_TABLES, to_adopt=False)
         elif done.message.part == frame.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
@@ -620,7 +622,7 @@ class Runner:
             self._try_again(outcome)
             return
         past, before = self._past, self._known()
-        self._believe(history.read(self._conn, self._target.schema))
+        self._believe(read_history(self._conn, self._target.schema))
         if self._known() != before:
             self._after_another(past)
         elif sqlstate != _LOCK_NOT_AVAILABLE:
@@ -641,7 +643,7 @@ class Runner:
         tries = f"{self._tries} of {self._options.retries}"
         self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
         time.sleep(pause)
-        self._believe(history.read(self._conn, self._target.schema))
+        self._believe(read_history(self._conn, self._target.schema))
         self._steps = self._left()
 
     def _left(self) -> tuple[Step, ...]:
@@ -752,7 +754,7 @@ class Runner:
     def _done_of(self, step: Step) -> int:
         """Ask the history how many statements of a file without a transaction are done."""
         with suppress(psycopg.Error):  # the file may have dropped it
-            self._believe(history.read(self._conn, self._target.schema))
+            self._believe(read_history(self._conn, self._target.schema))
         begun = self._begun(step)
         return len(begun.done or ()) if begun else 0
 
@@ -830,7 +832,7 @@ class Runner:
                     return False
             else:
                 self._roll_back()
-            self._believe(history.read(self._conn, self._target.schema))
+            self._believe(read_history(self._conn, self._target.schema))
         except (ChatdbError, psycopg.Error):
             return False
         return True

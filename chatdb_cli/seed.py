@@ -17,11 +17,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chatdb_cli import crowd, history, plan, queries
+from chatdb_cli import crowd, plan, queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations, read_seed_files
+from chatdb_cli.history.read import read_history, require_schema
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, statement_error
 from chatdb_cli.postgres.quoting import Quoting
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.files.model import Folder, Script
-    from chatdb_cli.history import History
+    from chatdb_cli.history.model import History
     from chatdb_cli.postgres.model import Target
 
 
@@ -139,13 +140,13 @@ def _transaction(
         explain_failures("the seed was not finished", Code.STATEMENT),
         connect(target) as conn,
     ):
-        past = history.read(conn, target.schema)
+        past = read_history(conn, target.schema)
         names = Quoting(conn, target.schema)
         try:
             with conn.transaction():
                 _prepare(conn, names, target, past)
                 # Read again under the lock: a migrator may just have ended.
-                _refuse_other_version(history.read(conn, target.schema), target, folder)
+                _refuse_other_version(read_history(conn, target.schema), target, folder)
                 yield conn, names
                 complete = True
         except KeyboardInterrupt as signal:
@@ -235,7 +236,7 @@ def _prove_same(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> 
 
 
 def _refuse_other_version(past: History, target: Target, folder: Folder) -> None:
-    history.require_schema(past, target.schema)
+    require_schema(past, target.schema)
     if past.other_relations and not past.exists:
         raise ChatdbError(
             Code.REFUSED,

@@ -13,7 +13,7 @@ from conftest import Database, Project, Server
 from proxy import Proxy
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.history import History
+from chatdb_cli.history.model import History
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.run import Event, MigrationError
 

@@ -17,7 +17,7 @@ from chatdb_cli.errors import ChatdbError, Code, Exit, Place
 from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script
-from chatdb_cli.plan import Applied
+from chatdb_cli.history.model import AppliedMigration
 
 ROOT = Path("db")
 
@@ -41,16 +41,16 @@ def files(*made: Migration | str, **more: Any) -> Files:
     return Files(folder, order_migrations(found), **(empty | more))
 
 
-def applied(*rows: Migration | str) -> list[Applied]:
+def applied(*rows: Migration | str) -> list[AppliedMigration]:
     """What the history says after chatdb applied them."""
     return [row(m) for m in rows]
 
 
-def row(m: Migration | str) -> Applied:
+def row(m: Migration | str) -> AppliedMigration:
     if isinstance(m, str):
         m = migration(m)
     down = m.down.checksum if m.down else None
-    return Applied(m.id, None, 1, m.up.checksum, down, has_down=m.down is not None)
+    return AppliedMigration(m.id, None, 1, m.up.checksum, down, has_down=m.down is not None)
 
 
 def steps(found: plan.Plan) -> list[str]:
@@ -86,7 +86,7 @@ CHANGED = migration(B, up="edited")
 def test_any_name_that_yoyo_takes_has_a_version(
     id_: str, version: str, name: str, number: int
 ) -> None:
-    found = Applied(id_, None)
+    found = AppliedMigration(id_, None)
     assert (found.version, found.name, found.number) == (version, name, number)
     step = plan.Step("down", version, name, id_, None)
     assert step.key == ("down", number)
@@ -95,15 +95,15 @@ def test_any_name_that_yoyo_takes_has_a_version(
 def test_the_highest_applied_version_is_the_current_one() -> None:
     assert plan.current([]) is None
     assert plan.current(applied(D, A, C)) == "0010"
-    assert plan.current([Applied("odd", None)]) == "odd"
-    assert plan.current([Applied("odd", None), *applied(A)]) == "0001"
+    assert plan.current([AppliedMigration("odd", None)]) == "odd"
+    assert plan.current([AppliedMigration("odd", None), *applied(A)]) == "0001"
 
 
 # --- states ---------------------------------------------------------------------------------------
 
 
 def test_each_applied_migration_has_a_state() -> None:
-    found = plan.states(files(A, CHANGED, D), [Applied("odd", None), *applied(D, C, B, A)])
+    found = plan.states(files(A, CHANGED, D), [AppliedMigration("odd", None), *applied(D, C, B, A)])
     assert [(r.id, state) for r, state in found] == [
         ("odd", "missing"), (A, "applied"), (B, "changed"), (C, "missing"), (D, "applied"),
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def test_only_the_up_file_can_make_a_migration_changed() -> None:
 
 def test_what_yoyo_applied_has_no_checksum_and_is_believed() -> None:
     found = files(CHANGED, migration(A, down="edited"))
-    history = [Applied(A, None), Applied(B, None)]
+    history = [AppliedMigration(A, None), AppliedMigration(B, None)]
     assert (plan.problems(found, history), plan.warnings(found, history)) == ((), ())
 
 
@@ -141,7 +141,7 @@ DISAGREEMENTS = {
     "another name": (files(A, "0002_x"), applied(A, B), ("changed", "0002"), [B, "0002_x.sql"]),
     "a missing file": (files(A, C), applied(A, B, C), ("missing", "0002"), [B]),
     "a missing file without a way back": (
-        files(A), [*applied(A), Applied(B, None)], ("missing", "0002"), [B],
+        files(A), [*applied(A), AppliedMigration(B, None)], ("missing", "0002"), [B],
     ),
     "an older file": (files(A, B, C), applied(A, C), ("out-of-order", "0002"), [B, C]),
     "a version twice": (
@@ -321,7 +321,7 @@ def test_fewer_than_one_step_is_wrong_usage(count: int) -> None:
 def test_down_takes_back_the_newest_first_as_far_as_asked(
     history: list[str], asked: dict[str, Any], expected: list[str]
 ) -> None:
-    rows = [Applied(s, None, has_down=True) for s in history]
+    rows = [AppliedMigration(s, None, has_down=True) for s in history]
     found = plan.down(FOUR, rows, **asked)
     assert [s.id for s in found.steps] == expected
     assert all(s.direction == "down" for s in found.steps)
@@ -454,7 +454,7 @@ def test_what_has_no_file_is_taken_back_before_all_older_files() -> None:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[Files, list[Applied]]:
+def histories(draw: st.DrawFn) -> tuple[Files, list[AppliedMigration]]:
     """Any files, some with dependencies, of which any are applied, and some have no file."""
     count = draw(st.integers(0, 7))
     order = draw(st.permutations(range(1, count + 1)))
@@ -477,7 +477,7 @@ LIMITS = st.one_of(
 
 @given(histories(), LIMITS)
 def test_up_applies_nothing_twice_and_each_behind_its_dependencies(
-    made: tuple[Files, list[Applied]], asked: dict[str, Any]
+    made: tuple[Files, list[AppliedMigration]], asked: dict[str, Any]
 ) -> None:
     found, rows = made
     try:
@@ -496,7 +496,7 @@ def test_up_applies_nothing_twice_and_each_behind_its_dependencies(
 
 
 @given(histories())
-def test_down_is_the_exact_reverse_of_up(made: tuple[Files, list[Applied]]) -> None:
+def test_down_is_the_exact_reverse_of_up(made: tuple[Files, list[AppliedMigration]]) -> None:
     found, _ = made
     there = [s.id for s in plan.up(found, []).steps]
     rows = [row(m) for m in sorted(found.migrations, key=lambda m: m.id)]
@@ -510,7 +510,7 @@ def test_down_is_the_exact_reverse_of_up(made: tuple[Files, list[Applied]]) -> N
 
 @given(histories(), LIMITS)
 def test_down_takes_back_only_what_is_applied_and_nothing_that_is_needed(
-    made: tuple[Files, list[Applied]], asked: dict[str, Any]
+    made: tuple[Files, list[AppliedMigration]], asked: dict[str, Any]
 ) -> None:
     found, rows = made
     try:
@@ -532,7 +532,7 @@ def test_down_takes_back_only_what_is_applied_and_nothing_that_is_needed(
 
 @given(histories())
 def test_every_problem_names_its_migration_and_a_way_out(
-    made: tuple[Files, list[Applied]],
+    made: tuple[Files, list[AppliedMigration]],
 ) -> None:
     found, rows = made
     for problem in plan.problems(found, rows):
