@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from chatdb_cli.catalog.model import SchemaDocs
+    from chatdb_cli.docs.update import FileState
     from chatdb_cli.embedded.server import ServerStatus
     from chatdb_cli.events import Batch, Change
     from chatdb_cli.history.model import LogEntry
     from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.run import Event, Loss, Run
-    from chatdb_cli.schema_docs import FileState
-    from chatdb_cli.schema_values import SchemaDocs
     from chatdb_cli.seed import Progress as SeedProgress
     from chatdb_cli.seed import Seeded
     from chatdb_cli.ssh.session import TunnelStep
@@ -289,11 +289,11 @@ class Output:
         """Print a schema, or what became of the file that tells it."""
         from dataclasses import asdict
 
-        from chatdb_cli.markdown import document
+        from chatdb_cli.docs.markdown import write_document
 
         about: Document = _document(target) | asdict(docs)
         if file is None:
-            self.result(about, document(docs))
+            self.result(about, write_document(docs))
             return
         about["file"] = {"path": str(file.path), "state": file.state, "reason": file.reason}
         text = f"{file.path}: {file.state}" + (f"; {file.reason}" if file.reason else "")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from chatdb_cli import schema_docs
+from chatdb_cli.catalog.read import read_schema
+from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.postgres.target import EMBEDDED_DATABASE, open_target
@@ -29,7 +30,7 @@ def main() -> None:
             url = server.url(EMBEDDED_DATABASE)
             target = open_target(load_settings({"database_url": url}, environ={}, cwd=Path(folder)))
             Migrator(target, SQL).up()
-            schema_docs.update(PATH, schema_docs.read(target))
+            write_schema_docs(PATH, read_schema(target))
         finally:
             server.destroy()
 

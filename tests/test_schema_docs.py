@@ -17,34 +17,35 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from psycopg import sql
 
-from chatdb_cli import schema_docs
-from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.markdown import MARK_LINE, document
-from chatdb_cli.migrator import Migrator
-from chatdb_cli.schema_values import (
+from chatdb_cli.catalog.model import (
     Column,
+    Constraint,
     ForeignKey,
     Function,
     Index,
     Relation,
-    Rule,
     SchemaDocs,
     Type,
 )
+from chatdb_cli.catalog.read import read_schema
+from chatdb_cli.docs.markdown import MARK_LINE, write_document
+from chatdb_cli.docs.update import write_schema_docs
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrator import Migrator
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def text(database: Database, schema: str = "public") -> str:
-    return document(schema_docs.read(database.target(schema=schema)))
+    return write_document(read_schema(database.target(schema=schema)))
 
 
 # --- the chat schema ------------------------------------------------------------------------------
 
 
 def test_schema_md_is_up_to_date(server: Server, migrated: psycopg.Connection[Any]) -> None:
-    found = schema_docs.read(Database(server, migrated.info.dbname).target())
-    assert schema_docs.update(DOCS / "schema.md", found, check=True).reason is None, (
+    found = read_schema(Database(server, migrated.info.dbname).target())
+    assert write_schema_docs(DOCS / "schema.md", found, check=True).reason is None, (
         'run "make docs"'
     )
 
@@ -197,11 +198,11 @@ def test_what_is_no_part_of_the_schema_is_left_out(database: Database) -> None:
     database.execute("CREATE EXTENSION IF NOT EXISTS citext; CREATE TABLE t (name citext)")
     database.execute("CREATE SCHEMA mine; CREATE TABLE mine.t (name citext)")
     Migrator(database.target(schema="mine"), SHIPPED).baseline("0014")
-    found = schema_docs.read(database.target(schema="mine"))
+    found = read_schema(database.target(schema="mine"))
     assert [t.name for t in found.tables] == ["t"]
     assert found.tables[0].columns[0].type == "citext"
     assert found.functions == ()
-    assert schema_docs.read(database.target()) == found
+    assert read_schema(database.target()) == found
 
 
 @first
@@ -273,7 +274,7 @@ def test_hostile_names_stand_as_they_are(database: Database) -> None:
                     " COMMENT ON TABLE {0} IS {2}; COMMENT ON COLUMN {0}.up IS {2}"
                 ).format(*parts)
             )
-    found = schema_docs.read(database.target())
+    found = read_schema(database.target())
     assert [t.name for t in found.tables] == sorted(HOSTILE)
     for table in found.tables:
         (key,) = table.foreign_keys
@@ -281,12 +282,12 @@ def test_hostile_names_stand_as_they_are(database: Database) -> None:
         assert key.actions == "ON DELETE NO ACTION"
         assert table.indexes[0].definition.startswith("(")
         assert table.triggers[0].definition.startswith("BEFORE UPDATE ON ")
-    headings, rows = headings_and_cells(document(found))
+    headings, rows = headings_and_cells(write_document(found))
     assert [shown(h) for h in headings if h not in ("Schema", "Tables", "On their own")] == [
         shown(name) for name in sorted(HOSTILE)
     ]
     listed = rows[1 : 1 + len(HOSTILE)]
-    assert "[tables](#tables-1)" in [*document(found).replace("|", " ").split()]
+    assert "[tables](#tables-1)" in [*write_document(found).replace("|", " ").split()]
     comments = [cell for _, cell in listed]
     assert comments == ["\n".join(map(shown, n.split("\n"))) for n in sorted(HOSTILE)]
 
@@ -304,7 +305,7 @@ def test_no_text_breaks_out_of_its_cell_or_its_diagram(
     table = Relation(
         one, "table", comment, True, False, False, None, (definition,), (), (),
         tuple(Column(n, definition, True, definition, comment) for n in names),
-        (Rule(two, "primary key", definition, (one,), comment),),
+        (Constraint(two, "primary key", definition, (one,), comment),),
         (ForeignKey(two, (two,), schema, one, (one,), "ON DELETE CASCADE", True, False, comment),),
         (Index(one, definition, comment),), (), (),
     )  # fmt: skip
@@ -313,7 +314,7 @@ def test_no_text_breaks_out_of_its_cell_or_its_diagram(
         (Function(one, "function", definition, definition, "stable", True, True, "sql", comment),),
         (Type(one, "enum", definition, comment),),
     )  # fmt: skip
-    made = document(docs)
+    made = write_document(docs)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", made)
     headings, rows = headings_and_cells(made)
     assert [shown(h) for h in headings] == [

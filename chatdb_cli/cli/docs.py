@@ -28,15 +28,16 @@ def docs(
     ] = False,
 ) -> None:
     """Print the schema's documentation as Markdown, with diagrams."""
-    from chatdb_cli import schema_docs
+    from chatdb_cli.catalog.read import read_schema
+    from chatdb_cli.docs.update import write_schema_docs
 
     if check and output is None:
         raise ChatdbError(
             Code.USAGE, "--check needs a file to look at", hint="add --output docs/schema.md"
         )
     target = session.target()
-    found = schema_docs.read(target, session.out.say)
-    file = schema_docs.update(output, found, check=check) if output else None
+    found = read_schema(target, session.out.say)
+    file = write_schema_docs(output, found, check=check) if output else None
     session.out.docs(target, found, file)
     if file and file.state == "stale":
         raise typer.Exit(Exit.FOUND)

@@ -12,7 +12,10 @@ belong here: reading it (`schema_docs.py`), writing it down (`markdown.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Constraint:
     """A constraint that is no foreign key, or a unique index.
 
     Attributes:
@@ -156,7 +159,7 @@ class Relation:
     inherits: tuple[str, ...]
     options: tuple[str, ...]
     columns: tuple[Column, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[Constraint, ...]
     foreign_keys: tuple[ForeignKey, ...]
     indexes: tuple[Index, ...]
     triggers: tuple[Trigger, ...]

@@ -1,0 +1,178 @@
+"""Every statement that this package sends, each under the question that it answers.
+
+`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
+parameter.  What does not belong here: anything that decides; the SQL of the user.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final, LiteralString
+
+# `docs`: the catalog of one schema, read in one transaction and written out the same whatever the
+# server, the database or the role has set.  The schema comes first in the path, so that its names
+# stand without it.
+DOCS_SETTINGS: Final[LiteralString] = """\
+SELECT set_config('search_path', concat_ws(', ', quote_ident(%(schema)s),
+                  (SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
+                   FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace
+                   WHERE n.nspname NOT IN ('pg_catalog', %(schema)s)), 'pg_temp'), true),
+       set_config('quote_all_identifiers', 'off', true),
+       set_config('standard_conforming_strings', 'on', true),
+       set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
+       set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
+       set_config('bytea_output', 'hex', true), set_config('xmlbinary', 'base64', true)"""
+# Is the schema there, and what is said of it?  PostgreSQL's own words on public are nobody's.
+DOCS_SCHEMA: Final[LiteralString] = """\
+SELECT nullif(obj_description(oid, 'pg_namespace'), 'standard public schema') AS comment
+FROM pg_namespace WHERE nspname = %(schema)s"""
+# What is neither the history's nor an extension's.
+_DOCS_OURS: Final[LiteralString] = """\
+n.nspname = %(schema)s
+  AND c.relname <> ALL ('{yoyo_lock,chatdb_migration}') AND NOT starts_with(c.relname, '_yoyo_')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')"""
+# Which tables and views are there?  A partition is told with its table.
+DOCS_RELATIONS: Final[LiteralString] = (
+    """\
+SELECT c.oid::int8 AS oid, c.relname::text AS name, c.relkind::text AS kind,
+       obj_description(c.oid, 'pg_class') AS comment, c.relpersistence = 'u' AS unlogged,
+       c.relrowsecurity AS row_security, c.relforcerowsecurity AS row_security_forced,
+       CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
+       ARRAY(SELECT p.relname || ' ' || pg_get_expr(p.relpartbound, p.oid)
+             FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhrelid
+             WHERE i.inhparent = c.oid AND p.relispartition) AS partitions,
+       ARRAY(SELECT p.relname::text FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+             WHERE i.inhrelid = c.oid ORDER BY i.inhseqno) AS inherits,
+       CASE WHEN c.relkind = 'v' THEN c.reloptions END AS options
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND """  # noqa: S608  (constants alone)
+    + _DOCS_OURS
+)
+# Their columns, in order.
+DOCS_COLUMNS: Final[LiteralString] = (
+    """\
+SELECT a.attrelid::int8 AS relation, a.attname::text AS name,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(o.collname) END AS collation,
+       NOT a.attnotnull AS nullable, pg_get_expr(e.adbin, e.adrelid, true) AS "default",
+       a.attidentity::text AS identity, a.attgenerated::text AS generated,
+       col_description(c.oid, a.attnum) AS comment
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef e ON e.adrelid = c.oid AND e.adnum = a.attnum
+LEFT JOIN pg_collation o ON o.oid = a.attcollation
+WHERE """
+    + _DOCS_OURS
+    + " ORDER BY a.attnum"
+)
+# Their keys, checks and foreign keys.  PostgreSQL 18 has NOT NULL among them, older ones do not.
+DOCS_CONSTRAINTS: Final[LiteralString] = (
+    """\
+SELECT k.conrelid::int8 AS relation, k.conname::text AS name, k.contype::text AS kind,
+       pg_get_constraintdef(k.oid, true) AS definition,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number
+             ORDER BY place) AS columns,
+       CASE WHEN f.relnamespace <> c.relnamespace
+            THEN f.relnamespace::regnamespace::text END AS to_schema,
+       f.relname::text AS to_table,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number
+             ORDER BY place) AS to_columns,
+       obj_description(k.oid, 'pg_constraint') AS comment
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_constraint k ON k.conrelid = c.oid
+LEFT JOIN pg_class f ON f.oid = k.confrelid
+WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND """  # noqa: S608  (constants alone)
+    + _DOCS_OURS
+)
+# Their indexes, but for those that a key has made.  Which columns are unique, in all rows?
+DOCS_INDEXES: Final[LiteralString] = (
+    """\
+SELECT i.indrelid::int8 AS relation, x.relname::text AS name,
+       pg_get_indexdef(i.indexrelid, 0, true) AS definition, i.indisunique AS is_unique,
+       CASE WHEN i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+            THEN ARRAY(SELECT a.attname::text FROM pg_attribute a
+                       WHERE a.attrelid = i.indrelid
+                         AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])) END AS unique_columns,
+       obj_description(x.oid, 'pg_class') AS comment
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indrelid = c.oid
+JOIN pg_class x ON x.oid = i.indexrelid
+WHERE NOT EXISTS (SELECT FROM pg_constraint k
+                  WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) AND """  # noqa: S608  (constants alone)
+    + _DOCS_OURS
+)
+# Their triggers.
+DOCS_TRIGGERS: Final[LiteralString] = (
+    """\
+SELECT t.tgrelid::int8 AS relation, t.tgname::text AS name,
+       pg_get_triggerdef(t.oid, true) AS definition, t.tgenabled <> 'D' AS enabled,
+       obj_description(t.oid, 'pg_trigger') AS comment
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_trigger t ON t.tgrelid = c.oid
+WHERE NOT t.tgisinternal AND """
+    + _DOCS_OURS
+)
+# Their policies.
+DOCS_POLICIES: Final[LiteralString] = (
+    """\
+SELECT p.polrelid::int8 AS relation, p.polname::text AS name,
+       CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                     WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
+       p.polpermissive AS permissive,
+       ARRAY(SELECT coalesce(r.rolname::text, 'PUBLIC')
+             FROM unnest(p.polroles) u (id) LEFT JOIN pg_roles r ON r.oid = u.id) AS roles,
+       pg_get_expr(p.polqual, p.polrelid, true) AS reads,
+       pg_get_expr(p.polwithcheck, p.polrelid, true) AS writes,
+       obj_description(p.oid, 'pg_policy') AS comment
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_policy p ON p.polrelid = c.oid
+WHERE """  # noqa: S608  (constants alone)
+    + _DOCS_OURS
+)
+# The functions.
+DOCS_FUNCTIONS: Final[LiteralString] = """\
+SELECT p.proname::text AS name, p.prokind::text AS kind,
+       p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) AS for_trigger,
+       pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
+       CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable'
+                          ELSE 'volatile' END AS volatility,
+       p.proisstrict AS strict, p.prosecdef AS security_definer, l.lanname::text AS language,
+       obj_description(p.oid, 'pg_proc') AS comment
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+WHERE n.nspname = %(schema)s
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+                  AND d.objid = p.oid AND d.deptype = 'e')"""
+# The types that are no table's, and what each is made of.
+DOCS_TYPES: Final[LiteralString] = """\
+SELECT t.typname::text AS name,
+       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite'
+                      ELSE 'range' END AS kind,
+       CASE t.typtype
+           WHEN 'e' THEN (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder)
+                          FROM pg_enum WHERE enumtypid = t.oid)
+           WHEN 'd' THEN concat_ws(' ', format_type(t.typbasetype, t.typtypmod),
+                                   'DEFAULT ' || t.typdefault,
+                                   CASE WHEN t.typnotnull THEN 'NOT NULL' END,
+                                   (SELECT string_agg(pg_get_constraintdef(oid, true), ' '
+                                                      ORDER BY conname)
+                                    FROM pg_constraint WHERE contypid = t.oid AND contype = 'c'))
+           WHEN 'c' THEN (SELECT string_agg(quote_ident(attname) || ' '
+                                            || format_type(atttypid, atttypmod), ', '
+                                            ORDER BY attnum)
+                          FROM pg_attribute
+                          WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped)
+           ELSE (SELECT format_type(rngsubtype, NULL) FROM pg_range WHERE rngtypid = t.oid)
+       END AS definition,
+       obj_description(t.oid, 'pg_type') AS comment
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_class c ON c.oid = t.typrelid
+WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
+  AND (t.typtype <> 'c' OR c.relkind = 'c')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
+                  AND d.objid = t.oid AND d.deptype = 'e')"""
