@@ -72,7 +72,7 @@ RATES = (50, 200, 1000, 0)  # transactions a second; 0 is as many as go
 
 def consume(url: str) -> None:
     """Read events until interrupted, then say how late each was, in milliseconds."""
-    from chatdb_cli.events import listen
+    from chatdb_cli.events.listener import listen
 
     late: list[float] = []
     with suppress(KeyboardInterrupt):

@@ -33,12 +33,13 @@ sys.path[:0] = [str(ROOT)]
 
 from results import keep
 
-from chatdb_cli import crowd
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.postgres.model import Target
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.seed import seed_at_scale
+from chatdb_cli.seed.chat_rows import COLUMNS, ChatGenerator
+from chatdb_cli.seed.copy_format import HEADER, TRAILER
+from chatdb_cli.seed.scale import seed_at_scale
 from chatdb_cli.settings.load import load_settings
 
 DROP_FOREIGN_KEYS = """SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
@@ -52,22 +53,22 @@ Conn = psycopg.Connection[Any]
 
 def copy(conn: Conn, schema: str, messages: int) -> None:
     """What one does without a tool: COPY, in one transaction."""
-    blocks = crowd.Crowd(messages, 1).blocks()
+    blocks = ChatGenerator(messages, 1).blocks()
     with conn.transaction():
         for table, some in groupby(blocks, attrgetter("table")):
-            columns = ", ".join(crowd.COLUMNS[table])
+            columns = ", ".join(COLUMNS[table])
             into = f"COPY {schema}.{table} ({columns}) FROM STDIN (FORMAT binary)"
             with conn.cursor().copy(into) as stream:
-                stream.write(crowd.HEADER)
+                stream.write(HEADER)
                 for block in some:
                     stream.write(block.data)
-                stream.write(crowd.TRAILER)
+                stream.write(TRAILER)
 
 
 def prepare(conn: Conn, variant: str) -> None:
     if variant == "bare":
         conn.execute("CREATE SCHEMA bare")
-        for table in crowd.COLUMNS:
+        for table in COLUMNS:
             conn.execute(f"CREATE TABLE bare.{table} (LIKE public.{table} INCLUDING DEFAULTS)")
     if variant == "own":
         for query in (DROP_FOREIGN_KEYS, DISABLE_TRIGGERS):
@@ -126,7 +127,7 @@ def measure(messages: int, rounds: int, variants: list[str]) -> tuple[str, dict[
 
 def generated(messages: int) -> float:
     start = time.perf_counter()
-    for _ in crowd.Crowd(messages, 1).blocks():
+    for _ in ChatGenerator(messages, 1).blocks():
         pass
     return time.perf_counter() - start
 

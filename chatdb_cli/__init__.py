@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.errors import ChatdbError as ChatdbError
     from chatdb_cli.errors import Code as Code
     from chatdb_cli.errors import Exit as Exit
-    from chatdb_cli.events import Change as Change
-    from chatdb_cli.events import Listener as Listener
-    from chatdb_cli.events import listen as listen
+    from chatdb_cli.events.listener import Listener as Listener
+    from chatdb_cli.events.listener import listen as listen
+    from chatdb_cli.events.model import Change as Change
     from chatdb_cli.migrator import Migrator as Migrator
     from chatdb_cli.migrator import Status as Status
     from chatdb_cli.postgres.connect import connect as connect
@@ -32,43 +32,43 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.postgres.pool import open_pool as open_pool
     from chatdb_cli.postgres.target import open_target as open_target
     from chatdb_cli.postgres.target import open_tunnel as open_tunnel
-    from chatdb_cli.provision import setup as setup
+    from chatdb_cli.provision.database import setup as setup
     from chatdb_cli.run import Event as Event
     from chatdb_cli.run import MigrationError as MigrationError
     from chatdb_cli.run import Run as Run
     from chatdb_cli.run import StepResult as StepResult
-    from chatdb_cli.seed import Seeded as Seeded
-    from chatdb_cli.seed import seed_at_scale as seed_at_scale
-    from chatdb_cli.seed import seed_small as seed_small
+    from chatdb_cli.seed.files import seed_files as seed_files
+    from chatdb_cli.seed.model import Seeded as Seeded
+    from chatdb_cli.seed.scale import seed_at_scale as seed_at_scale
     from chatdb_cli.settings.load import load_settings as load_settings
     from chatdb_cli.settings.model import Settings as Settings
 
 # Each public name and the module that defines it: the one list of the public API.
 _EXPORTS = {
-    "Change": "events",
+    "Change": "events.model",
     "ChatdbError": "errors",
     "Code": "errors",
     "EmbeddedServer": "embedded.server",
     "Event": "run",
     "Exit": "errors",
-    "Listener": "events",
+    "Listener": "events.listener",
     "MigrationError": "run",
     "Migrator": "migrator",
     "Run": "run",
-    "Seeded": "seed",
+    "Seeded": "seed.model",
     "Settings": "settings.model",
     "Status": "migrator",
     "StepResult": "run",
     "Target": "postgres.model",
     "connect": "postgres.connect",
-    "listen": "events",
+    "listen": "events.listener",
     "load_settings": "settings.load",
     "open_pool": "postgres.pool",
     "open_target": "postgres.target",
     "open_tunnel": "postgres.target",
-    "seed_at_scale": "seed",
-    "seed_small": "seed",
-    "setup": "provision",
+    "seed_at_scale": "seed.scale",
+    "seed_files": "seed.files",
+    "setup": "provision.database",
 }
 __all__ = sorted(_EXPORTS)
 

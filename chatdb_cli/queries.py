@@ -170,100 +170,11 @@ SELECT CASE WHEN application_name = %(name)s THEN pg_terminate_backend(pid) END
 FROM pg_stat_activity
 WHERE usename = current_user AND pid <> pg_backend_pid()
   AND (pid = %(pid)s OR %(pid)s = 0 AND application_name = %(name)s AND state <> 'idle')"""
-# `setup`: a database, a schema.
-CREATE_DATABASE: Final = "CREATE DATABASE {database}"
-SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_namespace WHERE nspname = %s"
-CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
-# Hear the bell; a role's own limit is not meant for who catches up.
-EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
-# The events behind a cursor, and the cursor to go on from.
-EVENTS_SINCE: Final = """\
-SELECT seq, table_name, op, row_id, channel_id, user_id, at, cursor
-FROM {schema}.events_since(%s, %s)"""
-# `seed`: which rows did this transaction write?
-WRITTEN: Final[LiteralString] = """\
-SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables
-WHERE schemaname = %s AND n_tup_ins > 0 ORDER BY 1"""
-# Which columns do the tables have, and which tables are there besides?
-TABLE_COLUMNS: Final[LiteralString] = """\
-SELECT c.relname::text, array_agg(a.attname::text)
-FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = %s GROUP BY 1"""
-# Is there a row with this id?
-HAS_USER: Final = "SELECT FROM {schema}.users WHERE id = {id}"
-LOCK_FOR_SEED: Final = "LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"
-COPY_BINARY: Final = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
-ANALYZE: Final = "ANALYZE {tables}"
-# What makes each row of some tables dear to load, as two statements: away with it, and back again.
-# Only what these two restore to the letter is taken: nothing that anything else depends on, nothing
-# that is marked in a way that its definition does not tell.
-SET_ASIDE: Final[LiteralString] = """\
-WITH loaded AS (SELECT unnest(%s::regclass[]) AS oid),
-plain AS (
-    SELECT i.indexrelid, i.indrelid, o.oid AS key, o.conname
-    FROM loaded JOIN pg_index i ON i.indrelid = loaded.oid
-    JOIN pg_class c ON c.oid = i.indexrelid AND c.reltablespace = 0
-    LEFT JOIN pg_constraint o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
-    WHERE i.indisvalid AND NOT (i.indisclustered OR i.indisreplident)
-      AND (o.oid IS NULL
-           OR o.contype = 'u' AND c.reloptions IS NULL
-              AND obj_description(c.oid, 'pg_class') IS NULL)
-      AND NOT EXISTS (SELECT FROM pg_attribute a
-                      WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) <> -1)
-      AND NOT EXISTS (SELECT FROM pg_depend d
-                      WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, c.oid),
-                                                           ('pg_constraint'::regclass, o.oid))
-                        AND d.deptype <> 'i')
-)
-SELECT away, back FROM (
-    SELECT 1, format('DROP INDEX %%s', indexrelid::regclass),
-           pg_get_indexdef(indexrelid)
-    FROM plain WHERE key IS NULL
-    UNION ALL
-    SELECT 1, format('ALTER TABLE %%s DROP CONSTRAINT %%I', indrelid::regclass, conname),
-           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', indrelid::regclass, conname,
-                  pg_get_constraintdef(key))
-    FROM plain WHERE key IS NOT NULL
-    UNION ALL
-    SELECT 2, format('ALTER TABLE %%s DROP CONSTRAINT %%I', o.conrelid::regclass, o.conname),
-           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', o.conrelid::regclass, o.conname,
-                  pg_get_constraintdef(o.oid))
-    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype = 'f'
-    UNION ALL
-    SELECT 3, NULL,
-           format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', o.conname, o.conrelid::regclass,
-                  obj_description(o.oid, 'pg_constraint'))
-    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype IN ('f', 'u')
-    WHERE obj_description(o.oid, 'pg_constraint') IS NOT NULL
-    UNION ALL
-    SELECT 3, NULL,
-           format('COMMENT ON INDEX %%s IS %%L', indexrelid::regclass,
-                  obj_description(indexrelid, 'pg_class'))
-    FROM plain WHERE obj_description(indexrelid, 'pg_class') IS NOT NULL
-    UNION ALL
-    SELECT 4, format('ALTER TABLE %%s DISABLE TRIGGER %%I', t.tgrelid::regclass, t.tgname),
-           format('ALTER TABLE %%s ENABLE %%sTRIGGER %%I', t.tgrelid::regclass,
-                  CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END,
-                  t.tgname)
-    FROM loaded JOIN pg_trigger t ON t.tgrelid = loaded.oid
-    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
-) thing (turn, away, back)
-ORDER BY turn, back"""
 # The test schema: is it there, did we make it, and which extensions does the database have?
 TEST_SCHEMA: Final[LiteralString] = """\
 SELECT n.oid::text, obj_description(n.oid, 'pg_namespace'),
        (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension)
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
-MARK_SCHEMA: Final = "COMMENT ON SCHEMA {schema} IS {mark}"
-DROP_SCHEMA: Final = "DROP SCHEMA {schema} CASCADE"
-# Its tables but for the history's, to be emptied together.
-TEST_TABLES: Final[LiteralString] = """\
-SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-WHERE nspname = %s AND relkind IN ('r', 'p') AND NOT relispartition
-  AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'chatdb_migration')
-ORDER BY 1"""
-TRUNCATE: Final = "TRUNCATE {tables} RESTART IDENTITY"
 # Names without a schema are looked up there, and then where extensions live by now.
 TEST_PATH: Final = """\
 SELECT set_config('search_path', concat_ws(', ', {path}, (

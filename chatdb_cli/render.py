@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from chatdb_cli.catalog.model import SchemaDocs
     from chatdb_cli.docs.update import FileState
     from chatdb_cli.embedded.server import ServerStatus
-    from chatdb_cli.events import Batch, Change
+    from chatdb_cli.events.model import Batch, Change
     from chatdb_cli.history.model import LogEntry
     from chatdb_cli.migrator import Repairs, Status
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.run import Event, Loss, Run
-    from chatdb_cli.seed import Progress as SeedProgress
-    from chatdb_cli.seed import Seeded
+    from chatdb_cli.seed.model import Seeded
+    from chatdb_cli.seed.model import SeedProgress as SeedProgress
     from chatdb_cli.ssh.session import TunnelStep
 
 FORMAT = 1

@@ -25,7 +25,7 @@ from psycopg import sql
 from test_cli import Chatdb, Result, _restore, offline
 
 from chatdb_cli.errors import Code, Exit
-from chatdb_cli.events import Listener
+from chatdb_cli.events.listener import Listener
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.table import SETTINGS

@@ -33,9 +33,12 @@ from test_pooler import PROGRAM as PGBOUNCER
 from test_pooler import let_in, pooled
 
 import chatdb_cli
-from chatdb_cli import events
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.events import TABLES, Batch, Change, Listener, read_cursor, rings_for, write_cursor
+from chatdb_cli.events import listener as listener_module
+from chatdb_cli.events.cursor_file import read_cursor, write_cursor
+from chatdb_cli.events.listener import Listener
+from chatdb_cli.events.model import Batch, Change
+from chatdb_cli.events.topics import TABLES, rings_for
 from chatdb_cli.migrator import Migrator
 
 pytestmark = first  # what the server does is tried elsewhere, on each of them
@@ -525,7 +528,9 @@ def test_through_a_pooler_that_keeps_sessions_it_listens_when_that_is_said(chat:
 
 @pytest.mark.parametrize("mode", ["every", "doorbell"])
 def test_the_bell_wakes_it(chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "_SOON_S", 300.0)  # without a bell it would look after so long
+    monkeypatch.setattr(
+        listener_module, "_SOON_S", 300.0
+    )  # without a bell it would look after so long
     with chat.mode(mode):
         heard = iter(chat.listener())
         for text in ("one", "two", "three"):

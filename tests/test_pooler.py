@@ -28,7 +28,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.provision import settled_for_tests, setup_test
+from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
 from chatdb_cli.run import Event, Loss, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -384,12 +384,12 @@ def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: 
     project.write_tables(1)
     with pooled(database) as pooler:
         settings = database.settings(database_url=pooler.url(database.name))
-        target = open_target(settled_for_tests(settings, "test"))
-        assert states(setup_test(target, project.sql)) == ["applied"]
-        assert setup_test(target, project.sql).steps == ()
+        target = open_target(settings_for_tests(settings, "test"))
+        assert states(setup_test_schema(target, project.sql)) == ["applied"]
+        assert setup_test_schema(target, project.sql).steps == ()
         project.write("0002_bad", "SELECT 1;\nDROP TABLE IF EXISTS users;")
         with pytest.raises(MigrationError) as caught:
-            setup_test(target, project.sql)
+            setup_test_schema(target, project.sql)
     assert caught.value.exit == 8
     assert caught.value.place is not None
     assert caught.value.place.line == 2

@@ -16,10 +16,12 @@ import psycopg
 import pytest
 from conftest import SHIPPED, Database, Project, Server, first
 
-from chatdb_cli import crowd
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrator import Migrator
-from chatdb_cli.seed import Progress, Seeded, seed_at_scale, seed_small
+from chatdb_cli.seed.chat_rows import ChatGenerator
+from chatdb_cli.seed.files import seed_files
+from chatdb_cli.seed.model import Seeded, SeedProgress
+from chatdb_cli.seed.scale import seed_at_scale
 
 Conn = psycopg.Connection[Any]
 N = 400
@@ -43,7 +45,7 @@ def crowded(server: Server) -> Iterator[Conn]:
 
 
 def small(database: Database, **flags: str) -> Seeded:
-    return seed_small(database.target(**flags), SHIPPED)
+    return seed_files(database.target(**flags), SHIPPED)
 
 
 def scale(database: Database, messages: int = N, random_seed: int = 1, **flags: str) -> Seeded:
@@ -150,7 +152,7 @@ def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -
     (project.sql / "seed" / "1_one.sql").write_text("INSERT INTO t1 VALUES (1), (2);")
     (project.sql / "seed" / "2_two.sql").write_text("INSERT INTO t1 SELECT 3;\n")
     project.migrator(database).up()
-    assert seed_small(database.target(), project.sql).tables == (("t1", 3),)
+    assert seed_files(database.target(), project.sql).tables == (("t1", 3),)
 
 
 @first
@@ -164,7 +166,7 @@ def test_a_seed_that_fails_leaves_nothing_and_names_the_place(
     )
     project.migrator(database).up()
     with pytest.raises(ChatdbError) as caught:
-        seed_small(database.target(), project.sql)
+        seed_files(database.target(), project.sql)
     place = caught.value.place
     assert (caught.value.code, caught.value.sqlstate) == (Code.STATEMENT, "42P01")
     assert place is not None
@@ -190,7 +192,7 @@ def test_a_way_back_that_ends_while_the_seed_waits_is_seen(
                              "AND pid <> pg_backend_pid()"):  # fmt: skip
         assert back.is_alive()
     with pytest.raises(ChatdbError) as caught:
-        seed_small(database.target(), project.sql)
+        seed_files(database.target(), project.sql)
     back.join()
     assert caught.value.exit == 6
     assert database.tables() == set()
@@ -205,7 +207,7 @@ def test_a_seed_holds_nothing_that_would_interfere(
     (project.sql / "seed").mkdir()
     (project.sql / "seed" / "1.sql").write_text(text)
     with pytest.raises(ChatdbError) as caught:
-        seed_small(database.target(), project.sql)
+        seed_files(database.target(), project.sql)
     assert caught.value.code is Code.BAD_FILE
 
 
@@ -285,7 +287,7 @@ def test_the_same_random_seed_gives_the_same_rows_in_any_database(
 
 def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
     code = (
-        "import hashlib; from chatdb_cli.crowd import Crowd; "
+        "import hashlib; from chatdb_cli.seed.chat_rows import ChatGenerator as Crowd; "
         "print(hashlib.sha256(b''.join(b.data for b in Crowd(3000, 5).blocks())).hexdigest())"
     )
     said = {
@@ -298,14 +300,14 @@ def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
         ).stdout.strip()
         for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
     }
-    data = b"".join(block.data for block in crowd.Crowd(3000, 5).blocks())
+    data = b"".join(block.data for block in ChatGenerator(3000, 5).blocks())
     assert said == {hashlib.sha256(data).hexdigest()}
 
 
 @pytest.mark.parametrize("messages", [1, 2, 63, 1000, 20_001])
 @pytest.mark.parametrize("random_seed", [0, 7])
 def test_as_many_messages_as_asked_for_whatever_the_number(messages: int, random_seed: int) -> None:
-    blocks = list(crowd.Crowd(messages, random_seed).blocks())
+    blocks = list(ChatGenerator(messages, random_seed).blocks())
     assert sum(b.rows for b in blocks if b.table == "messages") == messages
 
 
@@ -432,7 +434,7 @@ def test_who_stops_it_finds_no_row_and_the_schema_as_it_was(
 def test_a_lost_connection_is_said_in_one_line(
     chat: Database, migrated: Conn, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def cut(progress: Progress) -> None:
+    def cut(progress: SeedProgress) -> None:
         if progress.done:
             migrated.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -448,7 +450,7 @@ def test_a_lost_connection_is_said_in_one_line(
 
 @first
 def test_progress_goes_up_to_all_messages(chat: Database) -> None:
-    seen: list[Progress] = []
+    seen: list[SeedProgress] = []
     seed_at_scale(chat.target(), 3000, directory=SHIPPED, progress=seen.append)
     sent = [p.done for p in seen if p.what == "messages"]
     assert sent == sorted(sent)

@@ -14,7 +14,8 @@ from test_engine import socket_of
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.provision import make_database, settled_for_tests, setup_test
+from chatdb_cli.provision.database import create_database
+from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
 from chatdb_cli.run import MigrationError
 from chatdb_cli.settings.load import load_settings
 
@@ -133,7 +134,9 @@ SELECT (SELECT array_agg((oid, relname, relnamespace, xmin) ORDER BY oid) FROM p
 
 
 def setup(project: Project, database: Database, name: str = "test", **flags: str) -> Any:
-    return setup_test(open_target(settled_for_tests(database.settings(**flags), name)), project.sql)
+    return setup_test_schema(
+        open_target(settings_for_tests(database.settings(**flags), name)), project.sql
+    )
 
 
 @first
@@ -215,10 +218,10 @@ def test_a_file_that_stays_inside_passes_while_others_make_tables_and_clean_up(
 
 
 def test_the_shipped_schema_passes_beside_itself(database: Database) -> None:
-    target = open_target(settled_for_tests(database.settings(), "test"))
+    target = open_target(settings_for_tests(database.settings(), "test"))
     for _ in range(2):
         assert (
-            setup_test(target, SHIPPED).current
+            setup_test_schema(target, SHIPPED).current
             == max(p.name for p in (SHIPPED / "up").iterdir())[:4]
         )
     assert "messages" in database.tables("test")
@@ -374,9 +377,9 @@ def test_a_connection_that_is_lost_on_the_way_is_said_and_the_next_run_goes_on(
     def work(url: str) -> None:
         settings = load_settings({"database_url": url}, environ={})
         if test:
-            setup_test(open_target(settled_for_tests(settings, "test")), project.sql)
+            setup_test_schema(open_target(settings_for_tests(settings, "test")), project.sql)
         else:
-            make_database(open_target(settings))
+            create_database(open_target(settings))
 
     def cut(connection: int, kind: str, number: int) -> bool:
         del kind

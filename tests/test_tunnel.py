@@ -37,7 +37,7 @@ from chatdb_cli.migrator import Migrator
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import check_tunnel, open_target
-from chatdb_cli.seed import seed_small
+from chatdb_cli.seed.files import seed_files
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings
 from chatdb_cli.ssh import session
@@ -1068,7 +1068,7 @@ def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
         Migrator(target, project.sql).up()
         thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
         with pytest.raises(ChatdbError) as caught:
-            seed_small(target, project.sql)
+            seed_files(target, project.sql)
         thread.join()
     assert (caught.value.code, caught.value.exit) == (Code.TUNNEL_LOST, 4)
     assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]

@@ -51,23 +51,24 @@ def listen(
 
     It catches up first, and ends with Ctrl-C.
     """
-    from chatdb_cli import events
+    from chatdb_cli.events.cursor_file import read_cursor, write_cursor
+    from chatdb_cli.events.listener import Listener
 
     if cursor is not None and state:
         raise ChatdbError(
             Code.USAGE, "--from and --state contradict each other", hint="give one of them"
         )
-    printed = events.read_cursor(state) if state else cursor or ""
+    printed = read_cursor(state) if state else cursor or ""
 
     def keep(cursor: str) -> None:
         nonlocal printed
         printed = cursor
         if state:
-            events.write_cursor(state, cursor)
+            write_cursor(state, cursor)
 
     try:
         target = session.target()
-        with events.Listener(target, printed, topics=topic or (), tell=session.out.say) as listener:
+        with Listener(target, printed, topics=topic or (), tell=session.out.say) as listener:
             keep(listener.cursor)
             session.out.say(f"listens to {target}")
             for batch in listener.batches(resync=resync):

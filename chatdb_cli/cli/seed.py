@@ -35,7 +35,8 @@ def seed(
     Without --scale it runs the files of seed/ beside up/ and down/, which change nothing that is
     there. With it, other sessions wait until the rows are loaded.
     """
-    from chatdb_cli.seed import seed_at_scale, seed_small
+    from chatdb_cli.seed.files import seed_files
+    from chatdb_cli.seed.scale import seed_at_scale
 
     if random_seed is not None and scale is None:
         raise ChatdbError(Code.USAGE, "--random-seed is for --scale", hint="give both, or neither")
@@ -43,7 +44,7 @@ def seed(
     session.out.target(target)
     session.confirm_in_production("write invented rows", target.database, yes=yes)
     if scale is None:
-        seeded = seed_small(target)
+        seeded = seed_files(target)
     else:
         seeded = seed_at_scale(
             target,

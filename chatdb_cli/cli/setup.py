@@ -12,7 +12,7 @@ from chatdb_cli.errors import ChatdbError, Code
 if TYPE_CHECKING:
     from chatdb_cli.files.model import Folder
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.seed import Seeded
+    from chatdb_cli.seed.model import Seeded
 
 
 commands = Commands()
@@ -46,7 +46,7 @@ def setup(
     Run it as often as you like. Without any database configured it makes the project's own
     PostgreSQL, in ./.chatdb.
     """
-    from chatdb_cli.provision import make_database, settled
+    from chatdb_cli.provision.database import create_database, with_embedded_default
 
     if test and seed:
         raise ChatdbError(
@@ -57,12 +57,12 @@ def setup(
         return
     if name is not None:
         raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
-    target = session.target(settled(session.settings))
+    target = session.target(with_embedded_default(session.settings))
     session.out.target(target)
     migrator = session.migrator(target)
     if seed:
         _refuse_unseedable(session, migrator.folder)
-    make_database(target, session.out.say)
+    create_database(target, session.out.say)
     run = migrator.up()
     session.out.run(run, seeded=_seed(target) if seed else None)
 
@@ -81,20 +81,20 @@ def _refuse_unseedable(session: Session, folder: Folder) -> None:
 
 
 def _seed(target: Target) -> Seeded:
-    from chatdb_cli.seed import seed_small
+    from chatdb_cli.seed.files import seed_files
 
-    return seed_small(target)
+    return seed_files(target)
 
 
 def _test(session: Session, name: str, *, yes: bool) -> None:
-    from chatdb_cli.provision import settled_for_tests, setup_test
+    from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
     from chatdb_cli.settings import parse
 
     try:
         parse.schema(name)
     except ValueError as error:
         raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
-    target = session.target(settled_for_tests(session.settings, name))
+    target = session.target(settings_for_tests(session.settings, name))
     session.out.target(target)
     session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
-    session.out.run(setup_test(target, tell=session.out.say, progress=session.out.progress))
+    session.out.run(setup_test_schema(target, tell=session.out.say, progress=session.out.progress))

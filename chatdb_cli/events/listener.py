@@ -1,32 +1,28 @@
-"""The change log of the chat schema, read as it grows: nothing is lost, whoever was away.
+"""Follow the change log as it grows: no event is lost, however long nobody listened.
 
     listen      the events after a cursor, as they come
-    Listener    the same, in batches, with the cursor to go on from
-    Change      an event: which row of which table was inserted, updated or deleted
+    Listener    the same, in batches, with the cursor to continue from
 
-The log is the truth (`events_since()` in the schema); NOTIFY only says when to look.  So a bell that
-nobody hears costs time and never an event: it is looked every few seconds anyway.
+The log is the truth (`events_since()` in the schema); NOTIFY only says when to look.  A missed
+notification delays an event but never loses it: the log is polled every few seconds anyway.
 
 What does not belong here: writing the log (the triggers in `sql/up`), printing.
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli import queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.events import queries
+from chatdb_cli.events.model import Batch, Change
+from chatdb_cli.events.topics import rings_for, topic_filter
 from chatdb_cli.postgres import queries as postgres_queries
 from chatdb_cli.postgres.connect import backoff_s, blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import server_error, unexpected_error
@@ -34,22 +30,14 @@ from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import SETUP
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.settings import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-    from pathlib import Path
     from types import TracebackType
+    from typing import Any, Self
 
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
-
-# The tables whose changes are events.
-TABLES = (
-    "messages", "reactions", "channels", "channel_members", "message_reads", "message_deliveries",
-    "user_status", "files", "notifications", "relationships",
-)  # fmt: skip
 
 # How many events are asked for at once.
 _PAGE = 2000
@@ -98,47 +86,6 @@ _HINTS = {
     Code.USAGE: "give a cursor as it was printed; without one it begins from now",
     Code.LOGIN: "GRANT chat_listener to the role",
 }
-_ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An event: something has happened to a row.  What is in the row is not said.
-
-    Attributes:
-        seq: orders what was read at once; no position to go on from.
-        table: one of `TABLES`.
-        op: a soft delete is a delete.
-        row_id: its id; both columns of a key of two, joined by a colon.
-        channel_id: the channel that it is about, if there is one.
-        user_id: the user whose row it is.
-        at: when, in UTC.
-        cursor: where to go on behind it.
-    """
-
-    seq: int
-    table: str
-    op: Literal["insert", "update", "delete"]
-    row_id: str
-    channel_id: str | None
-    user_id: str | None
-    at: datetime
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What was read at once.
-
-    Attributes:
-        events: in their order; none where no topic wants any.
-        cursor: where to go on behind them.
-        resync: why events may be missing before this cursor, or None.
-    """
-
-    events: tuple[Change, ...]
-    cursor: str
-    resync: str | None = None
 
 
 def listen(
@@ -201,7 +148,7 @@ class Listener:
         self._took = 0.0  # the last reading, in seconds
         self._conn: psycopg.Connection[Any] | None = None
         try:
-            self._wanted = _filter(topics)
+            self._wanted = topic_filter(topics)
             with self._explained():
                 conn = self._open(tell)
                 self.cursor = cursor or self._since(conn, "")[1]
@@ -349,42 +296,6 @@ class Listener:
         return gap
 
 
-def rings_for(schema: str, payload: str) -> bool:
-    """Return whether the bell rang for a schema; each copy in a database rings the same one."""
-    try:
-        return bool(json.loads(payload)["schema"] == schema)
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return True  # whoever rings so: to look is never wrong
-
-
-def _filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
-    """Return what an event has to be to be wanted, by any of the topics."""
-    tables = set[str]()
-    channels = set[str]()
-    users = set[str]()
-    for topic in topics:
-        kind, colon, key = topic.partition(":")
-        if topic in TABLES:
-            tables.add(topic)
-        elif colon and kind in ("channel", "user"):
-            if not _ID.fullmatch(key):
-                raise ChatdbError(
-                    Code.USAGE,
-                    f"{topic!r} names no {kind}: {key!r} is no ULID",
-                    hint="an id has 26 characters, digits and capitals",
-                )
-            (channels if kind == "channel" else users).add(key)
-        else:
-            raise ChatdbError(
-                Code.USAGE,
-                f"there are no events of {topic!r}{parse.did_you_mean(topic, TABLES)}",
-                hint=f"a topic is channel:ID, user:ID or one of {', '.join(TABLES)}",
-            )
-    if not topics:
-        return None
-    return lambda e: e.table in tables or e.channel_id in channels or e.user_id in users
-
-
 def _failure(error: psycopg.Error) -> ChatdbError:
     state, what = error.sqlstate or "", "the change log can't be read"
     code = _CODES.get(state)
@@ -393,55 +304,3 @@ def _failure(error: psycopg.Error) -> ChatdbError:
         failure.code = Code.LOST
     failure.hint = _HINTS.get(failure.code, failure.hint)
     return failure
-
-
-# --- a file that keeps the cursor -----------------------------------------------------------------
-
-
-def read_cursor(path: Path) -> str:
-    """Return the cursor that a file keeps; empty where there is no file yet.
-
-    Raises:
-        ChatdbError: `USAGE` for a file that can't be read, or holds nothing.
-    """
-    with _of_file(path):
-        if not path.exists():
-            return ""
-        cursor = path.read_text(encoding="ascii").strip() if path.is_file() else ""
-    if not cursor:  # it would begin from now, and nobody would know that something is missing
-        raise ChatdbError(
-            Code.USAGE,
-            f"{path} holds no cursor",
-            hint="name another file, or remove it to begin from now",
-        )
-    return cursor
-
-
-def write_cursor(path: Path, cursor: str) -> None:
-    """Keep a cursor in a file, which holds the old one or the new one whatever happens.
-
-    Raises:
-        ChatdbError: `USAGE` for a file that can't be written.
-    """
-    with _of_file(path):
-        path = path.resolve()  # a link stays one
-        new = path.with_name(f"{path.name}.new")
-        with new.open("w", encoding="ascii") as file:
-            file.write(f"{cursor}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-
-
-@contextmanager
-def _of_file(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, UnicodeDecodeError) as error:
-        number = getattr(error, "errno", None)
-        raise ChatdbError(
-            Code.USAGE,
-            f"{path}: {(getattr(error, 'strerror', None) or 'it holds no cursor').lower()}",
-            hint="name a file that can be read and written",
-            errno=errno.errorcode.get(number or 0),
-        ) from None

@@ -16,8 +16,21 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from math import isqrt
-from struct import Struct, unpack
+from struct import unpack
 from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.seed.copy_format import (
+    BOOL,
+    ID,
+    NULL,
+    POSTGRES_EPOCH,
+    make_row,
+    pack_bigint,
+    pack_four_times,
+    text_field,
+    time_field,
+)
+from chatdb_cli.seed.phrases import FIRST_NAMES, LAST_NAMES, SENTENCES, THINGS, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,10 +68,6 @@ COLUMNS = {
     ),
     "sync_state": ("id", "user_id", "sync_type", "last_sync", "created_at", "updated_at"),
 }  # fmt: skip
-
-# What stands in front of the rows of a binary COPY, and behind them.
-HEADER, TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-
 _DAY = 86_400_000
 # All times are milliseconds.  The year is over, so that whatever is written later is newer.
 _PEOPLE = 1_733_011_200_000  # 2024-12-01
@@ -67,18 +76,14 @@ _YEAR = _PEOPLE + 31 * _DAY  # 2025, which begins on a Wednesday
 _MORNING, _AWAKE = 7 * 3_600_000, 16 * 3_600_000
 _DAYS = 365
 _WEEK = (10, 10, 10, 3, 2, 10, 10)  # how busy Wednesday to Tuesday are
-_POSTGRES_EPOCH = 946_684_800_000  # 2000-01-01
-
 _MOST_PEOPLE, _MOST_CHANNELS = 20_000, 10_000
 # Who is further behind than this has no read marker.
 _REMEMBERED = 128
 _BLOCK_ROWS = 500
 # After how many messages the rows that belong to them are handed out.
 _BESIDE_ROWS = 50_000
-
 _KINDS = ("public", "private", "direct", "public", "group", "public", "direct", "private", "group",
           "direct")  # fmt: skip
-
 _DIGITS = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [bytes((a, b)) for a in _DIGITS for b in _DIGITS]
 _RANDOM_DIGIT = bytes(_DIGITS[n & 31] for n in range(256))
@@ -92,27 +97,8 @@ class Block(NamedTuple):
     data: bytes
 
 
-def _text(text: str) -> bytes:
-    """Return text as a field of a row."""
-    data = text.encode()
-    return len(data).to_bytes(4, "big") + data
-
-
-_NULL = b"\xff\xff\xff\xff"
-_ID, _BOOL = b"\0\0\0\x1a", b"\0\0\0\x01"
-_eight_bytes, _four_times = Struct(">iq").pack, Struct(">iiiqiq").pack
-
-
-def _time(ms: int) -> bytes:
-    return _eight_bytes(8, (ms - _POSTGRES_EPOCH) * 1000)
-
-
 def _ulid_time(ms: int) -> bytes:
     return b"".join([_PAIRS[ms >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
-
-
-def _row(*fields: bytes) -> bytes:
-    return len(fields).to_bytes(2, "big") + b"".join(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +118,7 @@ class _Channel:
     recent: deque[bytes]
 
 
-class Crowd:
+class ChatGenerator:
     """People, channels and messages, the same for the same arguments wherever and whenever.
 
     Args:
@@ -147,7 +133,7 @@ class Crowd:
         self._random_seed = random_seed
         root = isqrt(messages)
         self._people = [
-            _ID + self._ulid(_PEOPLE + 60_000 * n) for n in range(min(10 + 2 * root, _MOST_PEOPLE))
+            ID + self._ulid(_PEOPLE + 60_000 * n) for n in range(min(10 + 2 * root, _MOST_PEOPLE))
         ]
         self._channel_count = min(8 + root, _MOST_CHANNELS)
         self._channels: list[_Channel] = []
@@ -179,38 +165,41 @@ class Crowd:
     # --- people and channels ----------------------------------------------------------------------
 
     def _user(self, n: int) -> bytes:
-        first, last = FIRST[self._below(len(FIRST))], LAST[self._below(len(LAST))]
+        first, last = (
+            FIRST_NAMES[self._below(len(FIRST_NAMES))],
+            LAST_NAMES[self._below(len(LAST_NAMES))],
+        )
         name = f"{first.lower()}_{self._random_seed}_{n}"
-        at = _time(_PEOPLE + 60_000 * n)
-        return _row(
+        at = time_field(_PEOPLE + 60_000 * n)
+        return make_row(
             self._people[n],
-            _text(f"auth0|{name}"),
-            _text(f"{name}@example.com"),
-            _text(name),
-            _text(f"{first} {last}"),
-            _NULL if n % 4 else _text(first),
-            _BOOL + (b"\1" if n % 10 else b"\0"),
-            _time(_YEAR + _DAYS * _DAY - self._below(30 * _DAY)),
+            text_field(f"auth0|{name}"),
+            text_field(f"{name}@example.com"),
+            text_field(name),
+            text_field(f"{first} {last}"),
+            NULL if n % 4 else text_field(first),
+            BOOL + (b"\1" if n % 10 else b"\0"),
+            time_field(_YEAR + _DAYS * _DAY - self._below(30 * _DAY)),
             at,
             at,
         )
 
     def _profile(self, person: bytes) -> bytes:
-        at = _time(_CHANNELS)
-        return _row(person, _text(_say(self._random)[:500]), at, at)
+        at = time_field(_CHANNELS)
+        return make_row(person, text_field(_say(self._random)[:500]), at, at)
 
     def _settings(self, person: bytes) -> bytes:
-        at = _time(_CHANNELS)
-        return _row(person, _text(("light", "dark", "system")[self._below(3)]), at, at)
+        at = time_field(_CHANNELS)
+        return make_row(person, text_field(("light", "dark", "system")[self._below(3)]), at, at)
 
     def _status(self, person: bytes) -> bytes:
-        seen = _time(_YEAR + _DAYS * _DAY - self._below(_DAY))
+        seen = time_field(_YEAR + _DAYS * _DAY - self._below(_DAY))
         status = ("online", "offline", "away", "offline", "busy", "offline")[self._below(6)]
-        return _row(person, _text(status), seen, _time(_CHANNELS), seen)
+        return make_row(person, text_field(status), seen, time_field(_CHANNELS), seen)
 
     def _wishes(self, person: bytes) -> bytes:
-        at, yes, no = _time(_CHANNELS), _BOOL + b"\1", _BOOL + b"\0"
-        return _row(person, no, yes if self._below(3) else no, at, at)
+        at, yes, no = time_field(_CHANNELS), BOOL + b"\1", BOOL + b"\0"
+        return make_row(person, no, yes if self._below(3) else no, at, at)
 
     def _relationships(self) -> Iterator[bytes]:
         """Most people are friends of some who came after them; a few block them."""
@@ -221,8 +210,16 @@ class Crowd:
                 kind, status = "blocked" if what == 7 else "friend", "accepted"
                 if what in (5, 6):
                     status = "pending"
-                key = _ID + self._ulid(at)
-                yield _row(key, person, other, _text(kind), _text(status), _time(at), _time(at))
+                key = ID + self._ulid(at)
+                yield make_row(
+                    key,
+                    person,
+                    other,
+                    text_field(kind),
+                    text_field(status),
+                    time_field(at),
+                    time_field(at),
+                )
 
     def _make_channels(self) -> Iterator[bytes]:
         pairs: set[tuple[int, int]] = set()
@@ -235,20 +232,20 @@ class Crowd:
                     kind = "group"
                 pairs.add(pair)
             at = _CHANNELS + 60_000 * n
-            key = _ID + self._ulid(at)
+            key = ID + self._ulid(at)
             behind = [self._lag() for _ in members]
             self._channels.append(_Channel(key, members, behind, deque(maxlen=_REMEMBERED)))
             low, high = (self._people[p] for p in sorted(members[:2]))
             topic = f"{TOPICS[n % len(TOPICS)]}-{n}" if n else "general"
-            yield _row(
+            yield make_row(
                 key,
-                _text(kind),
-                _NULL if kind == "direct" else _text(topic),
+                text_field(kind),
+                NULL if kind == "direct" else text_field(topic),
                 self._people[members[0]],
-                low if kind == "direct" else _NULL,
-                high if kind == "direct" else _NULL,
-                _time(at),
-                _time(at),
+                low if kind == "direct" else NULL,
+                high if kind == "direct" else NULL,
+                time_field(at),
+                time_field(at),
             )
 
     def _choose(self, kind: str, n: int) -> list[int]:
@@ -275,30 +272,32 @@ class Crowd:
         return (bits >> 4) % (8 if bits & 2 else _REMEMBERED)
 
     def _members(self) -> Iterator[bytes]:
-        roles = [_text(role) for role in ("owner", "admin", "member")]
+        roles = [text_field(role) for role in ("owner", "admin", "member")]
         for n, channel in enumerate(self._channels):
-            at = _time(_CHANNELS + 60_000 * n)
+            at = time_field(_CHANNELS + 60_000 * n)
             newest = list(channel.recent)[::-1]
             direct = len(channel.members) == 2
             for number, (person, behind) in enumerate(
                 zip(channel.members, channel.behind, strict=True)
             ):
-                marker = _ID + newest[behind] if behind < len(newest) else _NULL
+                marker = ID + newest[behind] if behind < len(newest) else NULL
                 role = roles[min(number, 2)] if number != 1 or not direct else roles[2]
-                muted = _time(_YEAR + 400 * _DAY) if (number + n) % 23 == 22 else _NULL
-                yield _row(channel.id, self._people[person], role, at, marker, muted, at, at)
+                muted = time_field(_YEAR + 400 * _DAY) if (number + n) % 23 == 22 else NULL
+                yield make_row(channel.id, self._people[person], role, at, marker, muted, at, at)
 
     def _sync(self) -> Iterator[bytes]:
         at = _YEAR + (_DAYS - 1) * _DAY
         for person in self._people[::2]:
-            key = _ID + self._ulid(at)
-            yield _row(key, person, _text("messages"), _time(at), _time(at), _time(at))
+            key = ID + self._ulid(at)
+            yield make_row(
+                key, person, text_field("messages"), time_field(at), time_field(at), time_field(at)
+            )
 
     # --- messages ---------------------------------------------------------------------------------
 
     def _make_messages(self) -> Iterator[Block]:
         """Make the messages a day at a time, and now and then what belongs to them."""
-        loom = _Loom(self._random, self._channels, self._people, self._messages)
+        loom = _MessageGenerator(self._random, self._channels, self._people, self._messages)
         busy = tuple(accumulate(_WEEK[day % 7] for day in range(_DAYS)))
         done = 0
         for day in range(_DAYS):
@@ -314,7 +313,7 @@ class Crowd:
         yield from loom.ready(everything=True)
 
 
-class _Loom:
+class _MessageGenerator:
     """Makes messages and what belongs to them, in the order of time.
 
     All that happens a million times stands in `weave`.
@@ -339,7 +338,7 @@ class _Loom:
             for c in channels
         ]
         self._place_of = [places[k] for k in _zipf(len(places), 1 << 16)]
-        said = [_text(_say(source)) + _TEXT for _ in range(min(max(messages, 64), 1 << 14))]
+        said = [text_field(_say(source)) + _TEXT for _ in range(min(max(messages, 64), 1 << 14))]
         self._said = [said[n % len(said)] for n in range(1 << 14)]
         self._rows: dict[str, list[bytes]] = {
             table: []
@@ -355,7 +354,7 @@ class _Loom:
         source, place_of, said, pairs = self._random, self._place_of, self._said, _PAIRS
         message, read = self._rows["messages"].append, self._rows["message_reads"].append
         delivery = self._rows["message_deliveries"].append
-        join, eight_bytes, four_times = b"".join, _eight_bytes, _four_times
+        join, eight_bytes, four_times = b"".join, pack_bigint, pack_four_times
         step = span // max(count, 1)
         shift = 54 if step >= 1024 else 64
         bits_of = unpack(f"<{count}Q", source.randbytes(8 * count))
@@ -370,11 +369,11 @@ class _Loom:
             channel, authors, readers, recent = place_of[bits & 65535]
             author = authors[bits >> 16 & 255]
             text = said[bits >> 30 & 16383]
-            us = (ms - _POSTGRES_EPOCH) * 1000
+            us = (ms - POSTGRES_EPOCH) * 1000
             times = four_times(-1, -1, 8, us, 8, us)
-            reply, status = _NULL, _SENDING
+            reply, status = NULL, _SENDING
             if not bits & 0x7000000 and recent:
-                reply = _ID + recent[-1 - (bits >> 27 & 7) % len(recent)]
+                reply = ID + recent[-1 - (bits >> 27 & 7) % len(recent)]
             reader = readers[(bits >> 16 & 0xFFFF) % len(readers)] if readers else author
             if reader is not author:
                 status = _DELIVERED
@@ -413,29 +412,29 @@ class _Loom:
         Returns:
             The last two, as they are now.
         """
-        at, later = _time(ms), _time(ms + 90_000)
-        own = _ID + _ulid_time(ms + 90_000) + key[10:]
+        at, later = time_field(ms), time_field(ms + 90_000)
+        own = ID + _ulid_time(ms + 90_000) + key[10:]
         if rare < 40:
             emoji = _EMOJI[rare % len(_EMOJI)]
-            self._rows["reactions"].append(_row(own, _ID + key, reader, emoji, later))
+            self._rows["reactions"].append(make_row(own, ID + key, reader, emoji, later))
         elif rare < 50:
             was = self._said[ms & 16383][: -len(_TEXT)]
-            self._rows["message_edits"].append(_row(own, _ID + key, was, author, later))
-            times = later + _NULL + at + later
+            self._rows["message_edits"].append(make_row(own, ID + key, was, author, later))
+            times = later + NULL + at + later
         elif rare < 55:
-            times = _NULL + later + at + later
+            times = NULL + later + at + later
         elif rare < 70:
             kind, suffix, media = _FILES[rare % len(_FILES)]
             name = f"{key[-6:].decode().lower()}.{suffix}"
-            url = _text(f"https://files.example.com/{key.decode()}/{name}")
-            size = _eight_bytes(8, 1000 + int.from_bytes(key[-3:], "big"))
-            row = _row(own, _ID + key, _text(name), _text(media), size, url, at, at)
+            url = text_field(f"https://files.example.com/{key.decode()}/{name}")
+            size = pack_bigint(8, 1000 + int.from_bytes(key[-3:], "big"))
+            row = make_row(own, ID + key, text_field(name), text_field(media), size, url, at, at)
             self._rows["files"].append(row)
-            text = _text("") + _text(kind)
+            text = text_field("") + text_field(kind)
         else:
-            read_at = later if rare & 1 else _NULL
-            about = (_text("message.mention"), _text("message"), _ID + key)
-            self._rows["notifications"].append(_row(own, reader, *about, read_at, at, later))
+            read_at = later if rare & 1 else NULL
+            about = (text_field("message.mention"), text_field("message"), ID + key)
+            self._rows["notifications"].append(make_row(own, reader, *about, read_at, at, later))
         return text, times
 
     def ready(self, *, everything: bool = False) -> Iterator[Block]:
@@ -479,59 +478,21 @@ def _say(source: random.Random) -> str:
 def _sentence(bits: int) -> str:
     words = SENTENCES[bits % len(SENTENCES)]
     return words.format(
-        who=FIRST[(bits >> 6) % len(FIRST)],
+        who=FIRST_NAMES[(bits >> 6) % len(FIRST_NAMES)],
         what=THINGS[(bits >> 12) % len(THINGS)],
         when=("today", "tomorrow", "on Monday", "next week", "soon", "by noon")[(bits >> 18) % 6],
         n=2 + (bits >> 21) % 97,
     )
 
 
-_MESSAGE = b"\0\x0c" + _ID
-_RECEIPT = b"\0\3" + _ID
+_MESSAGE = b"\0\x0c" + ID
+_RECEIPT = b"\0\3" + ID
 _CLIENT_ID = b"\0\0\0\x10"
-_TEXT = _text("text")
-_SENDING, _DELIVERED, _READ = _text("sending"), _text("delivered"), _text("read")
-_EMOJI = tuple(map(_text, ("👍", "❤️", "😂", "🎉", "👀", "✅", "🙏")))
+_TEXT = text_field("text")
+_SENDING, _DELIVERED, _READ = text_field("sending"), text_field("delivered"), text_field("read")
+_EMOJI = tuple(map(text_field, ("👍", "❤️", "😂", "🎉", "👀", "✅", "🙏")))
 _FILES = (
     ("image", "png", "image/png"),
     ("image", "jpg", "image/jpeg"),
     ("file", "pdf", "application/pdf"),
 )
-
-FIRST = (
-    "Ada", "Amara", "Ana", "Anders", "Aylin", "Ben", "Chidi", "Chloe", "Daniel", "Dmitri", "Elena",
-    "Emeka", "Fatima", "Felix", "Grace", "Hana", "Hugo", "Ines", "Ivan", "Jonas", "Julia", "Kenji",
-    "Lara", "Leila", "Liam", "Lucia", "Marco", "Maria", "Mateo", "Mei", "Mina", "Nadia", "Noah",
-    "Olga", "Omar", "Priya", "Rafael", "Ravi", "Rosa", "Samir", "Sofia", "Tariq", "Tomas", "Wei",
-    "Yara", "Yuki", "Zoe",
-)  # fmt: skip
-LAST = (
-    "Abe", "Ahmed", "Andersson", "Becker", "Bianchi", "Chen", "Costa", "Diallo", "Dubois", "Eze",
-    "Fischer", "García", "Haddad", "Ito", "Ivanova", "Jensen", "Khan", "Kowalski", "Kumar", "Lee",
-    "López", "Martin", "Meyer", "Moreau", "Müller", "Nguyen", "Novák", "Okafor", "Patel", "Petrov",
-    "Rossi", "Sato", "Silva", "Singh", "Smith", "Tanaka", "Torres", "Wang", "Yildiz", "Zhang",
-)  # fmt: skip
-TOPICS = (
-    "random", "release", "support", "design", "hiring", "backend", "mobile", "music", "lunch",
-    "incidents", "finance", "travel", "books", "weekly", "research", "marketing", "sales", "games",
-)  # fmt: skip
-THINGS = (
-    "report", "invoice", "release", "migration", "server", "draft", "contract", "test", "demo",
-    "meeting", "query", "index", "budget", "design", "logo", "ticket", "backup", "café", "train",
-    "customer", "slide deck", "roadmap", "pull request", "new laptop", "Übersicht", "見積もり",
-)  # fmt: skip
-SENTENCES = (
-    "ok", "Thanks!", "+1", "Yes.", "lol", "no idea 🤷", "on it", "Done ✅", "Good morning ☀️",
-    "thanks, {who}", "{who}?", "Where is the {what}?", "I'll be {n} minutes late.",
-    "Can you look at the {what} {when}?", "The {what} is ready.", "Who has the {what}?",
-    "I think {who} knows more about the {what}.", "That was {n} % faster than before.",
-    "We can't ship the {what} {when}, sorry.", "Does anyone remember why we did it this way?",
-    "The {what} is broken again: it fails after {n} seconds, and nobody has touched it.",
-    "Lunch at {n} Main Street?", "I've sent the {what} to {who}, who will answer {when}.",
-    "Let's talk about the {what} {when}, I need {n} minutes of your time.",
-    "See https://wiki.example.com/{n} for the details.", "Happy birthday, {who}! 🎉",
-    "The customer asks for {n} more, and for a {what}.", "Sounds good to me", "see you {when}",
-    "Has the {what} been reviewed? {who} wanted to have a look at it first.",
-    "I'd rather wait for {who} than do it twice.", "What about the {what}?", "brb", "Great work!",
-    "It works on my machine, but the build has been red for {n} hours.",
-)  # fmt: skip

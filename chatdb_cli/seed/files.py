@@ -1,0 +1,64 @@
+"""Run the files of `seed/` beside `up/` and `down/`: written by hand, idempotent.
+
+What does not belong here: generated rows (`scale.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chatdb_cli.files.read import read_seed_files
+from chatdb_cli.postgres.diagnosis import statement_error
+from chatdb_cli.seed import queries
+from chatdb_cli.seed.model import Seeded
+from chatdb_cli.seed.transaction import ms_since, seed_folder, seed_transaction
+from chatdb_cli.syntax.statements import Statement, split_statements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    import psycopg
+
+    from chatdb_cli.files.model import Script
+    from chatdb_cli.postgres.model import Target
+
+
+def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
+    """Run the files of the folder's `seed/`; what is there already stays as it is.
+
+    Args:
+        target: its schema has to be at the newest version.
+        directory: as for `Migrator`.
+
+    Raises:
+        ChatdbError: nothing was written.
+    """
+    start = time.monotonic()
+    folder = seed_folder(target, directory)
+    files = read_seed_files(folder)
+    with seed_transaction(target, folder) as (conn, _):
+        for file in files:
+            _run(conn, file)
+        tables = conn.execute(queries.WRITTEN, (target.schema,)).fetchall()
+    return Seeded(target, tuple(tables), ms_since(start))
+
+
+def _run(conn: psycopg.Connection[Any], file: Script) -> None:
+    """Run a file statement by statement."""
+    import psycopg
+
+    whole = (Statement(file.text, 0),)
+    for statement in split_statements(file.text) or whole:
+        try:
+            conn.execute(statement.text)
+        except psycopg.Error as error:
+            # The connection is gone, or another session stands in the way: no fault of the file.
+            if not error.sqlstate or error.sqlstate.startswith(("08", "57P", "55P03")):
+                raise
+            found = statement_error(
+                error, file.path, file.text, statement, notes=("nothing was written",)
+            )
+            found.hint = 'correct the file, or the rows that it met, and run "chatdb seed" again'
+            raise found from None

@@ -1,0 +1,83 @@
+"""Every statement that this package sends, each under the question that it answers.
+
+`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
+parameter.  What does not belong here: anything that decides; the SQL of the user.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final, LiteralString
+
+# `seed`: which rows did this transaction write?
+WRITTEN: Final[LiteralString] = """\
+SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables
+WHERE schemaname = %s AND n_tup_ins > 0 ORDER BY 1"""
+# Which columns do the tables have, and which tables are there besides?
+TABLE_COLUMNS: Final[LiteralString] = """\
+SELECT c.relname::text, array_agg(a.attname::text)
+FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = %s GROUP BY 1"""
+# Is there a row with this id?
+HAS_USER: Final = "SELECT FROM {schema}.users WHERE id = {id}"
+LOCK_FOR_SEED: Final = "LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"
+COPY_BINARY: Final = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+ANALYZE: Final = "ANALYZE {tables}"
+# What makes each row of some tables dear to load, as two statements: away with it, and back again.
+# Only what these two restore to the letter is taken: nothing that anything else depends on, nothing
+# that is marked in a way that its definition does not tell.
+SET_ASIDE: Final[LiteralString] = """\
+WITH loaded AS (SELECT unnest(%s::regclass[]) AS oid),
+plain AS (
+    SELECT i.indexrelid, i.indrelid, o.oid AS key, o.conname
+    FROM loaded JOIN pg_index i ON i.indrelid = loaded.oid
+    JOIN pg_class c ON c.oid = i.indexrelid AND c.reltablespace = 0
+    LEFT JOIN pg_constraint o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
+    WHERE i.indisvalid AND NOT (i.indisclustered OR i.indisreplident)
+      AND (o.oid IS NULL
+           OR o.contype = 'u' AND c.reloptions IS NULL
+              AND obj_description(c.oid, 'pg_class') IS NULL)
+      AND NOT EXISTS (SELECT FROM pg_attribute a
+                      WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) <> -1)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, c.oid),
+                                                           ('pg_constraint'::regclass, o.oid))
+                        AND d.deptype <> 'i')
+)
+SELECT away, back FROM (
+    SELECT 1, format('DROP INDEX %%s', indexrelid::regclass),
+           pg_get_indexdef(indexrelid)
+    FROM plain WHERE key IS NULL
+    UNION ALL
+    SELECT 1, format('ALTER TABLE %%s DROP CONSTRAINT %%I', indrelid::regclass, conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', indrelid::regclass, conname,
+                  pg_get_constraintdef(key))
+    FROM plain WHERE key IS NOT NULL
+    UNION ALL
+    SELECT 2, format('ALTER TABLE %%s DROP CONSTRAINT %%I', o.conrelid::regclass, o.conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', o.conrelid::regclass, o.conname,
+                  pg_get_constraintdef(o.oid))
+    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype = 'f'
+    UNION ALL
+    SELECT 3, NULL,
+           format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', o.conname, o.conrelid::regclass,
+                  obj_description(o.oid, 'pg_constraint'))
+    FROM loaded JOIN pg_constraint o ON o.conrelid = loaded.oid AND o.contype IN ('f', 'u')
+    WHERE obj_description(o.oid, 'pg_constraint') IS NOT NULL
+    UNION ALL
+    SELECT 3, NULL,
+           format('COMMENT ON INDEX %%s IS %%L', indexrelid::regclass,
+                  obj_description(indexrelid, 'pg_class'))
+    FROM plain WHERE obj_description(indexrelid, 'pg_class') IS NOT NULL
+    UNION ALL
+    SELECT 4, format('ALTER TABLE %%s DISABLE TRIGGER %%I', t.tgrelid::regclass, t.tgname),
+           format('ALTER TABLE %%s ENABLE %%sTRIGGER %%I', t.tgrelid::regclass,
+                  CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END,
+                  t.tgname)
+    FROM loaded JOIN pg_trigger t ON t.tgrelid = loaded.oid
+    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+) thing (turn, away, back)
+ORDER BY turn, back"""

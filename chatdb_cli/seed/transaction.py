@@ -1,0 +1,102 @@
+"""The transaction of a seed: all of it or nothing, on a schema at its newest version.
+
+What does not belong here: the rows (`files.py`, `scale.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chatdb_cli import plan, queries
+from chatdb_cli.errors import ChatdbError, Code, Terminated
+from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.read import read_migrations
+from chatdb_cli.history.read import read_history, require_schema
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.quoting import Quoting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+    import psycopg
+
+    from chatdb_cli.files.model import Folder
+    from chatdb_cli.history.model import History
+    from chatdb_cli.postgres.model import Target
+
+
+@contextmanager
+def seed_transaction(
+    target: Target, folder: Folder
+) -> Iterator[tuple[psycopg.Connection[Any], Quoting]]:
+    """Open a transaction on a schema at its newest version that no migrator works on."""
+    complete = False
+    with (
+        blame_tunnel(target),
+        explain_failures("the seed was not finished", Code.STATEMENT),
+        connect(target) as conn,
+    ):
+        past = read_history(conn, target.schema)
+        names = Quoting(conn, target.schema)
+        try:
+            with conn.transaction():
+                _prepare(conn, names, target, past)
+                # Read again under the lock: a migrator may just have ended.
+                _refuse_other_version(read_history(conn, target.schema), target, folder)
+                yield conn, names
+                complete = True
+        except KeyboardInterrupt as signal:
+            if complete:  # COMMIT may have been quicker
+                raise
+            term = isinstance(signal, Terminated)
+            raise ChatdbError(
+                Code.TERMINATED if term else Code.INTERRUPTED,
+                f"{'terminated' if term else 'interrupted'}; nothing was written",
+            ) from None
+
+
+def _prepare(conn: psycopg.Connection[Any], names: Quoting, target: Target, past: History) -> None:
+    settings = target.settings
+    conn.execute(
+        names.fill(
+            queries.SETTINGS,
+            path=names.path(past.extension_schemas),
+            lock_timeout=f"{settings.lock_timeout_ms}ms",
+            statement_timeout=f"{settings.statement_timeout_ms}ms",
+        )
+    )
+    conn.execute(queries.LOCK.format(key=names.lock_key))
+
+
+def seed_folder(target: Target, directory: str | Path | None) -> Folder:
+    """Return the folder whose seed a target gets."""
+    return choose_folder(str(directory) if directory else target.settings.directory)
+
+
+def ms_since(start: float) -> int:
+    """Return the milliseconds since a time of the monotonic clock."""
+    return round((time.monotonic() - start) * 1000)
+
+
+def _refuse_other_version(past: History, target: Target, folder: Folder) -> None:
+    require_schema(past, target.schema)
+    if past.other_relations and not past.exists:
+        raise ChatdbError(
+            Code.REFUSED,
+            f"schema {target.schema!r} holds tables that no migration has made",
+            hint='name a schema of its own with --schema; "chatdb setup" makes it',
+        )
+    files = read_migrations(folder, downs=False)
+    if problems := plan.problems(files, past.applied):
+        raise ChatdbError(Code.HISTORY, problems[0].message, hint=problems[0].hint)
+    if todo := plan.pending(files, past.applied):
+        raise ChatdbError(
+            Code.HISTORY,
+            f"pending: {len(todo)}, from {todo[0].id} on; the rows fit the newest version alone",
+            hint='run "chatdb migrate up" first',
+        )
