@@ -28,7 +28,7 @@ sys.path[:0] = [str(HERE.parent)]
 from results import keep
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from chatdb_cli.settings.model import Settings

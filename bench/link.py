@@ -19,7 +19,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).
 from proxy import Proxy
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 

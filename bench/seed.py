@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT)]
 from results import keep
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.model import Target
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.seed.chat_rows import COLUMNS, ChatGenerator

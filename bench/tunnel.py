@@ -27,7 +27,7 @@ from proxy import Link
 from sshd import USER, Sshd, free_port, make_key
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings

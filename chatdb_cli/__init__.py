@@ -25,18 +25,18 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.events.listener import Listener as Listener
     from chatdb_cli.events.listener import listen as listen
     from chatdb_cli.events.model import Change as Change
-    from chatdb_cli.migrator import Migrator as Migrator
-    from chatdb_cli.migrator import Status as Status
+    from chatdb_cli.migrate.migrator import Migrator as Migrator
+    from chatdb_cli.migrate.model import MigrationError as MigrationError
+    from chatdb_cli.migrate.model import Progress as Progress
+    from chatdb_cli.migrate.model import Run as Run
+    from chatdb_cli.migrate.model import Status as Status
+    from chatdb_cli.migrate.model import StepResult as StepResult
     from chatdb_cli.postgres.connect import connect as connect
     from chatdb_cli.postgres.model import Target as Target
     from chatdb_cli.postgres.pool import open_pool as open_pool
     from chatdb_cli.postgres.target import open_target as open_target
     from chatdb_cli.postgres.target import open_tunnel as open_tunnel
     from chatdb_cli.provision.database import setup as setup
-    from chatdb_cli.run import Event as Event
-    from chatdb_cli.run import MigrationError as MigrationError
-    from chatdb_cli.run import Run as Run
-    from chatdb_cli.run import StepResult as StepResult
     from chatdb_cli.seed.files import seed_files as seed_files
     from chatdb_cli.seed.model import Seeded as Seeded
     from chatdb_cli.seed.scale import seed_at_scale as seed_at_scale
@@ -49,16 +49,16 @@ _EXPORTS = {
     "ChatdbError": "errors",
     "Code": "errors",
     "EmbeddedServer": "embedded.server",
-    "Event": "run",
     "Exit": "errors",
     "Listener": "events.listener",
-    "MigrationError": "run",
-    "Migrator": "migrator",
-    "Run": "run",
+    "MigrationError": "migrate.model",
+    "Migrator": "migrate.migrator",
+    "Progress": "migrate.model",
+    "Run": "migrate.model",
     "Seeded": "seed.model",
     "Settings": "settings.model",
-    "Status": "migrator",
-    "StepResult": "run",
+    "Status": "migrate.model",
+    "StepResult": "migrate.model",
     "Target": "postgres.model",
     "connect": "postgres.connect",
     "listen": "events.listener",

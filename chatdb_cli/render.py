@@ -27,16 +27,15 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as ProgressBar
 
     from chatdb_cli.catalog.model import SchemaDocs
     from chatdb_cli.docs.update import FileState
     from chatdb_cli.embedded.server import ServerStatus
     from chatdb_cli.events.model import Batch, Change
     from chatdb_cli.history.model import LogEntry
-    from chatdb_cli.migrator import Repairs, Status
+    from chatdb_cli.migrate.model import Loss, Progress, Repairs, Run, Status
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.run import Event, Loss, Run
     from chatdb_cli.seed.model import Seeded
     from chatdb_cli.seed.model import SeedProgress as SeedProgress
     from chatdb_cli.ssh.session import TunnelStep
@@ -81,7 +80,7 @@ class Output:
     about: Target | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
-    _bar: Progress | None = None
+    _bar: ProgressBar | None = None
     _doing: str = ""
     _console: Console | None = None
 
@@ -106,7 +105,7 @@ class Output:
         self.about = target
         self.say(f"target: {target}")
 
-    def progress(self, event: Event) -> None:
+    def progress(self, event: Progress) -> None:
         """Show what happens in a run."""
         if event.kind in ("notice", "waiting"):
             name = f"{event.step.version} " if event.step else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from chatdb_cli.catalog.read import read_schema
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import EMBEDDED_DATABASE, open_target
 from chatdb_cli.settings.load import load_settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chatdb_cli.errors import ChatdbError, Terminated
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 

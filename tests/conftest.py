@@ -27,7 +27,7 @@ import sshd
 
 from chatdb_cli.embedded.programs import find_programs
 from chatdb_cli.embedded.server import EmbeddedServer
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.model import Target
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings

@@ -31,7 +31,7 @@ from conftest import Database, Project, Server, first
 from chatdb_cli import log
 from chatdb_cli.cli import run
 from chatdb_cli.cli.app import application
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.quoting import Quoting
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

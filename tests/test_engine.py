@@ -14,8 +14,8 @@ from proxy import Proxy
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history.model import History
-from chatdb_cli.migrator import Migrator
-from chatdb_cli.run import Event, MigrationError
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import MigrationError, Progress
 
 
 def through(proxy: Proxy, project: Project, database: Database, **flags: Any) -> Migrator:
@@ -625,7 +625,7 @@ def test_a_plan_that_no_longer_holds_is_never_carried_out(
     other = project.migrator(database)
     done: list[str] = []
 
-    def interfere(event: Event) -> None:
+    def interfere(event: Progress) -> None:
         if event.kind == "planned" and not done:
             done.append("yes")
             other.up(to="2")
@@ -642,7 +642,7 @@ def test_a_way_back_never_takes_back_what_was_not_shown(
     project.migrator(database).up(to="2")
     done: list[str] = []
 
-    def interfere(event: Event) -> None:
+    def interfere(event: Progress) -> None:
         if event.kind == "planned" and not done:
             done.append("yes")
             project.migrator(database).up()

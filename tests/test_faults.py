@@ -18,8 +18,8 @@ from proxy import Proxy
 from test_engine import socket_of, states, through
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
-from chatdb_cli.run import Event, MigrationError
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import MigrationError, Progress
 
 # Children that have everything imported already: each costs some milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -195,7 +195,7 @@ def test_a_connection_that_is_lost_when_all_is_confirmed_is_no_failure(
         proxy.cut()  # in front of the Sync, which nothing hangs on any more
         return False
 
-    def watch(event: Event) -> None:
+    def watch(event: Progress) -> None:
         if event.kind == "done":
             confirmed.set()
 
@@ -333,7 +333,7 @@ def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
         other.execute("BEGIN")
         other.execute(lock)
 
-        def let_go(event: Event) -> None:
+        def let_go(event: Progress) -> None:
             if event.kind == "waiting":
                 other.execute("ROLLBACK")
 
@@ -359,7 +359,7 @@ def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server:
         for stop_at in (3, 100, 200):
             killed: list[int] = []
 
-            def kill(event: Event, at: int = stop_at, killed: list[int] = killed) -> None:
+            def kill(event: Progress, at: int = stop_at, killed: list[int] = killed) -> None:
                 if not killed and event.kind == "done" and event.step and event.step.number >= at:
                     killed.append(event.step.number)
                     postmaster = own.status().pid

@@ -16,8 +16,8 @@ from test_engine import states
 from test_faults import WAIT_UNTIL, kill_before, settled
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
-from chatdb_cli.run import Event, MigrationError
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import MigrationError, Progress
 
 __all__ = ["_restore", "chatdb", "offline"]  # fixtures
 
@@ -422,7 +422,7 @@ def held_up(
     old.execute("BEGIN; INSERT INTO t VALUES (1)")
     texts: list[str] = []
 
-    def progress(event: Event) -> None:
+    def progress(event: Progress) -> None:
         if event.kind == "waiting":
             texts.append(event.text)
             if not old.closed:
@@ -493,7 +493,7 @@ def test_a_statement_that_meets_a_lock_is_tried_again_and_those_before_it_are_no
         error = fails(project, database, lock_timeout="20ms", retries="1")
         assert (error.code, error.exit, states(error)) == (Code.LOCKED, 7, ["failed"])
 
-        def let_go(event: Event) -> None:
+        def let_go(event: Progress) -> None:
             if "trying again" in event.text:
                 reader.execute("ROLLBACK")
 

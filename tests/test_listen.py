@@ -39,7 +39,7 @@ from chatdb_cli.events.cursor_file import read_cursor, write_cursor
 from chatdb_cli.events.listener import Listener
 from chatdb_cli.events.model import Batch, Change
 from chatdb_cli.events.topics import TABLES, rings_for
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 
 pytestmark = first  # what the server does is tried elsewhere, on each of them
 

@@ -15,8 +15,8 @@ from test_engine import states
 from test_faults import WAIT_UNTIL, at_once, settled, start
 
 from chatdb_cli.errors import Code
+from chatdb_cli.migrate.model import MigrationError, Progress
 from chatdb_cli.postgres.quoting import Quoting
-from chatdb_cli.run import Event, MigrationError
 
 PATIENCE = 120.0
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
@@ -36,11 +36,11 @@ def hold(conn: psycopg.Connection[Any]) -> None:
     conn.execute(f"SELECT pg_advisory_lock({Quoting(conn, 'public').session_key})")
 
 
-def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Event], None]:
+def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Progress], None]:
     """Call once, when a migrator waits."""
     seen: list[str] = []
 
-    def progress(event: Event) -> None:
+    def progress(event: Progress) -> None:
         if event.kind == "waiting" and word in event.text and not seen:
             seen.append(event.text)
             act(event.text)
@@ -194,7 +194,7 @@ def test_a_file_that_lets_the_lock_go_is_applied_and_the_run_says_so(
 def test_an_error_of_the_one_who_watches_is_not_hidden(
     project: Project, database: Database
 ) -> None:
-    def progress(event: Event) -> None:
+    def progress(event: Progress) -> None:
         if event.kind == "started":
             raise LookupError("mine")
 
@@ -280,7 +280,7 @@ def test_what_passes_by_itself_is_tried_again(project: Project, database: Databa
             f"RAISE EXCEPTION 'not yet' USING errcode = '{sqlstate}'; END IF; END $$;",
         )
     texts: list[str] = []
-    progress: Callable[[Event], None] = lambda e: texts.append(e.text)  # noqa: E731
+    progress: Callable[[Progress], None] = lambda e: texts.append(e.text)  # noqa: E731
     assert states(project.migrator(database, progress=progress).up()) == ["applied"] * 3
     said = [t for t in texts if t.startswith("ERROR") or "not yet" in t]
     assert [t[-9:] for t in said] == ["(1 of 10)", "(2 of 10)"] * 3

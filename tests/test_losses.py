@@ -11,7 +11,7 @@ from proxy import WAITING, Proxy
 from test_engine import socket_of, states, through
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.run import Event, Loss, MigrationError
+from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 
 BEFORE = """
 CREATE TABLE kept (id int PRIMARY KEY, note text, total int GENERATED ALWAYS AS (id * 2) STORED);
@@ -341,7 +341,7 @@ def test_rows_that_come_between_the_trial_and_the_run_are_not_lost(
             database.execute(write)
         return True
 
-    def listen(event: Event) -> None:
+    def listen(event: Progress) -> None:
         told.append(event.text)
 
     with (
@@ -429,7 +429,7 @@ def test_a_lock_that_is_not_to_be_had_is_waited_for_and_then_exit_7(
     project.migrator(database).up()
     told: list[str] = []
 
-    def listen(event: Event) -> None:
+    def listen(event: Progress) -> None:
         told.append(event.text)
 
     with database.connect(application_name="reader") as reader:

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdb_cli import plan
 from chatdb_cli.errors import ChatdbError, Code, Exit, Place
 from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script
 from chatdb_cli.history.model import AppliedMigration
+from chatdb_cli.migrate import compare, plan
+from chatdb_cli.migrate.model import Plan, Problem, Step
 
 ROOT = Path("db")
 
@@ -53,11 +54,11 @@ def row(m: Migration | str) -> AppliedMigration:
     return AppliedMigration(m.id, None, 1, m.up.checksum, down, has_down=m.down is not None)
 
 
-def steps(found: plan.Plan) -> list[str]:
+def steps(found: Plan) -> list[str]:
     return [f"{s.direction} {s.version}" for s in found.steps]
 
 
-def codes(found: Iterable[plan.Problem]) -> list[tuple[str, str | None]]:
+def codes(found: Iterable[Problem]) -> list[tuple[str, str | None]]:
     return [(p.code, p.version) for p in found]
 
 
@@ -88,22 +89,24 @@ def test_any_name_that_yoyo_takes_has_a_version(
 ) -> None:
     found = AppliedMigration(id_, None)
     assert (found.version, found.name, found.number) == (version, name, number)
-    step = plan.Step("down", version, name, id_, None)
+    step = Step("down", version, name, id_, None)
     assert step.key == ("down", number)
 
 
 def test_the_highest_applied_version_is_the_current_one() -> None:
-    assert plan.current([]) is None
-    assert plan.current(applied(D, A, C)) == "0010"
-    assert plan.current([AppliedMigration("odd", None)]) == "odd"
-    assert plan.current([AppliedMigration("odd", None), *applied(A)]) == "0001"
+    assert compare.current([]) is None
+    assert compare.current(applied(D, A, C)) == "0010"
+    assert compare.current([AppliedMigration("odd", None)]) == "odd"
+    assert compare.current([AppliedMigration("odd", None), *applied(A)]) == "0001"
 
 
 # --- states ---------------------------------------------------------------------------------------
 
 
 def test_each_applied_migration_has_a_state() -> None:
-    found = plan.states(files(A, CHANGED, D), [AppliedMigration("odd", None), *applied(D, C, B, A)])
+    found = compare.states(
+        files(A, CHANGED, D), [AppliedMigration("odd", None), *applied(D, C, B, A)]
+    )
     assert [(r.id, state) for r, state in found] == [
         ("odd", "missing"), (A, "applied"), (B, "changed"), (C, "missing"), (D, "applied"),
     ]  # fmt: skip
@@ -111,8 +114,8 @@ def test_each_applied_migration_has_a_state() -> None:
 
 def test_only_the_up_file_can_make_a_migration_changed() -> None:
     with_down = files(migration(A, down="edited"), migration(B, down=None))
-    assert plan.problems(with_down, applied(A, B)) == ()
-    (warning,) = plan.warnings(with_down, applied(A, B))
+    assert compare.problems(with_down, applied(A, B)) == ()
+    (warning,) = compare.warnings(with_down, applied(A, B))
     assert str(ROOT / "down" / f"{A}.sql") in warning
     assert A in warning
 
@@ -120,12 +123,12 @@ def test_only_the_up_file_can_make_a_migration_changed() -> None:
 def test_what_yoyo_applied_has_no_checksum_and_is_believed() -> None:
     found = files(CHANGED, migration(A, down="edited"))
     history = [AppliedMigration(A, None), AppliedMigration(B, None)]
-    assert (plan.problems(found, history), plan.warnings(found, history)) == ((), ())
+    assert (compare.problems(found, history), compare.warnings(found, history)) == ((), ())
 
 
 def test_the_form_of_unicode_is_no_other_name() -> None:
     one, other = (unicodedata.normalize(form, "0001_größe") for form in ("NFC", "NFD"))
-    assert plan.problems(files(one), applied(other)) == ()
+    assert compare.problems(files(one), applied(other)) == ()
 
 
 # --- problems -------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ DISAGREEMENTS = {
 @pytest.mark.parametrize("name", DISAGREEMENTS)
 def test_a_disagreement_names_all_that_it_is_about_and_the_way_out(name: str) -> None:
     found, history, expected, said = DISAGREEMENTS[name]
-    problems = plan.problems(found, history)
+    problems = compare.problems(found, history)
     assert expected in codes(problems)
     for problem in problems:
         assert problem.hint
@@ -167,21 +170,23 @@ def test_a_disagreement_names_all_that_it_is_about_and_the_way_out(name: str) ->
 
 
 def test_the_way_back_is_only_promised_where_there_is_one() -> None:
-    (with_down,) = plan.problems(files(A), applied(A, B))
-    (without,) = plan.problems(files(A), applied(A, migration(B, down=None)))
+    (with_down,) = compare.problems(files(A), applied(A, B))
+    (without,) = compare.problems(files(A), applied(A, migration(B, down=None)))
     assert "migrate down" in with_down.hint
     assert "migrate down" not in without.hint
 
 
 def test_what_stopped_on_its_way_and_has_lost_its_file_needs_it_back() -> None:
-    (problem,) = plan.problems(files(A), [*applied(A), row(B)._replace(unfinished="up", done=())])
+    (problem,) = compare.problems(
+        files(A), [*applied(A), row(B)._replace(unfinished="up", done=())]
+    )
     assert (problem.code, problem.version) == ("unfinished", "0002")
     assert problem.hint.startswith("bring its file back")
 
 
 def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
     error = ChatdbError(Code.BAD_FILE, "odd")
-    (problem,) = plan.problems(files(refused=(error,)), [])
+    (problem,) = compare.problems(files(refused=(error,)), [])
     assert (problem.message, problem.version) == ("odd", None)
     assert problem.hint
 
@@ -189,13 +194,13 @@ def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
 def test_a_file_that_cannot_be_read_is_not_also_called_changed() -> None:
     unread = migration(C)._replace(up=replace(script("up", C, ""), checksum=""))
     found = files(A, unread, refused=(BAD,))
-    assert codes(plan.problems(found, applied(A, C))) == [("refused", "0003")]
+    assert codes(compare.problems(found, applied(A, C))) == [("refused", "0003")]
 
 
 def test_files_that_agree_with_the_history_have_no_problem() -> None:
     for count in range(5):
         history = applied(*[A, B, C, D][:count])
-        assert (plan.problems(FOUR, history), plan.warnings(FOUR, history)) == ((), ())
+        assert (compare.problems(FOUR, history), compare.warnings(FOUR, history)) == ((), ())
 
 
 def test_what_is_odd_on_disk_is_passed_on() -> None:
@@ -486,7 +491,7 @@ def test_up_applies_nothing_twice_and_each_behind_its_dependencies(
         assert error.exit == Exit.USAGE  # noqa: PT017
         return
     done = {r.id for r in rows}
-    pending = [m.id for m in plan.pending(found, rows)]
+    pending = [m.id for m in compare.pending(found, rows)]
     assert [s.id for s in todo] == pending[: len(todo)]
     for step in todo:
         assert step.id not in done
@@ -535,7 +540,7 @@ def test_every_problem_names_its_migration_and_a_way_out(
     made: tuple[Files, list[AppliedMigration]],
 ) -> None:
     found, rows = made
-    for problem in plan.problems(found, rows):
+    for problem in compare.problems(found, rows):
         assert problem.version is not None
         assert problem.version in problem.message
         assert problem.hint

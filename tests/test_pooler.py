@@ -25,11 +25,11 @@ from test_engine import socket_of, states, through
 from test_faults import APPLIED, WAIT_UNTIL, at_once
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
-from chatdb_cli.run import Event, Loss, MigrationError
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [
@@ -283,7 +283,7 @@ def test_who_blocks_a_statement_is_named_where_the_pool_has_a_connection_left(
         pid = reader.info.backend_pid
         texts: list[str] = []
 
-        def let_go(event: Event) -> None:
+        def let_go(event: Progress) -> None:
             if event.kind == "waiting":
                 texts.append(event.text)
                 reader.execute("ROLLBACK")

@@ -13,9 +13,8 @@ from rich.cells import cell_len
 
 from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.errors import ChatdbError, Code, Place
-from chatdb_cli.plan import Step
+from chatdb_cli.migrate.model import Progress, Step
 from chatdb_cli.render import Output, error_document, error_lines, one_line, printable
-from chatdb_cli.run import Event
 
 STEP = Step("up", "0007", "add_users", "0007_add_users", None)
 
@@ -75,20 +74,20 @@ def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (Event("planned", total=3), ""),
-        (Event("started", STEP), ""),
+        (Progress("planned", total=3), ""),
+        (Progress("started", STEP), ""),
         (
-            Event("done", STEP, state="applied", duration_ms=12),
+            Progress("done", STEP, state="applied", duration_ms=12),
             "applied   0007 add_users (12 ms)\n",
         ),
-        (Event("done", STEP, state="failed"), "failed    0007 add_users\n"),
-        (Event("done", STEP, state="by-another"), "by-another 0007 add_users\n"),
-        (Event("notice", STEP, text="notice: two\nlines"), "0007 notice: two\nlines\n"),
-        (Event("waiting", text="waiting for another"), "waiting for another\n"),
+        (Progress("done", STEP, state="failed"), "failed    0007 add_users\n"),
+        (Progress("done", STEP, state="by-another"), "by-another 0007 add_users\n"),
+        (Progress("notice", STEP, text="notice: two\nlines"), "0007 notice: two\nlines\n"),
+        (Progress("waiting", text="waiting for another"), "waiting for another\n"),
     ],
-    ids=lambda v: v.kind if isinstance(v, Event) else "",
+    ids=lambda v: v.kind if isinstance(v, Progress) else "",
 )
-def test_progress_is_one_line_a_migration_off_a_terminal(event: Event, said: str) -> None:
+def test_progress_is_one_line_a_migration_off_a_terminal(event: Progress, said: str) -> None:
     out = output()
     out.progress(event)
     assert out.stderr.getvalue() == said  # type: ignore[attr-defined]

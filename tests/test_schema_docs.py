@@ -31,7 +31,7 @@ from chatdb_cli.catalog.read import read_schema
 from chatdb_cli.docs.markdown import MARK_LINE, write_document
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 
 DOCS = Path(__file__).parent.parent / "docs"
 

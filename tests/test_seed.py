@@ -17,7 +17,7 @@ import pytest
 from conftest import SHIPPED, Database, Project, Server, first
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.seed.chat_rows import ChatGenerator
 from chatdb_cli.seed.files import seed_files
 from chatdb_cli.seed.model import Seeded, SeedProgress

@@ -13,10 +13,10 @@ from proxy import Proxy
 from test_engine import socket_of
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.model import MigrationError
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision.database import create_database
 from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
-from chatdb_cli.run import MigrationError
 from chatdb_cli.settings.load import load_settings
 
 OUTSIDE = """

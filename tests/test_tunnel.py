@@ -33,7 +33,7 @@ from tls import TlsFront, write_certificate
 
 import chatdb_cli
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import check_tunnel, open_target

@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb_cli.migrator import Migrator
+    from chatdb_cli.migrate.migrator import Migrator
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.render import Output
     from chatdb_cli.settings.model import Settings
@@ -191,7 +191,7 @@ class Session:
 
     def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
         """Return a migrator for a target, and say which files it takes when nobody named them."""
-        from chatdb_cli.migrator import Migrator
+        from chatdb_cli.migrate.migrator import Migrator
 
         migrator = Migrator(target, progress=self.out.progress, sync_each=sync_each)
         if migrator.folder.shipped and not migrator.folder.named:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, server_error
 from chatdb_cli.postgres.pool import open_pool

@@ -9,16 +9,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chatdb_cli import queries
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrator import Migrator
+from chatdb_cli.migrate import queries as migrate_queries
+from chatdb_cli.migrate.guards import queries as migrate_guards_queries
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import Run
 from chatdb_cli.postgres.diagnosis import server_error
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.provision import queries as provision_queries
 from chatdb_cli.provision.database import connect_or_create, with_embedded_default
-from chatdb_cli.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from chatdb_cli.migrate.model import Progress
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.run import Event
     from chatdb_cli.settings.model import Settings
 
 TEST_MARK = "chatdb: a test schema, reset by chatdb setup --test"
@@ -39,7 +40,7 @@ def setup_test_schema(
     directory: str | Path | None = None,
     *,
     tell: Callable[[str], None] = ignore,
-    progress: Callable[[Event], None] = ignore,
+    progress: Callable[[Progress], None] = ignore,
 ) -> Run:
     """Make a schema at the newest version and without rows; nothing outside of it can change.
 
@@ -68,7 +69,7 @@ def setup_test_schema(
             else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, tell)
         )
         with alone:
-            found = conn.execute(queries.TEST_SCHEMA, (target.schema,)).fetchone()
+            found = conn.execute(migrate_guards_queries.TEST_SCHEMA, (target.schema,)).fetchone()
             exists, mark = found[:2] if found else (None, None)
             if exists and mark != TEST_MARK:
                 raise ChatdbError(
@@ -96,10 +97,10 @@ def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> No
     """Make the schema anew and empty; what depends on it outside keeps it from going."""
     import psycopg
 
-    from chatdb_cli.confinement import Confinement
+    from chatdb_cli.migrate.guards.isolation import Isolation
 
     names = Quoting(conn, target.schema)
-    inside = Confinement(conn, target.schema)
+    inside = Isolation(conn, target.schema)
     inside.begin()
     try:
         _limit_waiting(conn, target)
@@ -116,11 +117,11 @@ def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> No
                 )
         conn.execute(names.fill(provision_queries.CREATE_SCHEMA).encode())
         conn.execute(names.fill(provision_queries.MARK_SCHEMA, mark=TEST_MARK).encode())
-        conn.execute(queries.COMMIT.encode())
+        conn.execute(migrate_queries.COMMIT.encode())
     except psycopg.Error as error:
         if conn.closed:
             raise
-        conn.execute(queries.ROLLBACK.encode())
+        conn.execute(migrate_queries.ROLLBACK.encode())
         code = Code.LOCKED if error.sqlstate == "55P03" else Code.MISSING_SCHEMA
         raise server_error(error, code, f"schema {target.schema!r} can't be made anew") from None
 
@@ -148,5 +149,5 @@ def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
 def _limit_waiting(conn: psycopg.Connection[Any], target: Target) -> None:
     limit = f"{target.settings.lock_timeout_ms}ms"
     conn.execute(
-        Quoting(conn, target.schema).fill(queries.LOCK_TIMEOUT, lock_timeout=limit).encode()
+        Quoting(conn, target.schema).fill(migrate_queries.LOCK_TIMEOUT, lock_timeout=limit).encode()
     )

@@ -9,11 +9,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chatdb_cli import plan, queries
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, require_schema
+from chatdb_cli.migrate import compare, queries
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.quoting import Quoting
@@ -92,9 +92,9 @@ def _refuse_other_version(past: History, target: Target, folder: Folder) -> None
             hint='name a schema of its own with --schema; "chatdb setup" makes it',
         )
     files = read_migrations(folder, downs=False)
-    if problems := plan.problems(files, past.applied):
+    if problems := compare.problems(files, past.applied):
         raise ChatdbError(Code.HISTORY, problems[0].message, hint=problems[0].hint)
-    if todo := plan.pending(files, past.applied):
+    if todo := compare.pending(files, past.applied):
         raise ChatdbError(
             Code.HISTORY,
             f"pending: {len(todo)}, from {todo[0].id} on; the rows fit the newest version alone",

@@ -27,7 +27,7 @@ from test_faults import settled
 from test_locks import on_waiting
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.run import MigrationError
+from chatdb_cli.migrate.model import MigrationError
 
 pytestmark = first
 ALONE = "-- chatdb: transactional: false\n"

@@ -25,7 +25,7 @@ from proxy import Proxy
 from test_engine import socket_of, through
 from test_faults import BACKENDS, CONTEXT, settled, start
 
-from chatdb_cli.migrator import Status
+from chatdb_cli.migrate.model import Status
 
 FILES = {
     "1_people": (

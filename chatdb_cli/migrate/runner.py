@@ -18,37 +18,44 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli import frame, log, losses, plan, queries
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
 from chatdb_cli.files.model import Directives
 from chatdb_cli.files.read import find_refused_statement, make_script
 from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.history.read import read_history, read_texts
-from chatdb_cli.journal import Journal
+from chatdb_cli.migrate import compare, queries, transaction
+from chatdb_cli.migrate.guards.data_loss import (
+    ALLOW_DATA_LOSS_HINT,
+    DataLossTrial,
+    refused,
+    untried,
+)
+from chatdb_cli.migrate.model import MigrationError, Plan, Progress, Run, StepResult
+from chatdb_cli.migrate.nontransactional import Journal
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
-from chatdb_cli.postgres.blockers import Backend, BlockerWatch
+from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import backoff_s, connect
 from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
-from chatdb_cli.postgres.pipeline import OnIdle, Outcome, run_pipeline
+from chatdb_cli.postgres.pipeline import OnIdle, run_pipeline
 from chatdb_cli.postgres.pooler import is_pooled
-from chatdb_cli.run import Event, MigrationError, Run, StepResult
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
-    from chatdb_cli.confinement import Confinement
     from chatdb_cli.files.model import Direction, Script
     from chatdb_cli.history.model import AppliedMigration, History
-    from chatdb_cli.plan import Plan, Step
+    from chatdb_cli.migrate.model import Loss, Options, Plan, Request, Step, StepState
+    from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.postgres.pipeline import Completed, Message, Outcome
-    from chatdb_cli.run import Loss, Options, Request, StepState
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
@@ -98,7 +105,7 @@ class Runner:
         request: Request,
         options: Options,
         replan: Callable[[History, Sequence[Step]], Plan],
-        progress: Callable[[Event], None],
+        progress: Callable[[Progress], None],
     ) -> None:
         self._target = target
         self._conn = conn
@@ -127,15 +134,15 @@ class Runner:
         )
         self._blockers: tuple[Backend, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
-        self._author = frame.author()
+        self._author = transaction.author()
         self._guards: dict[
-            tuple[Direction, int], frame.Guard
+            tuple[Direction, int], transaction.Guard
         ] = {}  # of the downs that lose nothing
-        self._confinement: Confinement | None = None
+        self._confinement: Isolation | None = None
         if options.confined:
-            from chatdb_cli.confinement import Confinement
+            from chatdb_cli.migrate.guards.isolation import Isolation
 
-            self._confinement = Confinement(conn, target.schema)
+            self._confinement = Isolation(conn, target.schema)
         self._looked: set[tuple[Direction, int]] = set()  # downs that lose nothing together
         self._losses: tuple[Loss, ...] | None = None
         self._load(first.steps)
@@ -145,7 +152,7 @@ class Runner:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
         self._lock = None
         batches = (
-            [frame.script_text(b) for b in self._batches(self._steps, prepared=False)]
+            [transaction.script_text(b) for b in self._batches(self._steps, prepared=False)]
             if self._steps
             else []
         )
@@ -165,7 +172,7 @@ class Runner:
             MigrationError: a migration failed, or the run was cut short.
         """
         first, on_disk = self._conn, True
-        self._progress(Event("planned", total=len(self._steps)))
+        self._progress(Progress("planned", total=len(self._steps)))
         try:
             try:
                 self._carry_out()
@@ -246,13 +253,11 @@ class Runner:
     ) -> ChatdbError | None:
         """Return why a file can't run on this connection, or go on where it stopped, or None."""
         if begun := self._begun(step):
-            plan.goes_on_at(script, begun)
+            compare.resume_point(script, begun)
         piecewise = self._is_piecewise(step, script)
         if self._confinement and (error := self._confinement.refused(script, statements)):
             return error
-        if not self._is_safe(step) and (
-            error := losses.untried(script, statements, piecewise=piecewise)
-        ):
+        if not self._is_safe(step) and (error := untried(script, statements, piecewise=piecewise)):
             return error
         if not (self._pooled and piecewise):
             return None
@@ -333,14 +338,14 @@ class Runner:
             self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
         return outcome
 
-    def _together(self, count: int, *, each: bool) -> tuple[Outcome, tuple[frame.Guard, ...]]:
+    def _together(self, count: int, *, each: bool) -> tuple[Outcome, tuple[transaction.Guard, ...]]:
         """Try some downs in one transaction, and see what rows they would destroy.
 
         One that fails behind others may do so because they are all one transaction now: they come
         first then.
         """
         while True:
-            trial = losses.Trial(self._conn, self._target.schema, self._idle())
+            trial = DataLossTrial(self._conn, self._target.schema, self._idle())
             self._sent, self._leading = self._steps[:count], 0
             writer = self._frame()
             files = (
@@ -350,7 +355,7 @@ class Runner:
                     loaded.statements,
                     head,
                     self._timeouts(loaded.script),
-                    trial.guard if each or n == count else frame.Guard(),
+                    trial.guard if each or n == count else transaction.Guard(),
                 )
                 for n, (step, head) in enumerate(self._with_heads(), 1)
                 for loaded in [self._loaded[step.key]]
@@ -358,7 +363,7 @@ class Runner:
             with self._unheard():
                 outcome = trial.run(writer.opening(self._timeouts()), files)
             passes = outcome.error is None or outcome.error.sqlstate in _PASSING
-            claim = outcome.message is not None and outcome.message.part == frame.CLAIM
+            claim = outcome.message is not None and outcome.message.part == transaction.CLAIM
             if not outcome.batch or outcome.lost or passes or claim:
                 break
             self._roll_back()
@@ -367,7 +372,7 @@ class Runner:
             self._losses = (*(self._losses or ()), *trial.losses)
             if trial.losses:
                 stays = self._stays() or "nothing was changed"
-                raise losses.refused([s.id for s in self._sent], stays)
+                raise refused([s.id for s in self._sent], stays)
         return outcome, trial.guards
 
     def _run(self, batches: Iterator[list[Message]]) -> Outcome:
@@ -380,7 +385,7 @@ class Runner:
             self._frame(),
             step,
             loaded.script,
-            frame.file(loaded.script, loaded.statements),
+            transaction.file(loaded.script, loaded.statements),
             loaded.other,
             self._begun(step),
             self._timeouts(loaded.script),
@@ -437,8 +442,8 @@ class Runner:
                 if step.number == head:
                     head = max(numbers, default=None)
 
-    def _frame(self, *, prepared: bool = False) -> frame.Frame:
-        return frame.Frame(
+    def _frame(self, *, prepared: bool = False) -> transaction.MigrationTransaction:
+        return transaction.MigrationTransaction(
             self._conn,
             self._target.schema,
             self._past,
@@ -459,11 +464,11 @@ class Runner:
             self._tell(f"waits for {'; '.join(map(str, found))}", self._running)
         self._blockers = found or self._blockers
 
-    def _timeouts(self, script: Script | None = None) -> frame.Timeouts:
+    def _timeouts(self, script: Script | None = None) -> transaction.Timeouts:
         own = script.directives if script else Directives()
         lock = self._options.lock_timeout_ms
         left = max(1, round((self._deadline - time.monotonic()) * 1000))
-        return frame.Timeouts(
+        return transaction.Timeouts(
             lock if own.lock_timeout_ms is None else own.lock_timeout_ms,
             self._options.statement_timeout_ms
             if own.statement_timeout_ms is None
@@ -486,22 +491,22 @@ class Runner:
 
     def _done(self, done: Completed) -> None:
         step = self._step_of(done.batch)
-        if self._lock and done.message.part == frame.TURN:
+        if self._lock and done.message.part == transaction.ACQUIRE_LOCK:
             self._lock.held = True
-        elif self._lock and done.message.part == frame.END_OF_TURN:
+        elif self._lock and done.message.part == transaction.RELEASE_LOCK:
             self._lock.gave_back(was_there=done.row == ("t",))
         elif step is None:
-            if done.message.part == frame.COMMIT:
+            if done.message.part == transaction.COMMIT:
                 self._past = self._past._replace(tables=HISTORY_TABLES, to_adopt=False)
-        elif done.message.part == frame.CLAIM:
+        elif done.message.part == transaction.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
-            self._progress(Event("started", step))
-        elif done.message.part == frame.FILE:
+            self._progress(Progress("started", step))
+        elif done.message.part == transaction.FILE:
             self._log_statement(step, done)
-        elif done.message.part == frame.RECORD:
+        elif done.message.part == transaction.RECORD:
             self._duration = round(_milliseconds(done) - self._claimed)
-        elif done.message.part == frame.COMMIT:
+        elif done.message.part == transaction.COMMIT:
             self._unflushed = not self._waits_for_disk(done.batch - self._leading + 1)
             done_as: StepState = "applied" if step.direction == "up" else "reverted"
             self._finish(step, "resumed" if self._begun(step) else done_as, self._duration)
@@ -516,7 +521,7 @@ class Runner:
                 self._applied.pop(step.number, None)
             self._stopped.pop(step.number, None)
         self._results[step.key] = replace(_result(step, state), duration_ms=duration_ms)
-        self._progress(Event("done", step, state=state, duration_ms=duration_ms))
+        self._progress(Progress("done", step, state=state, duration_ms=duration_ms))
 
     def _log_statement(self, step: Step, done: Completed) -> None:
         if log.enabled():
@@ -531,12 +536,12 @@ class Runner:
             )
 
     def _tell(self, text: str, step: Step | None = None) -> None:
-        self._progress(Event("waiting", step, text=text))
+        self._progress(Progress("waiting", step, text=text))
 
     def _notice(self, diag: psycopg.errors.Diagnostic) -> None:
         if diag.severity_nonlocalized in ("NOTICE", "WARNING"):
             text = f"{diag.severity_nonlocalized.lower()}: {diag.message_primary}"
-            self._progress(Event("notice", self._running, text=text))
+            self._progress(Progress("notice", self._running, text=text))
 
     def _believe(self, past: History) -> None:
         """Take a history as what is true now."""
@@ -604,7 +609,7 @@ class Runner:
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
         self._looked.clear()
         self._guards.clear()  # what was tried was tried on what may be another state now
-        if self._lock and part == frame.TURN:
+        if self._lock and part == transaction.ACQUIRE_LOCK:
             self._lock.take()
             self._come_after_another()
             return
@@ -613,10 +618,10 @@ class Runner:
             self._steps = self._left()
             return
         again = self._tries < self._options.retries and not self._confinement
-        if part == frame.GUARD and sqlstate in _CHANGED and again:
+        if part == transaction.GUARD and sqlstate in _CHANGED and again:
             self._try_again(outcome)
             return
-        if part not in (frame.LOCK, frame.CLAIM, frame.RECORD):
+        if part not in (transaction.LOCK, transaction.CLAIM, transaction.RECORD):
             if sqlstate not in _PASSING or self._tries >= self._options.retries:
                 raise self._failure(outcome)
             self._try_again(outcome)
@@ -638,7 +643,7 @@ class Runner:
         pause = backoff_s(self._tries, _AGAIN_S, _AGAIN_AT_MOST_S)
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
-        if outcome.message and outcome.message.part == frame.GUARD and "zero" in said:
+        if outcome.message and outcome.message.part == transaction.GUARD and "zero" in said:
             said = "what it would destroy has changed meanwhile"
         tries = f"{self._tries} of {self._options.retries}"
         self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
@@ -683,7 +688,7 @@ class Runner:
             if step.key in done:
                 self._finish(step, "by-another")
         left = tuple(s for s in left if s.key not in done)
-        new = self._replan(self._past, left) if left else plan.Plan(())
+        new = self._replan(self._past, left) if left else Plan(())
         if new.problems:
             problem = new.problems[0]
             raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
@@ -709,12 +714,12 @@ class Runner:
             what = f"the history's tables can't be made in schema {self._target.schema!r}"
             return server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
-        piecewise = self._is_piecewise(step, loaded.script) and message.part != frame.CLAIM
+        piecewise = self._is_piecewise(step, loaded.script) and message.part != transaction.CLAIM
         fate = (self._fate(step, self._done_of(step) if piecewise else None),)
-        crossed = message.part == frame.GUARD and error.sqlstate == _DIVISION_BY_ZERO
+        crossed = message.part == transaction.GUARD and error.sqlstate == _DIVISION_BY_ZERO
         if self._confinement and crossed:
             return self._confinement.broken(loaded.script, loaded.statements, fate)
-        if message.part == frame.FILE:
+        if message.part == transaction.FILE:
             cut = loaded.statements
             whole = Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
@@ -727,26 +732,26 @@ class Runner:
                 made.notes = (*(f"it waited for {b}" for b in self._blockers), *made.notes)
             return made
         code, what = Code.STATEMENT, {
-            frame.SETTLE: "a check that was put off to the end of the file failed",
-            frame.COMMIT: "COMMIT failed",
-            frame.GUARD: "what rows it would destroy can't be found out",
-            frame.RECORD: "the history can't be written",
-            frame.CLAIM: "the history can't be written",
+            transaction.SETTLE: "a check that was put off to the end of the file failed",
+            transaction.COMMIT: "COMMIT failed",
+            transaction.GUARD: "what rows it would destroy can't be found out",
+            transaction.RECORD: "the history can't be written",
+            transaction.CLAIM: "the history can't be written",
         }.get(message.part, f"{message.sql.decode()!r} failed")  # fmt: skip
-        if message.part == frame.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
+        if message.part == transaction.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
             code = Code.HISTORY
             what = (
                 "the history is not what the plan was made for, and reading it again shows no why"
             )
-        if message.part == frame.RECORD and error.sqlstate in _HISTORY_GONE:
+        if message.part == transaction.RECORD and error.sqlstate in _HISTORY_GONE:
             what = "the file has dropped or emptied chatdb's own tables, which hold the history"
-        if message.part == frame.GUARD:
+        if message.part == transaction.GUARD:
             code = Code.LOCKED if error.sqlstate == _LOCK_NOT_AVAILABLE else Code.REFUSED
             if self._confinement:
                 what = "what it changes outside of the test schema can't be found out"
         made = server_error(error, code, what)
         if code is Code.REFUSED and not self._confinement:
-            made.hint = losses.MEANT
+            made.hint = ALLOW_DATA_LOSS_HINT
         made.place = Place(loaded.script.path)
         made.notes += fate
         return made

@@ -13,19 +13,21 @@ What does not belong here: making and emptying the schema (`provision.py`).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
-from chatdb_cli.frame import Guard
+from chatdb_cli.migrate import queries as migrate_queries
+from chatdb_cli.migrate.guards import queries as migrate_guards_queries
+from chatdb_cli.migrate.transaction import Guard
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from chatdb_cli.files.model import Script
     from chatdb_cli.syntax.statements import Statement
 
@@ -36,7 +38,7 @@ _PARTS = (
 _VACUUM = re.compile(r"\s*VACUUM\b", re.IGNORECASE)
 
 
-class Confinement:
+class Isolation:
     """Guards the files that run in a test schema.
 
     Args:
@@ -48,11 +50,15 @@ class Confinement:
         self._conn = conn
         self._schema = schema
         self._names = names = Quoting(conn, schema)
-        row = conn.execute(queries.TEST_SCHEMA, (schema,)).fetchone() or (None, None, ())
+        row = conn.execute(migrate_guards_queries.TEST_SCHEMA, (schema,)).fetchone() or (
+            None,
+            None,
+            (),
+        )
         self._values = {"test": row[0], "known": f"{{{','.join(row[2])}}}"}
-        self.path = names.fill(queries.TEST_PATH, path=names.schema)
-        self.before = names.fill(queries.OUTSIDE_BEFORE, **self._values)
-        self.after = names.fill(queries.OUTSIDE_AFTER, **self._values)
+        self.path = names.fill(migrate_guards_queries.TEST_PATH, path=names.schema)
+        self.before = names.fill(migrate_guards_queries.OUTSIDE_BEFORE, **self._values)
+        self.after = names.fill(migrate_guards_queries.OUTSIDE_AFTER, **self._values)
 
     @property
     def guard(self) -> Guard:
@@ -130,7 +136,7 @@ class Confinement:
     def end(self, rows: set[_Row]) -> str:
         """Roll back, and return the names of these objects: of what was made, and of what is back."""
         names = self._names_of(rows)
-        self._conn.execute(queries.ROLLBACK.encode())
+        self._conn.execute(migrate_queries.ROLLBACK.encode())
         names |= self._names_of(rows)
         # With a table go its type, its index, its rules: what was named is the table.
         main = {(kind, name) for kind, name in names if kind not in _PARTS}
@@ -140,21 +146,23 @@ class Confinement:
 
     def begin(self) -> None:
         """Begin a transaction that sees one snapshot."""
-        self._conn.execute(queries.BEGIN.format(isolation="REPEATABLE READ").encode())
+        self._conn.execute(migrate_queries.BEGIN.format(isolation="REPEATABLE READ").encode())
 
     def outside(self) -> set[_Row]:
         """Return all that is outside, as it is now."""
-        return self._rows(queries.OUTSIDE_LIST)
+        return self._rows(migrate_guards_queries.OUTSIDE_LIST)
 
     def reached(self, before: set[_Row]) -> set[_Row]:
         """Return what outside was made, changed, dropped or locked."""
-        return (self.outside() ^ before) | self._rows(queries.OUTSIDE_LOCKS)
+        return (self.outside() ^ before) | self._rows(migrate_guards_queries.OUTSIDE_LOCKS)
 
     def _names_of(self, rows: set[_Row]) -> set[tuple[str, str]]:
         names: set[tuple[str, str]] = set()
         if self._conn.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
             for class_, oid in sorted({row[:2] for row in rows}):
-                names.update(self._conn.execute(queries.DESCRIBE, (class_, oid)).fetchall())
+                names.update(
+                    self._conn.execute(migrate_guards_queries.DESCRIBE, (class_, oid)).fetchall()
+                )
         return names
 
     def _rows(self, query: str) -> set[_Row]:

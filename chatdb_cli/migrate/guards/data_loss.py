@@ -15,29 +15,30 @@ What does not belong here: the transaction around a file (`frame.py`), what beco
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli import queries
 from chatdb_cli.errors import ChatdbError, Code, Place
-from chatdb_cli.frame import FRAME, GUARD, Guard
 from chatdb_cli.history.model import HISTORY_TABLES
-from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
+from chatdb_cli.migrate import queries as migrate_queries
+from chatdb_cli.migrate.guards import queries as migrate_guards_queries
+from chatdb_cli.migrate.model import Loss
+from chatdb_cli.migrate.transaction import FRAME, GUARD, Guard
+from chatdb_cli.postgres.pipeline import Message, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
-from chatdb_cli.run import Loss
 from chatdb_cli.syntax.effects import find_lasting_effects
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from typing import Any, Literal
 
     import psycopg
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.postgres.pipeline import Completed, OnIdle
+    from chatdb_cli.postgres.pipeline import Completed, OnIdle, Outcome
+    from chatdb_cli.syntax.statements import Statement
 
-
-MEANT = "look at the file, and if rows may go, add --allow-data-loss"
+ALLOW_DATA_LOSS_HINT = "look at the file, and if rows may go, add --allow-data-loss"
 
 
 class Relation(NamedTuple):
@@ -79,7 +80,7 @@ class Touched(NamedTuple):
     written: dict[str, tuple[int, int]]
 
 
-class Trial:
+class DataLossTrial:
     """Tries some downs.
 
     Args:
@@ -103,7 +104,7 @@ class Trial:
     @property
     def guard(self) -> Guard:
         """What looks at each file of the trial."""
-        return Guard(after=(self._names.fill(queries.TOUCHED, target=self._schema),))
+        return Guard(after=(self._names.fill(migrate_guards_queries.TOUCHED, target=self._schema),))
 
     def run(self, opening: Sequence[Message], files: Iterable[Sequence[Message]]) -> Outcome:
         """Do it, look, and undo it; what came out stands in the attributes then.
@@ -123,10 +124,10 @@ class Trial:
             oid: r for oid, r in now.kept.items() if oid in storage and r.storage != storage[oid][0]
         }
         oids = {oid for touched in seen for oid in (*touched.gone, *touched.kept, *touched.written)}
-        look = self._names.fill(queries.RELATIONS_BEFORE, oids=_array(oids))
+        look = self._names.fill(migrate_guards_queries.RELATIONS_BEFORE, oids=_array(oids))
         outcome, (*counts, answer) = self._send(
-            [[_set(queries.ALL_ROWS), *map(self._count, rewritten.values()),
-              _set(queries.ROLLBACK_TO), _look(look)]]
+            [[_set(migrate_guards_queries.ALL_ROWS), *map(self._count, rewritten.values()),
+              _set(migrate_guards_queries.ROLLBACK_TO), _look(look)]]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
@@ -141,8 +142,8 @@ class Trial:
             for n in r.dropped(now.kept[oid])
         ]
         outcome, counts = self._send(
-            [[_set(queries.ALL_ROWS), *(self._count(tables[oid]) for oid in whole),
-              *(self._count(tables[oid], n) for oid, n in columns), _set(queries.ROLLBACK)]]
+            [[_set(migrate_guards_queries.ALL_ROWS), *(self._count(tables[oid]) for oid in whole),
+              *(self._count(tables[oid], n) for oid, n in columns), _set(migrate_queries.ROLLBACK)]]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
@@ -160,7 +161,11 @@ class Trial:
     def _tries(
         self, opening: Sequence[Message], files: Iterable[Sequence[Message]]
     ) -> Iterator[list[Message]]:
-        first = [*opening, _look(self._names.fill(queries.STORAGE)), _set(queries.SAVEPOINT)]
+        first = [
+            *opening,
+            _look(self._names.fill(migrate_guards_queries.STORAGE)),
+            _set(migrate_guards_queries.SAVEPOINT),
+        ]
         for messages in files:
             yield [*first, *messages]
             first = []
@@ -187,7 +192,7 @@ class Trial:
     def _count(self, table: Relation, column: str | None = None) -> Message:
         """Return what counts the rows of a table, or of a column those where it is not null."""
         what = "*" if column is None else self._names.identifier(table.columns[column][0])
-        return _look(queries.COUNT.format(what=what, table=self._table(table)))
+        return _look(migrate_guards_queries.COUNT.format(what=what, table=self._table(table)))
 
     def _lost(
         self,
@@ -251,11 +256,11 @@ class Trial:
                 continue
             if oid in gone or (oid in empty and kept[oid].storage != then[oid].storage):
                 locked.add(table)
-                lost.append(queries.HAS_ROWS.format(table=table))
+                lost.append(migrate_guards_queries.HAS_ROWS.format(table=table))
             for n in then[oid].dropped(kept[oid]) if oid in kept else ():
                 locked.add(table)
                 column = self._names.identifier(then[oid].columns[n][0])
-                lost.append(queries.HAS_VALUES.format(table=table, column=column))
+                lost.append(migrate_guards_queries.HAS_VALUES.format(table=table, column=column))
         fresh = sum(oid not in was for oid in (*after.gone, *after.kept))
         same = {
             "stored": _array(o for o, r in kept.items() if r.storage == then[o].storage),
@@ -264,16 +269,20 @@ class Trial:
             ),
         }
         fill = self._names.fill
-        lock = [queries.LOCK_TABLES.format(tables=", ".join(sorted(locked)))] if locked else []
+        lock = (
+            [migrate_guards_queries.LOCK_TABLES.format(tables=", ".join(sorted(locked)))]
+            if locked
+            else []
+        )
         return Guard(
             (
                 *lock,
-                fill(queries.GUARD_BEFORE, **same, written=_array(after.written))
+                fill(migrate_guards_queries.GUARD_BEFORE, **same, written=_array(after.written))
                 % (" OR ".join(lost) or "false"),
             ),
             (
                 fill(
-                    queries.GUARD_AFTER,
+                    migrate_guards_queries.GUARD_AFTER,
                     gone=_array(gone),
                     kept=_array(kept),
                     **same,
@@ -322,7 +331,7 @@ def untried(
     return ChatdbError(
         Code.REFUSED,
         f"{what}, so that nobody can try what rows it would destroy",
-        hint=MEANT,
+        hint=ALLOW_DATA_LOSS_HINT,
         place=place,
     )
 

@@ -11,74 +11,42 @@ carrying it out (`runner.py`).  Nothing here prints; progress goes through one c
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chatdb_cli import plan
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import find_refused_statement, read_migrations
 from chatdb_cli.history.read import read_history, read_log, read_texts, require_schema
+from chatdb_cli.migrate import compare, plan
+from chatdb_cli.migrate.model import (
+    Options,
+    Plan,
+    Problem,
+    Progress,
+    Repairs,
+    Run,
+    Status,
+    StepResult,
+)
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.pooler import is_pooled
-from chatdb_cli.run import Event, Options, Run, StepResult
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Literal
 
     import psycopg
 
-    from chatdb_cli.files.model import Files, Folder, Migration
-    from chatdb_cli.frame import Frame, Timeouts
-    from chatdb_cli.history.model import AppliedMigration, History, LogEntry
-    from chatdb_cli.plan import AppliedState, Plan, Problem, Step
+    from chatdb_cli.files.model import Files
+    from chatdb_cli.history.model import History, LogEntry
+    from chatdb_cli.migrate.model import Plan, Problem, Step
+    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.repair import Repair
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Files against history.
-
-    Attributes:
-        target: what was read.
-        folder: which files.
-        current: the highest applied version, or None.
-        applied: each applied migration with its state, in the order of versions.
-        pending: what is on disk and not applied, in order.
-        problems: in what they disagree.
-        warnings: what is odd and stops nothing.
-    """
-
-    target: Target
-    folder: Folder
-    current: str | None
-    applied: tuple[tuple[AppliedMigration, AppliedState], ...]
-    pending: tuple[Migration, ...]
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repairs:
-    """In what the history is, or was, brought to agree with the files.
-
-    Attributes:
-        target: whose history.
-        repairs: each thing, in the order of versions.
-        past: the history as it was read.
-        done: they were carried out.
-    """
-
-    target: Target
-    repairs: tuple[Repair, ...]
-    past: History
-    done: bool = False
 
 
 class Migrator:
@@ -98,7 +66,7 @@ class Migrator:
         target: Target,
         directory: str | Path | None = None,
         *,
-        progress: Callable[[Event], None] = ignore,
+        progress: Callable[[Progress], None] = ignore,
         sync_each: bool = False,
         confined: bool = False,
     ) -> None:
@@ -125,20 +93,20 @@ class Migrator:
         files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
-        todo = plan.pending(files, past.applied)
+        todo = compare.pending(files, past.applied)
         bad = tuple(
-            plan.Problem("refused", m.version, plan.described(e), e.hint or "")
+            Problem("refused", m.version, compare.describe(e), e.hint or "")
             for m in todo
             if (e := find_refused_statement(m.up, split_statements(m.up.text)))
         )
         return Status(
             self.target,
             self.folder,
-            plan.current(past.applied),
-            plan.states(files, past.applied),
+            compare.current(past.applied),
+            compare.states(files, past.applied),
             todo,
-            (*plan.problems(files, past.applied), *bad, *_yoyo_lock(past)),
-            plan.warnings(files, past.applied),
+            (*compare.problems(files, past.applied), *bad, *_yoyo_lock(past)),
+            compare.warnings(files, past.applied),
         )
 
     def is_whole(self) -> bool:
@@ -265,12 +233,12 @@ class Migrator:
             if past.applied:
                 raise ChatdbError(
                     Code.REFUSED,
-                    f"the history is not empty: {plan.current(past.applied)} is applied",
+                    f"the history is not empty: {compare.current(past.applied)} is applied",
                     hint="a baseline is for a database that has the schema and no history yet; "
                     'look at "chatdb migrate status"',
                 )
             chosen = [s.migration for s in first.steps if s.migration]
-            from chatdb_cli import repair
+            from chatdb_cli.migrate import repair
 
             with self._alone(conn, past) as (frame, timeouts):
                 repair.baseline(conn, frame, past, chosen, timeouts)
@@ -285,7 +253,7 @@ class Migrator:
             ChatdbError: `REFUSED` when no applied migration has a file; a file that can't be read, or a
                 version that two files have.
         """
-        from chatdb_cli import repair
+        from chatdb_cli.migrate import repair
 
         files = read_migrations(self.folder)
         with self._connect() as conn:
@@ -293,7 +261,7 @@ class Migrator:
             if not past.exists:
                 return Repairs(self.target, (), past)
             # What is not read, or may be another migration's, is nothing to be accepted.
-            found = plan.problems(files, past.applied)
+            found = compare.problems(files, past.applied)
             _refuse_problems([p for p in found if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
             texts = read_texts(conn, self.target.schema, ids) if ids else {}
@@ -305,7 +273,7 @@ class Migrator:
         Raises:
             ChatdbError: `HISTORY` when the history was changed in the meantime.
         """
-        from chatdb_cli import repair
+        from chatdb_cli.migrate import repair
 
         if not shown.repairs:
             return shown
@@ -316,17 +284,17 @@ class Migrator:
     @contextmanager
     def _alone(
         self, conn: psycopg.Connection[Any], past: History
-    ) -> Iterator[tuple[Frame, Timeouts]]:
+    ) -> Iterator[tuple[MigrationTransaction, Timeouts]]:
         """Keep other migrators out while the history alone is written."""
-        from chatdb_cli.frame import Frame, Timeouts, author
+        from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts, author
         from chatdb_cli.postgres.advisory_lock import hold_lock
 
         wait_ms = self._options.wait_ms
         timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
-        frame = Frame(conn, self.target.schema, past, author())
+        frame = MigrationTransaction(conn, self.target.schema, past, author())
 
         def tell(text: str) -> None:
-            self._progress(Event("waiting", text=text))
+            self._progress(Progress("waiting", text=text))
 
         if is_pooled(conn, self.target, past.pid):
             yield frame, timeouts
@@ -338,7 +306,9 @@ class Migrator:
     def _connect(self) -> Iterator[psycopg.Connection[Any]]:
         with (
             blame_tunnel(self.target),
-            connect(self.target, lambda text: self._progress(Event("waiting", text=text))) as conn,
+            connect(
+                self.target, lambda text: self._progress(Progress("waiting", text=text))
+            ) as conn,
         ):
             yield conn
 
@@ -373,9 +343,11 @@ class Migrator:
     ) -> Run:
         _refuse_problems(first.problems, files)
         if not first.steps:
-            self._progress(Event("planned"))
-            return Run(self.target, direction, (), plan.current(past.applied), first.warnings)
-        from chatdb_cli.runner import Runner  # not in the start of a run that has nothing to do
+            self._progress(Progress("planned"))
+            return Run(self.target, direction, (), compare.current(past.applied), first.warnings)
+        from chatdb_cli.migrate.runner import (
+            Runner,  # not in the start of a run that has nothing to do
+        )
 
         # A dry run tries nothing, for it takes no lock: it shows the files' own statements.
         options = replace(self._options, allow_data_loss=dry_run or not guard)
@@ -392,7 +364,7 @@ def _refuse_problems(problems: Sequence[Problem], files: Files) -> None:
     problem = problems[0]
     others = tuple(p.message for p in problems[1:])
     if problem.code == "refused":  # the error itself knows the place, too
-        error = next(e for e in files.refused if plan.described(e) == problem.message)
+        error = next(e for e in files.refused if compare.describe(e) == problem.message)
         error.notes += others
         raise error
     raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)
@@ -411,7 +383,7 @@ def _yoyo_lock(past: History) -> tuple[Problem, ...]:
     if lock is None:
         return ()
     return (
-        plan.Problem(
+        Problem(
             "yoyo-lock",
             None,
             f"a yoyo client with process id {lock.pid} has held its lock since {lock.since} UTC",
@@ -438,6 +410,6 @@ def _go_on(files: Files) -> Callable[[History, Sequence[Step]], Plan]:
                     "is no longer the newest",
                     hint='look at "chatdb migrate status" and decide again',
                 )
-        return plan.Plan(tuple(kept))
+        return Plan(tuple(kept))
 
     return replan

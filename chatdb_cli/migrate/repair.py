@@ -10,13 +10,13 @@ nothing.  What does not belong here: finding out in what files and history disag
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from chatdb_cli import plan
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.frame import Frame, Timeouts, kept
 from chatdb_cli.history import queries
+from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.model import Repair
+from chatdb_cli.migrate.transaction import kept
 from chatdb_cli.postgres.diagnosis import unexpected_error
 from chatdb_cli.postgres.pipeline import run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
@@ -25,38 +25,16 @@ from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     import psycopg
 
     from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.history.model import AppliedMigration, History
+    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.pipeline import Message
 
-Kind = Literal["changed", "missing", "yoyo-lock"]
 Texts = tuple[str | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """One thing in which the history is brought to agree with the files.
-
-    Attributes:
-        kind: the problem that it ends.
-        version: the version that it is about, or None.
-        message: what will be done.
-        diff: what changed in the files since, as a unified diff; passwords are masked.
-        row: what the history says now.
-        migration: the files that it shall have.
-        pid: of the yoyo client whose lock is removed.
-    """
-
-    kind: Kind
-    version: str | None
-    message: str
-    diff: str = ""
-    row: AppliedMigration | None = None
-    migration: Migration | None = None
-    pid: int | None = None
 
 
 def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:
@@ -64,7 +42,7 @@ def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:
     on_disk = {m.number: m for m in files.migrations}
     return tuple(
         row
-        for row, state in plan.states(files, past.applied)
+        for row, state in compare.states(files, past.applied)
         if (m := on_disk.get(row.number))
         and row.unfinished is None
         and (state == "changed" or (row.up_checksum and _other_down(m, row)))
@@ -100,7 +78,7 @@ def repairs(files: Files, past: History, texts: Mapping[str, Texts]) -> tuple[Re
     ]
     missing = [
         row
-        for row, state in plan.states(files, past.applied)
+        for row, state in compare.states(files, past.applied)
         if state == "missing" and row.number >= 0
     ]
     if missing and not on_disk.keys() & {a.number for a in past.applied}:
@@ -121,7 +99,7 @@ def repairs(files: Files, past: History, texts: Mapping[str, Texts]) -> tuple[Re
 
 
 def _accepted(row: AppliedMigration, migration: Migration) -> str:
-    if plan.same_name(migration.id, row.id):
+    if compare.same_name(migration.id, row.id):
         return f"take {row.id} as applied the way its files are now"
     return f"take {row.id} as applied under the name {migration.id}, the way its files are now"
 
@@ -153,7 +131,7 @@ def _diff(row: AppliedMigration, migration: Migration, was: Texts) -> str:
 def carry_out(
     conn: psycopg.Connection[Any],
     schema: str,
-    frame: Frame,
+    frame: MigrationTransaction,
     past: History,
     chosen: Iterable[Repair],
     timeouts: Timeouts,
@@ -183,7 +161,7 @@ def carry_out(
 
 def baseline(
     conn: psycopg.Connection[Any],
-    frame: Frame,
+    frame: MigrationTransaction,
     past: History,
     migrations: Sequence[Migration],
     timeouts: Timeouts,
@@ -203,7 +181,7 @@ def baseline(
 
 def _write(
     conn: psycopg.Connection[Any],
-    frame: Frame,
+    frame: MigrationTransaction,
     past: History,
     messages: list[Message],
     timeouts: Timeouts,

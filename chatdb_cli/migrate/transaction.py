@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli import queries
 from chatdb_cli.files.model import checksum
 from chatdb_cli.history import queries as history_queries
 from chatdb_cli.history.model import YOYO_TABLES
 from chatdb_cli.history.tables import yoyo_ddl
+from chatdb_cli.migrate import queries
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.redaction import mask
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Migration, Script
     from chatdb_cli.history.model import History
-    from chatdb_cli.plan import Step
+    from chatdb_cli.migrate.model import Step
     from chatdb_cli.syntax.statements import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
@@ -40,7 +40,7 @@ FRAME, LOCK, CLAIM, FILE, SETTLE, GUARD, RECORD, COMMIT = (
     "frame", "lock", "claim", "file", "settle", "guard", "record", "commit",
 )  # fmt: skip
 # In front of all of them, and behind: a migrator's turn.
-TURN, END_OF_TURN = "turn", "end of turn"
+ACQUIRE_LOCK, RELEASE_LOCK = "turn", "end of turn"
 
 
 def author() -> tuple[str, str, str]:
@@ -87,7 +87,7 @@ class Guard(NamedTuple):
     snapshot: bool = False
 
 
-class Frame:
+class MigrationTransaction:
     """Writes the transaction of a migration, message by message.
 
     Args:
@@ -143,7 +143,7 @@ class Frame:
         Args:
             lock: the statement that does so.
         """
-        return [_START[0], _message(lock, TURN), _message(queries.COMMIT, FRAME)]
+        return [_START[0], _message(lock, ACQUIRE_LOCK), _message(queries.COMMIT, FRAME)]
 
     def end_of_turn(self, lock: str) -> Message:
         """Return what ends a migrator's turn, behind its last COMMIT.
@@ -151,7 +151,7 @@ class Frame:
         Args:
             lock: the statement that does so.
         """
-        return _message(lock, END_OF_TURN)
+        return _message(lock, RELEASE_LOCK)
 
     def preparation(self) -> list[Message]:
         """Return the transaction that prepares what every migration sends."""

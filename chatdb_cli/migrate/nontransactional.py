@@ -13,28 +13,27 @@ what becomes of the rest of a run (`runner.py`).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import errors, pq
 
-from chatdb_cli import queries
-from chatdb_cli.frame import CLAIM, COMMIT, FILE, RECORD, Frame, Timeouts
+from chatdb_cli.migrate import queries
+from chatdb_cli.migrate.transaction import CLAIM, COMMIT, FILE, RECORD
 from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
 from chatdb_cli.redaction import mask
-from chatdb_cli.syntax.effects import (
-    ConcurrentIndexStatement,
-    is_setting,
-    parse_concurrent_index_statement,
-)
+from chatdb_cli.syntax.effects import is_setting, parse_concurrent_index_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from chatdb_cli.files.model import Script
     from chatdb_cli.history.model import AppliedMigration
-    from chatdb_cli.plan import Step
+    from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.pipeline import Completed, OnIdle
+    from chatdb_cli.syntax.effects import ConcurrentIndexStatement
 
 # PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
 _NOT_INSIDE = ("25001", "2D000")
@@ -59,7 +58,7 @@ class Journal:
     def __init__(
         self,
         conn: psycopg.Connection[Any],
-        frame: Frame,
+        frame: MigrationTransaction,
         step: Step,
         script: Script,
         messages: Sequence[Message],
