@@ -336,7 +336,7 @@ class Code(Enum):
         self.remedy = remedy
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A place in a file.
 
     Attributes:
@@ -371,7 +371,7 @@ class ChatdbError(Exception):
         message: str,
         *,
         hint: str | None = None,
-        place: Place | None = None,
+        place: Location | None = None,
         sqlstate: str | None = None,
         errno: str | None = None,
         notes: tuple[str, ...] = (),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdb_cli.errors import ChatdbError, Code, Exit, Place
+from chatdb_cli.errors import ChatdbError, Code, Exit, Location
 from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script
@@ -136,7 +136,7 @@ def test_the_form_of_unicode_is_no_other_name() -> None:
 BAD = ChatdbError(
     Code.BAD_FILE,
     "byte 0xfc is not UTF-8",
-    place=Place(ROOT / "up" / f"{C}.sql", 7),
+    place=Location(ROOT / "up" / f"{C}.sql", 7),
     hint="save it",
 )
 DISAGREEMENTS = {
@@ -379,7 +379,7 @@ def test_a_version_used_twice_stops_a_way_back() -> None:
 
 
 def refused_file(direction: str, name: str) -> ChatdbError:
-    place = Place(ROOT / direction / name)
+    place = Location(ROOT / direction / name)
     return ChatdbError(Code.BAD_FILE, "byte 0xfc is not UTF-8", place=place, hint="save it")
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from chatdb_cli.cli.output import Output, error_document, error_lines, one_line, printable
 from chatdb_cli.cli.render.text import pad, width
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.model import Progress, Step
-from chatdb_cli.render import Output, error_document, error_lines, one_line, printable
 
 STEP = Step("up", "0007", "add_users", "0007_add_users", None)
 
@@ -109,7 +109,7 @@ ERROR = ChatdbError(
     Code.STATEMENT,
     "it broke",
     sqlstate="42703",
-    place=Place(Path("sql/up/a.sql"), 10, 9, ((9, ""), (10, "\t漢 'é' nope"))),
+    place=Location(Path("sql/up/a.sql"), 10, 9, ((9, ""), (10, "\t漢 'é' nope"))),
     notes=("server detail: one\ntwo", "0007 was rolled back"),
     hint="mend it",
 )

@@ -48,6 +48,6 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(chatdb)
     first, second = [*arguments[:2], "", ""][:2]
     for name in [first] if first in _MODULES else _MODULES:
-        module = import_module(f"chatdb_cli.cli.{name}")
+        module = import_module(f"chatdb_cli.cli.command.{name}")
         module.commands.build(app, name, second)
     return app

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from chatdb_cli.cli.app import application
+from chatdb_cli.cli.output import Output, discard, internal_error
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.redaction import redact
-from chatdb_cli.render import Output, discard, internal_error
 from chatdb_cli.settings.load import debug_requested, requested_format
 
 if TYPE_CHECKING:

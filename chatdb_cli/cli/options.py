@@ -1,27 +1,16 @@
-"""The options that many commands share, and the session that they make.
+"""The options that many commands share.
 
-A command declares what is its own; `Commands` adds the shared ones to its signature, reads the
-settings, and gives it a `Session`.
+What does not belong here: the options of one command (`command/`).
 """
 
 from __future__ import annotations
 
-import inspect
-import sys
-from dataclasses import dataclass, field
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chatdb_cli.migrate.migrator import Migrator
-    from chatdb_cli.postgres.model import Target
-    from chatdb_cli.render import Output
-    from chatdb_cli.settings.model import Settings
+    from typing import Any
 
 
 def print_version(context: typer.Context, wanted: bool) -> None:
@@ -145,192 +134,9 @@ _TIMING: dict[str, Any] = {
                      help="How long to wait for another migrator; 0s is not at all (default 60s)."),
     ],
 }  # fmt: skip
-
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
-
-
-@dataclass
-class Session:
-    """What a command works with: the settings, and how to speak."""
-
-    settings: Settings
-    out: Output
-    _opened: list[Target] = field(default_factory=list)
-
-    def target(self, settings: Settings | None = None, **options: Any) -> Target:
-        """Return the target, with the embedded server or the tunnel running that it needs.
-
-        Args:
-            settings: in place of the session's.
-            options: as for `open_target`.
-        """
-        from chatdb_cli.postgres.target import open_target
-
-        target = open_target(settings or self.settings, self.out.say, ask=self.ask, **options)
-        self._opened.append(target)
-        self.out.about = target
-        return target
-
-    def close(self) -> None:
-        """Close what was opened."""
-        for target in self._opened:
-            target.close()
-
-    def ask(self, question: str) -> str | None:
-        """Ask the user for a secret; None where nobody can be asked."""
-        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return None
-        import getpass
-
-        return getpass.getpass(question) or None
-
-    def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
-        """Return a migrator for a target, and say which files it takes when nobody named them."""
-        from chatdb_cli.migrate.migrator import Migrator
-
-        migrator = Migrator(target, progress=self.out.progress, sync_each=sync_each)
-        if migrator.folder.shipped and not migrator.folder.named:
-            self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
-        return migrator
-
-    def confirm_in_production(self, what: str, database: str, *, yes: bool) -> None:
-        """Ask before something is done in production, unless `--yes` was given.
-
-        Raises:
-            ChatdbError: as `confirm` does.
-        """
-        if self.settings.environment == "production" and not yes:
-            self.confirm(f"{what} in production, on database {database!r}", database)
-
-    def confirm(self, what: str, word: str) -> None:
-        """Ask the user to type a word before something is destroyed; no is the default.
-
-        Raises:
-            ChatdbError: `REFUSED` where nobody can be asked, `DECLINED` for any other answer.
-        """
-        from chatdb_cli.errors import ChatdbError, Code
-
-        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise ChatdbError(Code.REFUSED, f"this would {what}", hint="if you mean it, add --yes")
-        self.out.write(f"this will {what}\ntype {word!r} to go on: ")
-        if sys.stdin.readline().strip() != word:
-            raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
-
-
-class Commands:
-    """The commands of one module of this package.
-
-    Building a command from its signature takes typer a millisecond, and only one will run; so that
-    is done when it is known which.
-
-    Args:
-        group: what the group is for that they stand in; None where they stand on top.
-    """
-
-    def __init__(self, group: str | None = None) -> None:
-        self._group = group
-        self._found: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {}
-
-    def add(
-        self, name: str, shared: dict[str, Any]
-    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Take in a function as a command that has shared options beside its own.
-
-        Args:
-            name: how it is called.
-            shared: one of the tables above.
-        """
-
-        def note(function: Callable[..., None]) -> Callable[..., None]:
-            self._found[name] = function, shared
-            return function
-
-        return note
-
-    def build(self, app: typer.Typer, name: str, wanted: str = "") -> None:
-        """Put them into an application.
-
-        Args:
-            app: where they go.
-            name: that of the group, if they stand in one.
-            wanted: this command alone, where there is one of that name.
-        """
-        into = app
-        if self._group:
-            into = typer.Typer(help=self._group, no_args_is_help=True)
-            app.add_typer(into, name=name)
-        for each in [wanted] if wanted in self._found else self._found:
-            into.command(each, cls=_Command)(_with_shared(*self._found[each]))
-
-
-def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Callable[..., None]:
-    """Return what typer calls: it takes all options, and the function gets a session."""
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-
-    @wraps(function)
-    def run(context: typer.Context, **given: Any) -> None:
-        flags = {key: given.pop(key) for key in shared}
-        session = _session(flags, context.obj)
-        try:
-            function(session, **given)
-        finally:
-            try:
-                session.out.close()
-            finally:
-                session.close()
-
-    added = [
-        inspect.Parameter(
-            key,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if kind.__origin__ is bool else None,
-            annotation=kind,
-        )
-        for key, kind in shared.items()
-    ]
-    context = inspect.Parameter(
-        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
-    parameters = [
-        context,
-        *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
-        *added,
-    ]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
-
-
-class _Command(TyperCommand):
-    """A command whose plain help has the sections that rich's would have."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write a section for each panel, in the order of the signature."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                title = getattr(param, "rich_help_panel", None) or kind
-                sections.setdefault(title, []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
-def _session(flags: dict[str, Any], out: Output) -> Session:
-    from chatdb_cli.settings.load import load_settings
-
-    settings = load_settings({name: value for name, value in flags.items() if name != "version"})
-    out.form, out.quiet = settings.format, settings.quiet
-    if settings.verbose:
-        from chatdb_cli import log
-
-        log.configure(sys.stderr, settings.log_format)
-    for warning in settings.warnings:
-        out.warn(warning)
-    return Session(settings, out)

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from unicodedata import normalize
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
 
@@ -36,7 +36,7 @@ def file_error(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE
     return ChatdbError(
         code,
         f"{path} can't be {verb}: {reason}",
-        place=Place(path),
+        place=Location(path),
         errno=errno.errorcode.get(error.errno or 0),
         hint="look at the file and its permissions",
     )
@@ -55,7 +55,7 @@ def parse_file_name(file_name: str, path: str) -> tuple[str, str, str]:
         raise ChatdbError(
             Code.BAD_FILE,
             f"the file name {file_name!r} does not begin with a version and an underscore",
-            place=Place(Path(path)),
+            place=Location(Path(path)),
             hint="name it like 0001_add_users.sql",
         )
     try:
@@ -64,7 +64,7 @@ def parse_file_name(file_name: str, path: str) -> tuple[str, str, str]:
         raise ChatdbError(
             Code.BAD_FILE,
             f"the file name {file_name!r} is not UTF-8",
-            place=Place(Path(path).parent),
+            place=Location(Path(path).parent),
             hint="rename the file",
         ) from None
     return stem, found[1], found[2] or ""

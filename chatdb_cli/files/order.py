@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.names import normalize_name
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def order_migrations(migrations: list[Migration]) -> tuple[Migration, ...]:
                 raise ChatdbError(
                     Code.BAD_FILE,
                     f"{m.id} depends on {name!r}, and there is no such migration",
-                    place=Place(m.up.path),
+                    place=Location(m.up.path),
                     hint="name it as its file is named, without .sql",
                 )
             graph[m.id].add(other)
@@ -50,7 +50,7 @@ def _sort(migrations: list[Migration], graph: Mapping[str, set[str]]) -> Iterato
         raise ChatdbError(
             Code.BAD_FILE,
             f"these migrations depend on each other in a circle: {' -> '.join(circle)}",
-            place=Place(migrations[position[circle[0]]].up.path),
+            place=Location(migrations[position[circle[0]]].up.path),
             hint="remove one of their 'depends' directives",
         ) from None
     ready = [position[name] for name in sorter.get_ready()]

@@ -10,7 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.directives import parse_directives
 from chatdb_cli.files.folder import SHIPPED
 from chatdb_cli.files.model import NO_DIRECTIVES, Files, Migration, Script, checksum
@@ -182,7 +182,7 @@ def _check_downs(
                     Code.BAD_FILE,
                     f"the down file {path.name!r} and the up file {same[0].script.path.name!r} "
                     "have the same version and not the same name",
-                    place=Place(path),
+                    place=Location(path),
                     hint="give both the same name",
                 )
             )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from chatdb_cli import log
-from chatdb_cli.errors import ChatdbError, Code, Place, Terminated
+from chatdb_cli.errors import ChatdbError, Code, Location, Terminated
 from chatdb_cli.files.model import Directives
 from chatdb_cli.files.read import find_refused_statement, make_script
 from chatdb_cli.history.model import HISTORY_TABLES
@@ -267,7 +267,7 @@ class Runner:
             "pooler in between gives each transaction another",
             hint="connect to the server itself, past the pooler; or say --pooler session, if each "
             "client of it keeps its session",
-            place=Place(script.path),
+            place=Location(script.path),
         )
 
     def _begun(self, step: Step) -> AppliedMigration | None:
@@ -752,7 +752,7 @@ class Runner:
         made = server_error(error, code, what)
         if code is Code.REFUSED and not self._confinement:
             made.hint = ALLOW_DATA_LOSS_HINT
-        made.place = Place(loaded.script.path)
+        made.place = Location(loaded.script.path)
         made.notes += fate
         return made
 

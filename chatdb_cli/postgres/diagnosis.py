@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.cli.render.text import pad
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.postgres.sqlstates import hint_for
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
@@ -54,7 +54,7 @@ def statement_error(
     else:
         offset = statement.offset
         at = locate(text, offset, path, context=0)
-        place = Place(path, at.line, None, at.excerpt)
+        place = Location(path, at.line, None, at.excerpt)
     facts = [*_facts(diag), *notes]
     if position is not None and (odd := _invisible(text, offset)):
         facts.insert(0, odd)

@@ -12,7 +12,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.settings.table import FAMILY, SETTINGS, URLS
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Source(NamedTuple):
             Code.SETTINGS,
             f"{self.label(variable, line=True)}:{shown} {what}",
             hint=way or None,
-            place=Place(Path(self.where), self.lines[variable]) if self.lines else None,
+            place=Location(Path(self.where), self.lines[variable]) if self.lines else None,
         )
 
     def names_database(self) -> str | None:
@@ -136,14 +136,14 @@ def _unreadable(shown: str, error: OSError) -> ChatdbError:
     return ChatdbError(
         Code.SETTINGS,
         f"can't read {shown}: {(error.strerror or 'unknown error').lower()}",
-        place=Place(Path(shown)),
+        place=Location(Path(shown)),
         errno=errno.errorcode.get(error.errno or 0),
     )
 
 
 def _bad_line(shown: str, line: int, what: str) -> ChatdbError:
     hint = "a line is NAME=value, empty, or a # comment; a value of several lines needs quotes"
-    place = Place(Path(shown), line)  # without an excerpt: the line may hold a secret
+    place = Location(Path(shown), line)  # without an excerpt: the line may hold a secret
     return ChatdbError(Code.SETTINGS, f"{shown} line {line} {what}", hint=hint, place=place)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chatdb_cli.errors import Place
+from chatdb_cli.errors import Location
 from chatdb_cli.redaction import LONGEST_SECRET, mask
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Place:
+def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Location:
     """Return the line and column of an offset, with the lines to show.
 
     Args:
@@ -32,7 +32,7 @@ def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Pla
     # Masked with what stands before: the word may be on another line than the password.
     before = max(0, start - LONGEST_SECRET)
     lines = LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
-    return Place(
+    return Location(
         Path(path), line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1))
     )
 

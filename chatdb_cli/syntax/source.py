@@ -9,7 +9,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from pathlib import Path
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.syntax.location import LINE_END, locate
 
 
@@ -27,7 +27,7 @@ def decode(data: bytes, path: Path | str) -> str:
         raise ChatdbError(
             Code.BAD_FILE,
             "the file is UTF-16, not UTF-8",
-            place=Place(Path(path), 1, 1),
+            place=Location(Path(path), 1, 1),
             hint="save it as UTF-8",
         )
     data = data.removeprefix(BOM_UTF8)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries as migrate_guards_queries
@@ -322,7 +322,7 @@ def untried(
     lasting = find_lasting_effects(script.text, statements)
     found = next((f for f in lasting if f.what.lower() != "nextval"), None)  # a gap is no loss
     if piecewise:
-        what, place = "the file runs outside of a transaction", Place(script.path)
+        what, place = "the file runs outside of a transaction", Location(script.path)
     elif found is not None:
         what = f"no rollback undoes {found.what}"
         place = locate(script.text, found.offset, script.path)

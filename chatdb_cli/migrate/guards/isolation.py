@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli.errors import ChatdbError, Code, Place
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries as migrate_guards_queries
 from chatdb_cli.migrate.transaction import Guard
@@ -110,7 +110,7 @@ class Isolation:
             statements: its statements.
             notes: what became of the run.
         """
-        place = Place(script.path)
+        place = Location(script.path)
         whole = (Statement(script.text, 0),)
         found: set[_Row] = set()
         self.begin()

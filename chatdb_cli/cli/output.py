@@ -15,8 +15,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.errors import ChatdbError, Code
@@ -24,7 +23,8 @@ from chatdb_cli.postgres.sqlstates import sqlstate_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import TextIO
+    from datetime import datetime
+    from typing import Literal, TextIO
 
     from rich.console import Console
     from rich.progress import Progress as ProgressBar
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 Document = dict[str, Any]
-
 _STYLES = {
     "applied": "green",
     "reverted": "yellow",
@@ -463,9 +462,6 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     if error.hint:
         lines += [("", ""), (f"hint: {error.hint}", "cyan")]
     return lines
-
-
-# --- documents ------------------------------------------------------------------------------------
 
 
 def _document(target: Target | None) -> Document:

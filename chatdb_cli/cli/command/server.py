@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from chatdb_cli.cli.options import LOCAL, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import LOCAL
+from chatdb_cli.cli.output import FORMAT
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.render import FORMAT
 
 if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from chatdb_cli.cli.session import Context
     from chatdb_cli.embedded.server import EmbeddedServer
 
 commands = Commands("The project's own PostgreSQL, with its data in ./.chatdb.")
 
 
-def _server(session: Session) -> EmbeddedServer:
+def _server(session: Context) -> EmbeddedServer:
     from chatdb_cli.embedded.server import EmbeddedServer
 
     settings = session.settings
@@ -24,7 +28,7 @@ def _server(session: Session) -> EmbeddedServer:
 
 
 @commands.add("start", LOCAL)
-def start(session: Session) -> None:
+def start(session: Context) -> None:
     """Start it, and make it where there is none."""
     server = _server(session)
     if not server.start():
@@ -33,7 +37,7 @@ def start(session: Session) -> None:
 
 
 @commands.add("stop", LOCAL)
-def stop(session: Session) -> None:
+def stop(session: Context) -> None:
     """Stop it; its data stays."""
     server = _server(session)
     if not server.stop():
@@ -42,7 +46,7 @@ def stop(session: Session) -> None:
 
 
 @commands.add("status", LOCAL)
-def status(session: Session) -> None:
+def status(session: Context) -> None:
     """Say whether it runs, and where it keeps what."""
     server = _server(session)
     found = server.status()
@@ -50,7 +54,7 @@ def status(session: Session) -> None:
 
 
 @commands.add("url", LOCAL)
-def url(session: Session) -> None:
+def url(session: Context) -> None:
     """Print the URL for psql and other programs; no password is in it."""
     server = _server(session)
     if server.exists and server.start():
@@ -60,7 +64,7 @@ def url(session: Session) -> None:
 
 @commands.add("psql", LOCAL)
 def psql(
-    session: Session,
+    session: Context,
     arguments: Annotated[
         list[str] | None, typer.Argument(help="For psql, behind --: chatdb server psql -- -l")
     ] = None,
@@ -88,7 +92,7 @@ def psql(
 
 @commands.add("destroy", LOCAL)
 def destroy(
-    session: Session,
+    session: Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Stop it, and remove all of its data."""

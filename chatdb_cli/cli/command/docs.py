@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from chatdb_cli.cli.options import NO_FILES, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import NO_FILES
 from chatdb_cli.errors import ChatdbError, Code, Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Annotated
+
+    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 
 
 @commands.add("docs", NO_FILES)
 def docs(
-    session: Session,
+    session: Context,
     output: Annotated[
         Path | None,
         typer.Option(

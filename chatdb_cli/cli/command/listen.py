@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from chatdb_cli.cli.options import NO_FILES, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import NO_FILES
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import FrameType
+    from typing import Annotated, Any
 
+    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 
 
 @commands.add("listen", NO_FILES)
 def listen(
-    session: Session,
+    session: Context,
     topic: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from chatdb_cli.cli.options import NO_FILES, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import NO_FILES
 from chatdb_cli.errors import Exit, Terminated
+
+if TYPE_CHECKING:
+    from typing import Annotated, Literal
+
+    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 
 
 @commands.add("tunnel", NO_FILES)
 def tunnel(
-    session: Session,
+    session: Context,
     check: Annotated[
         Literal["check"] | None,
         typer.Argument(help="Walk the hops, print what each of them says, and end."),
@@ -50,7 +56,7 @@ def tunnel(
         raise typer.Exit(Exit.TERMINATED if term else Exit.INTERRUPTED) from None
 
 
-def _check(session: Session) -> None:
+def _check(session: Context) -> None:
     from chatdb_cli.postgres.target import check_tunnel
 
     steps, failure = check_tunnel(session.settings, ask=session.ask)

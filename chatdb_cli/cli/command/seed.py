@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from chatdb_cli.cli.options import SEEDING, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import SEEDING
 from chatdb_cli.errors import ChatdbError, Code
+
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 
 
 @commands.add("seed", SEEDING)
 def seed(
-    session: Session,
+    session: Context,
     scale: Annotated[
         int | None,
         typer.Option(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING
+from chatdb_cli.cli.output import FORMAT
 from chatdb_cli.errors import Exit
-from chatdb_cli.render import FORMAT
+
+if TYPE_CHECKING:
+    from chatdb_cli.cli.session import Context
 
 commands = Commands("Apply migrations, take them back, and see where you are.")
-
 _To = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The last version.")]
 
 
@@ -44,7 +47,7 @@ _SyncEach = Annotated[
 
 @commands.add("up", MIGRATING)
 def up(
-    session: Session,
+    session: Context,
     to: _To = None,
     steps: _Steps = None,
     dry_run: _DryRun = False,
@@ -68,7 +71,7 @@ def up(
 
 @commands.add("down", MIGRATING)
 def down(
-    session: Session,
+    session: Context,
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="VERSION", help="Take back all that is newer; 0 is all."),
@@ -100,7 +103,7 @@ def down(
 
 @commands.add("redo", MIGRATING)
 def redo(
-    session: Session,
+    session: Context,
     dry_run: _DryRun = False,
     yes: _Yes = False,
     allow_data_loss: _AllowDataLoss = False,
@@ -116,7 +119,7 @@ def redo(
 
 @commands.add("baseline", MIGRATING)
 def baseline(
-    session: Session,
+    session: Context,
     newest: Annotated[
         str, typer.Argument(metavar="VERSION", help="The last one that is there already.")
     ],
@@ -131,7 +134,7 @@ def baseline(
 
 
 @commands.add("repair", MIGRATING)
-def repair(session: Session, dry_run: _DryRunRepair = False, yes: _Yes = False) -> None:
+def repair(session: Context, dry_run: _DryRunRepair = False, yes: _Yes = False) -> None:
     """Make the history agree with the files; no migration is run.
 
     Accepts files that were changed after they were applied, forgets those that are gone, removes a
@@ -152,7 +155,7 @@ def repair(session: Session, dry_run: _DryRunRepair = False, yes: _Yes = False) 
 
 @commands.add("status", CONNECTED)
 def status(
-    session: Session,
+    session: Context,
     check: Annotated[
         bool,
         typer.Option("--check", help="Exit 1 when something is pending, 6 on a problem."),
@@ -168,7 +171,7 @@ def status(
 
 
 @commands.add("history", CONNECTED)
-def history(session: Session) -> None:
+def history(session: Context) -> None:
     """Print the audit log: what was done when, and by whom."""
     target = session.target()
     session.out.history(target, session.migrator(target).history())
@@ -176,7 +179,7 @@ def history(session: Session) -> None:
 
 @commands.add("new", FILES)
 def new(
-    session: Session,
+    session: Context,
     name: Annotated[str, typer.Argument(help="What it does, such as add_users.")],
 ) -> None:
     """Write the next version's pair of files."""

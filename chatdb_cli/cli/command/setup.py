@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from chatdb_cli.cli.options import MIGRATING, Commands, Session
+from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.options import MIGRATING
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from chatdb_cli.cli.session import Context
     from chatdb_cli.files.model import Folder
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.seed.model import Seeded
-
 
 commands = Commands()
 
 
 @commands.add("setup", MIGRATING)
 def setup(
-    session: Session,
+    session: Context,
     seed: Annotated[
         bool, typer.Option("--seed", help="Add data for development; not in production.")
     ] = False,
@@ -67,7 +70,7 @@ def setup(
     session.out.run(run, seeded=_seed(target) if seed else None)
 
 
-def _refuse_unseedable(session: Session, folder: Folder) -> None:
+def _refuse_unseedable(session: Context, folder: Folder) -> None:
     """Say what is in the way of a seed before anything is made."""
     from chatdb_cli.files.read import read_seed_files
 
@@ -86,7 +89,7 @@ def _seed(target: Target) -> Seeded:
     return seed_files(target)
 
 
-def _test(session: Session, name: str, *, yes: bool) -> None:
+def _test(session: Context, name: str, *, yes: bool) -> None:
     from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
     from chatdb_cli.settings import parse
 
