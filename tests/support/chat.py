@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -217,3 +218,89 @@ def members(conn: Conn, channel: str) -> dict[str, str]:
 
 def related(conn: Conn) -> set[tuple[str, str, str, str]]:
     return set(conn.execute("SELECT user_id, related_user_id, type, status FROM relationships"))
+
+
+def small_world(conn: Conn) -> dict[str, str]:
+    """A few rows: two users, a channel of each type, a message."""
+    ada, bob = sorted([user(conn, "ada"), user(conn, "bob")])
+    made = {"ada": ada, "bob": bob}
+    for kind in ("public", "private", "group"):
+        made[kind] = insert(conn, "channels", type=kind, name=kind)
+    made["direct"] = insert(conn, "channels", type="direct", direct_low=ada, direct_high=bob)
+    made["message"] = insert(conn, "messages", channel_id=made["public"], user_id=ada, content="Hi")
+    return made
+
+
+def counts(conn: Conn, *tables: str) -> list[int]:
+    return [value(conn, f"SELECT count(*) FROM {table}") for table in tables]
+
+
+SERIALIZATION = psycopg.errors.SerializationFailure
+
+
+def ulid(n: int) -> str:
+    return f"{n:026}"
+
+
+def put(conn: Conn, channel: str, user: str, messages: list[tuple[int, bool]]) -> None:
+    """Messages by number, with whether they are deleted."""
+    conn.cursor().executemany(
+        "INSERT INTO messages (id, channel_id, user_id, content, deleted_at)"
+        " VALUES (%s, %s, %s, 'x', CASE WHEN %s THEN now() END)",
+        [(ulid(n), channel, user, deleted) for n, deleted in messages],
+    )
+
+
+class Two:
+    """Two sessions of one database, and users of the test's own."""
+
+    def __init__(self, one: Conn, other: Conn) -> None:
+        self.one = one
+        self.other = other
+        self.made = 0
+
+    def people(self) -> tuple[str, str]:
+        self.made += 2
+        names = (f"user_{self.made - 1}", f"user_{self.made}")
+        ada, bob = people(self.one, *names)
+        return ada, bob
+
+    def room(self) -> tuple[str, str, str, str]:
+        """A private channel of two, and a message in it."""
+        ada, bob = self.people()
+        room = call(self.one, "create_channel", ada, "private", "room", [bob])["id"]
+        return ada, bob, room, send(self.one, room, ada, "First")
+
+    def race(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Row, Row]:
+        """Both calls at once; the second waits until the first has committed."""
+        answers: list[list[Row]] = [[], []]
+
+        def run(place: int, conn: Conn, arguments: tuple[Any, ...]) -> None:
+            answers[place] = rows(conn, *arguments)
+
+        error = race(
+            self.one,
+            self.other,
+            lambda: run(0, self.one, one),
+            lambda: run(1, self.other, other),
+        )
+        if error:
+            raise error
+        return answers[0][0], answers[1][0]
+
+    def late(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> Callable[[], Row]:
+        """`other`, in a REPEATABLE READ transaction that began before `one` was done."""
+        self.other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        value(self.other, "SELECT count(*) FROM users")
+        rows(self.one, *one)
+
+        def retry() -> Row:
+            self.other.execute("ROLLBACK")
+            return rows(self.other, *other)[0]
+
+        try:
+            with pytest.raises(SERIALIZATION):
+                rows(self.other, *other)
+        finally:
+            self.other.execute("ROLLBACK")
+        return retry
