@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.database",
     "tests.support.project",
     "tests.support.chatdb",
+    "tests.support.errors",
 ]
 
 # A shell that runs the tests in the background has SIGINT ignored, and so would every child have it.

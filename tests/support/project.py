@@ -95,3 +95,8 @@ def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Event]
             act(event.text)
 
     return progress
+
+
+def command_environment(project: Project, database: Database) -> dict[str, str]:
+    root = str(ROOT)
+    return project.environment(DATABASE_URL=database.url, PYTHONPATH=root)
