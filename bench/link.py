@@ -14,14 +14,13 @@ from pathlib import Path
 
 import psycopg
 
-sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).parent.parent)]
-
-from proxy import Proxy
+sys.path[:0] = [str(Path(__file__).parent.parent)]
 
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
+from tests.support.proxy import Proxy
 
 ONE_WAY_S = 0.010
 

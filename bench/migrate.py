@@ -27,12 +27,12 @@ from pathlib import Path
 import psycopg
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
+sys.path[:0] = [str(HERE.parent)]
 
-from proxy import Proxy
 from results import keep
 
 from chatdb_cli.embedded.server import EmbeddedServer
+from tests.support.proxy import Proxy
 
 TOOLS = HERE / ".tools"
 PYTHON_PACKAGES = ("yoyo-migrations", "psycopg2-binary", "alembic", "psycopg[binary]")

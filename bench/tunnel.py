@@ -21,16 +21,15 @@ from typing import Any
 
 import psycopg
 
-sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).parent.parent)]
-
-from proxy import Link
-from sshd import USER, Sshd, free_port, make_key
+sys.path[:0] = [str(Path(__file__).parent.parent)]
 
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
+from tests.support.proxy import Link
+from tests.support.sshd import USER, Sshd, free_port, make_key
 
 ONE_WAY_S = 0.025
 TURNS, BYTES = 500, 50_000_000

@@ -118,7 +118,11 @@ def _relation(
     rules = [_rule(r) for r in _sorted(constraints) if r["kind"] != "f"]
     rules += [
         Constraint(
-            r["name"], "unique", index_definition(r), tuple(r["unique_columns"] or ()), r["comment"]
+            r["name"],
+            "unique",
+            index_definition(r["definition"]),
+            tuple(r["unique_columns"] or ()),
+            r["comment"],
         )
         for r in _sorted(indexes)
         if r["is_unique"]
@@ -142,7 +146,7 @@ def _relation(
             _foreign_key(r, always, unique) for r in _sorted(constraints) if r["kind"] == "f"
         ),
         indexes=tuple(
-            Index(r["name"], index_definition(r), r["comment"])
+            Index(r["name"], index_definition(r["definition"]), r["comment"])
             for r in _sorted(indexes)
             if not r["is_unique"]
         ),

@@ -6,10 +6,6 @@ What does not belong here: Markdown (`docs/`).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chatdb_cli.catalog.read import Row
 
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*\""""
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(]+)'
@@ -49,9 +45,9 @@ def tidy_sql(sql: str) -> str:
     return _ONE_OF.sub(one_of, _WORDS.sub(word, sql)).strip()
 
 
-def index_definition(row: Row) -> str:
+def index_definition(definition: str) -> str:
     """Return the definition of an index without its name and its table."""
-    return tidy_sql(_INDEX.sub("", row["definition"], count=1))
+    return tidy_sql(_INDEX.sub("", definition, count=1))
 
 
 def trigger_definition(definition: str) -> str:

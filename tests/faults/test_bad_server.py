@@ -20,14 +20,13 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import GROUND, Database, Project, Server, admitted, first
-from proxy import Proxy
-from test_engine import socket_of, states, through
-from test_faults import settled
-from test_locks import on_waiting
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.model import MigrationError
+from tests.support.database import Database, settled
+from tests.support.project import Project, on_waiting, states, through
+from tests.support.proxy import Proxy
+from tests.support.servers import GROUND, Server, admitted, first, socket_of
 
 pytestmark = first
 ALONE = "-- chatdb: transactional: false\n"

@@ -18,14 +18,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import child
 import pytest
-from conftest import Database, Project, first
-from proxy import Proxy
-from test_engine import socket_of, through
-from test_faults import BACKENDS, CONTEXT, settled, start
 
 from chatdb_cli.migrate.model import Status
+from tests.support import child
+from tests.support.children import CONTEXT, start
+from tests.support.database import BACKENDS, Database, settled
+from tests.support.project import Project, through
+from tests.support.proxy import Proxy
+from tests.support.servers import first, socket_of
 
 FILES = {
     "1_people": (

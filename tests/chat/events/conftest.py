@@ -1,0 +1,78 @@
+"""Databases with a few rows and an empty change log."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.chat_events import Conn, Events, private, value, world_template
+from tests.support.database import Database
+from tests.support.servers import GROUND, Server
+
+
+@pytest.fixture
+def world(server: Server) -> str:
+    """The name of a database with the world; tests take copies of it."""
+    return world_template(server)
+
+
+@pytest.fixture
+def database(server: Server, world: str) -> Iterator[Database]:
+    """A copy of the world of the test's own, with an empty log."""
+    made = server.create(world)
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="module")
+def chat(server: Server) -> Iterator[Conn]:
+    """A session in a copy of the world; each test rolls back what it does."""
+    made = server.create(world_template(server))
+    with made.connect() as conn:
+        yield conn
+    made.drop()
+
+
+@pytest.fixture
+def log(chat: Conn) -> Iterator[Callable[..., Events]]:
+    """Run statements and tell the events that they wrote; rolled back at the end."""
+
+    def written(*statements: str) -> Events:
+        mark = value(chat, "SELECT coalesce(max(seq), 0) FROM events")
+        for statement in statements:
+            chat.execute(statement)
+        return chat.execute(
+            "SELECT table_name, op, row_id, channel_id, user_id FROM events WHERE seq > %s ORDER BY seq",
+            [mark],
+        ).fetchall()
+
+    with chat.transaction(force_rollback=True):
+        yield written
+
+
+@pytest.fixture(scope="module")
+def own(server: Server) -> Iterator[Server]:
+    """A server of this file's own: it is killed and copied, and its queue is small."""
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
+        Path(folder).chmod(0o711)
+        made = private(Path(folder, "own"), server)
+        yield made
+        made.embedded.destroy()
+
+
+@pytest.fixture
+def owned(own: Server) -> Iterator[Database]:
+    """A copy of the world on that server."""
+    made = own.create(own.templates["world"])
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def listener(database: Database) -> Iterator[Conn]:
+    with database.connect() as conn:
+        conn.execute("LISTEN chat_events")
+        yield conn

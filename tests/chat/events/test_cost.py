@@ -1,0 +1,99 @@
+"""What a page of events costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.chat_events import SEND, Conn, burn, now, read, value
+from tests.support.database import Database
+from tests.support.servers import Server
+
+
+def buffers(conn: Conn, query: str, *parameters: Any) -> int:
+    """How many pages of the shared buffers a query touches, all that its functions do included."""
+    plan = value(conn, f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {query}", *parameters)
+    top = plan[0]["Plan"]
+    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+
+PAGE = "SELECT * FROM events_since(%s, %s)"
+
+
+def fill(conn: Conn, events: int) -> None:
+    """As many events as that, ten of a transaction, as if they had been written one after the other."""
+    burn(conn, events // 10)
+    conn.execute(
+        "INSERT INTO events (xid, table_name, op, row_id)"
+        " SELECT ((pg_current_xact_id()::text::bigint - 1 - (%(n)s - i) / 10)::text)::xid8,"
+        " 'messages', 'insert', i"
+        " FROM generate_series(1, %(n)s) i",
+        {"n": events},
+    )
+
+
+def cost(conn: Conn, long: Conn, events: int, plans: str) -> dict[str, int]:
+    """What a poll, a first page and a later one touch after so many events that have been read."""
+    long.execute("BEGIN")
+    long.execute("SELECT pg_current_xact_id()")
+    conn.execute(SEND)
+    begin = now(conn)
+    fill(conn, events)
+    conn.execute("ANALYZE events")
+    conn.execute(f"SET plan_cache_mode = '{plans}'")
+    cursor = now(conn)
+    for _ in range(60):
+        conn.execute(SEND)
+    later = read(conn, cursor, 10)[-1][1]
+    end = now(conn)
+    for _ in range(7):  # the plans that the session keeps
+        read(conn, later, 10)
+        read(conn, end)
+    found = {
+        "poll": buffers(conn, PAGE, end, 500),
+        "from now": buffers(conn, PAGE, "", 500),
+        "first page": buffers(conn, PAGE, cursor, 10),
+        "next page": buffers(conn, PAGE, later, 10),
+    }
+    found["page in the middle of all"] = buffers(conn, PAGE, read(conn, begin, 50)[-1][1], 50)
+    long.execute("ROLLBACK")
+    return found
+
+
+@pytest.mark.parametrize("plans", ["auto", "force_generic_plan"])
+def test_a_page_costs_the_same_however_long_the_log_and_a_transaction_are(
+    server: Server, world: str, plans: str
+) -> None:
+    seen = []
+    for events in (1_000, 200_000):
+        made = server.create(world)
+        with made.connect() as conn, made.connect() as long:
+            seen.append(cost(conn, long, events, plans))
+        made.drop()
+    few, many = seen
+    for what, touched in many.items():
+        assert touched < 2 * few[what] + 30, (what, few, many)
+
+
+def test_a_page_of_a_transaction_of_many_events_costs_the_same_however_many(
+    database: Database,
+) -> None:
+    seen = []
+    with database.connect() as conn, database.connect() as bulk:
+        fill(conn, 50_000)
+        for events in (1_000, 50_000):
+            bulk.execute("BEGIN")
+            bulk.execute(
+                "INSERT INTO events (table_name, op, row_id)"
+                f" SELECT 'messages', 'insert', i FROM generate_series(1, {events}) i"
+            )
+            conn.execute(SEND)
+            cursor = now(conn)  # the transaction is one of those that are running
+            while_open = buffers(conn, PAGE, cursor, 100)
+            bulk.execute("COMMIT")
+            page = read(conn, cursor, 100)
+            next_page = buffers(conn, PAGE, page[-1][1], 100)
+            seen.append((while_open, buffers(conn, PAGE, cursor, 100), next_page))
+    for few, many in zip(*seen, strict=True):
+        assert many < 2 * few + 30, seen

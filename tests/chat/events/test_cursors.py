@@ -1,0 +1,363 @@
+"""A cursor that no longer holds is refused: copies, restores, resets, crashes, standbys."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+
+import psycopg
+import pytest
+
+from chatdb_cli.embedded.server import EmbeddedServer
+from tests.support.chat_events import (
+    MALFORMED,
+    SEND,
+    STANDBY,
+    burn,
+    drain,
+    now,
+    read,
+    refuses,
+    value,
+)
+from tests.support.database import Database
+from tests.support.servers import Server, first
+
+
+@first
+def test_a_malformed_cursor_is_refused_as_such(database: Database) -> None:
+    with database.connect() as conn:
+        epoch = now(conn).split("|")[0]
+        conn.execute(SEND)
+        for cursor in (
+            " ", "0", "5:5:", epoch, f"{epoch}|", f"{epoch}|5", f"{epoch}|5:3:", f"{epoch}|0:0:",
+            f"{epoch}|5:9:8,7", f"{epoch}|5:9:4", f"{epoch}|5:9:,",
+            f"{epoch}|5:5:|5:5:", f"{epoch}|5:5:|5:5:|1",
+            f"{epoch}|5:5:|6:5:|1.1|-", f"{epoch}|5:5:|5:5:|{'9' * 30}.1|-",
+            f"{epoch}|5:5:|5:5:|1.1|{'9' * 30}-",
+            f"{epoch}|5:5:|5:5:|x|-", f"{epoch}|5:5:\n", f"{now(conn)}|", f"x{now(conn)}",
+            "'; DROP TABLE events; --", "\u20ac" * 5000,
+        ):  # fmt: skip
+            assert "no cursor of the change log" in refuses(conn, cursor, MALFORMED)
+
+
+def test_a_copied_database_is_noticed_and_has_a_log_of_its_own(
+    server: Server, database: Database
+) -> None:
+    with database.connect() as conn:
+        begin = now(conn)
+        for _ in range(3):
+            conn.execute(SEND)
+        middle = read(conn, begin, 2)[0][1]
+    copy = server.create(database.name)
+    with copy.connect() as conn:
+        for cursor in (begin, middle):
+            refuses(conn, cursor)
+        fresh = now(conn)
+        assert now(conn) == fresh, "the epoch begins once"
+        for cursor in (begin, middle):
+            refuses(conn, cursor)
+        conn.execute(SEND)
+        assert len(drain(conn, fresh)) == 1
+    copy.drop()
+    with database.connect() as conn:
+        assert len(drain(conn, begin)) == 3
+        refuses(conn, fresh)
+
+
+def test_two_readers_that_find_a_copy_at_once_agree_on_its_epoch(
+    server: Server, database: Database
+) -> None:
+    copy = server.create(database.name)
+    cursors: list[str] = []
+    with copy.connect() as first_one:
+        first_one.execute("BEGIN")
+        cursors.append(now(first_one))
+
+        def second() -> None:
+            with copy.connect() as conn:
+                cursors.append(now(conn))
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        copy.execute(
+            "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype ="
+            " 'transactionid') LOOP PERFORM pg_sleep(0.002); END LOOP; END $$"
+        )
+        first_one.execute("COMMIT")
+        thread.join()
+        first_one.execute(SEND)
+        assert [len(drain(first_one, cursor)) for cursor in cursors] == [1, 1]
+    copy.drop()
+
+
+def dump(database: Database, *more: str) -> str:
+    programs = database.server.embedded.programs
+    return subprocess.run(
+        [programs / "pg_dump", *more, database.url], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def restore(database: Database, text: str) -> None:
+    programs = database.server.embedded.programs
+    subprocess.run(
+        [programs / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", database.url],
+        input=text, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_old_events_of_a_restored_database_never_come_up_as_new_ones(
+    database: Database, own: Server
+) -> None:
+    """Not now, not when a running transaction has the xid of one, not when xids pass theirs."""
+    xid = "SELECT pg_current_xact_id()::text::bigint"
+    with own.create().connect() as conn:
+        there = value(conn, xid)
+    with database.connect() as conn:
+        burn(conn, max(0, there - value(conn, xid)) + 2000)  # the restoring takes hundreds
+        begin = now(conn)
+        for _ in range(200):
+            conn.execute(SEND)
+        old = value(conn, "SELECT count(*) FROM events")
+        text = dump(database)
+        conn.execute("DROP OWNED BY chat_listener")  # the roles are of the other cluster
+    restored = own.create()
+    restore(restored, text)
+    with restored.connect() as conn, restored.connect() as writer, restored.connect() as late:
+        assert value(conn, "SELECT count(*) FROM events") == old
+        assert value(conn, "SELECT min(xid::text::bigint) FROM events") > value(conn, xid)
+        conn.execute(SEND)  # before anybody has read
+        writer.execute("BEGIN")
+        writer.execute(SEND)
+        conn.execute(
+            "UPDATE events SET xid = %s WHERE seq = (SELECT min(seq) FROM events)",
+            [str(value(writer, xid))],
+        )
+        late.execute("BEGIN")
+        late.execute("SELECT 1")
+        refuses(conn, begin)
+        fresh = now(conn)
+        assert drain(conn, fresh) == []
+        writer.execute("COMMIT")
+        late.execute(SEND)
+        late.execute("COMMIT")
+        conn.execute(SEND)
+        new = drain(conn, fresh)
+        assert len(new) == 3
+        for _ in range(4):
+            burn(conn, 700)
+            conn.execute(SEND)
+        assert value(conn, xid) > there + 2000 + 200
+        assert drain(conn, fresh, 2)[:3] == new
+        assert len(drain(conn, fresh)) == 7
+        refuses(conn, begin)
+    restored.drop()
+
+
+def test_a_log_that_nobody_reads_after_a_restore_can_be_purged(
+    database: Database, own: Server
+) -> None:
+    database.execute(SEND)
+    restored = own.create()
+    restore(restored, dump(database))
+    with restored.connect() as conn:
+        conn.execute("UPDATE events SET xid = '99999999999'")
+        conn.execute(SEND)
+        while value(conn, "SELECT purge_events('0s')"):
+            pass
+        assert value(conn, "SELECT count(*) FROM events") == 0
+    restored.drop()
+
+
+def test_a_dump_restored_into_the_same_database_is_noticed(database: Database) -> None:
+    with database.connect() as conn:
+        begin = now(conn)
+        conn.execute(SEND)
+        text = dump(database, "--clean", "--if-exists")
+        conn.execute(SEND)
+        after = now(conn)
+    restore(database, text)
+    with database.connect() as conn:
+        for cursor in (begin, after):
+            refuses(conn, cursor)
+        fresh = now(conn)
+        conn.execute(SEND)
+        assert len(drain(conn, fresh)) == 1
+
+
+@pytest.mark.parametrize("savepoint", [False, True])
+def test_the_first_reader_of_all_has_what_it_wrote_itself_later_like_any_other(
+    database: Database, savepoint: bool
+) -> None:
+    """It begins the epoch, and an old event may even have the xid that it has."""
+    with database.connect() as conn:
+        conn.execute("TRUNCATE events_state")
+        conn.execute(
+            "INSERT INTO events (xid, table_name, op, row_id)"
+            " SELECT (pg_current_xact_id()::text::bigint + n)::text::xid8, 'messages', 'insert', 'old'"
+            " FROM generate_series(1, 50) n"
+        )
+        conn.execute("BEGIN")
+        if savepoint:
+            conn.execute("SAVEPOINT s")
+        conn.execute(SEND)
+        assert value(conn, "SELECT count(*) FROM events WHERE xid = pg_current_xact_id()") == 2
+        cursor = now(conn)
+        assert drain(conn, cursor) == []
+        conn.execute("COMMIT")
+        assert drain(conn, cursor) == [value(conn, "SELECT max(seq) FROM events")]
+
+
+def test_a_reset_begins_a_new_epoch_and_loses_nothing_that_is_being_written(
+    database: Database,
+) -> None:
+    with database.connect() as conn, database.connect() as writer:
+        conn.execute(SEND)
+        begin = now(conn)
+        writer.execute("BEGIN")
+        writer.execute(SEND)
+        fresh = str(value(conn, "SELECT events_reset()"))
+        refuses(conn, begin)
+        writer.execute("COMMIT")
+        conn.execute(SEND)
+        assert len(drain(conn, fresh)) == 2
+        assert len(drain(conn, now(conn))) == 0
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_a_reset_is_possible_in_a_transaction_of_any_kind(database: Database, level: str) -> None:
+    with database.connect() as conn, database.connect() as other:
+        conn.execute(f"BEGIN ISOLATION LEVEL {level}")
+        conn.execute("SELECT count(*) FROM users")
+        other.execute(SEND)
+        fresh = str(value(conn, "SELECT events_reset()"))
+        other.execute(SEND)
+        conn.execute("COMMIT")
+        other.execute(SEND)
+        assert len(drain(conn, fresh)) == (2 if level == "READ COMMITTED" else 3)
+
+
+def test_a_cursor_ahead_of_the_database_is_told(database: Database) -> None:
+    with database.connect() as conn:
+        conn.execute(SEND)
+        epoch, snapshot = now(conn).split("|")
+        xmax = int(snapshot.split(":")[1]) + 100_000
+        for ahead in (f"{xmax}:{xmax}:", f"{snapshot}|{xmax}:{xmax}:|1.1|1-1"):
+            assert "restored" in refuses(conn, f"{epoch}|{ahead}")
+
+
+def test_a_transaction_older_than_the_cursor_is_told_and_loses_nothing(database: Database) -> None:
+    """It does not see yet what the cursor holds for read, or what the page is about."""
+    with database.connect() as conn, database.connect() as old, database.connect() as writer:
+        conn.execute(SEND)
+        begin = now(conn)
+        writer.execute("BEGIN")
+        writer.execute(SEND)
+        conn.execute(SEND)  # so that the writer's xid lies in the middle
+        old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        assert len(drain(old, begin)) == 1
+        writer.execute("COMMIT")
+        pages = read(conn, begin, 1)
+        cursors = [pages[0][1], read(conn, pages[0][1], 5)[-1][1]]
+        for cursor in cursors:
+            refuses(old, cursor)
+        old.execute("ROLLBACK")
+        assert [len(drain(old, cursor)) for cursor in cursors] == [1, 0]
+
+
+def test_after_a_crash_events_under_xids_given_anew_are_not_lost(own: Server) -> None:
+    """The xids of transactions that were rolled back just before it have not reached the disk."""
+    database = own.create(own.templates["world"])
+    with database.connect() as conn:
+        conn.execute(SEND)
+        begin = now(conn)
+        for _ in range(30):
+            with conn.transaction(force_rollback=True):
+                conn.execute(SEND)
+        cursors = [begin, now(conn), read(conn, begin)[-1][1]]
+        kill(own)
+    with database.connect() as conn:
+        for _ in range(40):
+            conn.execute(SEND)
+        assert [len(drain(conn, cursor)) for cursor in cursors] == [40] * 3
+    database.drop()
+
+
+def kill(server: Server) -> None:
+    """Stop the server as a crash does, and start it again."""
+    pid = server.embedded.status().pid
+    assert pid
+    os.kill(pid, signal.SIGQUIT)
+    while server.embedded.status().running:
+        pass
+    server.embedded.start()
+
+
+def test_a_restart_is_nothing_to_a_cursor(own: Server) -> None:
+    database = own.create(own.templates["world"])
+    with database.connect() as conn:
+        begin = now(conn)
+        for _ in range(3):
+            conn.execute(SEND)
+        middle = read(conn, begin, 2)[0][1]
+    own.embedded.stop()
+    own.embedded.start()
+    with database.connect() as conn:
+        conn.execute(SEND)
+        assert len(drain(conn, begin)) == 4
+        assert len(drain(conn, middle)) == 3
+    database.drop()
+
+
+@first
+def test_a_standby_says_that_it_is_one(own: Server) -> None:
+    database = own.create(own.templates["world"])
+    with database.connect() as conn:
+        begin = now(conn)
+    home = own.embedded.home.with_name(".standby")
+    standby = EmbeddedServer(home, programs=own.embedded.programs)
+    try:
+        standby.start()
+        standby.stop()
+        mine, theirs = own.embedded.status(), standby.status()
+        assert mine.data
+        assert theirs.data
+        # The embedded server admits nobody to replication but for this test.
+        with (own.embedded.home / "hba.conf").open("a") as file:
+            file.write("local replication all trust\n")
+        own.execute("SELECT pg_reload_conf()")
+        own.execute("CHECKPOINT")
+        with database.connect() as conn:
+            conn.execute("SELECT pg_backup_start('standby', true)" if own.version >= 15
+                         else "SELECT pg_start_backup('standby', true, false)")  # fmt: skip
+            shutil.rmtree(theirs.data)
+            subprocess.run(["cp", "-a", mine.data, theirs.data], check=True)
+            label = value(
+                conn,
+                "SELECT labelfile FROM pg_backup_stop()" if own.version >= 15
+                else "SELECT labelfile FROM pg_stop_backup(false)",
+            )  # fmt: skip
+        (theirs.data / "postmaster.pid").unlink()
+        (theirs.data / "backup_label").write_text(label)
+        (theirs.data / "standby.signal").touch()
+        for name in ("backup_label", "standby.signal"):
+            shutil.chown(theirs.data / name, theirs.data.stat().st_uid)
+        with (theirs.data / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = 'host={mine.socket_dir} user=postgres'\n")
+        standby.start()
+        with database.connect() as conn:
+            conn.execute(SEND)
+            lsn = value(conn, "SELECT pg_current_wal_lsn()")
+        with psycopg.connect(standby.url(database.name), autocommit=True) as conn:
+            while value(conn, "SELECT pg_last_wal_replay_lsn() < %s", lsn):
+                pass
+            assert value(conn, "SELECT count(*) FROM events") == 1, "it streams"
+            assert value(conn, "SELECT count(*) FROM pg_stat_wal_receiver") == 1
+            for cursor in (begin, ""):
+                assert "primary" in refuses(conn, cursor, STANDBY)
+    finally:
+        standby.destroy()
+    database.drop()

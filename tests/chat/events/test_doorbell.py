@@ -1,0 +1,283 @@
+"""Notifications of new events."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from tests.support.chat_events import (
+    ADA,
+    EDIT,
+    HALL,
+    HI,
+    MODES,
+    NEW,
+    ON_STATUS,
+    PAUSE,
+    ROOM,
+    SEND,
+    STATUS,
+    Conn,
+    M,
+    drain,
+    migrate,
+    now,
+    refused,
+    refuses,
+    value,
+)
+from tests.support.database import Database
+from tests.support.servers import Server, first
+
+
+def rung(listener: Conn) -> list[dict[str, Any]]:
+    """What the bell said up to now: everything before the word that the listener tells itself."""
+    payloads: list[str] = []
+    listener.execute("NOTIFY chat_events, 'end'")
+    for told in listener.notifies(timeout=60):
+        if told.payload == "end":
+            break
+        payloads.append(told.payload)
+    return [json.loads(payload) for payload in payloads]
+
+
+SITTING = "SELECT (date_part('epoch', clock_timestamp()) * 50)::bigint"
+
+
+def test_the_bell_says_what_has_changed_and_no_more(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        some = "CASE id WHEN %s THEN 'read' ELSE status END"  # touches all rows, and changes one
+        for statement, table, op, channel, ids in (
+            (f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
+            (f"UPDATE messages SET status = {some}", "messages", "update", HALL, [NEW]),
+            ("UPDATE messages SET deleted_at = now() WHERE id = %s", "messages", "delete", HALL, [NEW]),
+            ("DELETE FROM messages WHERE id = %s", "messages", "delete", HALL, [NEW]),
+            ("UPDATE channels SET name = name || %s", "channels", "update", None, [HALL, ROOM]),
+            (f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}", "user_status", "update", None, [ADA]),
+        ):  # fmt: skip
+            conn.execute(PAUSE)
+            conn.execute(statement, [NEW] if "%s" in statement else None)
+            (said,) = rung(listener)
+            said["ids"].sort()
+            expected = {"v": 1, "schema": "public", "table": table, "op": op}
+            assert said == expected | {"channel_id": channel, "ids": ids, "more": False}
+
+
+def test_what_is_no_event_or_rolled_back_does_not_ring(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        conn.execute(PAUSE)
+        conn.execute("UPDATE messages SET updated_at = now()")
+        conn.execute(f"SELECT touch_last_seen('{ADA}')")
+        with conn.transaction(force_rollback=True):
+            conn.execute(SEND)
+        assert rung(listener) == []
+
+
+def test_typing_rings_and_writes_no_event(database: Database, listener: Conn) -> None:
+    with database.connect() as conn:
+        for _ in range(2):
+            conn.execute(PAUSE)
+            conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
+        said = rung(listener)
+        assert [(s["table"], s["channel_id"], s["ids"]) for s in said] == [
+            ("typing_indicators", HALL, [f"{HALL}:{ADA}"])
+        ] * 2
+        assert value(conn, "SELECT count(*) FROM events") == 0
+
+
+@pytest.mark.parametrize("table", MODES)
+def test_the_session_says_when_to_ring_else_the_table(
+    database: Database, listener: Conn, table: str
+) -> None:
+    """Others, who write all the time as the table says, change nothing about it."""
+    with database.connect() as conn, database.connect() as other:
+        conn.execute("SELECT set_notify_mode(%s)", [table])
+        for session in (None, "", *MODES, "EVERY", "bogus", "'; --"):
+            if session is not None:
+                conn.execute("SELECT set_config('chat.notify', %s, false)", [session])
+            begin = value(conn, SITTING)
+            for _ in range(20):
+                other.execute(EDIT, [HI])
+                conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
+                conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
+            sittings = value(conn, SITTING) - begin + 1
+            rings = [said["table"] for said in rung(listener)]
+            mine, others = rings.count("user_status"), rings.count("messages")
+            assert others == {"every": 20, "off": 0}.get(table, others), session
+            mode = session or table
+            if mode == "every":
+                assert mine == 40, session
+            elif mode == "off":
+                assert mine == 0, session
+            elif table == "doorbell":
+                assert 1 <= mine + others <= sittings, session
+            else:  # the only one with a bell: not silenced by those without, or with every
+                assert 1 <= mine <= 40, session
+            conn.execute(PAUSE)
+
+
+@first
+def test_a_mode_that_is_none_is_refused(database: Database) -> None:
+    with database.connect() as conn:
+        refused(conn, "23514", "SELECT set_notify_mode('loud')")
+        refused(conn, "23502", "SELECT set_notify_mode(NULL)")
+
+
+def test_the_bell_rings_once_in_20_ms_whatever_the_load(database: Database, listener: Conn) -> None:
+    def write() -> None:
+        with database.connect() as conn:
+            for _ in range(150):
+                conn.execute(SEND)
+
+    with database.connect() as conn:
+        begin = value(conn, SITTING)
+        threads = [threading.Thread(target=write) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
+
+
+@first
+def test_who_looked_at_the_same_moment_does_not_ring_after_the_first(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        begin = value(conn, SITTING)
+        for _ in range(100):
+            conn.execute("SELECT ring_doorbell('messages', 'insert', '{1}', '{1}')")
+        assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
+
+
+def test_a_transaction_that_stays_open_after_ringing_silences_nobody(
+    database: Database, listener: Conn
+) -> None:
+    """Be it idle, or writing on through more sittings than the bell has keys."""
+    with database.connect() as conn, database.connect() as idle, database.connect() as busy:
+        idle.execute("BEGIN")
+        idle.execute(SEND)
+        busy.execute("BEGIN")
+        begin = value(conn, SITTING)
+        while value(conn, SITTING) < begin + 70:
+            busy.execute(SEND)
+        assert value(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") <= 2
+        rings = 0
+        for _ in range(10):
+            conn.execute(PAUSE)
+            conn.execute(SEND)
+            rings += len(rung(listener))
+        assert rings >= 8, "all but the few whose key one of the two holds"
+        busy.execute("COMMIT")
+        assert len(rung(listener)) == 1
+
+
+def test_a_ring_that_a_savepoint_took_back_does_not_count(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        conn.execute("BEGIN")
+        conn.execute("SAVEPOINT s")
+        conn.execute(SEND)
+        conn.execute("ROLLBACK TO s")
+        conn.execute(PAUSE)
+        conn.execute(SEND)
+        conn.execute("COMMIT")
+        assert len(rung(listener)) == 1
+
+
+@first
+def test_every_rings_for_each_statement_up_to_ten_and_then_says_more(
+    database: Database, listener: Conn
+) -> None:
+    with database.connect() as conn:
+        conn.execute("SELECT set_notify_mode('every')")
+        for statements in (1, 3, 12):
+            with conn.transaction():
+                for _ in range(statements):
+                    conn.execute(SEND)
+            said = rung(listener)
+            assert len(said) == min(statements, 10)
+            assert [s["more"] for s in said] == [False] * min(statements, 9) + [True] * (
+                statements > 9
+            )
+
+
+def test_each_listener_is_rung_and_reads_for_itself(database: Database) -> None:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(database.connect()) for _ in range(4)]
+        conn = stack.enter_context(database.connect())
+        for one in listeners:
+            one.execute("LISTEN chat_events")
+        begin = now(conn)
+        conn.execute(PAUSE)
+        conn.execute(SEND)
+        for one in listeners:
+            assert len([s for s in rung(one) if s]) == 1
+            assert len(drain(one, begin)) == 1
+            one.execute("UNLISTEN *")
+
+
+# 63 bytes that have to be quoted in SQL, in JSON, or both.
+HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
+
+
+@first
+def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
+    made = server.create()
+    with made.connect() as conn, made.connect() as listener:
+        name = sql.Identifier(HOSTILE)
+        assert len(HOSTILE.encode()) == 63
+        conn.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+        migrate(conn, HOSTILE)
+        conn.execute(sql.SQL("SET search_path = {}, public").format(name))
+        conn.execute(
+            "INSERT INTO users (email, username, auth0_id)"
+            " SELECT n || '@y', 'user_' || n, n FROM generate_series(1, 100) n"
+        )
+        conn.execute("SET chat.notify = 'every'")
+        listener.execute("LISTEN chat_events")
+        conn.execute(
+            "INSERT INTO channel_members (channel_id, user_id)"
+            f" SELECT '{HALL}', id FROM users WHERE auth0_id ~ '^[0-9]'"
+        )
+        listener.execute("NOTIFY chat_events, 'end'")
+        payload = next(iter(listener.notifies(timeout=60))).payload
+        said = json.loads(payload)
+        assert len(payload.encode()) <= 2000
+        assert set(said) == {"v", "schema", "table", "op", "channel_id", "ids", "more"}
+        assert said["schema"] == HOSTILE
+        assert (len(said["ids"]), said["more"], said["channel_id"]) == (20, True, None)
+        assert {len(one) for one in said["ids"]} == {53}
+    made.drop()
+
+
+@first
+def test_two_copies_in_one_database_ring_and_read_apart(database: Database, listener: Conn) -> None:
+    with database.connect() as conn, database.connect() as other:
+        other.execute("CREATE SCHEMA other")
+        migrate(other, "other")
+        other.execute("SET search_path = other, public")
+        cursors = now(conn), now(other)
+        assert cursors[0].split("|")[0] != cursors[1].split("|")[0]
+        rung(listener)
+        begin = value(conn, SITTING)
+        while value(conn, SITTING) < begin + 5:
+            conn.execute(SEND)
+            other.execute(SEND)
+        said = [s["schema"] for s in rung(listener)]
+        assert said.count("public") >= 3, "one is rung as often as the other"
+        assert said.count("other") >= 3
+        written = [
+            value(c, "SELECT count(*) FROM events WHERE op = 'insert' AND row_id !~ '^0{9}'")
+            for c in (conn, other)
+        ]
+        assert [
+            len(drain(c, cursor)) for c, cursor in zip((conn, other), cursors, strict=True)
+        ] == written
+        refuses(conn, cursors[1])

@@ -1,0 +1,385 @@
+"""Readers get each event once and in order: random schedules, each printed with its seed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+from psycopg.pq import TransactionStatus
+
+from tests.support.chat_events import (
+    ADA,
+    EDIT,
+    HALL,
+    HI,
+    MALFORMED,
+    SEND,
+    YO,
+    Conn,
+    drain,
+    now,
+    read,
+    refused,
+)
+from tests.support.database import Database
+from tests.support.servers import first
+
+
+@dataclass
+class Change:
+    """An event that was written: when, and when its transaction committed, in steps of the schedule."""
+
+    row: str
+    written: int
+    committed: int = 0
+
+
+@dataclass
+class Writer:
+    """A session that writes, and what its open transaction has written so far."""
+
+    conn: Conn
+    pending: dict[int, Change] = field(default_factory=dict)
+    savepoints: list[dict[int, Change]] = field(default_factory=list)
+    written: int = 0
+
+
+@dataclass
+class Reader:
+    """A session that reads on from its cursor; `expected` are the events that it has to get."""
+
+    writer: Writer
+    cursor: str
+    before: set[int]
+    got: list[int] = field(default_factory=list)
+
+
+class Schedule:
+    """Random steps of writers and readers, one at a time: a seed gives the same schedule again.
+
+    A writer that would have to wait for another gives up after a millisecond, which is one more way to
+    roll back.
+    """
+
+    def __init__(self, sessions: list[Conn], seed: int, *, prepare: bool) -> None:
+        self.random = random.Random(seed)
+        self.sessions = list(sessions)
+        self.prepare = prepare
+        self.step = 0
+        self.prepared: dict[str, dict[int, Change]] = {}
+        self.truth: dict[int, Change] = {}
+        self.writers = [Writer(self.connect()) for _ in range(5)]
+        self.readers: list[Reader] = []
+
+    def connect(self) -> Conn:
+        conn = self.sessions.pop()
+        conn.execute("SET lock_timeout = '1ms'")
+        conn.execute(f"SET chat.notify = '{'off' if self.prepare else ''}'")
+        return conn
+
+    def play(self, steps: int) -> None:
+        for self.step in range(1, steps + 1):
+            if not self.readers or (self.random.random() < 0.02 and len(self.readers) < 4):
+                self.new_reader()
+            if self.random.random() < 0.6:
+                self.write(self.random.choice(self.writers))
+            else:
+                self.read(self.random.choice(self.readers))
+        for writer in self.writers + [r.writer for r in self.readers]:
+            self.step += 1
+            if self.random.random() < 0.5:
+                self.commit(writer)
+            else:
+                self.rollback(writer)
+        while self.prepared:
+            self.finish_prepared(self.writers[0])
+        for reader in self.readers:
+            self.check(reader)
+
+    # -- writing
+
+    def idle(self, writer: Writer) -> bool:
+        return writer.conn.info.transaction_status == TransactionStatus.IDLE
+
+    def write(self, writer: Writer) -> None:
+        choose = self.random.random()
+        if self.idle(writer):
+            if self.prepared and choose < 0.1:
+                self.finish_prepared(writer)
+            elif choose < 0.5:
+                isolation = self.random.choice(
+                    ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+                )
+                writer.conn.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+                writer.conn.execute("SELECT 1")  # takes the snapshot
+            else:
+                self.change(writer)
+                self.commit(writer)
+        elif choose < 0.15:
+            self.commit(writer)
+        elif choose < 0.22:
+            self.rollback(writer)
+        elif choose < 0.26 and self.prepare:
+            self.prepare_transaction(writer)
+        elif choose < 0.34:
+            writer.conn.execute(f"SAVEPOINT s{len(writer.savepoints)}")
+            writer.savepoints.append(dict(writer.pending))
+        elif choose < 0.42 and writer.savepoints:
+            kept = writer.savepoints.pop()
+            name = f"s{len(writer.savepoints)}"
+            if self.random.random() < 0.6:
+                writer.conn.execute(f"ROLLBACK TO {name}; RELEASE {name}")
+                writer.pending = kept
+            else:
+                writer.conn.execute(f"RELEASE {name}")
+        else:
+            self.change(writer)
+
+    def statement(self) -> str:
+        r = self.random
+        some = f"(SELECT id FROM messages OFFSET {r.randrange(8)} LIMIT {r.choice([1, 1, 3])})"
+        new = f"INSERT INTO messages (channel_id, user_id, content) SELECT '{HALL}', '{ADA}', 'x'"
+        return r.choice(
+            [
+                new,
+                f"{new} FROM generate_series(1, {r.choice([2, 5, 40])})",
+                f"UPDATE messages SET content = '{self.step}' WHERE id IN {some}",
+                f"UPDATE messages SET deleted_at = now() WHERE id IN {some}",
+                f"UPDATE messages SET updated_at = now() WHERE id IN {some}",
+                f"DELETE FROM messages WHERE id IN {some}",
+                "INSERT INTO reactions (message_id, user_id, emoji)"
+                f" SELECT id, '{ADA}', 'x' FROM messages WHERE id IN {some} ON CONFLICT DO NOTHING",
+                f"DO $$ BEGIN BEGIN {new}; RAISE division_by_zero; EXCEPTION WHEN OTHERS THEN NULL; END;"
+                f" {new}; END $$",
+            ]
+        )
+
+    def change(self, writer: Writer) -> None:
+        begun = not self.idle(writer)
+        try:
+            if not begun:
+                writer.conn.execute("BEGIN")
+            writer.conn.execute(self.statement())
+            rows = writer.conn.execute(
+                "SELECT seq, table_name || row_id FROM events"
+                " WHERE xid = pg_current_xact_id_if_assigned() AND seq > %s",
+                [writer.written],
+            ).fetchall()
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.SerializationFailure,
+            psycopg.errors.ForeignKeyViolation,
+            psycopg.errors.DeadlockDetected,
+        ):
+            self.rollback(writer)
+            return
+        for seq, row in rows:
+            writer.pending[seq] = Change(row, self.step)
+            writer.written = max(writer.written, seq)
+
+    def commit(self, writer: Writer) -> None:
+        try:
+            writer.conn.execute("COMMIT")
+        except psycopg.errors.SerializationFailure:
+            self.rollback(writer)
+        else:
+            self.made_true(writer.pending)
+            self.clear(writer)
+
+    def rollback(self, writer: Writer) -> None:
+        writer.conn.execute("ROLLBACK")
+        self.clear(writer)
+
+    def prepare_transaction(self, writer: Writer) -> None:
+        name = f"p{self.step}"
+        try:
+            writer.conn.execute(f"PREPARE TRANSACTION '{name}'")
+        except psycopg.errors.SerializationFailure:
+            self.rollback(writer)
+        else:
+            self.prepared[name] = writer.pending
+            self.clear(writer)
+
+    def finish_prepared(self, writer: Writer) -> None:
+        name = self.random.choice(list(self.prepared))
+        changes = self.prepared.pop(name)
+        if self.random.random() < 0.7:
+            writer.conn.execute(f"COMMIT PREPARED '{name}'")
+            self.made_true(changes)
+        else:
+            writer.conn.execute(f"ROLLBACK PREPARED '{name}'")
+
+    def made_true(self, changes: dict[int, Change]) -> None:
+        for change in changes.values():
+            change.committed = self.step
+        self.truth |= changes
+
+    def clear(self, writer: Writer) -> None:
+        writer.pending, writer.savepoints = {}, []
+
+    # -- reading
+
+    def new_reader(self) -> None:
+        conn = self.connect()
+        with conn.transaction():
+            conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor = now(conn)
+            before = {row[0] for row in conn.execute("SELECT seq FROM events")}
+        self.readers.append(Reader(Writer(conn), cursor, before))
+
+    def read(self, reader: Reader) -> None:
+        """Read a page, and take all of it or only the beginning; or do something else between pages."""
+        choose = self.random.random()
+        writer = reader.writer
+        if choose < 0.15:
+            if not self.idle(writer):
+                self.commit(writer) if choose < 0.1 else self.rollback(writer)
+            else:
+                isolation = self.random.choice(
+                    ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+                )
+                writer.conn.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+        elif choose < 0.25 and not self.idle(writer):
+            self.change(writer)  # a reader that writes itself
+        elif choose < 0.3 and self.idle(writer) and self.sessions:
+            self.sessions.insert(0, writer.conn)
+            writer.conn = self.connect()  # the cursor is all that a reader needs to go on
+        else:
+            try:
+                page = read(writer.conn, reader.cursor, self.random.choice([1, 2, 3, 10, 100, 500]))
+            except psycopg.errors.SerializationFailure:
+                self.rollback(writer)
+                return
+            taken = page[: self.random.choice([1, 2, len(page)])]
+            reader.got += [seq for seq, _ in taken if seq is not None]
+            reader.cursor = taken[-1][1]
+
+    def check(self, reader: Reader) -> None:
+        reader.got += drain(reader.writer.conn, reader.cursor, self.random.choice([2, 20, 500]))
+        assert len(reader.got) == len(set(reader.got)), "twice"
+        assert set(reader.got) == self.truth.keys() - reader.before, "lost"
+        written, rows = 0, dict[str, int]()
+        for seq in reader.got:
+            change = self.truth[seq]
+            assert change.committed >= written, "after a change that was made after its commit"
+            written = max(written, change.written)
+            assert rows.get(change.row, 0) < seq, "changes of a row in another order"
+            rows[change.row] = seq
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["bell", "two-phase"])
+def test_readers_get_each_event_once_and_in_order_whatever_the_schedule(
+    request: pytest.FixtureRequest, owned: Database, prepare: bool
+) -> None:
+    rounds = 400 if request.config.getoption("--long") else 5
+    start = random.randrange(10**9)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(owned.connect()) for _ in range(11)]
+        for seed in range(start, start + rounds):
+            try:
+                Schedule(sessions, seed, prepare=prepare).play(250)
+            except BaseException as error:
+                error.add_note(f"seed {seed}, prepare {prepare}")
+                raise
+
+
+def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
+    """Not one step at a time: what happens between two looks of the same statement."""
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        chance = random.Random(number)
+        with database.connect() as conn:
+            for _ in range(60):
+                with conn.transaction(force_rollback=chance.random() < 0.2):
+                    for _ in range(chance.choice([1, 1, 2, 8])):
+                        conn.execute(SEND)
+                    with conn.transaction(force_rollback=chance.random() < 0.5):
+                        conn.execute(EDIT, [chance.choice([HI, YO])])
+
+    def follow(cursor: str, limit: int) -> list[int]:
+        found: list[int] = []
+        with database.connect() as conn:
+            last = False
+            while True:
+                page = read(conn, cursor, limit)
+                page = page[: random.randint(1, len(page))]
+                found += [seq for seq, _ in page if seq is not None]
+                cursor = page[-1][1]
+                if page[-1][0] is None:
+                    if last:
+                        return found
+                    last = done.is_set()
+
+    with database.connect() as conn, ThreadPoolExecutor(8) as pool:
+        readers = [pool.submit(follow, now(conn), limit) for limit in (1, 7, 500)]
+        writers = [pool.submit(write, number) for number in range(5)]
+        wait(writers)
+        done.set()
+        for writer in writers:
+            writer.result()
+        rows = dict(conn.execute("SELECT seq, table_name || row_id FROM events").fetchall())
+        for reader in readers:
+            found = reader.result()
+            assert sorted(found) == sorted(rows)
+            for row in set(rows.values()):
+                of_row = [seq for seq in found if rows[seq] == row]
+                assert of_row == sorted(of_row)
+
+
+def test_a_reader_goes_on_from_any_row_of_any_page(database: Database) -> None:
+    with database.connect() as conn:
+        begin = now(conn)
+        for _ in range(4):
+            conn.execute(SEND)
+        conn.execute(f"{SEND}, ('{HALL}', '{ADA}', 'y'), ('{HALL}', '{ADA}', 'z')")
+        whole = drain(conn, begin)
+        assert len(whole) == 7
+        for limit in range(1, 9):
+            page = read(conn, begin, limit)
+            for seq, cursor in page:
+                rest = drain(conn, cursor, limit)
+                assert rest == [s for s in whole if s > (seq or 0)], f"{seq} of {limit}"
+
+
+def test_a_page_is_the_same_however_often_it_is_read_and_whatever_comes(database: Database) -> None:
+    with database.connect() as conn, database.connect() as other:
+        begin = now(conn)
+        other.execute("BEGIN")
+        other.execute(SEND)
+        for _ in range(3):
+            conn.execute(SEND)
+        ((_, cursor),) = read(conn, begin, 1)[:1]
+        page = [seq for seq, _ in read(conn, cursor, 10)]
+        other.execute("COMMIT")
+        conn.execute(SEND)
+        assert [seq for seq, _ in read(conn, cursor, 10)] == page
+        assert len(drain(conn, begin)) == 5
+
+
+def test_without_an_event_one_row_brings_the_cursor_to_keep(database: Database) -> None:
+    with database.connect() as conn:
+        for empty in (None, ""):
+            (row,) = conn.execute("SELECT * FROM events_since(%s)", [empty]).fetchall()
+            assert row[:-1] == (None,) * 7
+            assert row[-1]
+        assert read(conn, now(conn)) == [(None, now(conn))]
+        conn.execute(SEND)
+        assert read(conn, now(conn)) == [(None, now(conn))], "an empty cursor begins from now"
+
+
+@first
+def test_events_since_is_called_with_limits_of_all_sizes(database: Database) -> None:
+    with database.connect() as conn:
+        begin = now(conn)
+        conn.execute(SEND)
+        for limit in ("1", "2147483647", "NULL"):
+            ((seq,),) = conn.execute(f"SELECT seq FROM events_since('{begin}', {limit})").fetchall()
+            assert seq
+        for limit in ("0", "-1"):
+            refused(conn, MALFORMED, f"SELECT events_since('{begin}', {limit})")

@@ -1,0 +1,49 @@
+"""Databases with a small world, made by the operations themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.chat import (
+    Conn,
+    Two,
+    world,
+)
+from tests.support.servers import Server
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
+    made = server.chat()
+    with made.connect() as conn:
+        yield conn, world(conn)
+    made.drop()
+
+
+@pytest.fixture
+def chat(shared: tuple[Conn, dict[str, str]]) -> Iterator[Conn]:
+    """The shared database, in a transaction that is rolled back."""
+    with shared[0].transaction(force_rollback=True):
+        yield shared[0]
+
+
+@pytest.fixture
+def ids(shared: tuple[Conn, dict[str, str]]) -> dict[str, str]:
+    return shared[1]
+
+
+@pytest.fixture(scope="module")
+def pair(server: Server) -> Iterator[Two]:
+    made = server.chat()
+    with made.connect() as one, made.connect() as other:
+        yield Two(one, other)
+    made.drop()
+
+
+@pytest.fixture
+def two(pair: Two) -> Iterator[Two]:
+    yield pair
+    for conn in (pair.one, pair.other):
+        conn.rollback()

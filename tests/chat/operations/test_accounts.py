@@ -1,0 +1,188 @@
+"""Tokens, friends and blocks, notifications, settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.chat import (
+    FORBIDDEN,
+    LATER,
+    NO_DATA,
+    UNIQUE,
+    Conn,
+    Row,
+    answer,
+    call,
+    denied,
+    digest,
+    ids_of,
+    insert,
+    related,
+    rows,
+)
+
+
+def test_a_token_is_used_once(chat: Conn, ids: dict[str, str]) -> None:
+    issued = call(chat, "issue_token", ids["ada"], digest("t"), LATER)
+    assert (issued["user_id"], issued["revoked_at"]) == (ids["ada"], None)
+    assert denied(chat, UNIQUE, "issue_token", ids["bob"], digest("t"), LATER)
+    assert answer(chat, "use_token", digest("t")) == ids["ada"]
+    assert answer(chat, "use_token", digest("t")) is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["UPDATE refresh_tokens SET revoked_at = now()",
+     "UPDATE refresh_tokens SET expires_at = clock_timestamp()",
+     "UPDATE users SET is_active = false", "UPDATE users SET deleted_at = now()",
+     "SELECT revoke_tokens(user_id) FROM refresh_tokens"],
+)  # fmt: skip
+def test_a_token_that_ended_is_of_no_use(chat: Conn, ids: dict[str, str], end: str) -> None:
+    call(chat, "issue_token", ids["ada"], digest("t"), LATER)
+    chat.execute(end)
+    assert answer(chat, "use_token", digest("t")) is None
+
+
+def test_all_live_tokens_of_a_user_are_revoked_and_counted(chat: Conn, ids: dict[str, str]) -> None:
+    for name, who, until in (("1", "ada", LATER), ("2", "ada", LATER),
+                             ("3", "ada", "yesterday"), ("4", "bob", LATER)):  # fmt: skip
+        call(chat, "issue_token", ids[who], digest(name), until)
+    answer(chat, "use_token", digest("1"))
+    assert answer(chat, "revoke_tokens", ids["ada"]) == 1
+    assert answer(chat, "use_token", digest("2")) is None
+    assert answer(chat, "use_token", digest("4")) == ids["bob"]
+
+
+def test_a_friend_is_asked_and_answers(chat: Conn, ids: dict[str, str]) -> None:
+    ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
+    asked = call(chat, "request_friend", ada, bob)
+    assert call(chat, "request_friend", ada, bob) == asked
+    assert call(chat, "answer_friend", bob, ada, True)["status"] == "accepted"
+    denied(chat, NO_DATA, "answer_friend", bob, ada, False)  # answered already
+    denied(chat, NO_DATA, "answer_friend", ada, bob, True)  # nobody asked Ada
+    assert call(chat, "request_friend", bob, ada)["status"] == "accepted"
+    call(chat, "request_friend", ada, eve)
+    assert call(chat, "answer_friend", eve, ada, False)["status"] == "rejected"
+    assert call(chat, "request_friend", ada, eve)["status"] == "rejected"
+    # who rejected may change their mind, and ask
+    assert call(chat, "request_friend", eve, ada)["status"] == "accepted"
+    assert related(chat) == {(ada, bob, "friend", "accepted"), (ada, eve, "friend", "accepted")}
+
+
+def test_a_block_ends_what_was_between_two_and_refuses_new(chat: Conn, ids: dict[str, str]) -> None:
+    ada, bob = ids["ada"], ids["bob"]
+    call(chat, "request_friend", bob, ada)
+    for _ in range(2):
+        blocked = call(chat, "block_user", ada, bob)
+    assert related(chat) == {(ada, bob, "blocked", "accepted")}
+    assert (blocked["type"], blocked["status"]) == ("blocked", "accepted")
+    for one, other in ((ada, bob), (bob, ada)):
+        denied(chat, FORBIDDEN, "request_friend", one, other)
+        denied(chat, FORBIDDEN, "open_direct_channel", one, other)
+    call(chat, "block_user", bob, ada)
+    assert answer(chat, "unblock_user", ada, bob) is True
+    assert related(chat) == {(bob, ada, "blocked", "accepted")}
+    denied(chat, FORBIDDEN, "request_friend", ada, bob)
+    assert answer(chat, "unblock_user", bob, ada) is True
+    call(chat, "request_friend", ada, bob)
+
+
+def test_a_friend_who_is_blocked_is_no_friend_any_more(chat: Conn, ids: dict[str, str]) -> None:
+    ada, bob = ids["ada"], ids["bob"]
+    for asks, answers in ((ada, bob), (bob, ada)):
+        call(chat, "request_friend", asks, answers)
+        call(chat, "answer_friend", answers, asks, True)
+        call(chat, "block_user", ada, bob)
+        assert related(chat) == {(ada, bob, "blocked", "accepted")}
+        assert answer(chat, "unblock_user", ada, bob)
+        assert related(chat) == set()
+
+
+@pytest.mark.parametrize("gone", ["one", "both"])
+def test_nobody_makes_friends_with_a_deleted_user(
+    chat: Conn, ids: dict[str, str], gone: str
+) -> None:
+    chat.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [ids["bob"]])
+    if gone == "both":
+        chat.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [ids["ada"]])
+    for function in ("request_friend", "block_user"):
+        denied(chat, NO_DATA, function, ids["ada"], ids["bob"])
+        denied(chat, NO_DATA, function, ids["bob"], ids["ada"])
+
+
+@pytest.mark.parametrize(
+    ("table", "wish", "type_", "told"),
+    [
+        (None, {}, "message", True),
+        ("user_settings", {"notifications_enabled": False}, "message", False),
+        ("notification_preferences", {"in_app": False}, "message", False),
+        ("notification_preferences", {"email": False, "push": False}, "message", True),
+        ("notification_preferences", {"on_message": False}, "message", False),
+        ("notification_preferences", {"on_message": False}, "message.mention", False),
+        ("notification_preferences", {"on_message": False}, "messages", True),
+        ("notification_preferences", {"on_message": False}, "system", True),
+        ("notification_preferences", {"on_friend_request": False}, "friend_request", False),
+        ("notification_preferences", {"on_system": False}, "system.update", False),
+        ("notification_preferences", {"other": '{"poll": false}'}, "poll.closed", False),
+        ("notification_preferences", {"other": '{"poll": true}'}, "poll", True),
+        ("notification_preferences", {"other": '{"poll": null}'}, "poll", True),
+        ("notification_preferences", {"other": '{"message": false}'}, "message", True),
+    ],
+)  # fmt: skip
+def test_who_does_not_want_to_be_told_is_not(
+    chat: Conn, ids: dict[str, str], table: str | None, wish: Row, type_: str, told: bool
+) -> None:
+    if table:
+        insert(chat, table, user_id=ids["ada"], **wish)
+    made = answer(chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"])
+    assert (made is not None) is told
+    assert ids_of(rows(chat, "list_notifications", ids["ada"])) == ([made] if told else [])
+
+
+def test_notifications_come_in_pages_and_are_read_once(chat: Conn, ids: dict[str, str]) -> None:
+    ada = ids["ada"]
+    made = [answer(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
+    made.reverse()
+    assert ids_of(rows(chat, "list_notifications", ada, 2)) == made[:2]
+    assert ids_of(rows(chat, "list_notifications", ada, 9, made[1])) == made[2:]
+    assert answer(chat, "mark_notification_read", made[0], ids["bob"]) is False
+    assert answer(chat, "mark_notification_read", made[0], ada) is True
+    assert answer(chat, "mark_notification_read", made[0], ada) is False
+    assert ids_of(rows(chat, "list_notifications", ada, unread_only=True)) == made[1:]
+    assert ids_of(rows(chat, "list_notifications", ada)) == made
+    assert ids_of(rows(chat, "list_notifications", ada, None, None, None)) == made
+
+
+SETTINGS: list[tuple[str, Any, tuple[str, bool, Any]]] = [
+    ("theme", Jsonb("dark"), ("dark", True, {"a": 1})),
+    ("theme", Jsonb(None), ("light", True, {"a": 1})),
+    ("theme", None, ("light", True, {"a": 1})),
+    ("notifications_enabled", Jsonb(False), ("light", False, {"a": 1})),
+    ("notifications_enabled", Jsonb(None), ("light", True, {"a": 1})),
+    ("b", Jsonb({"x": [1]}), ("light", True, {"a": 1, "b": {"x": [1]}})),
+    ("a", Jsonb(2), ("light", True, {"a": 2})),
+    ("a", Jsonb(None), ("light", True, {})),
+    ("a", None, ("light", True, {})),
+    ("missing", Jsonb(None), ("light", True, {"a": 1})),
+]
+
+
+@pytest.mark.parametrize(("key", "to", "then"), SETTINGS)
+def test_a_setting_is_put_where_it_belongs_and_null_takes_it_back(
+    chat: Conn, ids: dict[str, str], key: str, to: Any, then: tuple[str, bool, Any]
+) -> None:
+    call(chat, "put_setting", ids["ada"], "a", Jsonb(1))
+    call(chat, "put_setting", ids["ada"], key, to)
+    row = call(chat, "put_setting", ids["ada"], "missing", Jsonb(None))
+    assert (row["theme"], row["notifications_enabled"], row["preferences"]) == then
+
+
+@pytest.mark.parametrize("key", ["theme", "notifications_enabled", "other"])
+def test_a_setting_that_is_taken_back_first_leaves_the_defaults(
+    chat: Conn, ids: dict[str, str], key: str
+) -> None:
+    row = call(chat, "put_setting", ids["ada"], key, Jsonb(None))
+    assert (row["theme"], row["notifications_enabled"], row["preferences"]) == ("light", True, {})

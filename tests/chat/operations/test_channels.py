@@ -1,0 +1,110 @@
+"""Channels and their members."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.chat import (
+    CHECK,
+    FOREIGN_KEY,
+    NOBODY,
+    NOT_NOW,
+    Conn,
+    answer,
+    call,
+    denied,
+    ids_of,
+    members,
+    rows,
+    send,
+    users,
+    value,
+)
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "group"])
+def test_a_channel_is_made_with_its_members_and_roles(
+    chat: Conn, ids: dict[str, str], kind: str
+) -> None:
+    ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
+    made = call(
+        chat, "create_channel", ada, kind, "New", [bob, eve, eve, ada, None], [eve, ada],
+        description="d", avatar_url="u", metadata={"a": 1},
+    )  # fmt: skip
+    assert (made["type"], made["name"], made["created_by"]) == (kind, "New", ada)
+    assert (made["description"], made["avatar_url"], made["metadata"]) == ("d", "u", {"a": 1})
+    assert members(chat, made["id"]) == {ada: "owner", bob: "member", eve: "admin"}
+    assert call(chat, "find_channel", made["id"]) == made
+
+
+def test_a_channel_is_made_alone_or_not_at_all(chat: Conn, ids: dict[str, str]) -> None:
+    made = call(chat, "create_channel", ids["ada"], "public", "Alone", None, None)
+    assert members(chat, made["id"]) == {ids["ada"]: "owner"}
+    before = value(chat, "SELECT count(*) FROM channels")
+    denied(chat, FOREIGN_KEY, "create_channel", ids["ada"], "public", "x", [ids["bob"], NOBODY])
+    assert value(chat, "SELECT count(*) FROM channels") == before
+
+
+def test_a_group_is_not_made_with_101_members(chat: Conn, ids: dict[str, str]) -> None:
+    many = users(chat, 100)
+    named = denied(chat, CHECK, "create_channel", ids["ada"], "group", "x", many)
+    assert named == "channel_members_limit"
+    made = call(chat, "create_channel", ids["ada"], "group", "x", many[:99])
+    assert denied(chat, CHECK, "add_member", made["id"], many[99]) == "channel_members_limit"
+
+
+def test_a_channel_is_changed_archived_and_brought_back(chat: Conn, ids: dict[str, str]) -> None:
+    room = ids["room"]
+    before = call(chat, "find_channel", room)
+    changed = call(chat, "update_channel", room, {"name": "N", "metadata": {"b": 2}})
+    assert changed == {
+        **before, "name": "N", "metadata": {"b": 2}, "updated_at": changed["updated_at"]
+    }  # fmt: skip
+    archived = call(chat, "archive_channel", room)["archived_at"]
+    assert archived is not None
+    assert call(chat, "archive_channel", room)["archived_at"] == archived
+    denied(chat, NOT_NOW, "send_message", room, ids["ada"], "x")
+    assert len(rows(chat, "list_messages", room)) == 2  # it can still be read,
+    assert answer(chat, "delete_message", ids["second"], ids["ada"])  # and moderated
+    assert call(chat, "archive_channel", room, archived=False)["archived_at"] is None
+    send(chat, room, ids["ada"])
+
+
+def test_a_direct_channel_is_the_same_however_it_is_opened(chat: Conn, ids: dict[str, str]) -> None:
+    ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
+    for one, other in ((ada, bob), (bob, ada), (ada, bob)):
+        assert call(chat, "open_direct_channel", one, other)["id"] == ids["direct"]
+    new = call(chat, "open_direct_channel", eve, ada)
+    assert (new["type"], new["created_by"], new["name"]) == ("direct", eve, None)
+    assert members(chat, new["id"]) == {ada: "member", eve: "member"}
+    assert call(chat, "open_direct_channel", ada, eve) == new
+    alone = call(chat, "open_direct_channel", ada, ada)["id"]
+    assert members(chat, alone) == {ada: "member"}
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["UPDATE channels SET deleted_at = now() WHERE id = %s",
+     "UPDATE channels SET archived_at = now() WHERE id = %s",
+     "DELETE FROM channel_members WHERE channel_id = %s"],
+)  # fmt: skip
+def test_a_direct_channel_that_was_deleted_archived_or_left_comes_back(
+    chat: Conn, ids: dict[str, str], end: str
+) -> None:
+    said = send(chat, ids["direct"], ids["ada"])
+    chat.execute(end, [ids["direct"]])
+    back = call(chat, "open_direct_channel", ids["bob"], ids["ada"])
+    assert (back["id"], back["deleted_at"], back["archived_at"]) == (ids["direct"], None, None)
+    assert set(members(chat, back["id"])) == {ids["ada"], ids["bob"]}
+    assert ids_of(rows(chat, "list_messages", back["id"])) == [said]
+
+
+def test_a_member_is_added_given_a_role_and_taken_out(chat: Conn, ids: dict[str, str]) -> None:
+    room, eve = ids["room"], ids["eve"]
+    assert answer(chat, "add_member", room, eve) is True
+    assert answer(chat, "add_member", room, eve, "admin") is False
+    assert answer(chat, "is_member", room, eve) is True
+    assert members(chat, room)[eve] == "member"
+    assert call(chat, "set_role", room, eve, "admin")["role"] == "admin"
+    assert answer(chat, "remove_member", room, eve) is True
+    assert answer(chat, "is_member", room, eve) is False

@@ -1,0 +1,220 @@
+"""Operations called at once by two sessions."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.chat import (
+    LATER,
+    Two,
+    answer,
+    call,
+    digest,
+    ids_of,
+    members,
+    related,
+    rows,
+    send,
+    value,
+    waits,
+)
+
+
+def test_a_direct_channel_that_both_open_at_once_is_one(two: Two) -> None:
+    ada, bob = two.people()
+    one, other = two.race(("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada))
+    assert one["id"] == other["id"]
+    assert members(two.one, one["id"]) == {ada: "member", bob: "member"}
+
+
+def test_the_same_message_sent_twice_at_once_is_one(two: Two) -> None:
+    ada, _, room, first = two.room()
+    again = ("send_message", room, ada, "Hi", "c1")
+    one, other = two.race(again, again)
+    assert one == other
+    assert ids_of(rows(two.one, "list_messages", room)) == [one["id"], first]
+
+
+def test_of_two_that_send_the_same_message_the_second_goes_on_when_the_first_fails(
+    two: Two,
+) -> None:
+    ada, _, room, _ = two.room()
+    again = ("send_message", room, ada, "Hi", "c1")
+    waiting = threading.Thread(target=lambda: rows(two.other, *again))
+    with two.one.transaction(force_rollback=True):
+        lost = call(two.one, *again)["id"]
+        waiting.start()
+        assert waits(two.one, two.other.info.backend_pid)
+    waiting.join(20)
+    assert call(two.one, "find_message_by_client_id", ada, "c1")["id"] != lost
+
+
+@pytest.mark.parametrize(
+    "case", ["direct", "message", "friend", "friend again", "token", "reaction", "edit", "limit"]
+)
+def test_under_repeatable_read_the_second_is_told_to_try_again_and_then_is_right(
+    two: Two, case: str
+) -> None:
+    """A snapshot from before the other's commit must lead to 40001, never to two of one thing."""
+    ada, bob, room, first = two.room()
+    token = digest(ada)
+    call(two.one, "issue_token", ada, token, LATER)
+    key = f"key {ada}"
+    answer(two.one, "hit_rate_limit", key, 2, "1 h")
+    calls: dict[str, tuple[Any, Any]] = {
+        "direct": (("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada)),
+        "message": (("send_message", room, ada, "Hi", "c1"),) * 2,
+        "friend": (("request_friend", ada, bob), ("request_friend", bob, ada)),
+        "friend again": (("request_friend", ada, bob),) * 2,
+        "token": (("use_token", token),) * 2,
+        "reaction": (("add_reaction", first, bob, "👍"),) * 2,
+        "edit": (("delete_message", first, ada), ("delete_message", first, ada)),
+        "limit": (("hit_rate_limit", key, 2, "1 h"),) * 2,
+    }
+    then = two.late(*calls[case])()
+    if case == "friend":
+        assert (then["user_id"], then["status"]) == (ada, "accepted")
+    count = {
+        "direct": "SELECT count(*) FROM channels WHERE direct_low = %s",
+        "message": "SELECT count(*) FROM messages WHERE client_message_id = 'c1' AND user_id = %s",
+        "friend": "SELECT count(*) FROM relationships WHERE %s IN (user_id, related_user_id)",
+        "friend again": "SELECT count(*) FROM relationships WHERE user_id = %s",
+        "reaction": "SELECT count(*) FROM reactions r JOIN messages m ON m.id = message_id"
+        " WHERE m.user_id = %s",
+    }
+    if case in count:
+        assert value(two.one, count[case], ada) == 1
+    else:
+        assert list(then.values()) in ([None], [False])
+
+
+def test_a_delete_that_comes_during_an_edit_deletes_what_was_edited(two: Two) -> None:
+    ada, _, room, first = two.room()
+    edited, deleted = two.race(("edit_message", first, ada, "New"), ("delete_message", first, ada))
+    assert (edited["content"], deleted["delete_message"]) == ("New", True)
+    assert rows(two.one, "list_messages", room) == []
+
+
+@pytest.mark.parametrize("soft", ["on", "off"])
+def test_an_edit_that_comes_during_a_delete_finds_no_message(two: Two, soft: str) -> None:
+    ada, _, _, first = two.room()
+    two.one.execute("SELECT set_config('chat.soft_delete', %s, false)", [soft])
+    with pytest.raises(psycopg.errors.NoDataFound):
+        two.race(("delete_message", first, ada), ("edit_message", first, ada, "New"))
+    two.one.execute("RESET chat.soft_delete")
+    said = two.one.execute("SELECT content FROM messages WHERE id = %s", [first]).fetchall()
+    assert said == ([("First",)] if soft == "on" else [])
+    edits = "SELECT count(*) FROM message_edits WHERE message_id = %s"
+    assert value(two.one, edits, first) == 0
+
+
+def test_of_two_that_delete_a_message_at_once_one_did(two: Two) -> None:
+    ada, _, _, first = two.room()
+    both = two.race(("delete_message", first, ada), ("delete_message", first, ada))
+    assert [row["delete_message"] for row in both] == [True, False]
+
+
+def test_who_ask_each_other_at_once_are_friends(two: Two) -> None:
+    ada, bob = two.people()
+    one, other = two.race(("request_friend", ada, bob), ("request_friend", bob, ada))
+    assert (one["status"], other["status"], one["id"]) == ("pending", "accepted", other["id"])
+    assert related(two.one) >= {(ada, bob, "friend", "accepted")}
+    assert rows(two.one, "unblock_user", bob, ada)[0]["unblock_user"] is False
+
+
+def test_who_asks_twice_at_once_has_asked_once(two: Two) -> None:
+    ada, bob = two.people()
+    one, other = two.race(("request_friend", ada, bob), ("request_friend", ada, bob))
+    assert one == other
+
+
+def test_of_a_block_and_a_request_at_once_the_block_stays(two: Two) -> None:
+    ada, bob = two.people()
+    two.race(("request_friend", ada, bob), ("block_user", bob, ada))
+    mine = {r for r in related(two.one) if ada in r}
+    assert mine == {(bob, ada, "blocked", "accepted")}
+    cay, dan = two.people()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        two.race(("block_user", cay, dan), ("request_friend", dan, cay))
+
+
+def test_two_who_block_each_other_at_once_both_do(two: Two) -> None:
+    ada, bob = two.people()
+    two.race(("block_user", ada, bob), ("block_user", bob, ada))
+    mine = {r[:3] for r in related(two.one) if ada in r}
+    assert mine == {(ada, bob, "blocked"), (bob, ada, "blocked")}
+
+
+def test_a_request_is_answered_once(two: Two) -> None:
+    ada, bob = two.people()
+    call(two.one, "request_friend", ada, bob)
+    with pytest.raises(psycopg.errors.NoDataFound):
+        two.race(("answer_friend", bob, ada, True), ("answer_friend", bob, ada, False))
+    assert (ada, bob, "friend", "accepted") in related(two.one)
+
+
+def test_of_two_that_use_a_token_at_once_one_gets_the_user(two: Two) -> None:
+    ada, _ = two.people()
+    call(two.one, "issue_token", ada, digest(ada), LATER)
+    both = two.race(("use_token", digest(ada)), ("use_token", digest(ada)))
+    assert [row["use_token"] for row in both] == [ada, None]
+
+
+def test_of_two_that_put_the_same_emoji_at_once_both_get_the_one(two: Two) -> None:
+    _, bob, _, first = two.room()
+    one, other = two.race(("add_reaction", first, bob, "👍"), ("add_reaction", first, bob, "👍"))
+    assert one == other
+
+
+def test_the_marker_of_two_that_read_at_once_is_the_newer_one(two: Two) -> None:
+    ada, bob, room, first = two.room()
+    newer = send(two.one, room, ada)
+    both = two.race(("mark_read", newer, bob), ("mark_read", first, bob))
+    assert [row["mark_read"] for row in both] == [newer, newer]
+
+
+def test_of_two_that_change_different_things_at_once_neither_is_lost(two: Two) -> None:
+    ada, _, room, _ = two.room()
+    two.race(("update_user", ada, {"full_name": "A"}), ("update_user", ada, {"avatar_url": "u"}))
+    changed = call(two.one, "find_user", ada)
+    assert (changed["full_name"], changed["avatar_url"]) == ("A", "u")
+    two.race(("update_channel", room, {"name": "N"}), ("update_channel", room, {"avatar_url": "u"}))
+    channel = call(two.one, "find_channel", room)
+    assert (channel["name"], channel["avatar_url"]) == ("N", "u")
+    put = ("put_setting", ada)
+    two.race((*put, "a", Jsonb(1)), (*put, "b", Jsonb(2)))
+    _, last = two.race((*put, "theme", Jsonb("dark")), (*put, "a", Jsonb(3)))
+    assert (last["theme"], last["preferences"]) == ("dark", {"a": 3, "b": 2})
+
+
+def test_a_purge_waits_for_nobody(two: Two) -> None:
+    ada, _ = two.people()
+    call(two.one, "put_session", digest(ada), {}, "yesterday")
+    two.other.execute("SET lock_timeout = '2s'")
+    with two.one.transaction():
+        call(two.one, "put_session", digest(ada), {}, LATER, ada)
+        assert answer(two.other, "purge_expired") == 0
+    assert call(two.one, "get_session", digest(ada))["user_id"] == ada
+
+
+def test_a_rate_limit_counts_exactly_however_many_hit_it_at_once(two: Two) -> None:
+    ada, _ = two.people()
+    said: list[bool] = []
+    together = threading.Barrier(4)
+
+    def hit() -> None:
+        with psycopg.connect(two.one.info.dsn, autocommit=True) as conn:
+            together.wait(20)
+            said.extend(answer(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
+
+    hitters = [threading.Thread(target=hit) for _ in range(4)]
+    for hitter in hitters:
+        hitter.start()
+    for hitter in hitters:
+        hitter.join(60)
+    assert (said.count(True), said.count(False)) == (25, 15)

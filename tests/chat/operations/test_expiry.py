@@ -1,0 +1,100 @@
+"""Rows that expire."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.chat import (
+    LATER,
+    Conn,
+    answer,
+    call,
+    digest,
+    insert,
+    rows,
+    value,
+)
+
+
+def test_a_session_is_put_found_and_replaced(chat: Conn, ids: dict[str, str]) -> None:
+    call(chat, "put_session", digest("s"), {"a": 1}, LATER)
+    assert call(chat, "get_session", digest("s"))["user_id"] is None
+    call(chat, "put_session", digest("s"), {"b": 2}, LATER, ids["ada"])
+    found = call(chat, "get_session", digest("s"))
+    assert (found["user_id"], found["data"]) == (ids["ada"], {"b": 2})
+
+
+def test_who_is_typing_is_seen_for_a_while(chat: Conn, ids: dict[str, str]) -> None:
+    until = answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(hours=1))
+    answer(chat, "start_typing", ids["room"], ids["bob"], timedelta(0))
+    found = rows(chat, "list_typing", ids["room"])
+    assert [(r["user_id"], r["expires_at"]) for r in found] == [(ids["ada"], until)]
+    answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(0))
+    assert rows(chat, "list_typing", ids["room"]) == []
+
+
+def expired_rows(conn: Conn, ids: dict[str, str], when: Any) -> None:
+    """One row of each kind that expires, all at this time."""
+    ada = ids["ada"]
+    call(conn, "notify_user", ada, "system", expires_at=when)
+    call(conn, "put_session", digest("s"), {}, when)
+    call(conn, "issue_token", ada, digest("t"), when)
+    insert(conn, "typing_indicators", channel_id=ids["room"], user_id=ada, expires_at=when)
+    insert(conn, "rate_limits", key="k", window_start="2000-01-01", window_end=when, hits=9)
+
+
+@pytest.mark.parametrize("when", ["yesterday", "a moment ago"])
+def test_no_read_ever_returns_an_expired_row(chat: Conn, ids: dict[str, str], when: str) -> None:
+    """Also in a transaction that began when it had not expired."""
+    expired_rows(chat, ids, value(chat, "SELECT clock_timestamp()") if when[0] == "a" else when)
+    assert rows(chat, "list_notifications", ids["ada"]) == []
+    told = value(chat, "SELECT id FROM notifications")
+    assert answer(chat, "mark_notification_read", told, ids["ada"]) is False
+    assert rows(chat, "get_session", digest("s")) == []
+    assert rows(chat, "list_typing", ids["room"]) == []
+    assert answer(chat, "use_token", digest("t")) is None
+    assert answer(chat, "revoke_tokens", ids["ada"]) == 0
+    assert answer(chat, "hit_rate_limit", "k", 1, "1 h") is True
+
+
+def test_what_expired_is_purged_and_nothing_else(chat: Conn, ids: dict[str, str]) -> None:
+    expired_rows(chat, ids, "yesterday")
+    call(chat, "notify_user", ids["ada"], "system")
+    call(chat, "notify_user", ids["ada"], "system", expires_at="tomorrow")
+    call(chat, "put_session", digest("s2"), {}, "tomorrow")
+    call(chat, "issue_token", ids["ada"], digest("t2"), "tomorrow")
+    call(chat, "start_typing", ids["room"], ids["bob"])
+    answer(chat, "hit_rate_limit", "k2", 1, "1 h")
+    assert answer(chat, "purge_expired") == 5
+    assert answer(chat, "purge_expired") == 0
+    left = ("notifications", "sessions", "refresh_tokens", "typing_indicators", "rate_limits")
+    kept = [value(chat, f"SELECT count(*) FROM {table}") for table in left]
+    assert kept == [2, 1, 1, 1, 1]
+
+
+def test_a_purge_reads_no_table_that_may_be_large_as_a_whole(chat: Conn) -> None:
+    indexes = chat.execute(
+        "SELECT relname, attname FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+        " JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+        " WHERE attname IN ('expires_at', 'window_end')"
+    )
+    assert {table for table, _ in indexes} == {
+        "notifications", "sessions", "refresh_tokens", "rate_limits"
+    }  # fmt: skip
+
+
+def test_a_rate_limit_counts_within_its_window(chat: Conn) -> None:
+    assert [answer(chat, "hit_rate_limit", "k", 3, "1 h") for _ in range(5)] == [
+        True, True, True, False, False
+    ]  # fmt: skip
+    assert value(chat, "SELECT hits FROM rate_limits") == 3
+    assert answer(chat, "hit_rate_limit", "other", 1, "1 h") is True
+    assert answer(chat, "hit_rate_limit", "k", 4, "1 h") is True
+    chat.execute("UPDATE rate_limits SET window_end = clock_timestamp()")
+    assert [answer(chat, "hit_rate_limit", "k", 1, "1 h") for _ in range(2)] == [True, False]
+    assert value(chat, "SELECT window_end - window_start FROM rate_limits WHERE key = 'k'") == (
+        timedelta(hours=1)
+    )

@@ -1,0 +1,286 @@
+"""Who may call which operation on what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.chat import (
+    FORBIDDEN,
+    LATER,
+    NO_DATA,
+    NOT_NOW,
+    answer,
+    call,
+    denied,
+    digest,
+    members,
+    people,
+    race,
+    related,
+    rows,
+    send,
+    value,
+)
+from tests.support.chat_security import OWN, SEEN, Scene
+
+# Who, the operation, its arguments, and whether it says something other than False and nothing.
+RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
+    (None, "create_user", ["new@example.org", "new_user", "n"], True),
+    (None, "find_user_by_email", ["ADA@example.org"], True),
+    (None, "use_token", [digest("ada")], True),
+    (None, "put_session", [digest("new"), {}, LATER], False),
+    (None, "get_session", [digest("ada")], True),
+    (None, "get_session", [digest("guest")], True),
+    (None, "hit_rate_limit", ["new", 1, "1 s"], True),
+    (None, "notify_user", ["{ada}", "system"], True),
+    (None, "purge_expired", [], False),
+    ("ada", "find_user", ["{ada}"], True),
+    ("ada", "update_user", ["{ada}", {"full_name": "A"}], True),
+    ("ada", "touch_last_seen", ["{ada}"], True),
+    ("ada", "set_presence", ["{ada}", "away"], True),
+    ("ada", "erase_user", ["{ada}"], True),
+    ("ada", "find_channel", ["{room}"], True),
+    ("ada", "update_channel", ["{room}", {"name": "N"}], True),
+    ("ada", "update_channel", ["{room}", {"type": "public"}], True),
+    ("ada", "archive_channel", ["{room}"], True),
+    ("ada", "archive_channel", ["{archive}", False], True),
+    ("bob", "open_direct_channel", ["{bob}", "{ada}"], True),
+    ("bob", "open_direct_channel", ["{bob}", "{eve}"], True),
+    ("bob", "open_direct_channel", ["{bob}", "{bob}"], True),
+    ("ada", "add_member", ["{room}", "{eve}", "admin"], True),
+    ("ada", "add_member", ["{room}", "{bob}"], False),
+    ("ousted", "add_member", ["{hall}", "{ousted}"], True),
+    ("ada", "remove_member", ["{room}", "{bob}"], True),
+    ("bob", "remove_member", ["{room}", "{bob}"], True),
+    ("bob", "remove_member", ["{room}", "{ada}"], False),
+    ("eve", "remove_member", ["{room}", "{bob}"], False),
+    ("ada", "set_role", ["{room}", "{bob}", "admin"], True),
+    ("ada", "set_role", ["{room}", "{ada}", "member"], True),
+    ("bob", "is_member", ["{room}", "{ada}"], True),
+    ("eve", "is_member", ["{room}", "{ada}"], False),
+    ("bob", "list_channels", ["{bob}"], True),
+    ("bob", "unread_counts", ["{bob}"], True),
+    ("bob", "send_message", ["{room}", "{bob}", "x", "c1", "{first}"], True),
+    ("ada", "send_message", ["{room}", "{ada}", "x", "a1"], True),
+    ("bob", "edit_message", ["{second}", "{bob}", "x"], True),
+    ("bob", "delete_message", ["{second}", "{bob}"], True),
+    ("ada", "delete_message", ["{second}", "{ada}"], True),
+    ("eve", "delete_message", ["{first}", "{eve}"], False),
+    ("bob", "find_message", ["{first}"], True),
+    ("eve", "find_message", ["{first}"], False),
+    ("ada", "find_message_by_client_id", ["{ada}", "a1"], True),
+    ("eve", "find_message_by_client_id", ["{ada}", "a1"], False),
+    ("bob", "list_messages", ["{room}"], True),
+    ("eve", "list_messages", ["{room}"], False),
+    ("bob", "search_messages", ["{bob}", "first"], True),
+    ("eve", "search_messages", ["{eve}", "first"], False),
+    ("bob", "mark_read", ["{second}", "{bob}"], True),
+    ("bob", "mark_delivered", ["{second}", "{bob}"], True),
+    ("bob", "mark_delivered", ["{first}", "{bob}"], False),
+    ("bob", "add_reaction", ["{first}", "{bob}", "👍"], True),
+    ("ada", "add_reaction", ["{first}", "{ada}", "👍"], True),
+    ("bob", "remove_reaction", ["{first}", "{bob}", "👍"], True),
+    ("ada", "remove_reaction", ["{first}", "{bob}", "👍"], False),
+    ("ada", "issue_token", ["{ada}", digest("new"), LATER], True),
+    ("ada", "revoke_tokens", ["{ada}"], True),
+    ("bob", "revoke_tokens", ["{ada}"], False),
+    ("bob", "request_friend", ["{bob}", "{eve}"], True),
+    ("ada", "request_friend", ["{ada}", "{bob}"], True),
+    ("ada", "answer_friend", ["{ada}", "{bob}", True], True),
+    ("ada", "answer_friend", ["{ada}", "{bob}", False], True),
+    ("ada", "block_user", ["{ada}", "{bob}"], True),
+    ("bob", "block_user", ["{bob}", "{ada}"], True),
+    ("eve", "block_user", ["{eve}", "{ada}"], True),
+    ("ada", "unblock_user", ["{ada}", "{eve}"], True),
+    ("eve", "unblock_user", ["{ada}", "{eve}"], False),
+    ("ada", "list_notifications", ["{ada}"], True),
+    ("bob", "list_notifications", ["{ada}"], False),
+    ("ada", "mark_notification_read", ["{told ada}", "{ada}"], True),
+    ("bob", "mark_notification_read", ["{told ada}", "{ada}"], False),
+    ("ada", "put_setting", ["{ada}", "theme", Jsonb("light")], True),
+    ("ousted", "put_setting", ["{ousted}", "k", Jsonb(1)], True),
+    ("bob", "start_typing", ["{room}", "{bob}"], True),
+    ("bob", "start_typing", ["{group}", "{bob}"], True),
+    ("bob", "list_typing", ["{room}"], True),
+    ("eve", "list_typing", ["{room}"], False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "function", "args", "something"), RIGHTFUL)
+def test_operations_do_what_the_user_may(
+    scene: Scene, who: str | None, function: str, args: list[Any], something: bool
+) -> None:
+    with scene.acting(who) as conn:
+        found = rows(conn, function, *scene.fill(args))
+    told = found[0][function] if found and list(found[0]) == [function] else found
+    assert bool(told) is something
+
+
+# Who, the operation, its arguments, and the SQLSTATE that answers.
+WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
+    (None, "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
+    (None, "create_channel", ["{ada}", "public", "x"], FORBIDDEN),
+    (None, "search_messages", ["{ada}", "first"], FORBIDDEN),
+    (None, "search_messages", [None, "first"], FORBIDDEN),
+    (None, "open_direct_channel", ["{ada}", "{bob}"], FORBIDDEN),
+    (None, "open_direct_channel", [None, "{bob}"], FORBIDDEN),
+    (None, "erase_user", ["{ada}"], FORBIDDEN),
+    (None, "erase_user", [None], FORBIDDEN),
+    (None, "mark_read", ["{first}", "{bob}"], NO_DATA),
+    ("eve", "search_messages", ["{ada}", "first"], FORBIDDEN),
+    ("eve", "search_messages", [None, "first"], FORBIDDEN),
+    ("eve", "open_direct_channel", ["{ada}", "{bob}"], FORBIDDEN),
+    ("eve", "open_direct_channel", [None, "{bob}"], FORBIDDEN),
+    ("eve", "open_direct_channel", ["{eve}", "{ada}"], FORBIDDEN),
+    ("eve", "erase_user", ["{ada}"], FORBIDDEN),
+    ("bob", "create_channel", ["{ada}", "public", "x"], FORBIDDEN),
+    ("bob", "update_channel", ["{room}", {"name": "x"}], NO_DATA),
+    ("eve", "update_channel", ["{room}", {"name": "x"}], NO_DATA),
+    ("eve", "update_channel", ["{archive}", {"name": "x"}], NO_DATA),
+    ("bob", "archive_channel", ["{room}"], NO_DATA),
+    ("bob", "archive_channel", ["{direct}"], NO_DATA),
+    ("bob", "add_member", ["{room}", "{eve}"], FORBIDDEN),
+    ("eve", "add_member", ["{room}", "{eve}"], FORBIDDEN),
+    ("eve", "add_member", ["{gone}", "{eve}"], FORBIDDEN),
+    ("eve", "add_member", ["{archive}", "{eve}", "admin"], FORBIDDEN),
+    ("eve", "add_member", ["{archive}", "{ousted}"], FORBIDDEN),
+    ("eve", "add_member", ["{direct}", "{eve}"], FORBIDDEN),
+    ("bob", "add_member", ["{direct}", "{eve}"], NOT_NOW),
+    ("ousted", "add_member", ["{lair}", "{ousted}", "owner"], FORBIDDEN),
+    ("bob", "set_role", ["{room}", "{bob}", "owner"], FORBIDDEN),
+    ("bob", "set_role", ["{room}", "{ada}", "member"], NO_DATA),
+    ("eve", "set_role", ["{room}", "{bob}", "admin"], NO_DATA),
+    ("eve", "send_message", ["{room}", "{eve}", "x"], FORBIDDEN),
+    ("eve", "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
+    ("bob", "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
+    ("bob", "send_message", ["{archive}", "{bob}", "x"], NOT_NOW),
+    ("bob", "edit_message", ["{first}", "{bob}", "x"], FORBIDDEN),
+    ("bob", "edit_message", ["{first}", "{ada}", "x"], FORBIDDEN),
+    ("ada", "edit_message", ["{second}", "{ada}", "x"], FORBIDDEN),
+    ("ada", "edit_message", ["{second}", "{bob}", "x"], FORBIDDEN),
+    ("eve", "edit_message", ["{first}", "{ada}", "x"], NO_DATA),
+    ("bob", "edit_message", ["{old}", "{bob}", "x"], NOT_NOW),
+    ("bob", "delete_message", ["{first}", "{bob}"], FORBIDDEN),
+    ("bob", "delete_message", ["{first}", "{ada}"], FORBIDDEN),
+    ("bob", "mark_read", ["{first}", "{ada}"], FORBIDDEN),
+    ("eve", "mark_read", ["{first}", "{bob}"], NO_DATA),
+    ("bob", "mark_delivered", ["{first}", "{ada}"], FORBIDDEN),
+    ("bob", "add_reaction", ["{first}", "{ada}", "x"], FORBIDDEN),
+    ("eve", "add_reaction", ["{first}", "{eve}", "x"], NO_DATA),
+    ("bob", "issue_token", ["{ada}", digest("new"), LATER], FORBIDDEN),
+    ("bob", "request_friend", ["{ada}", "{eve}"], FORBIDDEN),
+    ("bob", "answer_friend", ["{ada}", "{bob}", True], FORBIDDEN),
+    ("eve", "answer_friend", ["{ada}", "{bob}", True], NO_DATA),
+    ("eve", "request_friend", ["{eve}", "{ada}"], FORBIDDEN),
+    ("bob", "block_user", ["{ada}", "{ousted}"], FORBIDDEN),
+    ("bob", "put_setting", ["{ada}", "theme", Jsonb("light")], FORBIDDEN),
+    ("bob", "start_typing", ["{room}", "{ada}"], FORBIDDEN),
+    ("eve", "start_typing", ["{room}", "{eve}"], FORBIDDEN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "function", "args", "state"), WRONGFUL)
+def test_operations_refuse_what_the_user_may_not(
+    scene: Scene, who: str | None, function: str, args: list[Any], state: str
+) -> None:
+    with scene.acting(who) as conn:
+        denied(conn, state, function, *scene.fill(args))
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "group"])
+def test_a_user_makes_a_channel_with_others_and_runs_it(scene: Scene, kind: str) -> None:
+    bob, eve, ousted = (scene.ids[n] for n in ("bob", "eve", "ousted"))
+    with scene.acting("bob") as conn:
+        made = call(conn, "create_channel", bob, kind, "New", [eve], [ousted])["id"]
+        assert members(conn, made) == {bob: "owner", eve: "member", ousted: "admin"}
+        said = send(conn, made, bob)
+        assert call(conn, "archive_channel", made)["archived_at"] is not None
+        call(conn, "archive_channel", made, False)
+    with scene.acting("ousted") as conn:
+        assert answer(conn, "delete_message", said, ousted) is True
+        assert answer(conn, "remove_member", made, eve) is True
+    with scene.acting("eve") as conn:
+        assert len(rows(conn, "find_channel", made)) == (kind == "public")
+
+
+def test_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) -> None:
+    ousted, hall = scene.ids["ousted"], scene.ids["hall"]
+    with scene.acting("ousted") as conn:
+        assert rows(conn, "list_messages", hall) == []
+        assert answer(conn, "add_member", hall, ousted) is True
+        assert len(rows(conn, "list_messages", hall)) == 1
+        send(conn, hall, ousted)
+        denied(conn, FORBIDDEN, "set_role", hall, ousted, "owner")
+        assert answer(conn, "remove_member", hall, ousted) is True
+        assert rows(conn, "list_messages", hall) == []
+        denied(conn, FORBIDDEN, "send_message", hall, ousted, "x")
+
+
+def test_a_direct_channel_that_both_left_comes_back_for_both(scene: Scene) -> None:
+    ada, bob, direct = (scene.ids[n] for n in ("ada", "bob", "direct"))
+    for who in ("ada", "bob"):
+        with scene.acting(who) as conn:
+            assert answer(conn, "remove_member", direct, scene.ids[who]) is True
+            assert rows(conn, "find_channel", direct) == []
+    with scene.acting("bob") as conn:
+        assert call(conn, "open_direct_channel", bob, ada)["id"] == direct
+        assert set(members(conn, direct)) == {ada, bob}
+
+
+def test_a_row_may_be_deleted_for_good_by_its_author_and_those_who_run_the_channel(
+    scene: Scene,
+) -> None:
+    scene.conn.execute("SET LOCAL chat.soft_delete = off")
+    with scene.acting("bob") as conn:
+        denied(conn, FORBIDDEN, "delete_message", scene.ids["first"], scene.ids["bob"])
+    with scene.acting("ada") as conn:
+        for message in ("first", "second"):  # with the receipts, reactions and files of others
+            assert answer(conn, "delete_message", scene.ids[message], scene.ids["ada"]) is True
+    gone = "SELECT count(*) FROM messages WHERE id IN (%s, %s)"
+    assert value(scene.conn, gone, scene.ids["first"], scene.ids["second"]) == 0
+
+
+def test_who_is_erased_by_themselves_is_erased_as_by_the_owner(scene: Scene) -> None:
+    """Also what others hold of them, such as a block, which they could not delete themselves."""
+    eve = scene.ids["eve"]
+    with scene.acting("eve") as conn:
+        assert answer(conn, "erase_user", eve) is True
+    assert not {r for r in related(scene.conn) if eve in r}
+    own = [table for table, condition in SEEN.items() if condition == OWN]
+    for table in (*own, "channel_members", "profiles", "user_status"):
+        left = f"SELECT count(*) FROM {table} WHERE user_id = %s"
+        assert value(scene.conn, left, eve) == 0, table
+    assert "eve" not in value(scene.conn, "SELECT u::text FROM users u WHERE id = %s", eve)
+
+
+def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene) -> None:
+    with scene.acting("bob") as conn:
+        call(conn, "edit_message", scene.ids["second"], scene.ids["bob"], "New")
+        edits = conn.execute("SELECT previous_content, edited_by FROM message_edits ORDER BY id")
+        assert edits.fetchall() == [("First", scene.ids["ada"]), ("Second", scene.ids["bob"])]
+
+
+def test_a_marker_that_waits_for_a_promotion_is_moved(built: Scene) -> None:
+    """The policy must not judge the member's new row by the role of a moment ago."""
+    conn = built.conn
+    ada, bob = people(conn, "marker_ada", "marker_bob")
+    room = call(conn, "create_channel", ada, "private", "room", [bob])["id"]
+    with built.database.connect() as other:
+        other.execute(f"SET ROLE {built.login}")
+        built.behalf(other, bob)
+        for role in ("admin", "member"):
+            said = send(conn, room, ada)
+            promotion, mark = ("set_role", room, bob, role), ("mark_read", said, bob)
+            error = race(
+                conn,
+                other,
+                lambda args=promotion: rows(conn, *args),
+                lambda args=mark: rows(other, *args),
+            )
+            assert error is None
+            marker = "SELECT last_read_message_id FROM channel_members WHERE user_id = %s"
+            assert value(conn, marker, bob) == said
+    conn.execute("DELETE FROM channels WHERE id = %s", [room])

@@ -1,0 +1,131 @@
+"""Which rows a user sees, in every table and view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.chat import (
+    FORBIDDEN,
+    NOBODY,
+    Conn,
+    denied,
+    ids_of,
+    rows,
+    send,
+    value,
+)
+from tests.support.chat_security import CLOSED, OPEN, SEEN, Scene
+
+
+def seen(conn: Conn, table: str) -> list[Any]:
+    return sorted(conn.execute(f"SELECT t::text FROM {table} t").fetchall())
+
+
+def test_row_level_security_is_on_where_it_says_who_says_what_to_whom(scene: Scene) -> None:
+    found = scene.conn.execute(
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND relname !~ 'yoyo|^chatdb'"
+    )
+    state = {name: (on, forced) for name, on, forced in found}
+    assert state == {
+        **dict.fromkeys(SEEN, (True, False)),
+        **dict.fromkeys((*OPEN, *CLOSED), (False, False)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["ada", "bob", "eve", "ousted"])
+def test_a_user_sees_what_is_theirs_and_nothing_else(scene: Scene, who: str) -> None:
+    me = {"me": scene.ids[who]}
+    for table, condition in SEEN.items():
+        mine = f"SELECT t::text FROM {table} t WHERE {condition}"
+        theirs = sorted(scene.conn.execute(mine, me).fetchall())
+        total = value(scene.conn, f"SELECT count(*) FROM {table}")
+        if who == "ada":
+            assert theirs, table
+        if who in {"eve", "ousted"}:
+            assert len(theirs) < total, table
+        with scene.acting(who) as conn:
+            assert seen(conn, table) == theirs, table
+
+
+@pytest.mark.parametrize("who", [None, NOBODY, "no id at all", "' OR true --"])
+def test_who_acts_for_nobody_sees_and_changes_nothing(scene: Scene, who: str | None) -> None:
+    with scene.acting(who) as conn:
+        for table in SEEN:
+            public = " WHERE type <> 'public'" if table == "channels" and who else ""
+            assert value(conn, f"SELECT count(*) FROM {table}{public}") == 0, table
+            if table != "message_edits":
+                assert conn.execute(f"DELETE FROM {table}").rowcount == 0, table
+
+
+WAYS = ["login", "session authorization", "role"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_row_level_security_holds_on_whichever_way_one_becomes_the_application(
+    scene: Scene, login: Conn, way: str
+) -> None:
+    conn = login if way == "login" else scene.conn
+    if way == "session authorization":
+        conn.execute(f"SET SESSION AUTHORIZATION {scene.login}")
+    elif way == "role":
+        conn.execute("SET ROLE chat_app")
+    try:
+        with conn.transaction(force_rollback=True):
+            assert sum(value(conn, f"SELECT count(*) FROM {table}") for table in SEEN) == 0
+            conn.execute("SELECT set_config('chat.user_id', %s, true)", [scene.ids["eve"]])
+            assert len(rows(conn, "search_messages", scene.ids["eve"], "e")) == 1
+            denied(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "e")
+            denied(conn, FORBIDDEN, "open_direct_channel", scene.ids["ada"], scene.ids["bob"])
+            denied(conn, FORBIDDEN, "erase_user", scene.ids["ada"])
+            send(conn, scene.ids["hall"], scene.ids["eve"])
+            assert rows(conn, "list_messages", scene.ids["room"]) == []
+        with conn.transaction(force_rollback=True):  # set for a transaction, gone with it
+            assert value(conn, "SELECT count(*) FROM messages") == 0
+    finally:
+        conn.execute("RESET ROLE")
+        conn.execute("RESET SESSION AUTHORIZATION")
+
+
+def test_the_owner_is_not_held_back(scene: Scene) -> None:
+    assert value(scene.conn, "SELECT count(*) FROM messages") > 5
+    found = rows(scene.conn, "search_messages", scene.ids["ada"], "first")
+    assert ids_of(found) == [scene.ids["first"]]
+
+
+@pytest.mark.parametrize(
+    ("operation", "condition"),
+    [
+        ("list_messages($1, 50, $2)", "(id < "),
+        ("unread_counts($1)", "(id > "),
+        ("list_notifications($1, 50, $2)", "(id < "),
+    ],
+)
+def test_a_page_is_one_index_range_under_row_level_security_too(
+    scene: Scene, operation: str, condition: str
+) -> None:
+    """A condition that might leak what it is given is asked last: the whole channel would be read."""
+    scene.conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    scene.conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    with scene.acting("ada") as conn:
+        types = "(text, text)" if "$2" in operation else "(text)"
+        conn.execute(f"PREPARE page {types} AS SELECT * FROM {operation}")
+        arguments = "('a', 'b')" if "$2" in operation else "('a')"
+        plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN EXECUTE page{arguments}"))
+        conn.execute("DEALLOCATE page")
+    ranges = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert any(condition in line.replace("(id)::text", "id") for line in ranges), plan
+
+
+def test_who_may_become_the_owner_but_has_not_acts_for_themselves_alone(scene: Scene) -> None:
+    """A member of the owner without its rights is held back by the policies: here, too."""
+    scene.conn.execute("CREATE ROLE heir NOINHERIT IN ROLE chat_app, postgres")
+    scene.conn.execute("GRANT USAGE ON SCHEMA public TO heir")
+    for signature in ("search_messages(text, text, integer, text, text)", "erase_user(text)"):
+        scene.conn.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO heir")
+    with scene.acting("eve", role="heir") as conn:
+        denied(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "first")
+        denied(conn, FORBIDDEN, "erase_user", scene.ids["ada"])

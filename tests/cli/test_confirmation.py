@@ -1,0 +1,72 @@
+"""What is destructive asks first."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.servers import first
+from tests.support.terminal import Terminal
+
+
+@first
+@pytest.mark.parametrize("what", ["down", "redo"])
+def test_production_needs_yes_where_nobody_can_be_asked(
+    what: str, project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    monkeypatch.setenv("CHATDB_ENV", "production")
+    assert chatdb("migrate", "up").code == 0
+    said = chatdb("migrate", what)
+    assert (said.code, said.out) == (8, "")
+    assert "production" in said.err
+    assert "--yes" in said.err
+    assert chatdb("migrate", what, "--format", "json").document["error"]["code"] == "refused"
+    assert database.tables() == {"t1"}
+    assert chatdb("migrate", what, "--dry-run").code == 0
+    assert chatdb("migrate", what, "--yes").code == 0
+
+
+@first
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [("{name}\n", 0), ("y\n", 8), ("\x04", 8), ("\x03", 130)],
+    ids=["name", "y", "ctrl-d", "ctrl-c"],
+)
+def test_production_asks_on_a_terminal(
+    keys: str, code: int, project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1)
+    chatdb("migrate", "up")
+    env = {"CHATDB_ENV": "production", "DATABASE_URL": database.url}
+    terminal = Terminal(project, "migrate", "down", env=env)
+    terminal.expect("to go on: ")
+    assert f"this would take migrations back in production, on database '{database.name}'" in (
+        terminal.text.replace("will", "would")
+    )
+    terminal.type(keys.format(name=database.name))
+    # A Ctrl-C in the moment in which the terminal is being set up for the answer can get lost.
+    assert terminal.end(again=keys if keys == "\x03" else "") == code
+    assert database.tables() == (set() if code == 0 else {"t1"})
+
+
+def test_destroy_asks(project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = offline("server", "destroy", "--format", "json")
+    assert said.code == 0
+    assert said.document == {"format": 1, "target": None, "destroyed": None}
+    assert offline("server", "start").code == 0
+    home = project.path / ".chatdb"
+    try:
+        refused = offline("server", "destroy")
+        assert (refused.code, refused.out) == (8, "")
+        assert "--yes" in refused.err
+        terminal = Terminal(project, "server", "destroy", env={})
+        terminal.expect("type 'chat' to go on: ")
+        terminal.type("n\n")
+        assert terminal.end() == 8
+        assert offline("server", "status", "--format", "json").document["server"]["running"]
+    finally:
+        assert offline("server", "destroy", "--yes").out == f"removed {home}\n"
+    assert not home.exists()

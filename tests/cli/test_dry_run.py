@@ -1,0 +1,95 @@
+"""A dry run is a script for psql."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.psql import run_psql, schema_and_history
+from tests.support.servers import first
+
+
+def _timeless(script: str) -> str:
+    """A script without the second in which yoyo's tables were made."""
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*", "", script)
+
+
+AWKWARD = {
+    "0001_words": "CREATE TABLE words (word text, n int[]); -- no; statement\n/* nor; /* here */ ; */",
+    "0002_quotes": "INSERT INTO words VALUES ('it''s; 100 % :name \\ ünï 漢字'), (E'a\\'b'), "
+    "($$ dollar; 'quoted' $$), ($x$ $$ $x$) -- the end",
+    "0003_crlf": "\ufeffINSERT INTO words\r\n  VALUES ('two\r\nlines');\r\n",
+    "0004_function": "CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n"
+    "  RETURN $1 + 1;\nEND; $$;\n"
+    "CREATE FUNCTION g() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END;",
+    "0005_empty": "-- only a comment",
+    "0006_serializable": "-- chatdb: isolation: serializable\n-- chatdb: lock-timeout: 1s\n"
+    "SELECT 1/count(*) FROM (SELECT current_setting('transaction_isolation')) s(i) "
+    "WHERE i = 'serializable'",
+    "0007_slice": "SELECT (array[1,2,3])[1:2], 'a'::text;\n"
+    "UPDATE words SET n = '{1,2}' WHERE n[1:2] IS NULL;",
+    "0008_leftovers": "SET ROLE pg_monitor; RESET ROLE; SET search_path = ''; "
+    "CREATE TEMP TABLE gone (); PREPARE p AS SELECT 1; SET standard_conforming_strings = on;",
+    "0009_rule": "CREATE OR REPLACE RULE r AS ON DELETE TO words DO ALSO (SELECT 1; SELECT 2);",
+}
+
+
+def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
+    project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stem, text in AWKWARD.items():
+        project.write(stem, text, f"-- takes back {stem}\n")
+    project.write("0001_words", AWKWARD["0001_words"], "DROP TABLE words;")
+    project.write("0004_function", AWKWARD["0004_function"], "DROP FUNCTION f, g;")
+    other = database.server.create()
+    try:
+        flag = "--allow-data-loss"
+        for line in ("up --to 3", "up", "redo", "down", f"down --to 4 {flag}",
+                     f"down --all {flag}", "up"):  # fmt: skip
+            monkeypatch.setenv("DATABASE_URL", other.url)
+            printed = chatdb("migrate", *line.split(), "--dry-run")
+            document = chatdb("migrate", *line.split(), "--dry-run", "--format", "json").document
+            assert (printed.code, printed.err) == (0, "")
+            monkeypatch.setenv("DATABASE_URL", database.url)
+            assert chatdb("migrate", *line.split()).code == 0
+            assert {s["state"] for s in document["steps"]} == {"planned"}
+            assert {s["duration_ms"] for s in document["steps"]} == {None}
+            # The steps carry what the script is made of.
+            script, position = _timeless(printed.out), 0
+            for sql in (document.get("prepare_sql", ""), *(s["sql"] for s in document["steps"])):
+                position = script.index(_timeless(sql), position) + len(_timeless(sql))
+            run_psql(other, printed.out)
+            assert schema_and_history(other) == schema_and_history(database), line
+    finally:
+        other.drop()
+
+
+@first
+def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1)
+    assert chatdb("migrate", "down", "--dry-run").out.splitlines()[1:] == [
+        "-- nothing to take back; current none"
+    ]
+    run_psql(database, chatdb("migrate", "up", "--dry-run").out)
+    said = chatdb("migrate", "up", "--dry-run")
+    assert [line[:3] for line in said.out.splitlines()] == ["-- ", "-- "]
+    run_psql(database, said.out)
+    assert chatdb("migrate", "up", "--dry-run", "--format", "json").document["steps"] == []
+
+
+@first
+def test_a_script_that_came_too_late_changes_nothing(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    script = chatdb("migrate", "up", "--dry-run").out
+    chatdb("migrate", "up", "--to", "1")
+    with pytest.raises(AssertionError, match="ERROR"):
+        run_psql(database, script)
+    assert database.applied() == ["0001_t1"]

@@ -1,0 +1,311 @@
+"""`chatdb migrate`: exit code, stdout, stderr, database."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+from chatdb_cli import log
+from tests.support.chatdb import TIME, Chatdb
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.servers import first
+
+
+@first
+def test_the_way_up_and_down_in_text(project: Project, chatdb: Chatdb, database: Database) -> None:
+    project.write_tables(1, 2, 3)
+    target = f"{database.target().where}, schema public (DATABASE_URL from the environment)"
+    steps = [
+        (["up", "--steps", "2"], ["applied   0001 t1", "applied   0002 t2"],
+         "2 applied; current 0002"),
+        (["up"], ["applied   0003 t3"], "1 applied; current 0003"),
+        (["up"], [], "nothing to do; current 0003"),
+        (["redo"], ["reverted  0003 t3", "applied   0003 t3"],
+         "1 taken back, 1 applied; current 0003"),
+        (["down"], ["reverted  0003 t3"], "1 taken back; current 0002"),
+        (["down", "--to", "0001"], ["reverted  0002 t2"], "1 taken back; current 0001"),
+        (["down", "--to", "1"], [], "nothing to take back; current 0001"),
+        (["up", "--to", "2"], ["applied   0002 t2"], "1 applied; current 0002"),
+        (["down", "--all"], ["reverted  0002 t2", "reverted  0001 t1"],
+         "2 taken back; current none"),
+        (["down"], [], "nothing to take back; current none"),
+        (["up"], ["applied   0001 t1", "applied   0002 t2", "applied   0003 t3"],
+         "3 applied; current 0003"),
+        (["down", "--steps", "2", "--sync-each"], ["reverted  0003 t3", "reverted  0002 t2"],
+         "2 taken back; current 0001"),
+        (["down", "--to", "0"], ["reverted  0001 t1"], "1 taken back; current none"),
+    ]  # fmt: skip
+    for arguments, progress, result in steps:
+        said = chatdb("migrate", *arguments)
+        assert (said.code, said.out) == (0, f"{result}\n")
+        lines = [re.escape(f"target: {target}")]
+        lines += [rf"{re.escape(line)} \(\d+ ms\)" for line in progress]
+        assert re.fullmatch("".join(f"{line}\n" for line in lines), said.err), said.err
+    assert database.tables() == set()
+
+
+@first
+def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: Database) -> None:
+    project.write_tables(1, 2, 3)
+    target = {
+        "host": str(database.server.embedded.params()["host"]),
+        "port": 5432,
+        "database": database.name,
+        "user": "postgres",
+        "schema": "public",
+        "via": None,
+        "source": "DATABASE_URL from the environment",
+    }
+    common = {"format": 1, "target": target, "schema": "public"}
+
+    def call(*arguments: str) -> dict[str, Any]:
+        said = chatdb(*arguments, "--format", "json")
+        assert said.code == 0
+        return said.document
+
+    def step(number: int, state: str, **more: Any) -> dict[str, Any]:
+        base = {"version": f"{number:04}", "name": f"t{number}", "state": state, "duration_ms": 0}
+        return base | more
+
+    def settled(document: dict[str, Any]) -> dict[str, Any]:
+        """The document with durations that are whole numbers as 0, and times as `time`."""
+        for row in (*document.get("steps", ()), *document.get("applied", ())):
+            assert row["duration_ms"] is None or isinstance(row["duration_ms"], int)
+            row["duration_ms"] = row["duration_ms"] and 0
+            if "applied_at" in row:
+                assert TIME.fullmatch(row["applied_at"])
+                row["applied_at"] = "time"
+        return document
+
+    pending = [{"version": f"{n:04}", "name": f"t{n}"} for n in (1, 2, 3)]
+    assert call("migrate", "status") == common | {
+        "current": None, "applied": [], "pending": pending, "problems": [], "warnings": [],
+    }  # fmt: skip
+    assert call("migrate", "history") == common | {"entries": []}
+    assert settled(call("migrate", "up", "--steps", "2")) == common | {
+        "direction": "up",
+        "steps": [step(1, "applied"), step(2, "applied")],
+        "current": "0002",
+        "warnings": [],
+    }
+    assert settled(call("migrate", "status")) == common | {
+        "current": "0002",
+        "applied": [step(n, "applied", applied_at="time") for n in (1, 2)],
+        "pending": pending[2:],
+        "problems": [],
+        "warnings": [],
+    }
+    assert settled(call("setup")) == common | {
+        "direction": "up", "steps": [step(3, "applied")], "current": "0003", "warnings": [],
+    }  # fmt: skip
+    assert call("setup")["steps"] == []
+    assert settled(call("migrate", "redo"))["steps"] == [
+        step(3, "reverted", direction="down"),
+        step(3, "applied", direction="up"),
+    ]
+    assert settled(call("migrate", "down")) == common | {
+        "direction": "down", "steps": [step(3, "reverted")], "current": "0002", "warnings": [],
+        "losses": [],
+    }  # fmt: skip
+    assert call("migrate", "down", "--all")["current"] is None
+    entries = call("migrate", "history")["entries"]
+    assert [(e["operation"], e["migration"]) for e in entries] == [
+        ("apply", "0001_t1"), ("apply", "0002_t2"), ("apply", "0003_t3"), ("rollback", "0003_t3"),
+        ("apply", "0003_t3"), ("rollback", "0003_t3"), ("rollback", "0002_t2"),
+        ("rollback", "0001_t1"),
+    ]  # fmt: skip
+    for entry in entries:
+        assert list(entry) == ["at", "operation", "migration", "user", "host", "comment"]
+        assert TIME.fullmatch(entry["at"])
+        assert entry["comment"].startswith("chatdb ")
+
+
+@first
+def test_times_are_utc_whatever_the_server_thinks(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    with database.connect() as conn:
+        conn.execute(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
+    project.write_tables(1)
+    before = time.time()
+    chatdb("migrate", "up")
+    row = chatdb("migrate", "status", "--format", "json").document["applied"][0]
+    assert before - 1 < datetime.fromisoformat(row["applied_at"]).timestamp() < time.time() + 1
+
+
+@first
+def test_versions_stay_as_they_stand_in_the_file_name(project: Project, chatdb: Chatdb) -> None:
+    for stem in ("7_a", "0010", "20260101120000_späte-Ünïcode"):
+        project.write(stem, "SELECT 1", "SELECT 1")
+    steps = chatdb("migrate", "up", "--format", "json").document["steps"]
+    assert [(s["version"], s["name"]) for s in steps] == [
+        ("7", "a"), ("0010", ""), ("20260101120000", "späte-Ünïcode"),
+    ]  # fmt: skip
+    assert chatdb("migrate", "down", "--to", "007").out == "2 taken back; current 7\n"
+
+
+@first
+def test_status_in_text(project: Project, chatdb: Chatdb, database: Database) -> None:
+    project.write_tables(1, 2, 3)
+    project.write("0004_漢字", "SELECT 1", "SELECT 1")
+    chatdb("migrate", "up", "--to", "2")
+    (project.sql / "up/0001_t1.sql").write_text("CREATE TABLE other ()")
+    said = chatdb("migrate", "status")
+    where = f"{database.target().where}, schema public"
+    text = re.sub(rf"{TIME.pattern}  \d+", "<time>  <ms>", said.out)
+    text = re.sub(r"(?m)  applied at +ms$", "  applied at  ms", text)
+    assert text == (
+        "version  name  state    applied at  ms\n"
+        "0001     t1    changed  <time>  <ms>\n"
+        "0002     t2    applied  <time>  <ms>\n"
+        "0003     t3    pending\n"
+        "0004     漢字  pending\n"
+        "current 0002; 2 applied, 2 pending\n"
+        f"{where}\n"
+        "\n"
+        "problem: sql/up/0001_t1.sql was changed after 0001_t1 was applied\n"
+        "hint: bring the applied text back and put the change into a new migration; "
+        '"chatdb migrate repair" shows the difference and accepts it; while developing, '
+        '"chatdb migrate redo" applies the newest one anew\n'
+    )
+    assert (said.code, said.err) == (0, "")
+
+
+@first
+def test_check_has_exit_codes(project: Project, chatdb: Chatdb) -> None:
+    project.write_tables(1, 2)
+    assert chatdb("migrate", "status", "--check").code == 1
+    chatdb("migrate", "up")
+    assert chatdb("migrate", "status", "--check").code == 0
+    project.write("0001_t1", "SELECT 2", "SELECT 1")
+    said = chatdb("migrate", "status", "--check", "--format", "json")
+    assert said.code == 6
+    assert [(p["code"], p["version"]) for p in said.document["problems"]] == [("changed", "0001")]
+    assert list(said.document["problems"][0]) == ["code", "version", "message", "hint"]
+    assert said.document["applied"][0]["state"] == "changed"
+    assert chatdb("migrate", "status").code == 0
+
+
+@first
+def test_a_status_writes_nothing_and_a_dry_run_neither(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1)
+    everything = "SELECT count(*), max(xmin::text::bigint) FROM pg_class"
+    before = database.query(everything)
+    for line in ("status", "history", "up --dry-run", "down --dry-run", "redo --dry-run"):
+        said = chatdb("migrate", *line.split())
+        assert said.code in (0, 2), said
+        assert "target:" not in said.err
+    assert database.query(everything) == before
+
+
+@first
+def test_files_and_history_that_disagree_are_exit_6(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1, 3)
+    chatdb("migrate", "up")
+    project.write_tables(2)
+    said = chatdb("migrate", "up", "--format", "json")
+    assert said.code == 6
+    assert said.document["error"]["code"] == "history"
+    assert said.document["target"]["database"] == database.name
+    assert database.tables() == {"t1", "t3"}
+    assert chatdb("migrate", "up", "--allow-out-of-order").code == 0
+    assert database.tables() == {"t1", "t2", "t3"}
+
+
+@first
+def test_a_failed_run_gives_the_document_with_the_error(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1, 3)
+    project.write("0002_bad", "SELECT 1;\nSELECT nope;\n")
+    said = chatdb("migrate", "up", "--format", "json")
+    assert said.code == 5
+    document = said.document
+    assert [(s["version"], s["state"]) for s in document["steps"]] == [
+        ("0001", "applied"), ("0002", "failed"), ("0003", "not-run"),
+    ]  # fmt: skip
+    assert document["steps"][2]["duration_ms"] is None
+    assert document["current"] == "0001"
+    assert document["error"] == {
+        "code": "statement",
+        "message": 'column "nope" does not exist',
+        "hint": 'correct the file and run "chatdb migrate up" again',
+        "file": "sql/up/0002_bad.sql",
+        "line": 2,
+        "column": 8,
+        "sqlstate": "42703",
+        "errno": None,
+        "notes": ["0002 was rolled back; 0001 stays applied"],
+    }
+    assert "error: column" in said.err  # for people, also in JSON mode
+    assert database.applied() == ["0001_t1"]
+    log = chatdb("migrate", "history", "--format", "json").document["entries"]
+    assert [e["operation"] for e in log] == ["apply", "failed"]
+
+
+@first
+def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
+    project: Project, chatdb: Chatdb
+) -> None:
+    project.write("0001_a", "SELECT 1", None)
+    said = chatdb("migrate", "up")
+    assert said.code == 0
+    assert "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n" in said.err
+    assert chatdb("migrate", "down").code == 8
+
+
+@first
+def test_quiet_leaves_the_result_and_what_matters(project: Project, chatdb: Chatdb) -> None:
+    project.write("0001_a", "DO $$ BEGIN RAISE NOTICE 'psst'; END $$", None)
+    said = chatdb("migrate", "up", "-q")
+    assert said.out == "1 applied; current 0001\n"
+    assert said.err == "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n"
+    project.write("0002_b", "SELEC 1")
+    assert chatdb("migrate", "up", "--quiet").err.startswith("error: syntax error")
+
+
+@first
+def test_notices_of_the_server_are_shown(project: Project, chatdb: Chatdb) -> None:
+    project.write(
+        "0001_a", "DO $$ BEGIN RAISE WARNING E'care\\x1b[31m'; END $$;\nDROP TABLE IF EXISTS x;"
+    )
+    said = chatdb("migrate", "up")
+    assert "0001 warning: care\\x1b[31m\n" in said.err
+    assert '0001 notice: table "x" does not exist, skipping\n' in said.err
+
+
+@first
+def test_verbose_names_each_statement_with_its_milliseconds(
+    project: Project, chatdb: Chatdb
+) -> None:
+    project.write("0001_a", "CREATE TABLE a (id int);\n\nINSERT INTO a VALUES (1);\n", "SELECT 1")
+    said = chatdb("migrate", "up", "-v")
+    assert said.out == "1 applied; current 0001\n"
+    for line, command in ((1, "CREATE TABLE"), (3, "INSERT 0 1")):
+        pattern = (
+            rf"debug: statement file=sql/up/0001_a.sql line={line} command={command} ms=\d+\.\d"
+        )
+        assert re.search(rf"(?m)^{pattern}$", said.err)
+
+
+@first
+def test_json_logs(project: Project, chatdb: Chatdb) -> None:
+    project.write("0001_a", "CREATE TABLE a (id int);", "SELECT 1")
+    said = chatdb("migrate", "up", "--verbose", "--log-format", "json", "--quiet")
+    assert said.out == "1 applied; current 0001\n"
+    records = [json.loads(line) for line in said.err.splitlines()]
+    (record,) = (r for r in records if r["event"] == "statement")
+    assert list(record) == ["timestamp", "level", "event", "correlation_id", "data"]
+    assert TIME.fullmatch(record["timestamp"])
+    assert record["level"] == "debug"
+    assert record["correlation_id"] == log.correlation_id
+    assert record["data"]["file"] == "sql/up/0001_a.sql"
+    assert isinstance(record["data"]["ms"], float)

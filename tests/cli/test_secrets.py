@@ -1,0 +1,194 @@
+"""No command ever shows a secret: not when it works, and not in any way it fails.
+
+The commands are those of the application itself: a new one is tried here or this fails.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+
+from chatdb_cli.cli.app import application
+from tests.support.chatdb import Chatdb, command_paths
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.servers import Server, first
+
+MARK = "s3cr3t-m4rk"
+# What a command has to be given; those that are not here need nothing.
+ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("migrate", "new"): ("a name",),
+    ("migrate", "baseline"): ("1",),
+    ("migrate", "repair"): ("--yes",),
+    ("migrate", "down"): ("--yes", "--all"),
+    ("migrate", "redo"): ("--yes",),
+    ("server", "destroy"): ("--yes",),
+}
+# These go on until they are stopped, when nothing is wrong.
+ENDLESS = {("listen",), ("tunnel",), ("server", "psql")}
+COMMANDS = [
+    path
+    for path in command_paths(typer.main.get_command(application()))
+    if path and path not in {("migrate",), ("server",)}
+]
+FORMS = [(), ("-v",), ("--format", "json"), ("-v", "--log-format", "json")]
+
+
+@pytest.fixture(scope="module")
+def keeper(server: Server) -> Iterator[Server]:
+    """A server with a role whose password is the mark, and has to be given."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
+        (data,) = conn.execute("SHOW data_directory").fetchone() or ("",)
+        hba = Path(data) / shown
+        before = hba.read_text()
+        hba.write_text(f"local all keeper scram-sha-256\n{before}")
+        conn.execute(
+            f"SET log_statement = none; CREATE ROLE keeper SUPERUSER LOGIN PASSWORD '{MARK}'"
+        )
+        conn.execute("SELECT pg_reload_conf()")
+        try:
+            yield server
+        finally:
+            hba.write_text(before)
+            conn.execute("SELECT pg_reload_conf()")
+            conn.execute("REASSIGN OWNED BY keeper TO postgres")
+            conn.execute("DROP ROLE keeper")
+
+
+@pytest.fixture
+def logged(keeper: Server) -> Iterator[Path]:
+    """What the server writes into its log meanwhile; the mark is not in it, nor in a process's title."""
+    log = keeper.embedded.home / "log"
+    before = log.stat().st_size
+    yield log
+    assert MARK.encode() not in log.read_bytes()[before:]
+    titles = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert MARK not in titles.stdout
+
+
+def _url(database: Database, password: str) -> str:
+    host = re.search(r"host=([^&]*)", database.url)
+    assert host
+    return f"postgresql://keeper:{password}@/{database.name}?host={host[1]}"
+
+
+def _environments(database: Database, project: Project, password: str) -> Iterator[dict[str, str]]:
+    """Every place where a password may stand."""
+    url = _url(database, password)
+    folder = re.search(r"host=([^&]*)", url)
+    assert folder
+    yield {"DATABASE_URL": url}
+    yield {
+        "POSTGRES_HOST": folder[1].replace("%2F", "/"), "POSTGRES_DB": database.name,
+        "POSTGRES_USER": "keeper", "POSTGRES_PASSWORD": password,
+    }  # fmt: skip
+    (project.path / ".env").write_text(f"DATABASE_URL={url}\n")
+    yield {}
+    (project.path / ".env").unlink()
+    yield {"PGPASSWORD": password, "DATABASE_URL": url.replace(f":{password}", "")}
+
+
+def _silent(call: Chatdb, path: tuple[str, ...], form: tuple[str, ...]) -> int:
+    said = call(*path, *ARGUMENTS.get(path, ()), *form)
+    assert MARK not in said.out + said.err, path
+    assert "Traceback" not in said.err
+    return said.code
+
+
+def _history(database: Database) -> list[Any]:
+    names = database.query(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+        " AND (relname ~ 'yoyo' OR relname = 'chatdb_migration')"
+    )
+    return [row for (name,) in names for row in database.query(f"SELECT * FROM {name}")]
+
+
+@first
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_password_is_never_shown_when_a_command_works_or_its_file_fails(
+    path: tuple[str, ...],
+    keeper: Server,
+    database: Database,
+    project: Project,
+    offline: Chatdb,
+    logged: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if path in ENDLESS or path[0] == "server":
+        pytest.skip("tried where it fails")
+    for number, variables in enumerate(_environments(database, project, MARK)):
+        with monkeypatch.context() as here:
+            for name, value in variables.items():
+                here.setenv(name, value)
+            project.write_tables(1)
+            _silent(offline, path, FORMS[number])
+            project.write("0002_wrong", "SELECT 1;\nSELECT * FROM nowhere;")
+            _silent(offline, path, FORMS[-1 - number])
+    assert MARK not in str(_history(database))
+
+
+@first
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_password_is_never_shown_when_the_login_or_the_connection_fails(
+    path: tuple[str, ...],
+    keeper: Server,
+    database: Database,
+    project: Project,
+    offline: Chatdb,
+    logged: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project.write_tables(1)
+    (project.path / ".chatdb").write_text("in the way of an embedded server")
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
+    wrong = f"{MARK}-and-wrong"
+    for number, variables in enumerate(_environments(database, project, wrong)):
+        with monkeypatch.context() as here:
+            for name, value in variables.items():
+                here.setenv(name, value)
+            code = _silent(offline, path, FORMS[number])
+            assert code or path in {("migrate", "new"), ("server", "status"), ("server", "stop")}
+    with monkeypatch.context() as here:
+        here.setenv("DATABASE_URL", f"postgresql://u:{MARK}@127.0.0.1:1/d")
+        _silent(offline, path, ("--format", "json"))
+        here.setenv("DATABASE_URL", f"postgresql://u:{MARK}@@127.0.0.1:port/d")
+        _silent(offline, path, ())
+        here.setenv("DATABASE_URL", f"postgresql+psycopg://u:{MARK}@127.0.0.1/d")
+        _silent(offline, path, ("-v",))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_passphrase_is_never_shown_when_the_tunnel_fails(
+    path: tuple[str, ...], project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    (project.path / ".chatdb").write_text("in the way of an embedded server")
+    key = project.path / "key"
+    key.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, BestAvailableEncryption(b"another passphrase")
+        )
+    )
+    key.chmod(0o600)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{MARK}@db.internal/d")
+    monkeypatch.setenv("SSH_HOST", "127.0.0.1")
+    monkeypatch.setenv("SSH_PORT", "1")  # where nobody listens
+    monkeypatch.setenv("SSH_KEY_PASSPHRASE", MARK)
+    monkeypatch.setenv("SSH_MAX_RETRIES", "0")
+    for number, file in enumerate((key, project.path / "none", project.path)):
+        monkeypatch.setenv("SSH_KEY_PATH", str(file))
+        _silent(offline, path, FORMS[number])

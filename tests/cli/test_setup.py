@@ -1,0 +1,122 @@
+"""Which schema, folder and database; `setup` and `migrate new`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.psql import run_psql
+from tests.support.servers import Server, first
+
+
+@first
+@pytest.mark.parametrize(
+    "schema", ['My schéma; DROP "x"', "a'b\\c", "line\nend", "{version}", "%s"]
+)
+def test_a_schema_of_any_name(
+    schema: str, project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    given = ("--schema", schema)
+    assert chatdb("migrate", "up", *given).code == 2
+    said = chatdb("setup", *given)
+    assert (said.code, said.out) == (0, "2 applied; current 0002\n")
+    assert "made schema " in said.err
+    assert not any(line.startswith("end") for line in said.err.splitlines()), said.err
+    with database.connect() as conn:
+        found = conn.execute(
+            "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE nspname = %s AND relkind = 'r' ORDER BY 1",
+            (schema,),
+        ).fetchall()
+    names = ["_yoyo_log", "_yoyo_migration", "_yoyo_version", "chatdb_migration", "t1", "t2"]
+    assert [name for (name,) in found] == names
+    assert database.tables() == set()
+    assert chatdb("migrate", "redo", *given).code == 0
+    assert chatdb("migrate", "status", *given, "--format", "json").document["schema"] == schema
+    script = chatdb("migrate", "down", "--all", "--dry-run", *given).out
+    run_psql(database, script)
+    assert chatdb("migrate", "status", *given, "--check").code == 1
+    assert chatdb("migrate", "up", *given).code == 0
+    assert chatdb("migrate", "down", "--all", *given).code == 0
+    assert len(chatdb("migrate", "history", *given).out.splitlines()) == 1 + 2 + 2 + 2 + 2 + 2
+
+
+@first
+def test_setup_makes_the_database_too_and_can_be_repeated(
+    project: Project, offline: Chatdb, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    missing = Database(server, 'neu; "é')
+    monkeypatch.setenv("DATABASE_URL", server.url(missing.name))
+    said = offline("migrate", "status", "--format", "json")
+    assert said.code == 3
+    error = said.document["error"]
+    assert (error["code"], error["sqlstate"]) == ("missing-database", "3D000")
+    assert error["hint"] == '"chatdb setup" makes it'
+    try:
+        said = offline("setup")
+        assert (said.code, said.out) == (0, "1 applied; current 0001\n")
+        assert "made database neu" in said.err
+        assert "made schema" not in said.err  # public is there from the beginning
+        again = offline("setup")
+        assert (again.code, again.out) == (0, "nothing to do; current 0001\n")
+        assert "made" not in again.err
+    finally:
+        server.execute('DROP DATABASE "neu; ""é" WITH (FORCE)')
+
+
+@first
+def test_two_setups_at_once(project: Project, server: Server) -> None:
+    project.write_tables(1, 2, 3)
+    missing = Database(server, "t_two_at_once")
+    env = {"DATABASE_URL": missing.url}
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            runs = list(pool.map(lambda _: project.chatdb("setup", env=env), range(3)))
+        assert [r.returncode for r in runs] == [0] * 3, [r.stderr for r in runs]
+        assert missing.tables() == {"t1", "t2", "t3"}
+        assert missing.applied() == ["0001_t1", "0002_t2", "0003_t3"]
+    finally:
+        missing.drop()
+
+
+@first
+def test_the_shipped_schema_stays_out_of_other_peoples_schemas(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    with database.connect() as conn:
+        conn.execute("CREATE TABLE mine ()")
+    for arguments in (["up"], ["up", "--dry-run"]):
+        said = chatdb("migrate", *arguments)
+        assert (said.code, said.out) == (8, "")
+        assert "--dir @chat" in said.err
+        assert "files: the chat schema that comes with chatdb" in said.err
+    assert chatdb("setup").code == 8
+    assert database.tables() == {"mine"}
+    assert chatdb("migrate", "up", "--dry-run", "--dir", "@chat").code == 0
+
+
+def test_the_shipped_schema_goes_into_an_empty_database_and_back(
+    chatdb: Chatdb, database: Database
+) -> None:
+    assert chatdb("setup").code == 0
+    assert chatdb("migrate", "status", "--check").code == 0
+    assert chatdb("migrate", "down", "--all").code == 0
+    assert database.tables() == set()
+
+
+def test_new_writes_the_next_pair(project: Project, offline: Chatdb) -> None:
+    said = offline("migrate", "new", "add users")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "sql/up/0001_add_users.sql\nsql/down/0001_add_users.sql\n"
+    assert (project.sql / "up/0001_add_users.sql").read_text() == "-- add users\n"
+    assert offline("migrate", "new", "b", "--format", "json").document == {
+        "format": 1, "target": None, "up": "sql/up/0002_b.sql", "down": "sql/down/0002_b.sql",
+    }  # fmt: skip
+    assert offline("migrate", "new", "../x").code == 2
+    assert offline("migrate", "new", "x", "--dir", "@chat").code == 2

@@ -1,0 +1,196 @@
+"""Help, version, and wrong usage."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from chatdb_cli.cli.app import application
+from tests.support.chatdb import Chatdb, command_paths
+from tests.support.database import Database
+from tests.support.project import Project
+from tests.support.servers import first
+
+CONNECTION = {
+    "--database-url",
+    "--schema",
+    "--embedded",
+    "--insecure",
+    "--pooler",
+    "--env-file",
+    "--dir",
+    "--ssh-host",
+    "--ssh-port",
+    "--ssh-user",
+    "--ssh-key-path",
+    "--ssh-key-passphrase",
+    "--ssh-known-hosts",
+    "--ssh-agent",
+    "--ssh-max-retries",
+    "--ssh-retry-delay",
+    "--no-tunnel",
+}
+OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
+TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
+LOCAL = {"--env-file", *OUTPUT}
+OPTIONS = {
+    (): {"--version", "--help"},
+    ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
+    ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
+    ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
+    ("seed",): CONNECTION | OUTPUT
+    | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
+    ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
+    ("migrate",): {"--help"},
+    ("migrate", "up"): CONNECTION | OUTPUT | TIMING
+    | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},
+    ("migrate", "down"): CONNECTION | OUTPUT | TIMING
+    | {"--to", "--steps", "--all", "--dry-run", "--yes", "--allow-data-loss", "--sync-each"},
+    ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes", "--allow-data-loss"},
+    ("migrate", "baseline"): CONNECTION | OUTPUT | TIMING,
+    ("migrate", "repair"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes"},
+    ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
+    ("migrate", "history"): CONNECTION | OUTPUT,
+    ("migrate", "new"): LOCAL | {"--dir"},
+    ("server",): {"--help"},
+    ("server", "start"): LOCAL,
+    ("server", "stop"): LOCAL,
+    ("server", "status"): LOCAL,
+    ("server", "url"): LOCAL,
+    ("server", "psql"): LOCAL,
+    ("server", "destroy"): LOCAL | {"--yes"},
+}  # fmt: skip
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert set(command_paths(typer.main.get_command(application()))) == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("path", OPTIONS, ids=" ".join)
+def test_every_command_lists_its_options(path: tuple[str, ...], offline: Chatdb) -> None:
+    said = offline(*path, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert said == offline(*path, "-h")
+    listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", said.out, re.MULTILINE)
+    assert sorted(listed) == sorted(OPTIONS[path])
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert "..." not in said.out.replace("]...", "").replace("arguments...", "")  # nothing is cut
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(flag: str, offline: Chatdb) -> None:
+    said = offline(flag)
+    assert said.code == 0
+    assert re.fullmatch(r"chatdb \d+\.\d+\.\d+\n", said.out)
+
+
+@pytest.mark.parametrize("path", [(), ("migrate",), ("server",)], ids=" ".join)
+def test_a_group_alone_shows_its_help(path: tuple[str, ...], offline: Chatdb) -> None:
+    said = offline(*path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"Usage: {' '.join(('chatdb', *path))} ")
+    assert "error: missing command\n" in said.err
+
+
+USAGE = {
+    "migrate bogus": "no such command 'bogus'",
+    "migrate upp": "no such command 'upp'. Did you mean 'up'?",
+    "migrate up --bogus": "no such option: --bogus",
+    "migrate up extra": "got unexpected extra argument(s) (extra)",
+    "migrate up --steps": "option '--steps' requires an argument",
+    "migrate up --steps 0": "invalid value for '--steps': '0' is not a whole number from 1",
+    "migrate up --steps x": "invalid value for '--steps': 'x' is not a whole number from 1",
+    "migrate up --steps ³": "invalid value for '--steps': '³' is not a whole number from 1",
+    "migrate down --steps -1": "invalid value for '--steps': '-1' is not a whole number from 1",
+    "migrate new": "missing argument 'name'",
+    "migrate up --lock-timeout 5": "--lock-timeout: '5' has no unit",
+    "migrate up --statement-timeout 5": "--statement-timeout: '5' has no unit",
+    "migrate down --wait 0": "--wait: '0' has no unit",
+    "migrate redo --wait soon": "--wait: 'soon' is not a duration",
+    "setup --lock-timeout 1week": "--lock-timeout: '1week' is not a duration",
+    "migrate status --format xml": "--format: 'xml' is none of text, json",
+    "migrate status --log-format xml": "--log-format: 'xml' is none of text, json",
+    "migrate status --schema pg_x": "--schema: 'pg_x' starts with pg_",
+    "migrate status --env-file none": "can't read none: no such file or directory",
+    "migrate status --dir none": "there is no folder none",
+    "migrate up": "no database configured",
+    "migrate status": "no database configured",
+    "server psql --bogus": "no such option: --bogus",
+}
+
+
+@pytest.mark.parametrize("line", USAGE)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_wrong_usage_is_exit_2(
+    line: str, form: str, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "--dir" in line:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    if form == "json" and "--format" not in line:
+        monkeypatch.setenv("CHATDB_FORMAT", "json")
+    said = offline(*line.split())
+    assert said.code == 2
+    assert said.err.startswith(f"error: {USAGE[line]}")
+    assert "Traceback" not in said.err
+    if form == "text" or "--format" in line:
+        assert said.out == ""
+    else:
+        error = said.document["error"]
+        assert error["code"] in ("usage", "settings", "not-configured")
+        assert error["message"].startswith(USAGE[line])
+
+
+@pytest.mark.parametrize("flag", [["--format", "json"], ["--format=json"]])
+def test_the_flag_alone_makes_a_usage_error_json(flag: list[str], offline: Chatdb) -> None:
+    assert offline("migrate", "up", *flag, "--bogus").document["error"]["code"] == "usage"
+    assert offline("migrate", "up", "--bogus", *flag).document["target"] is None
+
+
+def test_a_bad_setting_of_the_environment_is_named(
+    offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATDB_WAIT", "5")
+    said = offline("migrate", "status")
+    assert said.code == 2
+    assert said.err.startswith("error: CHATDB_WAIT from the environment: '5' has no unit\n")
+
+
+@first
+def test_json_that_an_env_file_asks_for_holds_for_errors_too(
+    project: Project, database: Database, offline: Chatdb
+) -> None:
+    (project.path / ".env").write_text(f"CHATDB_FORMAT=json\nDATABASE_URL={database.url}\n")
+    said = offline("migrate", "up", "--schema", "nowhere")
+    assert said.code == 2
+    assert said.document["error"]["code"] == "missing-schema"
+    assert said.document["target"]["schema"] == "nowhere"
+
+
+@first
+@pytest.mark.parametrize(
+    "line",
+    [
+        "migrate up --to 1 --steps 1",
+        "migrate down --to 0 --all",
+        "migrate down --steps 1 --all",
+        "migrate down --to 1 --steps 1 --all",
+        "migrate up --to 9",
+        "migrate up --to x",
+        "migrate up --to 1",
+        "migrate down --to 9",
+        "migrate up --schema nowhere",
+        "migrate status --schema nowhere",
+        "migrate history --schema nowhere",
+    ],
+)
+def test_what_contradicts_or_is_not_there_is_exit_2(
+    line: str, project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    assert chatdb("migrate", "up").code == 0
+    said = chatdb(*line.split())
+    assert (said.code, said.out) == (2, "")
+    assert re.search(r"^error: .+\n\nhint: .+\n", said.err, re.MULTILINE)
+    assert database.tables() == {"t1", "t2"}

@@ -1,0 +1,53 @@
+"""`destroy` removes what was made, and nothing else."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.embedded import Make, pid_of, refused
+
+
+def test_destroy_removes_all_that_was_made(stopped: Make) -> None:
+    for running in (False, True):
+        server = stopped(f"running-{running}")
+        pid = None
+        if running:
+            server.start()
+            pid = pid_of(server)
+        server.destroy()
+        assert not server.home.exists()
+        assert not server.exists
+        if pid:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+        server.destroy()
+
+
+def test_destroy_takes_a_half_made_home_away(fresh: Make) -> None:
+    server = fresh()
+    server.home.mkdir()
+    (server.home / "lock").touch()
+    server.destroy()
+    assert not server.home.exists()
+    server.home.mkdir()
+    (server.home / "server.json").write_text("{}")
+    (server.home / "data.new").mkdir()
+    server.destroy()
+    assert not server.home.exists()
+
+
+def test_destroy_leaves_the_files_of_others(stopped: Make, fresh: Make) -> None:
+    server = stopped()
+    (server.home / "notes.txt").write_text("mine")
+    server.destroy()
+    assert [path.name for path in server.home.iterdir()] == ["notes.txt"]
+    foreign = fresh("foreign")
+    (foreign.home / "data").mkdir(parents=True)
+    for work in (foreign.destroy, foreign.start):
+        refused(work, "was not made by chatdb", "CHATDB_HOME")
+    assert (foreign.home / "data").exists()
+
+
+# ---- errors

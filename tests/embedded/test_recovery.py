@@ -1,0 +1,144 @@
+"""After kills and at simultaneous starts the server comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from chatdb_cli.embedded import server as server_module
+from tests.support.embedded import (
+    IS_ROOT,
+    Make,
+    connect,
+    make_row,
+    pid_of,
+    query,
+    row,
+    sockets_of,
+    start_in_new_processes,
+)
+
+# --- test_a_child_that_can_not_end_does_not_keep ---
+
+
+def test_a_child_that_can_not_end_does_not_keep_a_killed_server_from_coming_back(
+    fresh: Make,
+) -> None:
+    server = fresh()
+    server.start()
+    ((child,),) = query(server, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+    postmaster = server.status().pid
+    assert postmaster is not None
+    os.kill(child, signal.SIGSTOP)
+    os.kill(postmaster, signal.SIGKILL)
+    assert server.start()
+    assert query(server, "SELECT 1") == [(1,)]
+
+
+# --- test_two_projects_have_two_servers ---
+
+
+def test_two_projects_have_two_servers(stopped: Make) -> None:
+    one, two = stopped("one"), stopped("two")
+    assert one.start()
+    assert two.start()
+    make_row(one, "one")
+    make_row(two, "two")
+    assert (row(one), row(two)) == ("one", "two")
+    one.stop()
+    assert two.status().running
+
+
+def test_of_many_first_starts_at_once_exactly_one_makes_the_server(fresh: Make) -> None:
+    server = fresh()
+    running = start_in_new_processes(server.home, 4)
+    said = sorted(process.communicate()[0] for process in running)
+    assert said == [b"False\n"] * 3 + [b"True\n"]
+    assert query(server, "SELECT count(*) FROM pg_database") == [(4,)]
+
+
+def test_the_server_outlives_the_process_and_the_terminal_that_started_it(stopped: Make) -> None:
+    server = stopped()
+    (process,) = start_in_new_processes(server.home, 1)
+    assert process.communicate()[0] == b"True\n"
+    pid = pid_of(server)
+    assert os.getsid(pid) == pid
+
+
+# ---- accidents
+
+
+def test_a_server_killed_with_sigkill_comes_back_on_the_next_start(stopped: Make) -> None:
+    server = stopped()
+    server.start()
+    make_row(server, "committed")
+    session = connect(server)
+    session.pgconn.send_query(b"SELECT pg_sleep(60)")  # a child that lives a little longer
+    pid = pid_of(server)
+    os.kill(pid, signal.SIGKILL)
+    assert not server.status().running
+    assert server.start()
+    session.close()
+    assert pid_of(server) != pid
+    assert row(server) == "committed"
+
+
+def test_a_stale_pid_file_with_the_pid_of_another_process_does_not_block(stopped: Make) -> None:
+    server = stopped()
+    data = server.home / "data"
+    user: Any = {"user": data.stat().st_uid} if IS_ROOT else {}
+    other = subprocess.Popen(["sleep", "60"], **user)
+    try:
+        lines = [str(other.pid), str(data), "0", "5432", str(server.home / "run"), "", "ready"]
+        (data / "postmaster.pid").write_text("\n".join(lines))
+        (server.home / "run" / ".s.PGSQL.5432.lock").write_text("\n".join(lines))
+        for stale in (data / "postmaster.pid", server.home / "run" / ".s.PGSQL.5432.lock"):
+            shutil.chown(stale, data.stat().st_uid)
+        assert not server.status().running
+        assert not server.stop()
+        assert server.start()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_kill_in_the_middle_of_initdb_leaves_nothing_that_counts(fresh: Make) -> None:
+    server = fresh()
+    (process,) = start_in_new_processes(server.home, 1)
+    while not (server.home / "data.new" / "PG_VERSION").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not server.exists
+    assert server.start()
+    assert query(server, "SELECT 1") == [(1,)]
+    assert not (server.home / "data.new").exists()
+
+
+def test_a_socket_directory_that_was_cleaned_away_comes_back(
+    stopped: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_LINGER_SECONDS", 0.3)
+    server = stopped("long/" * 30)
+    server.start()
+    make_row(server, "kept")
+    outside = sockets_of(server).parent
+    shutil.rmtree(outside)
+    assert not server.status().running
+    assert server.start()
+    assert row(server) == "kept"
+    server.stop()
+    shutil.rmtree(sockets_of(server).parent)
+    assert server.start()
+    assert row(server) == "kept"
+
+
+# ---- places

@@ -1,0 +1,318 @@
+"""Promises about a bad moment: whatever is killed or cut, nothing is ever between two versions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.model import MigrationError, Progress
+from tests.support.children import CONTEXT, at_once, kill_before, start
+from tests.support.database import APPLIED, BACKENDS, WAIT_UNTIL, Database, settled
+from tests.support.project import Project, states, through
+from tests.support.proxy import Proxy
+from tests.support.servers import PROGRAMS, Server, socket_of
+
+CONTEXT.set_forkserver_preload(
+    [
+        "pytest",
+        "child",
+        "psycopg",
+        "postgast",
+        "chatdb_cli.migrate.runner",
+        "yoyo.internalmigrations",
+    ]
+)
+
+FILES = 2
+
+
+def write_files(project: Project) -> None:
+    for n in range(1, FILES + 1):
+        project.write(
+            f"{n:04}_t{n}",
+            f"CREATE TABLE t{n} (id int);\nINSERT INTO t{n} VALUES ({n});\n"
+            f"CREATE INDEX t{n}_idx ON t{n} (id);",
+            f"DROP INDEX t{n}_idx;\nDELETE FROM t{n};\nDROP TABLE t{n};",
+        )
+
+
+def whole(database: Database, schema: str = "public") -> int:
+    """How many versions are there: schema and both histories have to say the same."""
+    ((tables, indexes, history),) = database.query(
+        "SELECT count(*) FILTER (WHERE relkind = 'r' AND relname ~ '^t[0-9]+$'), "
+        "count(*) FILTER (WHERE relkind = 'i' AND relname ~ '^t[0-9]+_idx$'), "
+        "count(*) FILTER (WHERE relname = 'chatdb_migration') "
+        f"FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
+    )
+    assert tables == indexes == (len(database.applied(schema)) if history else 0)
+    return int(tables)
+
+
+# The most expensive test of all: each way on another server.
+@pytest.mark.parametrize(
+    ("server", "what"), [(PROGRAMS[0], "up"), (PROGRAMS[-1], "down!")], indirect=["server"]
+)
+def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run_goes_on(
+    project: Project, database: Database, what: str, places: Iterator[int]
+) -> None:
+    write_files(project)
+    seen = Counter[int]()
+    for number in places:
+        schema = f"killed_{number}"
+        database.execute(f"CREATE SCHEMA {schema}")
+        again = project.migrator(database, schema=schema)
+        if what != "up":
+            again.up()
+        killed = kill_before(number, project, database, schema, what)
+        seen[whole(database, schema)] += 1
+        again.up() if what == "up" else again.down(everything=True, allow_data_loss=True)
+        assert whole(database, schema) == (FILES if what == "up" else 0)
+        if not killed:
+            break
+    assert set(seen) == set(range(FILES + 1))
+    assert sum(seen.values()) > FILES * 4
+
+
+def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_whole(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(0.3);", "DROP TABLE t2;")
+    project.write_tables(3)
+    run = start(database.url, str(project.sql), "up", "public")
+    database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(0.3)%'"))
+    run.kill()
+    run.join()
+    settled(database)
+    assert len(database.tables()) == len(database.applied()) >= 1
+    project.migrator(database).up()
+    assert database.tables() == {"t1", "t2", "t3"}
+
+
+@pytest.mark.parametrize("part", ["file", "COMMIT"])
+def test_a_connection_that_is_cut_is_reported_as_the_history_says(
+    project: Project, database: Database, part: str
+) -> None:
+    """A cut before COMMIT arrives undoes the version; one after it does not; neither is guessed."""
+    project.write_tables(1, 2)
+    project.migrator(database).up(steps=1)
+    sent = Counter[str]()
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        sent[kind] += 1
+        # A flush stands behind the lock, what is prepared and the claim each, and one behind COMMIT.
+        at = sent["H"] == 3 and kind == "E" if part == "file" else sent["H"] == 4
+        if connection > 1 or not at:
+            return True
+        while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
+            pass  # the server is still at it
+        proxy.cut()
+        return False
+
+    with (
+        Proxy(socket_of(database.server), on_message=cut) as proxy,
+        pytest.raises(MigrationError) as caught,
+    ):
+        through(proxy, project, database).up()
+    error = caught.value
+    assert (error.code, error.exit) == (Code.LOST, 3)
+    settled(database)
+    assert states(error) == (["failed"] if part == "file" else ["applied"])
+    assert error.run.current == database.applied()[-1][:4]
+    project.migrator(database).up()
+    assert database.tables() == {"t1", "t2"}
+
+
+def test_a_connection_that_is_lost_when_all_is_confirmed_is_no_failure(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up(steps=1)
+    confirmed = threading.Event()
+    sent = Counter[str]()
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        sent[kind] += 1
+        if connection > 1 or kind != "S" or sent["H"] < 4:
+            return True
+        assert confirmed.wait(60)
+        proxy.cut()  # in front of the Sync, which nothing hangs on any more
+        return False
+
+    def watch(event: Progress) -> None:
+        if event.kind == "done":
+            confirmed.set()
+
+    with Proxy(socket_of(database.server), on_message=cut) as proxy:
+        target = through(proxy, project, database).target
+        run = Migrator(target, project.sql, progress=watch).up()
+    assert ([s.state for s in run.steps], run.current) == (["applied"], "0002")
+    assert sent["H"] == 4
+    assert confirmed.is_set()
+    settled(database)
+    assert database.tables() == {"t1", "t2"}
+
+
+def test_a_session_that_outlives_its_client_is_ended_before_the_history_is_read(
+    project: Project, database: Database
+) -> None:
+    """The line is cut on the client's side alone: the server would go on, and commit."""
+    project.write("1_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(600);")
+    with Proxy(socket_of(database.server)) as proxy:
+
+        def cut() -> None:
+            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            proxy.cut(clients_only=True)
+
+        cutter = threading.Thread(target=cut)
+        cutter.start()
+        with pytest.raises(MigrationError) as caught:
+            through(proxy, project, database).up()
+        cutter.join()
+        left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        assert database.query(left) == [(0,)]
+    assert states(caught.value) == ["failed"]
+    assert any("rolled back" in note for note in caught.value.notes)
+    assert database.tables() == set()
+
+
+def test_a_session_that_the_server_ends_is_a_lost_connection(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_end", "SELECT pg_terminate_backend(pg_backend_pid());")
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    assert caught.value.code is Code.LOST
+    assert states(caught.value) == ["applied", "failed"]
+    assert database.applied() == ["0001_t1"]
+
+
+def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_slow", "CREATE TABLE t2 (id int);\nSELECT pg_sleep(600);")
+    project.write_tables(3)
+    main = threading.main_thread().ident or 0
+
+    def watch() -> None:
+        database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    watcher.join()
+    assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
+    assert states(caught.value) == ["applied", "not-run", "not-run"]
+    assert database.tables() == {"t1"}
+    settled(database)
+    assert database.applied() == ["0001_t1"]
+
+
+def test_an_interrupt_whose_outcome_nobody_can_tell_says_so(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_slow", "SELECT pg_sleep(600);")
+    main = threading.main_thread().ident or 0
+    with Proxy(socket_of(database.server)) as proxy:
+
+        def watch() -> None:
+            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            proxy.refuse()  # neither a cancel nor a question gets through
+            signal.pthread_kill(main, signal.SIGINT)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        url = proxy.url(database.name)
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, database_url=url, connect_retries="0").up()
+        watcher.join()
+    assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
+    assert '"chatdb migrate status" will tell' in (caught.value.hint or "")
+    assert states(caught.value) == ["unknown"]
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def test_an_up_and_a_down_at_once_never_pass_each_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(*range(1, 11))
+    for _ in range(6):
+        project.migrator(database).up(to="5")
+        for code, answer in at_once(database, project, ["up", "down"]):
+            # The way back stops with a reason when something newer than what it showed came.
+            assert code in (0, 6), answer
+        assert len(database.tables()) == len(database.applied())
+        versions = [int(i[:4]) for i in database.applied()]
+        assert versions == list(range(1, len(versions) + 1))
+        project.migrator(database).down(everything=True)
+
+
+def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up()
+    sql = project.migrator(database).redo(dry_run=True).steps[0].sql or ""
+    lock = next(line for line in sql.splitlines() if "pg_advisory_xact_lock" in line)
+    with database.connect() as other:
+        other.execute("BEGIN")
+        other.execute(lock)
+
+        def let_go(event: Progress) -> None:
+            if event.kind == "waiting":
+                other.execute("ROLLBACK")
+
+        # The time of the wait is neither the statement's nor the lock's.
+        migrator = project.migrator(
+            database, lock_timeout="300ms", statement_timeout="200ms", progress=let_go
+        )
+        run = migrator.redo()
+    assert states(run) == ["reverted", "applied"]
+    assert database.applied() == ["0001_t1", "0002_t2"]
+
+
+def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server: Server) -> None:
+    """Only the last commit waits for the disk: what is lost goes together with its history."""
+    from chatdb_cli.embedded.server import EmbeddedServer
+
+    home = server.embedded.home.with_name(".killed")
+    own = EmbeddedServer(home, programs=server.embedded.programs)
+    own.start()
+    database = Database(Server(own, server.name), "postgres")
+    project.write_tables(*range(1, 301))  # more than are under way at once
+    try:
+        for stop_at in (3, 100, 200):
+            killed: list[int] = []
+
+            def kill(event: Progress, at: int = stop_at, killed: list[int] = killed) -> None:
+                if not killed and event.kind == "done" and event.step and event.step.number >= at:
+                    killed.append(event.step.number)
+                    postmaster = own.status().pid
+                    assert postmaster  # never kill 0 or -1
+                    for pid in (postmaster, *(row[0] for row in database.query(BACKENDS))):
+                        os.kill(pid, signal.SIGKILL)
+
+            with pytest.raises(ChatdbError) as caught:
+                project.migrator(database, connect_retries="0", progress=kill).up()
+            assert caught.value.exit == 3
+            own.start()
+            # The newest are lost, all of them sometimes; each together with its history.
+            history = database.query("SELECT to_regclass('chatdb_migration') IS NOT NULL")
+            assert len(database.tables()) == (len(database.applied()) if history[0][0] else 0)
+        project.migrator(database).up()
+        assert len(database.applied()) == 300
+    finally:
+        own.destroy()

@@ -1,0 +1,484 @@
+"""Promises about a way back that would destroy rows: it is refused, and says which."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.model import Loss, MigrationError, Progress
+from tests.support.database import Database
+from tests.support.project import Project, states, through
+from tests.support.proxy import WAITING, Proxy
+from tests.support.servers import Server, first, socket_of
+
+BEFORE = """
+CREATE TABLE kept (id int PRIMARY KEY, note text, total int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO kept VALUES (1, 'a'), (2, NULL), (3, 'c');
+CREATE TABLE empty (id int, note text);
+CREATE TABLE child (id int REFERENCES kept ON DELETE CASCADE, note text);
+INSERT INTO child VALUES (1), (1), (2);
+CREATE TABLE parted (id int, note text) PARTITION BY RANGE (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (1) TO (10);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted VALUES (1, 'a'), (11, NULL);
+CREATE TABLE heir (more text) INHERITS (child);
+INSERT INTO heir VALUES (9, NULL, 'm');
+CREATE SCHEMA "Other one";
+CREATE TABLE "Other one"."odd; ""name" (id int, "the col" text);
+INSERT INTO "Other one"."odd; ""name" VALUES (1, 'x');
+CREATE VIEW seen AS SELECT * FROM empty;
+CREATE MATERIALIZED VIEW computed AS SELECT * FROM kept;
+CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM child; END $$;
+CREATE TYPE mood AS ENUM ('good');
+CREATE TABLE moods (id int, mood mood);
+INSERT INTO moods VALUES (1, 'good'), (2, NULL);
+"""
+KEPT, CHILD, HEIR = (
+    Loss(t, None, n, "dropped table") for t, n in (("kept", 3), ("child", 3), ("heir", 1))
+)
+ODD = Loss('Other one.odd; "name', None, 1, "dropped table")
+# What a down does, and what it would destroy.
+DESTROYS: dict[str, tuple[str, set[Loss]]] = {
+    "a dropped table": ("DROP TABLE kept CASCADE;", {KEPT}),
+    "by CASCADE to heirs": ("DROP TABLE child CASCADE;", {CHILD, HEIR}),
+    "a partition": ("DROP TABLE parted_1;", {Loss("parted_1", None, 1, "dropped table")}),
+    "all partitions": (
+        "DROP TABLE parted",
+        {Loss(f"parted_{n}", None, 1, "dropped table") for n in (1, 2)},
+    ),
+    "a dropped schema": ('DROP SCHEMA "Other one" CASCADE;', {ODD}),
+    "DO": ("DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'child CASCADE'; END $$;", {CHILD, HEIR}),
+    "a column": (
+        "ALTER TABLE kept DROP COLUMN note CASCADE;",
+        {Loss("kept", "note", 2, "dropped column")},
+    ),
+    "a column of an odd name": (
+        'ALTER TABLE "Other one"."odd; ""name" DROP COLUMN "the col";',
+        {Loss('Other one.odd; "name', "the col", 1, "dropped column")},
+    ),
+    "a column with its type": (
+        "DROP TYPE mood CASCADE;",
+        {Loss("moods", "mood", 1, "dropped column")},
+    ),
+    "a column of all partitions": (
+        "ALTER TABLE parted DROP COLUMN note;",
+        {Loss("parted_1", "note", 1, "dropped column")},
+    ),
+    "TRUNCATE": ("TRUNCATE moods;", {Loss("moods", None, 2, "truncated")}),
+    "TRUNCATE CASCADE": (
+        "TRUNCATE kept CASCADE;",
+        {Loss("kept", None, 3, "truncated"), Loss("child", None, 3, "truncated")},
+    ),
+    "TRUNCATE and other rows": (
+        "TRUNCATE moods; INSERT INTO moods SELECT 3 FROM generate_series(1, 9);",
+        {Loss("moods", None, 2, "truncated")},
+    ),
+    "DELETE": ("DELETE FROM moods WHERE id = 1;", {Loss("moods", None, 1, "deleted")}),
+    "DELETE with ON DELETE CASCADE": (
+        "DELETE FROM kept WHERE id = 1;",
+        {Loss("kept", None, 1, "deleted"), Loss("child", None, 2, "deleted")},
+    ),
+    "DELETE by a function": (
+        "SELECT wipe();",
+        {Loss("child", None, 3, "deleted"), Loss("heir", None, 1, "deleted")},
+    ),
+    "DELETE and a new type": (
+        "DELETE FROM moods WHERE id = 1; ALTER TABLE moods ALTER id TYPE text;",
+        {Loss("moods", None, 1, "deleted")},
+    ),
+    "DELETE and DROP": ("DELETE FROM moods; DROP TABLE moods;",
+                        {Loss("moods", None, 2, "dropped table")}),
+    "a table by another name": (
+        "CREATE TABLE new AS SELECT * FROM moods; DROP TABLE moods; ALTER TABLE new RENAME TO moods;",
+        {Loss("moods", None, 2, "dropped table")},
+    ),
+    "as another role": (
+        "SET ROLE pg_monitor; RESET ROLE; SET search_path = pg_catalog; DROP TABLE public.moods;",
+        {Loss("moods", None, 2, "dropped table")},
+    ),
+    "temporary tables left behind": (
+        "CREATE TEMP TABLE moods (id int); DROP TABLE public.moods;",
+        {Loss("moods", None, 2, "dropped table")},
+    ),
+}  # fmt: skip
+HARMLESS = {
+    "nothing": "",
+    "empty tables": "DROP TABLE empty CASCADE;",
+    "an empty column": "ALTER TABLE child DROP COLUMN note;",
+    "a generated column": "ALTER TABLE kept DROP COLUMN total CASCADE;",
+    "TRUNCATE of an empty table": "TRUNCATE empty;",
+    "DELETE without rows": "DELETE FROM child WHERE id = 77;",
+    "a view": "DROP VIEW seen;",
+    "a materialized view": "DROP MATERIALIZED VIEW computed;",
+    "a function": "DROP FUNCTION wipe;",
+    "an index": "CREATE INDEX i ON kept (note); DROP INDEX i;",
+    "a constraint": "ALTER TABLE kept DROP CONSTRAINT kept_pkey CASCADE;",
+    "another type": "ALTER TABLE child ALTER id TYPE bigint;",
+    "another name": "ALTER TABLE child RENAME TO other; ALTER TABLE other RENAME note TO notes;",
+    "another schema": 'ALTER TABLE child SET SCHEMA "Other one";',
+    "new columns": "ALTER TABLE child ADD COLUMN a int DEFAULT 1, ADD b timestamptz DEFAULT now();",
+    "tables of its own": "CREATE TABLE x AS SELECT 1 AS a; CREATE TEMP TABLE y AS SELECT 1 AS b; "
+    "DELETE FROM x; DROP TABLE x, y;",
+    "new rows": "INSERT INTO child VALUES (3); UPDATE child SET note = 'x';",
+    "a partition that is taken out": "ALTER TABLE parted DETACH PARTITION parted_1;",
+    "its own settings reset": "RESET ALL; DROP TABLE empty CASCADE;",
+}
+
+
+@pytest.fixture
+def before(project: Project, database: Database) -> Project:
+    project.write("0001_before", BEFORE, None)
+    return project
+
+
+EVERYTHING = """\
+SELECT (SELECT array_agg(c::text) FROM child c), (SELECT array_agg(k::text) FROM kept k),
+       (SELECT array_agg(p::text) FROM parted p), (SELECT array_agg(m::text) FROM moods m),
+       (SELECT jsonb_agg(p) FROM pg_tables p WHERE schemaname <> 'pg_catalog')"""
+
+
+def refused(project: Project, database: Database, **request: Any) -> MigrationError:
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).down(**request)
+    assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8), caught.value.message
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Any:
+    """One database for what is refused, and so changes nothing."""
+    made = server.create()
+    made.execute(BEFORE)
+    yield made
+    made.drop()
+
+
+@pytest.mark.parametrize("case", DESTROYS)
+def test_a_way_back_that_would_destroy_rows_is_refused_and_says_which(
+    case: str, project: Project, shared: Database
+) -> None:
+    down, losses = DESTROYS[case]
+    shared.execute(
+        "DROP TABLE IF EXISTS chatdb_migration, _yoyo_migration, _yoyo_log, _yoyo_version"
+    )
+    project.write("0001_case", "", down)
+    project.migrator(shared).up()
+    before = shared.query(EVERYTHING)
+    error = refused(project, shared)
+    assert set(error.run.losses or ()) == losses
+    assert "--allow-data-loss" in (error.hint or "")
+    assert states(error) == ["not-run"]
+    assert shared.applied() == ["0001_case"]
+    assert shared.query(EVERYTHING) == before
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_a_way_back_that_destroys_no_row_needs_no_flag(
+    case: str, before: Project, database: Database
+) -> None:
+    before.write("0002_case", "", HARMLESS[case])
+    before.migrator(database).up()
+    run = before.migrator(database).down()
+    assert states(run) == ["reverted"]
+    assert run.losses == ()
+
+
+# --- several migrations ---------------------------------------------------------------------------
+
+
+@first
+def test_a_loss_anywhere_on_the_way_back_keeps_every_step_from_being_taken(
+    before: Project, database: Database
+) -> None:
+    before.write("0002_rows", "", "ALTER TABLE moods RENAME TO more; DROP TABLE child CASCADE;")
+    before.write("0003_none", "", "DROP TABLE empty CASCADE; CREATE TABLE other (id int);")
+    before.write("0004_none", "", "DROP TABLE other; DELETE FROM kept WHERE id = 77;")
+    before.migrator(database).up()
+    database.execute("CREATE TABLE other (id int)")
+    error = refused(before, database, to="1")
+    assert states(error) == ["not-run"] * 3
+    assert set(error.run.losses or ()) == {CHILD, HEIR}
+    assert len(database.applied()) == 4
+    database.execute("DELETE FROM heir; DELETE FROM child")
+    run = before.migrator(database).down(to="1")
+    assert states(run) == ["reverted"] * 3
+    assert database.tables() >= {"other", "kept", "more"}
+    assert not database.tables() & {"child", "empty", "moods"}
+
+
+@first
+def test_what_an_earlier_step_renamed_is_still_guarded_by_the_later(
+    before: Project, database: Database
+) -> None:
+    before.write("0002_drop", "", "ALTER TABLE zwei DROP b; DROP TABLE zwei;")
+    rename = (
+        'ALTER TABLE "Other one".eins RENAME a TO b; ALTER TABLE "Other one".eins SET SCHEMA public; '
+        "ALTER TABLE eins RENAME TO zwei;"
+    )
+    before.write("0003_name", "", rename)
+    before.migrator(database).up()
+    database.execute('CREATE TABLE "Other one".eins (id int, a int)')
+    assert states(before.migrator(database).down(to="1")) == ["reverted"] * 2
+
+
+@first
+def test_very_many_downs_are_looked_at_together_before_the_first_is_taken(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(*range(1, 121))
+    project.migrator(database).up()
+    database.execute("INSERT INTO t2 VALUES (1)")
+    error = refused(project, database, everything=True)
+    assert error.run.losses == (Loss("t2", None, 1, "dropped table"),)
+    assert len(database.applied()) == 120
+    assert len(project.migrator(database).down(to="2").steps) == 118
+    assert database.tables() == {"t1", "t2"}
+
+
+@first
+def test_redo_is_guarded_too_and_the_way_up_may_do_what_it_wants(
+    before: Project, database: Database
+) -> None:
+    before.write("0002_redo", "DELETE FROM child;", "DROP TABLE moods;")
+    before.migrator(database).up()
+    with pytest.raises(MigrationError) as caught:
+        before.migrator(database).redo()
+    assert caught.value.exit == 8
+    assert states(caught.value) == ["not-run", "not-run"]
+    assert caught.value.run.losses == (Loss("moods", None, 2, "dropped table"),)
+    database.execute("DELETE FROM moods; INSERT INTO child VALUES (1)")
+    assert states(before.migrator(database).redo()) == ["reverted", "applied"]
+
+
+@first
+def test_a_down_that_works_only_in_a_transaction_of_its_own_still_does(
+    project: Project, database: Database
+) -> None:
+    # What a new value of an enum is for is known from its COMMIT on.
+    project.write(
+        "0001_type", "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (e e);", "DROP TABLE t;"
+    )
+    project.write("0002_use", "", "ALTER TABLE t ALTER e SET DEFAULT 'b';")
+    project.write("0003_value", "", "ALTER TYPE e ADD VALUE 'b';")
+    project.migrator(database).up()
+    run = project.migrator(database).down(everything=True)
+    assert states(run) == ["reverted"] * 3
+    assert database.tables() == set()
+
+
+@first
+def test_a_down_that_fails_fails_as_it_would_without_a_guard(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2, 3)
+    project.write("0002_t2", "CREATE TABLE t2 (id int);\n", "DROP TABLE t2;\nDROP TABLE nope;")
+    project.migrator(database).up()
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).down(everything=True)
+    error = caught.value
+    assert (error.exit, error.sqlstate, states(error)) == (
+        5, "42P01", ["reverted", "failed", "not-run"],
+    )  # fmt: skip
+    assert error.place is not None
+    assert (error.place.file.name, error.place.line) == ("0002_t2.sql", 2)
+    assert database.tables() == {"t1", "t2"}
+
+
+# --- between the trial and the run ----------------------------------------------------------------
+
+RACES = {
+    "a row into a table that goes": (
+        "DROP TABLE empty CASCADE;", "INSERT INTO empty VALUES (1)",
+        Loss("empty", None, 1, "dropped table"),
+    ),
+    "a value into a column that goes": (
+        "ALTER TABLE child DROP COLUMN note;", "UPDATE ONLY child SET note = 'x' WHERE id = 2",
+        Loss("child", "note", 1, "dropped column"),
+    ),
+    "a row into a table that is truncated": (
+        "TRUNCATE empty;", "INSERT INTO empty VALUES (1)", Loss("empty", None, 1, "truncated"),
+    ),
+    "a row that is deleted": (
+        "DELETE FROM empty;", "INSERT INTO empty VALUES (1)", Loss("empty", None, 1, "deleted"),
+    ),
+    "another table into a schema that goes": (
+        'DROP TABLE "Other one"."odd; ""name"; DROP SCHEMA "Other one" CASCADE;',
+        'CREATE TABLE "Other one".new AS SELECT 1', Loss("Other one.new", None, 1, "dropped table"),
+    ),
+    "another partition": (
+        "DROP TABLE parted;",
+        "CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (20) TO (30); "
+        "INSERT INTO parted VALUES (21)",
+        Loss("parted_3", None, 1, "dropped table"),
+    ),
+    "what a block decides by": (
+        "DO $$ BEGIN IF EXISTS (SELECT FROM empty) THEN TRUNCATE moods; END IF; "
+        "ALTER TABLE moods ADD COLUMN x int; END $$;",
+        "INSERT INTO empty VALUES (1)", Loss("moods", None, 2, "truncated"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RACES)
+def test_rows_that_come_between_the_trial_and_the_run_are_not_lost(
+    case: str, before: Project, database: Database
+) -> None:
+    down, write, loss = RACES[case]
+    before.write("0002_case", "", down)
+    before.migrator(database).up()
+    database.execute('DELETE FROM parted; DELETE FROM "Other one"."odd; ""name"')
+    waits: list[str] = []
+    told: list[str] = []
+
+    def on_message(connection: int, kind: str, number: int) -> bool:
+        # Two turns read the history, one takes the lock, three are the trial; then comes the run.
+        if kind in WAITING:
+            waits.append(kind)
+        elif waits[1:] == ["S", "Q", "Q", "S", "S", "S"] and write not in told:
+            told.append(write)
+            database.execute(write)
+        return True
+
+    def listen(event: Progress) -> None:
+        told.append(event.text)
+
+    with (
+        Proxy(socket_of(database.server), on_message=on_message) as proxy,
+        pytest.raises(MigrationError) as caught,
+    ):
+        through(proxy, before, database, progress=listen).down()
+    assert (caught.value.exit, caught.value.run.losses) == (8, (loss,))
+    assert any("has changed meanwhile" in text for text in told)
+    assert len(database.applied()) == 2
+
+
+# --- what can't be tried --------------------------------------------------------------------------
+
+UNTRIED = {
+    "without a transaction": ("-- chatdb: transactional: false\nVACUUM;", None),
+    "setval": ("SELECT 1;\nSELECT setval('s', 7);", 2),
+    "setval in a block": ("DO $a$\nBEGIN PERFORM setval('s', 7); END $a$;", 2),
+    "another database": (
+        "CREATE TABLE x ();\n\nSELECT dblink_exec('host=there', 'DROP TABLE t')",
+        3,
+    ),
+    "a program": ("COPY t1 TO PROGRAM 'cat';", 1),
+    "a file": ("COPY t1 (id) TO '/nowhere/at/all';", 1),
+}
+
+
+@first
+@pytest.mark.parametrize("case", UNTRIED)
+def test_what_no_rollback_undoes_is_not_tried(
+    case: str, project: Project, database: Database
+) -> None:
+    down, line = UNTRIED[case]
+    project.write("0001_t", "CREATE TABLE t1 (id int); CREATE SEQUENCE s;", down)
+    project.migrator(database).up()
+    with pytest.raises(ChatdbError) as caught:
+        project.migrator(database).down()
+    error = caught.value
+    assert (error.code, error.exit) == (Code.REFUSED, 8)
+    assert "--allow-data-loss" in (error.hint or "")
+    assert error.place is not None
+    assert (error.place.file.name, error.place.line) == ("0001_t.sql", line)
+    assert database.query("SELECT last_value FROM s") == [(1,)]
+    assert database.applied() == ["0001_t"]
+    run = project.migrator(database, retries="0").down(dry_run=True)  # which tries nothing
+    assert states(run) == ["planned"]
+
+
+@first
+def test_a_function_that_would_is_no_reason(project: Project, database: Database) -> None:
+    body = "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $f$ SELECT setval('s', 7) $f$;"
+    project.write("0001_t", "CREATE SEQUENCE s;", f"-- setval(\nSELECT 'setval(1)'; {body}")
+    project.migrator(database).up()
+    assert states(project.migrator(database).down()) == ["reverted"]
+
+
+@first
+def test_rows_that_a_policy_hides_are_not_taken_for_none(
+    project: Project, database: Database
+) -> None:
+    project.write(
+        "0001_t",
+        "CREATE TABLE t1 (id int); INSERT INTO t1 VALUES (1); "
+        "ALTER TABLE t1 ENABLE ROW LEVEL SECURITY; ALTER TABLE t1 FORCE ROW LEVEL SECURITY;",
+        "DROP TABLE t1;",
+    )
+    role = f"role_{database.name}"
+    database.execute(f"CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role}")
+    migrator = project.migrator(database, database_url=f"{database.url}&options=-crole%3D{role}")
+    migrator.up()
+    with pytest.raises(MigrationError) as caught:
+        migrator.down()
+    assert (caught.value.code, caught.value.sqlstate) == (Code.REFUSED, "42501")
+    assert "row-level security" in caught.value.message
+    assert "--allow-data-loss" in (caught.value.hint or "")
+    assert states(migrator.down(allow_data_loss=True)) == ["reverted"]
+    database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@first
+def test_a_lock_that_is_not_to_be_had_is_waited_for_and_then_exit_7(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    told: list[str] = []
+
+    def listen(event: Progress) -> None:
+        told.append(event.text)
+
+    with database.connect(application_name="reader") as reader:
+        reader.execute("BEGIN; SELECT * FROM t1")
+        flags = {"lock_timeout": "50ms", "retries": "1", "progress": listen}
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, **flags).down()
+    assert (caught.value.exit, caught.value.sqlstate) == (7, "55P03")
+    assert sum("trying again" in text for text in told) == 1
+    assert states(project.migrator(database).down()) == ["reverted"]
+
+
+# --- how it is said ---------------------------------------------------------------------------------
+
+
+@first
+def test_the_table_of_what_would_be_lost(before: Project, database: Database) -> None:
+    down = "ALTER TABLE kept DROP COLUMN note CASCADE; TRUNCATE moods; DELETE FROM ONLY child; " + (
+        'DROP TABLE "Other one"."odd; ""name";'
+    )
+    before.write("0002_all", "", down)
+    env = {"DATABASE_URL": database.url}
+    assert before.chatdb("migrate", "up", env=env).returncode == 0
+    said = before.chatdb("migrate", "down", env=env)
+    assert (said.returncode, said.stdout) == (8, "")
+    lines = said.stderr.splitlines()[1:]
+    assert lines[0] == "error: taking 0002_all back would destroy rows"
+    assert lines[1] == "  table                 column  rows  how"
+    assert sorted(lines[2:6]) == [
+        '  Other one.odd; "name          1     dropped table',
+        "  child                         3     deleted",
+        "  kept                  note    2     dropped column",
+        "  moods                         2     truncated",
+    ]
+    assert lines[6:] == [
+        "  = nothing was changed", "",
+        "hint: keep what is needed elsewhere first; if these rows may go, add --allow-data-loss",
+    ]  # fmt: skip
+    document = json.loads(before.chatdb("migrate", "down", "--format=json", env=env).stdout)
+    assert document["error"]["code"] == "refused"
+    assert {"table": "kept", "column": "note", "rows": 2, "how": "dropped column"} in (
+        document["losses"]
+    )
+    dry = json.loads(before.chatdb("migrate", "down", "--dry-run", "--format=json", env=env).stdout)
+    assert (dry["losses"], dry["steps"][0]["state"]) == (None, "planned")
+    for flags in (["redo"], ["down"]):
+        run = before.chatdb("migrate", *flags, "--allow-data-loss", "--format=json", env=env)
+        assert (run.returncode, json.loads(run.stdout)["losses"]) == (0, None)
+        if flags == ["redo"]:  # there is nothing left to lose
+            database.execute('CREATE TABLE "Other one"."odd; ""name" (id int)')
+            database.execute("ALTER TABLE kept ADD COLUMN note text")

@@ -1,0 +1,120 @@
+"""A file that fails is rolled back; what came before stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.model import MigrationError
+from tests.support.database import Database
+from tests.support.project import Project, states
+
+AT_A_STATEMENT = "CREATE TABLE bad (id int);\nSELECT 1/0;\nCREATE TABLE after (id int);"
+AT_COMMIT = """
+CREATE TABLE a (id int PRIMARY KEY);
+CREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO b VALUES (7);
+"""
+
+
+@pytest.mark.parametrize("place", [1, 3, 5])
+@pytest.mark.parametrize(("sql", "sqlstate"), [(AT_A_STATEMENT, "22012"), (AT_COMMIT, "23503")])
+def test_an_error_keeps_what_was_before_undoes_its_file_and_leaves_the_rest_alone(
+    project: Project, database: Database, place: int, sql: str, sqlstate: str
+) -> None:
+    project.write_tables(*range(1, 6))
+    project.write(f"{place:04}_t{place}", sql)
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    error = caught.value
+    assert (error.code, error.sqlstate) == (Code.STATEMENT, sqlstate)
+    assert states(error) == ["applied"] * (place - 1) + ["failed"] + ["not-run"] * (5 - place)
+    assert error.run.current == (f"{place - 1:04}" if place > 1 else None)
+    assert database.tables() == {f"t{n}" for n in range(1, place)}
+    assert len(database.applied()) == place - 1
+    ((operation, migration),) = database.query(
+        "SELECT operation, migration_id FROM _yoyo_log ORDER BY created_at_utc DESC LIMIT 1"
+    )
+    assert (operation, migration) == ("failed", f"{place:04}_t{place}")
+    project.write_tables(place)
+    project.migrator(database).up()
+    assert len(database.applied()) == 5
+
+
+def test_a_way_back_that_fails_keeps_what_was_taken_back_before(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2, 3, 4)
+    project.migrator(database).up()
+    project.write("0002_t2", "CREATE TABLE t2 (id int);\n", "DROP TABLE t2; DROP TABLE t2;")
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).down(everything=True)
+    assert states(caught.value) == ["reverted", "reverted", "failed", "not-run"]
+    assert database.tables() == {"t1", "t2"}
+    assert database.applied() == ["0001_t1", "0002_t2"]
+
+
+def test_a_file_that_drops_the_history_is_told_so_and_undone(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_all", "DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    with pytest.raises(MigrationError, match="hold the history"):
+        project.migrator(database).up()
+    assert database.applied() == ["0001_t1"]
+
+
+def test_a_file_that_raises_what_the_claim_would_raise_is_no_claim(
+    project: Project, database: Database
+) -> None:
+    for n, sqlstate in enumerate(["22012", "23505", "55P03", "40001"], 1):
+        project.write(
+            "0001_raises",
+            f"DO $$ BEGIN RAISE EXCEPTION 'mine' USING errcode = '{sqlstate}'; END $$",
+        )
+        with pytest.raises(MigrationError) as caught:
+            project.migrator(database, retries="0").up()
+        code = Code.LOCKED if sqlstate == "55P03" else Code.STATEMENT
+        assert (caught.value.code, caught.value.sqlstate) == (code, sqlstate), n
+
+
+REFUSED = {
+    "BEGIN; CREATE TABLE x (id int); COMMIT;": 1,
+    "CREATE TABLE x (id int);\nCOMMIT;": 2,
+    "SELECT 1;\nROLLBACK AND CHAIN;": 2,
+    "COPY x FROM STDIN;": 1,
+    "SELECT 1;\n\\connect other": 2,
+    "-- chatdb: transactional: false\nVACUUM;\nCOMMIT;": 3,
+    "-- chatdb: transctional: false\nSELECT 1;": 1,
+}
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_a_file_that_no_migration_may_be_stops_all_before_anything_runs(
+    project: Project, database: Database, sql: str
+) -> None:
+    project.write_tables(1)
+    project.write("0002_bad", sql)
+    with pytest.raises(ChatdbError) as caught:
+        project.migrator(database).up()
+    assert caught.value.code is Code.BAD_FILE
+    assert caught.value.exit == 2
+    assert caught.value.hint
+    place = caught.value.place
+    assert place is not None
+    assert place.file.name == "0002_bad.sql"
+    assert place.line == REFUSED[sql]
+    assert database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+def test_a_way_back_that_is_stopped_by_its_file_names_that_one_and_no_other(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up()
+    project.write("0001_t1", "-- chatdb: nonsense: 1\n", "DROP TABLE t1;\n")
+    project.write("0002_t2", "CREATE TABLE t2 (id int);\n", b"DROP TABLE \xff;\n")
+    with pytest.raises(ChatdbError, match="UTF-8") as caught:
+        project.migrator(database).down()
+    assert caught.value.place is not None
+    assert caught.value.place.file == project.sql / "down" / "0002_t2.sql"

@@ -1,0 +1,129 @@
+"""Promises about where a connection goes, and what is said when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.connect import backoff_s
+from chatdb_cli.postgres.connect_failures import connection_failure
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.load import load_settings
+from tests.support.database import Database
+
+SERVICE = "[far]\nhost=10.9.9.9\nport=5433\nuser=app\ndbname=shop\n"
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "services").write_text(SERVICE)
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+
+
+@pytest.mark.parametrize("url", ["service=far", "postgresql:///?service=far"])
+@pytest.mark.usefixtures("service")
+def test_a_service_is_shown_as_the_place_that_it_names(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    target = open_target(load_settings({"database_url": url}, environ={}, cwd=Path("/")))
+    assert target.where == "app@10.9.9.9:5433/shop"
+    assert target.params["host"] == "10.9.9.9"
+    assert "service" not in target.params
+
+
+@pytest.mark.parametrize("url", ["service=fra", "postgresql:///?service=fra"])
+@pytest.mark.usefixtures("service")
+def test_a_service_that_is_nowhere_is_refused_and_never_the_default_place(url: str) -> None:
+    settings = load_settings({"database_url": url}, environ={}, cwd=Path("/"))
+    with pytest.raises(ChatdbError, match="definition of service") as caught:
+        open_target(settings)
+    assert caught.value.exit == 2
+    assert "PGSERVICEFILE" in (caught.value.hint or "")
+
+
+UNPROTECTED = ["service=far", "host=db.example dbname=d user=u", "host=localhost hostaddr=10.9.9.9"]
+
+
+@pytest.mark.parametrize("url", UNPROTECTED)
+@pytest.mark.usefixtures("service")
+def test_production_is_not_reached_without_protection(url: str) -> None:
+    settings = load_settings({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
+    with pytest.raises(ChatdbError) as caught:
+        open_target(settings)
+    assert caught.value.exit == 8
+    assert "--insecure" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["host=/run/postgresql", "host=127.0.0.1", "host=::1", "host=db.example sslmode=verify-full"],
+)
+def test_production_is_reached_when_nobody_can_listen(url: str) -> None:
+    open_target(
+        load_settings({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
+    )
+
+
+FAILURES = {
+    'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n'
+    "\tIs the server running on that host and accepting TCP/IP connections?\n"
+    'connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
+    'failed for user "app"': (Code.LOGIN, "28P01", False),
+    'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n'
+    'connection to server at "127.0.0.1", port 5432 failed: FATAL:  database "x" does not '
+    "exist": (Code.MISSING_DATABASE, "3D000", False),
+    "connection failed: FATAL:  sorry, too many clients already": (Code.UNREACHABLE, "53300", True),
+    "connection failed: FATAL:  remaining connection slots are reserved for roles with the "
+    "SUPERUSER attribute": (Code.UNREACHABLE, "53300", True),
+    "connection failed: FATAL:  the database system is starting up": (
+        Code.UNREACHABLE, "57P03", True,
+    ),
+    "": (Code.UNREACHABLE, None, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FAILURES)
+def test_of_several_addresses_the_one_that_answered_is_believed(text: str) -> None:
+    code, sqlstate, transient = FAILURES[text]
+    error, again = connection_failure(psycopg.OperationalError(text), "app@localhost:5432/x")
+    assert (error.code, error.sqlstate, again) == (code, sqlstate, transient)
+    assert ("FATAL" in error.message) == ("FATAL" in text)
+
+
+SOCKET = 'connection to server on socket "/run/.s.PGSQL.5432" failed: '
+ERRNOS = {
+    f"{SOCKET}No such file or directory": "ENOENT",
+    f"{SOCKET}Permission denied": "EACCES",
+    'connection to server at "10.9.9.9", port 5432 failed: Connection timed out': "ETIMEDOUT",
+    'connection to server at "10.9.9.9", port 5432 failed: No route to host': "EHOSTUNREACH",
+    'connection to server at "10.9.9.9", port 5432 failed: Network is unreachable': "ENETUNREACH",
+    'could not translate host name "x" to address: Name or service not known': "ENOTFOUND",
+    # A file that the settings name, not the socket.
+    'connection to server at "10.9.9.9", port 5432 failed: could not read certificate file "c": '
+    "No such file or directory": None,
+}
+
+
+@pytest.mark.parametrize("text", ERRNOS)
+def test_a_socket_keeps_the_name_of_its_error(text: str) -> None:
+    error, _ = connection_failure(psycopg.OperationalError(f"connection failed: {text}"), "here")
+    assert (error.code, error.errno) == (Code.UNREACHABLE, ERRNOS[text])
+    assert error.hint
+
+
+def test_a_pool_looks_into_the_targets_schema(database: Database) -> None:
+    database.execute('CREATE SCHEMA "odd ""s"""')
+    with open_pool(database.target(schema='odd "s"')) as pool, pool.connection() as conn:
+        assert conn.execute("SELECT current_schema()").fetchone() == ('odd "s"',)
+
+
+@pytest.mark.parametrize(("tries", "nominal"), [(0, 0.1), (3, 0.8), (6, 5.0), (100_000, 5.0)])
+def test_the_pause_between_two_tries_doubles_up_to_its_limit_however_often(
+    tries: int, nominal: float
+) -> None:
+    assert 0.5 * nominal <= backoff_s(tries, 0.1, 5.0) < 1.5 * nominal

@@ -1,0 +1,229 @@
+"""What a user sees when there is no connection, or no right to one."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.database import Database
+from tests.support.errors import SECRET, report, run_in_every_format
+from tests.support.project import Project
+from tests.support.servers import Server, first
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def test_no_server(
+    offline: Chatdb, project: Project, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
+    where = f"127.0.0.1:{closed_port}"
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{SECRET}@{where}/d")
+    said = run_in_every_format(offline, "migrate", "up")
+    assert said.code == 3
+    assert (
+        report(said)
+        == f"""\
+error: can't connect to u@{where}/d: connection to server at "127.0.0.1", port {closed_port} failed: \
+Connection refused [ECONNREFUSED]
+
+hint: start the server, or correct host and port
+"""
+    )
+    error = offline("migrate", "status", "--format", "json").document["error"]
+    assert (error["code"], error["errno"]) == ("unreachable", "ECONNREFUSED")
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "2")
+    monkeypatch.setenv("CHATDB_CONNECT_RETRY_DELAY", "10ms")
+    said = run_in_every_format(offline, "migrate", "up")
+    assert "trying again in 0.01 s (1 of 2)\n" in said.err
+    assert "trying again in 0.02 s (2 of 2)\n" in said.err
+
+
+@pytest.mark.parametrize(
+    ("url", "errno"),
+    [
+        ("postgresql://u:{}@no-such-host.invalid/d", "ENOTFOUND"),
+        ("postgresql://u:{}@/d?host=/no/such/folder", "ENOENT"),
+        ("host=no-such-host.invalid user=u password='{}' dbname=d", "ENOTFOUND"),
+    ],
+)
+def test_no_host(
+    url: str, errno: str, offline: Chatdb, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
+    monkeypatch.setenv("DATABASE_URL", url.format(SECRET))
+    said = run_in_every_format(offline, "migrate", "up")
+    assert said.code == 3
+    assert f" [{errno}]\n\nhint: " in said.err
+    assert run_in_every_format(offline, "setup").code == 3
+
+
+def test_a_server_that_never_answers(
+    offline: Chatdb, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{SECRET}@{where}/d?connect_timeout=2")
+        said = offline("migrate", "up", "--format", "json", "-v")
+    assert SECRET not in said.out + said.err
+    assert (said.code, said.document["error"]["errno"]) == (3, "ETIMEDOUT")
+    assert (
+        report(said)
+        == f"""\
+error: can't connect to u@{where}/d: connection timeout expired [ETIMEDOUT]
+
+hint: check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT
+"""
+    )
+
+
+def test_files_keep_the_name_of_their_error(
+    offline: Chatdb, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@127.0.0.1:1/d")
+    said = offline("migrate", "up", "--dir", "nowhere", "--format", "json")
+    assert (said.code, said.document["error"]["errno"]) == (2, "ENOENT")
+    assert report(said).startswith("error: there is no folder nowhere [ENOENT]\n\nhint: ")
+    said = offline("migrate", "up", "--env-file", "nowhere", "--format", "json")
+    assert (said.code, said.document["error"]["errno"]) == (2, "ENOENT")
+
+
+@first
+def test_a_missing_database(
+    offline: Chatdb, project: Project, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write_tables(1)
+    monkeypatch.setenv("DATABASE_URL", server.url("no_such"))
+    said = offline("migrate", "up")
+    host = server.embedded.params()["host"]
+    where = Database(server, "no_such").target().where
+    assert said.code == 3
+    assert (
+        report(said)
+        == f"""\
+error: can't connect to {where}: connection to server on socket \
+"{host}/.s.PGSQL.5432" failed: FATAL:  database "no_such" does not exist [3D000 invalid_catalog_name]
+
+hint: "chatdb setup" makes it
+"""
+    )
+
+
+@first
+def test_a_wrong_password(
+    offline: Chatdb, project: Project, database: Database, role: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    project.write_tables(1)
+    url = database.url.replace("postgres@", f"{role}:{SECRET}x@")
+    monkeypatch.setenv("DATABASE_URL", url)
+    said = run_in_every_format(offline, "migrate", "up")
+    host = database.server.embedded.params()["host"]
+    where = database.target().where.replace("postgres@", f"{role}@")
+    assert said.code == 3
+    assert (
+        report(said)
+        == f"""\
+error: can't connect to {where}: connection to server on socket \
+"{host}/.s.PGSQL.5432" failed: FATAL:  password authentication failed for user "t_role" \
+[28P01 invalid_password]
+
+hint: correct the password where it is set, or in ~/.pgpass
+"""
+    )
+    monkeypatch.setenv("DATABASE_URL", database.url.replace("postgres@", f"{role}@"))
+    said = run_in_every_format(offline, "migrate", "up")
+    assert (said.code, "no password supplied" in said.err) == (3, True)
+    assert "trying again" not in said.err
+    monkeypatch.setenv("DATABASE_URL", database.url.replace("postgres@", "nobody_such@"))
+    assert offline("migrate", "up").code == 3
+
+
+@first
+def test_rights_that_lack(
+    offline: Chatdb, project: Project, database: Database, role: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a")
+    with database.connect() as conn:
+        conn.execute("REVOKE CREATE ON SCHEMA public FROM public")
+    monkeypatch.setenv("DATABASE_URL", database.url.replace("postgres@", f"{role}:{SECRET}@"))
+    said = run_in_every_format(offline, "migrate", "up")
+    assert said.code == 5
+    assert (
+        report(said)
+        == """\
+error: the history's tables can't be made in schema 'public': permission denied for schema public \
+[42501 insufficient_privilege]
+
+hint: give the role that migrates USAGE and CREATE on schema public, or use another role
+"""
+    )
+    said = run_in_every_format(offline, "setup", "--schema", "mine")
+    assert said.code == 2
+    assert "[42501 insufficient_privilege]" in said.err
+    assert f"the role that migrates CREATE on database {database.name}, or" in said.err
+    with database.connect() as conn:
+        conn.execute("GRANT CREATE ON SCHEMA public TO t_role")
+    project.write("0002_b", "ALTER TABLE a OWNER TO t_role;\nDROP TABLE theirs;")
+    with database.connect() as conn:
+        conn.execute("CREATE TABLE theirs ()")
+    said = run_in_every_format(offline, "migrate", "up", "--verbose")
+    assert (
+        report(said)
+        == """\
+error: must be owner of table theirs [42501 insufficient_privilege]
+  --> sql/up/0002_b.sql:2
+  |
+2 | DROP TABLE theirs;
+  = 0002 was rolled back; nothing else was changed
+
+hint: give the role that migrates the ownership of table theirs, or use another role
+"""
+    )
+    # A role that may only read can see the status.
+    with database.connect() as conn:
+        conn.execute("DROP OWNED BY t_role")
+
+
+@first
+def test_a_password_on_the_command_line_is_warned_about_and_hidden(
+    offline: Chatdb, project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    url = database.url.replace("postgres@", f"postgres:{SECRET}@")
+    said = run_in_every_format(offline, "migrate", "up", "-d", url)
+    assert said.code == 0
+    assert "warning: --database-url holds a password: the process list shows it\n" in said.err
+    assert run_in_every_format(offline, "migrate", "history", "-d", url).code == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:{}@h:port/d",
+        "postgresql://u:{}@x@h/d",
+        "postgresql+psycopg://u:{}@h/d",
+        "mysql://u:{}@h/d",
+        "host=h password='{}",
+        "host=h passwort={}",
+        "u:{}@h",
+    ],
+)
+def test_a_bad_url_keeps_its_password(
+    url: str, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_in_every_format(offline, "migrate", "up", "-d", url.format(SECRET)).code == 2
+    monkeypatch.setenv("DATABASE_URL", url.format(SECRET))
+    assert run_in_every_format(offline, "migrate", "up").code == 2

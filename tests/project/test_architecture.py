@@ -1,0 +1,42 @@
+"""What import-linter can't check: slow libraries are imported late, and each module has a docstring.
+
+The layers, and which package may import what, are contracts in pyproject.toml; `make lint` checks them.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PACKAGE = ROOT / "chatdb_cli"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+SSH = {"paramiko", "sshtunnel", "cryptography"}
+LATE = {
+    "import chatdb_cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.cli": {"typer", "psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.cli.app": {"psycopg", "rich", "yoyo", "postgast", "dotenv"} | SSH,
+    "import chatdb_cli.migrate.migrator": {
+        "typer", "rich", "yoyo", "postgast", "dotenv", "psycopg_pool"
+    } | SSH,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_each_module_says_what_belongs_in_it(path: Path) -> None:
+    assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 15
+
+
+@pytest.mark.parametrize("statement", LATE)
+def test_slow_libraries_are_imported_when_they_are_needed(statement: str) -> None:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert LATE[statement] & set(result.stdout.split()) == set()

@@ -1,0 +1,32 @@
+"""What docs/ says is what the code says."""
+
+from __future__ import annotations
+
+import re
+import runpy
+
+import pytest
+
+from chatdb_cli.errors import Code, Exit
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
+ERRORS = (DOCS / "errors.md").read_text(encoding="utf-8")
+
+
+def test_errors_md_is_up_to_date() -> None:
+    made = runpy.run_path(str(DOCS / "errors.py"))["document"]()
+    assert made == ERRORS, 'run "make docs"'
+
+
+@pytest.mark.parametrize("code", Code, ids=lambda c: c.slug)
+def test_every_code_is_there_with_exit_cause_and_remedy(code: Code) -> None:
+    assert f"| `{code.slug}` | {int(code.exit)} | {code.cause} | {code.remedy} |\n" in ERRORS
+    for text in (code.cause, code.remedy):
+        assert re.fullmatch(r"[A-Z`].*\.", text)
+        assert "|" not in text  # it would end the cell
+
+
+def test_every_name_is_given_once() -> None:
+    assert len({code.slug for code in Code}) == len(Code)
+    assert len({int(code) for code in Exit}) == len(Exit)

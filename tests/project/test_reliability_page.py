@@ -1,0 +1,31 @@
+"""docs/reliability.md names tests that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+TESTS = ROOT / "tests"
+TEXT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", TEXT)
+
+
+def of(file: Path) -> set[str]:
+    return set(re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    promises = re.findall(r"^\| (?!promise|---)(.+) \|$", TEXT, re.MULTILINE)
+    assert len(promises) > 20
+    for promise in promises:
+        assert re.search(r"\| `[\w/]+\.py::test_\w+`(, `[\w/]+\.py::test_\w+`)*$", promise), promise
+    for file, name in NAMED:
+        assert name in of(TESTS / file), f"{file}::{name}"
+
+
+def test_every_fault_that_is_tried_stands_there() -> None:
+    named = set(NAMED)
+    for file in (TESTS / "faults").glob("test_*.py"):
+        assert named >= {(f"faults/{file.name}", name) for name in of(file)}

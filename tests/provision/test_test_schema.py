@@ -1,0 +1,401 @@
+"""Promises about `setup --test`: a schema for tests, out of which nothing can reach."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.model import MigrationError
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.provision.database import create_database
+from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
+from chatdb_cli.settings.load import load_settings
+from tests.support.database import Database
+from tests.support.paths import SHIPPED
+from tests.support.project import Project
+from tests.support.proxy import Proxy
+from tests.support.servers import Server, first, socket_of
+
+OUTSIDE = """
+CREATE EXTENSION citext;
+CREATE TABLE users (id int PRIMARY KEY, note text);
+INSERT INTO users VALUES (1, 'a'), (2, 'b');
+CREATE VIEW seen AS SELECT * FROM users;
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TYPE mood AS ENUM ('good');
+CREATE SCHEMA other;
+CREATE TABLE other.t (id serial, note text);
+CREATE SEQUENCE counter;
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER far FOREIGN DATA WRAPPER w;
+DO $$ BEGIN CREATE ROLE chatdb_test_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+CREATE TABLE other.owned (id int);
+ALTER TABLE other.owned OWNER TO chatdb_test_owner;
+"""
+GOOD = """\
+CREATE TABLE mine (id serial PRIMARY KEY, name citext UNIQUE, note text);
+CREATE TYPE state AS ENUM ('on');
+CREATE VIEW names AS SELECT name FROM mine;
+CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION g();
+CREATE TEMPORARY TABLE passing (id serial, note text);
+COMMENT ON TABLE mine IS 'x';
+ALTER TYPE state ADD VALUE 'off';
+INSERT INTO mine (name) SELECT note FROM public.users;
+SELECT setval('mine_id_seq', 100);
+"""
+# What a file does, and the object that it reaches for.
+HOSTILE = {
+    "DROP TABLE IF EXISTS of a name in public": (
+        "DROP TABLE IF EXISTS public.users CASCADE;",
+        "public.users",
+    ),
+    "the same without the schema": ("DROP TABLE IF EXISTS users CASCADE;", "public.users"),
+    "CREATE in another schema": ("CREATE TABLE other.new (id int);", "other.new"),
+    "CREATE of a schema": ("CREATE SCHEMA fresh;", "fresh"),
+    "CREATE FUNCTION elsewhere": (
+        "CREATE FUNCTION other.h() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "other.h",
+    ),
+    "CREATE OR REPLACE elsewhere": (
+        "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 2';",
+        "public.f",
+    ),
+    "ALTER elsewhere": ("ALTER TABLE other.t ADD COLUMN more int;", "other.t"),
+    "ALTER of a type": ("ALTER TYPE public.mood ADD VALUE 'bad';", "public.mood"),
+    "DROP elsewhere": ("DROP FUNCTION public.f();", "public.f"),
+    "DROP SCHEMA": ("DROP SCHEMA public CASCADE;", "public"),
+    "RENAME": ("ALTER SCHEMA other RENAME TO another;", "other"),
+    "a comment": ("COMMENT ON TABLE public.users IS 'x';", "public.users"),
+    "a right": ("GRANT SELECT ON other.t TO PUBLIC;", "other.t"),
+    "a trigger": (
+        "CREATE TRIGGER t BEFORE INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION g();",
+        "public.users",
+    ),
+    "a foreign key": ("CREATE TABLE x (id int REFERENCES public.users);", "public.users"),
+    "TRUNCATE": ("TRUNCATE public.users;", "public.users"),
+    "DELETE": ("DELETE FROM public.users;", "public.users"),
+    "UPDATE": ("UPDATE other.t SET note = 'x';", "other.t"),
+    "INSERT": ("INSERT INTO other.t DEFAULT VALUES;", "other.t"),
+    "EXECUTE": (
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'public.users CASCADE'; END $$;",
+        "public.users",
+    ),
+    "an exception block": (
+        "DO $$ BEGIN DELETE FROM public.users; BEGIN EXECUTE 'ALTER TABLE other.t DROP note'; "
+        "PERFORM 1/1; EXCEPTION WHEN others THEN NULL; END; END $$;", "public.users",
+    ),
+    "DROP OWNED": ("DROP OWNED BY chatdb_test_owner;", "other.owned"),
+    "an extension's object": (
+        "ALTER FUNCTION public.citext_eq(citext, citext) COST 7;",
+        "public.citext_eq",
+    ),
+    "an extension that others use": ("DROP EXTENSION citext CASCADE;", "citext"),
+    "a table moved in": ("ALTER TABLE other.t SET SCHEMA test;", "other.t"),
+    "a table moved out": ("ALTER TABLE mine SET SCHEMA other;", "other.mine"),
+    "its own schema": ("DROP SCHEMA test CASCADE; CREATE SCHEMA test;", "test"),
+    "what was reset": ("RESET ALL; ALTER TABLE public.users ADD COLUMN x int;", "public.users"),
+    "a sequence": ("SELECT nextval('public.counter');", "public.counter"),
+    "setval": ("SELECT setval('public.counter', 7);", "public.counter"),
+    "a program": ("COPY mine TO PROGRAM 'cat >/dev/null';", "COPY"),
+    "an index": (
+        "-- chatdb: transactional: false\nCREATE INDEX CONCURRENTLY i ON public.users (note);",
+        "public.users",
+    ),
+    "a publication": ("CREATE PUBLICATION p FOR ALL TABLES;", "p"),
+    "a login elsewhere": ("CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (a 'b');", "far"),
+    "a cast": ("CREATE CAST (text AS public.mood) WITH INOUT;", "mood"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outside(server: Server) -> Any:
+    """One database whose every object has to stay as it is."""
+    made = server.create()
+    made.execute(OUTSIDE)
+    yield made
+    made.drop()
+
+
+CATALOG = """\
+SELECT (SELECT array_agg((oid, relname, relnamespace, xmin) ORDER BY oid) FROM pg_class WHERE {0}),
+       (SELECT array_agg((oid, proname, xmin) ORDER BY oid) FROM pg_proc WHERE oid > 16383
+          AND pronamespace <> coalesce(to_regnamespace('test')::oid, 0)),
+       (SELECT array_agg((attrelid, attnum, attname, attisdropped) ORDER BY 1) FROM pg_attribute
+          WHERE attrelid IN (SELECT oid FROM pg_class WHERE {0})),
+       (SELECT array_agg(u::text) FROM public.users u), (SELECT count(*) FROM other.t),
+       (SELECT last_value FROM public.counter), (SELECT array_agg(nspname ORDER BY 1) FROM pg_namespace
+          WHERE nspname !~ '^pg_' AND nspname <> 'test')""".format(
+    "oid > 16383 AND relnamespace::regnamespace::text IN ('public', 'other')"
+)
+
+
+def setup(project: Project, database: Database, name: str = "test", **flags: str) -> Any:
+    return setup_test_schema(
+        open_target(settings_for_tests(database.settings(**flags), name)), project.sql
+    )
+
+
+@first
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_file_that_reaches_outside_fails_with_line_and_object_and_is_undone(
+    case: str, project: Project, outside: Database
+) -> None:
+    sql, reached = HOSTILE[case]
+    before = outside.query(CATALOG)
+    directive, _, sql = sql.rpartition("\n")
+    head = f"{directive}\n{GOOD}\n\n"
+    project.write("0001_bad", f"{head}{sql}\n")
+    with pytest.raises(ChatdbError) as caught:
+        setup(project, outside)
+    error = caught.value
+    assert (error.code, error.exit) == (Code.REFUSED, 8), error.message
+    assert error.place is not None
+    assert (error.place.file.name, error.place.line) == ("0001_bad.sql", head.count("\n") + 1)
+    assert reached in error.message
+    assert outside.query(CATALOG) == before
+
+
+@first
+def test_what_a_refused_file_undid_is_said(project: Project, outside: Database) -> None:
+    project.write("0001_good", GOOD)
+    project.write("0002_bad", "DROP TABLE IF EXISTS users CASCADE;")
+    with pytest.raises(MigrationError) as caught:
+        setup(project, outside)
+    assert [s.state for s in caught.value.run.steps] == ["applied", "failed"]
+    assert caught.value.notes[-1] == "0002 was rolled back; 0001 stays applied"
+    assert "view public.seen" in caught.value.message
+
+
+@pytest.fixture
+def around(database: Database) -> Database:
+    database.execute(OUTSIDE)
+    return database
+
+
+def test_a_file_that_stays_inside_passes_while_others_make_tables_and_clean_up(
+    project: Project, around: Database
+) -> None:
+    project.write("0001_good", GOOD)
+    project.write(
+        "0002_extension", "CREATE EXTENSION pg_trgm; CREATE EXTENSION hstore SCHEMA public;"
+    )
+    index = "CREATE INDEX ON mine USING gin (note gin_trgm_ops);"
+    project.write("0003_slow", f"SELECT pg_sleep(0.3); {index}")
+    index = "CREATE INDEX CONCURRENTLY i ON mine (note);"
+    alone = f"-- chatdb: transactional: false\n{index}\nVACUUM mine;\nDROP INDEX CONCURRENTLY i;"
+    project.write("0004_alone", alone)
+    done = threading.Event()
+    made: list[str] = []
+
+    def busy() -> None:
+        with around.connect() as conn:
+            while not done.is_set():
+                made.append(f"busy_{len(made)}")
+                conn.execute(f"CREATE TABLE {made[-1]} (id serial PRIMARY KEY, note text)")
+                conn.execute(f"INSERT INTO {made[-1]} VALUES (1)")
+                conn.execute("ANALYZE")
+                conn.execute(f"VACUUM {made[-1]}")
+                conn.execute(
+                    "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 3'"
+                )
+
+    other = threading.Thread(target=busy)
+    other.start()
+    try:
+        run = setup(project, around, retries="0")
+    finally:
+        done.set()
+        other.join()
+    assert [s.state for s in run.steps] == ["applied"] * 4
+    assert made
+    assert around.tables("test") == {"mine"}
+    assert around.query("SELECT count(*) FROM test.mine") == [(0,)]
+    assert len(around.query("SELECT FROM public.users")) == 2
+
+
+def test_the_shipped_schema_passes_beside_itself(database: Database) -> None:
+    target = open_target(settings_for_tests(database.settings(), "test"))
+    for _ in range(2):
+        assert (
+            setup_test_schema(target, SHIPPED).current
+            == max(p.name for p in (SHIPPED / "up").iterdir())[:4]
+        )
+    assert "messages" in database.tables("test")
+    assert database.tables() == set()
+
+
+# --- reset and emptied ----------------------------------------------------------------------------
+
+TABLE = "SELECT 'test.mine'::regclass::oid"
+
+
+@first
+def test_the_same_files_empty_it_and_others_rebuild_it(project: Project, around: Database) -> None:
+    project.write("0001_good", GOOD)
+    assert len(setup(project, around).steps) == 1
+    table = around.query(TABLE)
+    for _ in range(2):
+        around.execute("INSERT INTO test.mine (note) VALUES ('x')")
+        assert around.query("SELECT id FROM test.mine") == [(1,)]
+        run = setup(project, around)
+        assert (run.steps, run.current) == ((), "0001")
+        assert around.query(TABLE) == table
+        assert around.query("SELECT count(*) FROM test.mine") == [(0,)]
+    project.write("0002_more", "CREATE TABLE more (id int);")
+    assert len(setup(project, around).steps) == 2
+    assert around.query(TABLE) != table
+    table = around.query(TABLE)
+    project.write("0002_more", "CREATE TABLE other_name (id int);")
+    assert len(setup(project, around).steps) == 2
+    assert around.tables("test") == {"mine", "other_name"}
+    assert len(setup(project, around, 'Odd; "one').steps) == 2
+    assert around.tables('Odd; "one') == {"mine", "other_name"}
+
+
+@first
+@pytest.mark.parametrize("name", ["public", "other", "foreign"])
+def test_a_schema_that_was_there_before_is_left_alone(
+    name: str, project: Project, around: Database
+) -> None:
+    around.execute('CREATE SCHEMA "foreign"; COMMENT ON SCHEMA "foreign" IS \'mine\'')
+    before = around.query(CATALOG)
+    project.write("0001_good", GOOD)
+    with pytest.raises(ChatdbError) as caught:
+        setup(project, around, name)
+    assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
+    assert "--name" in (caught.value.hint or "")
+    assert around.query(CATALOG) == before
+
+
+@first
+def test_what_depends_on_it_from_outside_keeps_it_from_being_reset(
+    project: Project, around: Database
+) -> None:
+    project.write("0001_good", GOOD)
+    setup(project, around)
+    around.execute("CREATE VIEW other.v AS SELECT * FROM test.mine")
+    project.write("0002_more", "")
+    with pytest.raises(ChatdbError) as caught:
+        setup(project, around)
+    assert caught.value.exit == 8
+    assert "view other.v" in caught.value.message
+    assert around.query("SELECT count(*) FROM other.v") == [(0,)]
+    around.execute("DROP VIEW other.v")
+    assert len(setup(project, around).steps) == 2
+
+
+@first
+def test_several_at_once_wait_for_each_other(project: Project, around: Database) -> None:
+    project.write("0001_good", GOOD)
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: setup(project, around), range(3)))
+    assert sorted(len(run.steps) for run in runs) == [0, 0, 1]
+
+
+@first
+def test_one_that_was_left_half_made_is_made_anew(project: Project, around: Database) -> None:
+    project.write("0001_good", GOOD)
+    project.write("0002_bad", "SELECT nope")
+    with pytest.raises(MigrationError):
+        setup(project, around)
+    project.write("0002_bad", "SELECT 1")
+    assert [s.state for s in setup(project, around).steps] == ["applied", "applied"]
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@first
+def test_the_command(project: Project, around: Database, server: Server) -> None:
+    project.write(
+        "0001_good",
+        GOOD.replace("citext", "text").replace("SELECT note FROM public.users", "SELECT 'x'"),
+    )
+    env = {"DATABASE_URL": around.url}
+    said = project.chatdb("setup", "--test", env=env)
+    assert (said.returncode, said.stdout) == (0, "1 applied; current 0001\n"), said.stderr
+    assert "schema test (DATABASE_URL from the environment)" in said.stderr
+    said = project.chatdb("setup", "--test", "--name", "t2", "--format", "json", env=env)
+    assert json.loads(said.stdout)["schema"] == "t2"
+    missing = Database(server, "t_setup_test")
+    (project.path / ".env").write_text(f"TEST_DATABASE_URL={missing.url}\n")
+    try:
+        said = project.chatdb("setup", "--test", env=env)
+        assert said.returncode == 0, said.stderr
+        assert "TEST_DATABASE_URL from ./.env" in said.stderr
+        assert missing.tables("test") == {"mine"}
+    finally:
+        missing.drop()
+    for wrong in (["--name", "x"], ["--test", "--name", "pg_x"]):
+        assert project.chatdb("setup", *wrong, env=env).returncode == 2
+
+
+PROTECTED = ("migrate down", "migrate redo", "migrate repair", "setup --test", "server destroy")
+
+
+@first
+@pytest.mark.parametrize("command", PROTECTED)
+def test_production_needs_yes(command: str, project: Project, database: Database) -> None:
+    project.write_tables(1)
+    env = {"DATABASE_URL": database.url}
+    project.chatdb("migrate", "up", env=env)
+    if command == "migrate repair":
+        (project.sql / "up" / "0001_t1.sql").write_text("CREATE TABLE t1 (id bigint);")
+    if command == "server destroy":
+        assert project.chatdb("server", "start").returncode == 0
+    env["CHATDB_ENV"] = "production"
+    said = project.chatdb(*command.split(), env=env)
+    assert (said.returncode, said.stdout) == (8, ""), said.stderr
+    assert "--yes" in said.stderr
+    assert project.chatdb(*command.split(), "--yes", env=env).returncode == 0
+
+
+@first
+def test_a_down_of_what_is_irreversible_is_refused(project: Project, database: Database) -> None:
+    project.write(
+        "0001_t", "-- chatdb: irreversible: rows are merged\nCREATE TABLE t (id int);", None
+    )
+    env = {"DATABASE_URL": database.url}
+    project.chatdb("migrate", "up", env=env)
+    for command in ("down", "redo", "down --allow-data-loss --yes"):
+        said = project.chatdb("migrate", *command.split(), env=env)
+        assert (said.returncode, said.stdout) == (8, "")
+        assert "0001_t is irreversible: rows are merged" in said.stderr
+    assert database.tables() == {"t"}
+
+
+@pytest.mark.parametrize("test", [False, True], ids=["setup", "setup --test"])
+def test_a_connection_that_is_lost_on_the_way_is_said_and_the_next_run_goes_on(
+    project: Project, database: Database, test: bool
+) -> None:
+    project.write_tables(1, 2)
+
+    def work(url: str) -> None:
+        settings = load_settings({"database_url": url}, environ={})
+        if test:
+            setup_test_schema(open_target(settings_for_tests(settings, "test")), project.sql)
+        else:
+            create_database(open_target(settings))
+
+    def cut(connection: int, kind: str, number: int) -> bool:
+        del kind
+        return (connection, number) != (1, last)
+
+    lost = 0
+    for last in range(2, 100):  # noqa: B007  (the proxy reads it)
+        with Proxy(socket_of(database.server), on_message=cut) as proxy:
+            try:
+                work(proxy.url(database.name))
+            except ChatdbError as error:
+                assert (error.code, error.exit) == (Code.LOST, 3)  # noqa: PT017
+                lost += 1
+            else:
+                break
+    assert lost > 3
+    work(database.url)

@@ -1,0 +1,599 @@
+"""Promises of `chatdb seed`: believable rows, the same each time, and a schema that stays as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.seed.chat_rows import ChatGenerator
+from chatdb_cli.seed.files import seed_files
+from chatdb_cli.seed.model import Seeded, SeedProgress
+from chatdb_cli.seed.scale import seed_at_scale
+from tests.support.database import Database
+from tests.support.paths import SHIPPED
+from tests.support.project import Project
+from tests.support.servers import Server, first
+
+Conn = psycopg.Connection[Any]
+N = 400
+
+
+@pytest.fixture
+def chat(server: Server, migrated: Conn) -> Database:
+    """A database with the whole shipped schema, and no rows."""
+    return Database(server, migrated.info.dbname)
+
+
+@pytest.fixture(scope="module")
+def crowded(server: Server) -> Iterator[Conn]:
+    """A database with an invented chat in it, to be looked at."""
+    made = server.create()
+    Migrator(made.target(), SHIPPED).up()
+    scale(made)
+    with made.connect() as conn:
+        yield conn
+    made.drop()
+
+
+def small(database: Database, **flags: str) -> Seeded:
+    return seed_files(database.target(**flags), SHIPPED)
+
+
+def scale(database: Database, messages: int = N, random_seed: int = 1, **flags: str) -> Seeded:
+    return seed_at_scale(
+        database.target(**flags), messages, random_seed=random_seed, directory=SHIPPED
+    )
+
+
+def value(conn: Conn, query: str) -> Any:
+    row = conn.execute(query).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def rows(conn: Conn, what: str = "t.*") -> dict[str, list[str]]:
+    """Every row of every table of the chat schema, as text, but for the change log's."""
+    tables = [
+        name
+        for (name,) in conn.execute(
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' "
+            "AND tablename !~ 'yoyo|chatdb|events' ORDER BY 1"
+        )
+    ]
+    return {
+        table: [
+            r[0]
+            for r in conn.execute(f"SELECT ({what})::text FROM {table} t ORDER BY 1").fetchall()
+        ]
+        for table in tables
+    }
+
+
+DEFINITIONS = """
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid),
+       obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conrelid <> 0
+UNION ALL
+SELECT 'index', indrelid::regclass::text, indexrelid::regclass::text,
+       pg_get_indexdef(indexrelid) || concat(' ', indisvalid, indisclustered, indisreplident),
+       obj_description(indexrelid, 'pg_class') FROM pg_index
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, tgname, concat(pg_get_triggerdef(oid), tgenabled),
+       obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'key trigger', tgrelid::regclass::text, tgfoid::regproc::text, tgenabled::text, count(*)::text
+FROM pg_trigger WHERE tgisinternal GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT 'statistics', attrelid::regclass::text, attname, attstattarget::text, NULL
+FROM pg_attribute WHERE attstattarget > 0
+UNION ALL
+SELECT 'table', oid::text, relname, concat(relowner, relacl, relrowsecurity, reloptions), NULL
+FROM pg_class WHERE relkind = 'r'
+ORDER BY 1, 2, 3, 4"""
+
+
+def schema(conn: Conn) -> list[tuple[Any, ...]]:
+    conn.execute("SET search_path = ''")  # so that every name is qualified
+    return conn.execute(DEFINITIONS).fetchall()
+
+
+# --- the small one --------------------------------------------------------------------------------
+
+
+def test_the_small_seed_is_a_believable_workspace(chat: Database, migrated: Conn) -> None:
+    seeded = small(chat)
+    assert dict(seeded.tables).items() >= {"users": 8, "channels": 6, "messages": 32}.items()
+    for what in (
+        "count(*) >= 6 FROM users",
+        "count(DISTINCT type) = 4 FROM channels",
+        "count(*) >= 5 FROM messages WHERE reply_to_id IS NOT NULL",
+        "count(*) >= 1 FROM messages m JOIN message_edits e ON e.message_id = m.id "
+        "WHERE m.edited_at = e.edited_at AND m.content <> e.previous_content",
+        "count(*) >= 1 FROM messages WHERE deleted_at IS NOT NULL",
+        "count(*) >= 5 FROM reactions",
+        "count(*) >= 2 FROM files f JOIN messages m ON m.id = message_id AND content_type <> 'text'",
+        "count(DISTINCT unread) >= 4 FROM users u, LATERAL unread_counts(u.id) c (channel, unread)",
+        "bool_and(created_at = ulid_timestamp(id)) FROM messages",
+        "bool_and(m.user_id IN (SELECT user_id FROM channel_members c "
+        "WHERE c.channel_id = m.channel_id)) FROM messages m",
+    ):
+        assert value(migrated, f"SELECT {what}"), what
+
+
+def test_a_second_small_seed_writes_nothing_at_all(chat: Database, migrated: Conn) -> None:
+    small(chat)
+    before = rows(migrated, "t.xmin || ' ' || t.*::text")
+    assert small(chat).tables == ()
+    assert rows(migrated, "t.xmin || ' ' || t.*::text") == before
+
+
+@first
+def test_the_small_seed_leaves_alone_what_was_changed(chat: Database, migrated: Conn) -> None:
+    small(chat)
+    migrated.execute("UPDATE users SET display_name = 'Queen' WHERE username = 'ada'")
+    migrated.execute("UPDATE messages SET content = 'mine' WHERE content = 'Morning ☀️'")
+    before = rows(migrated)
+    assert small(chat).tables == ()
+    assert rows(migrated) == before
+
+
+@first
+def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -> None:
+    project.write_tables(1)
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1_one.sql").write_text("INSERT INTO t1 VALUES (1), (2);")
+    (project.sql / "seed" / "2_two.sql").write_text("INSERT INTO t1 SELECT 3;\n")
+    project.migrator(database).up()
+    assert seed_files(database.target(), project.sql).tables == (("t1", 3),)
+
+
+@first
+def test_a_seed_that_fails_leaves_nothing_and_names_the_place(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1.sql").write_text(
+        "INSERT INTO t1 VALUES (1);\nINSERT INTO t2 VALUES (1)"
+    )
+    project.migrator(database).up()
+    with pytest.raises(ChatdbError) as caught:
+        seed_files(database.target(), project.sql)
+    place = caught.value.place
+    assert (caught.value.code, caught.value.sqlstate) == (Code.STATEMENT, "42P01")
+    assert place is not None
+    assert (place.file.name, place.line, place.column) == ("1.sql", 2, 13)
+    assert database.query("SELECT * FROM t1") == []
+
+
+@first
+def test_a_way_back_that_ends_while_the_seed_waits_is_seen(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_t1", "CREATE TABLE t1 (id int);", "DROP TABLE t1; SELECT pg_sleep(0.5);")
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1.sql").write_text("CREATE TABLE t1 (id int)")
+    project.migrator(database).up()
+
+    def down() -> None:
+        project.migrator(database).down(allow_data_loss=True)  # or it is tried first
+
+    back = threading.Thread(target=down)
+    back.start()
+    while not database.query("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' "
+                             "AND pid <> pg_backend_pid()"):  # fmt: skip
+        assert back.is_alive()
+    with pytest.raises(ChatdbError) as caught:
+        seed_files(database.target(), project.sql)
+    back.join()
+    assert caught.value.exit == 6
+    assert database.tables() == set()
+
+
+@first
+@pytest.mark.parametrize("text", ["COMMIT;", "SELECT 1;\n\\dt"])
+def test_a_seed_holds_nothing_that_would_interfere(
+    project: Project, database: Database, text: str
+) -> None:
+    project.write_tables(1)
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1.sql").write_text(text)
+    with pytest.raises(ChatdbError) as caught:
+        seed_files(database.target(), project.sql)
+    assert caught.value.code is Code.BAD_FILE
+
+
+# --- at scale -------------------------------------------------------------------------------------
+
+# Each of them is true of every chat that is invented.
+BELIEVABLE = {
+    "as many messages as asked for": f"count(*) = {N} FROM messages",
+    "ids tell when": "bool_and(created_at = ulid_timestamp(id)) FROM messages",
+    "all types of channels": "count(DISTINCT type) = 4 FROM channels",
+    "a few channels hold most": "max(n) > 5 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY "
+    "channel_id) c",
+    "a few people write most": "max(n) > 3 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY "
+    "user_id) c",
+    "messages of all lengths": "min(length(content)) < 5 AND max(length(content)) > 200 FROM messages "
+    "WHERE content_type = 'text'",
+    "authors are members": "count(*) = 0 FROM messages m WHERE NOT is_member(channel_id, user_id)",
+    "readers are members": "bool_and(is_member(channel_id, r.user_id)) FROM message_reads r "
+    "JOIN messages m ON m.id = message_id",
+    "nobody reads their own": "bool_and(m.user_id <> r.user_id) FROM message_reads r "
+    "JOIN messages m ON m.id = message_id",
+    "receipts do not pass the marker": "bool_and(r.message_id <= c.last_read_message_id) "
+    "FROM message_reads r JOIN messages m ON m.id = message_id "
+    "JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = r.user_id",
+    "what is read was delivered": "count(*) = 0 FROM message_reads r WHERE NOT EXISTS (SELECT FROM "
+    "message_deliveries d WHERE d.message_id = r.message_id AND d.user_id = r.user_id)",
+    "the status says so": "bool_and((status = 'read') = EXISTS (SELECT FROM message_reads r "
+    "WHERE r.message_id = m.id)) FROM messages m",
+    "replies": "count(*) > 10 AND bool_and(p.channel_id = m.channel_id AND p.id < m.id) "
+    "FROM messages m JOIN messages p ON p.id = m.reply_to_id",
+    "markers are messages of the channel": "count(*) > 10 AND bool_and(m.channel_id = c.channel_id) "
+    "FROM channel_members c JOIN messages m ON m.id = c.last_read_message_id",
+    "some have read everything, some a little, some nothing": "count(DISTINCT unread) > 5 "
+    "AND min(unread) = 0 FROM (SELECT (SELECT count(*) FROM messages m WHERE m.channel_id = "
+    "c.channel_id AND m.id > coalesce(c.last_read_message_id, '')) unread FROM channel_members c) u",
+    "groups are small": "max(n) <= 100 FROM (SELECT count(*) n FROM channel_members c JOIN channels h "
+    "ON h.id = c.channel_id AND h.type = 'group' GROUP BY h.id) g",
+    "direct channels have their two": "bool_and(is_member(id, direct_low) AND is_member(id, "
+    "direct_high)) FROM channels WHERE type = 'direct'",
+    "one owner each": "bool_and(n = 1) FROM (SELECT count(*) FILTER (WHERE role = 'owner') n "
+    "FROM channel_members GROUP BY channel_id) c",
+    "edits": "count(*) > 0 AND bool_and(m.edited_at = e.edited_at) FROM message_edits e "
+    "JOIN messages m ON m.id = message_id",
+    "some are deleted": "count(*) > 0 FROM messages WHERE deleted_at IS NOT NULL",
+    "files": "count(*) > 0 AND bool_and(content_type <> 'text') FROM files f "
+    "JOIN messages m ON m.id = message_id",
+    "nothing is of the future": "max(created_at) < now() FROM messages",
+    "the planner knows": "reltuples > 0 FROM pg_class WHERE relname = 'messages'",
+}
+
+
+@pytest.mark.parametrize("promise", BELIEVABLE)
+def test_an_invented_chat_is_believable(crowded: Conn, promise: str) -> None:
+    assert value(crowded, f"SELECT {BELIEVABLE[promise]}")
+
+
+def test_every_table_that_lasts_gets_rows(crowded: Conn) -> None:
+    empty = {table for table, found in rows(crowded).items() if not found}
+    assert empty <= {"rate_limits", "refresh_tokens", "sessions", "typing_indicators"}
+
+
+@first
+def test_the_same_random_seed_gives_the_same_rows_in_any_database(
+    server: Server, chat: Database, migrated: Conn
+) -> None:
+    other = server.create(server.templates["chat"])
+    scale(chat, 50)
+    scale(other, 50)
+    with other.connect() as conn:
+        assert rows(conn) == rows(migrated)
+        scale(other, 50, random_seed=2)
+        both = rows(conn)
+    other.drop()
+    assert all(set(one) <= set(both[table]) for table, one in rows(migrated).items())
+    assert len(both["messages"]) == 100
+
+
+def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
+    code = (
+        "import hashlib; from chatdb_cli.seed.chat_rows import ChatGenerator as Crowd; "
+        "print(hashlib.sha256(b''.join(b.data for b in Crowd(3000, 5).blocks())).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": str(SHIPPED.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    }
+    data = b"".join(block.data for block in ChatGenerator(3000, 5).blocks())
+    assert said == {hashlib.sha256(data).hexdigest()}
+
+
+@pytest.mark.parametrize("messages", [1, 2, 63, 1000, 20_001])
+@pytest.mark.parametrize("random_seed", [0, 7])
+def test_as_many_messages_as_asked_for_whatever_the_number(messages: int, random_seed: int) -> None:
+    blocks = list(ChatGenerator(messages, random_seed).blocks())
+    assert sum(b.rows for b in blocks if b.table == "messages") == messages
+
+
+def odd(conn: Conn) -> None:
+    """Make things that a definition alone does not tell, or that somebody has set otherwise."""
+    for statement in (
+        "ALTER TABLE messages DISABLE TRIGGER messages_set_updated_at",
+        "ALTER TABLE users ENABLE ALWAYS TRIGGER users_set_updated_at",
+        "ALTER TABLE files ENABLE REPLICA TRIGGER files_set_updated_at",
+        "COMMENT ON INDEX messages_channel_newest_idx IS 'it''s \"mine\"'",
+        "COMMENT ON CONSTRAINT messages_user_id_fkey ON messages IS 'who'",
+        "COMMENT ON CONSTRAINT messages_client_message_id_key ON messages IS 'once'",
+        "ALTER TABLE reactions CLUSTER ON reactions_user_idx",
+        "ALTER TABLE message_reads REPLICA IDENTITY USING INDEX message_reads_pkey",
+        "CREATE INDEX files_odd ON files (lower(name) DESC NULLS LAST, size) "
+        "INCLUDE (url) WITH (fillfactor = 42) WHERE size > 3",
+        "ALTER INDEX files_odd ALTER COLUMN 1 SET STATISTICS 7",
+        "CREATE TABLE mine (m varchar(26) REFERENCES messages, "
+        "u varchar(26), c varchar(255), FOREIGN KEY (u, c) REFERENCES messages (user_id, "
+        "client_message_id) DEFERRABLE INITIALLY DEFERRED)",
+        "ALTER TABLE files ADD CONSTRAINT odd FOREIGN KEY (message_id) REFERENCES messages NOT VALID",
+        "CREATE VIEW grouped AS SELECT id, content FROM messages GROUP BY id",
+    ):
+        conn.execute(statement)
+
+
+def test_the_schema_is_afterwards_what_it_was(chat: Database, migrated: Conn) -> None:
+    odd(migrated)
+    before = schema(migrated)
+    scale(chat)
+    scale(chat, random_seed=2)
+    assert schema(migrated) == before
+
+
+@first
+def test_a_schema_of_any_name_is_filled(database: Database) -> None:
+    database.execute('CREATE SCHEMA "my ""chat"""')
+    Migrator(database.target(schema='my "chat"'), SHIPPED).up()
+    assert dict(small(database, schema='my "chat"').tables)["users"] == 8
+    assert dict(scale(database, 20, schema='my "chat"').tables)["messages"] == 20
+    assert database.tables() == set()
+
+
+@first
+def test_an_owner_without_other_rights_may_seed_and_nobody_else(
+    chat: Database, migrated: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = f"owner_{chat.name}"
+    migrated.execute(f"CREATE ROLE {role}")
+    migrated.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    migrated.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}")
+    with monkeypatch.context() as environment:
+        environment.setenv("PGOPTIONS", f"-c role={role}")
+        with pytest.raises(ChatdbError) as caught:
+            scale(chat)
+        assert (caught.value.code, caught.value.sqlstate) == (Code.LOGIN, "42501")
+        for table in rows(migrated):
+            migrated.execute(f"ALTER TABLE {table} OWNER TO {role}")
+        before = schema(migrated)
+        assert dict(small(chat).tables)["users"] == 8
+        assert dict(scale(chat).tables)["messages"] == N
+        assert schema(migrated) == before
+    migrated.execute(f"DROP OWNED BY {role} CASCADE")
+    migrated.execute(f"DROP ROLE {role}")
+
+
+@first
+def test_a_failure_in_the_middle_leaves_no_row_and_the_schema_as_it_was(
+    chat: Database, migrated: Conn
+) -> None:
+    migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (size < 0)")
+    before = schema(migrated)
+    with pytest.raises(ChatdbError) as caught:
+        scale(chat)
+    assert (caught.value.code, caught.value.sqlstate) == (Code.STATEMENT, "23514")
+    assert schema(migrated) == before
+    migrated.execute("RESET search_path")
+    assert not any(rows(migrated).values())
+
+
+@first
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_who_stops_it_finds_no_row_and_the_schema_as_it_was(
+    project: Project, chat: Database, migrated: Conn, number: signal.Signals
+) -> None:
+    migrated.execute("SELECT pg_advisory_lock(42)")
+    migrated.execute(
+        "CREATE FUNCTION held() RETURNS bool LANGUAGE plpgsql AS "
+        "$$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN true; END$$"
+    )
+    migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (held())")
+    before = schema(migrated)
+    running = subprocess.Popen(
+        project.command("seed", "--scale", str(N), "--dir", SHIPPED),
+        env=project.environment(
+            DATABASE_URL=chat.url, PYTHONPATH=str(SHIPPED.parent), CHATDB_LOCK_TIMEOUT="0s"
+        ),
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    others = (
+        "FROM pg_catalog.pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    while not value(migrated, f"SELECT count(*) {others} AND wait_event = 'advisory'"):
+        assert running.poll() is None
+    running.send_signal(number)
+    _, said = running.communicate()
+    migrated.execute("SELECT pg_advisory_unlock(42)")
+    while value(migrated, f"SELECT count(*) {others}"):
+        pass
+    assert running.returncode == (-9 if number is signal.SIGKILL else 128 + number)
+    if number is not signal.SIGKILL:
+        assert "nothing was written" in said
+        assert "Traceback" not in said
+    assert schema(migrated) == before
+    migrated.execute("RESET search_path")
+    assert not any(rows(migrated).values())
+
+
+@first
+def test_a_lost_connection_is_said_in_one_line(
+    chat: Database, migrated: Conn, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def cut(progress: SeedProgress) -> None:
+        if progress.done:
+            migrated.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    with pytest.raises(ChatdbError) as caught:
+        seed_at_scale(chat.target(), N, directory=SHIPPED, progress=cut)
+    assert caught.value.code is Code.LOST
+    assert capfd.readouterr().err == ""
+    assert not any(rows(migrated).values())
+
+
+@first
+def test_progress_goes_up_to_all_messages(chat: Database) -> None:
+    seen: list[SeedProgress] = []
+    seed_at_scale(chat.target(), 3000, directory=SHIPPED, progress=seen.append)
+    sent = [p.done for p in seen if p.what == "messages"]
+    assert sent == sorted(sent)
+    assert sent[-1] == 3000
+    assert len(set(sent)) > 2
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def not_migrated(database: Database) -> None:
+    for table in ("chatdb_migration", "_yoyo_migration"):
+        newest = f"(SELECT max(migration_id) FROM {table})"
+        database.execute(f"DELETE FROM {table} WHERE migration_id = {newest}")
+
+
+def other_tables(database: Database) -> None:
+    database.execute("DROP SCHEMA public CASCADE")
+    database.execute("CREATE SCHEMA public")
+    database.execute("CREATE TABLE orders (id int)")
+
+
+def lacking_table(database: Database) -> None:
+    database.execute("DROP TABLE files")
+
+
+def lacking_column(database: Database) -> None:
+    database.execute("ALTER TABLE notifications RENAME related_type TO about")
+
+
+def same_rows(database: Database) -> None:
+    scale(database, 1)
+
+
+def no_schema(database: Database) -> None:
+    database.execute("DROP SCHEMA public CASCADE")
+
+
+@first
+@pytest.mark.parametrize(
+    ("prepare", "code", "says"),
+    [
+        (not_migrated, Code.HISTORY, "pending: 1, from 00"),
+        (other_tables, Code.REFUSED, "schema 'public' holds tables that no migration has made"),
+        (lacking_table, Code.REFUSED, "no table 'files'"),
+        (lacking_column, Code.REFUSED, "table 'notifications' has no column 'related_type'"),
+        (same_rows, Code.REFUSED, "the rows of random seed 1 are there already"),
+        (no_schema, Code.MISSING_SCHEMA, "there is no schema 'public'"),
+    ],
+)
+def test_it_refuses_and_says_what_to_do(
+    chat: Database, prepare: Callable[[Database], None], code: Code, says: str
+) -> None:
+    prepare(chat)
+    with pytest.raises(ChatdbError, match=says) as caught:
+        scale(chat)
+    assert (caught.value.code, bool(caught.value.hint)) == (code, True)
+
+
+@first
+@pytest.mark.parametrize("run", [small, scale])
+def test_it_waits_for_no_lock_longer_than_it_may(
+    chat: Database, migrated: Conn, run: Callable[..., Seeded]
+) -> None:
+    with migrated.transaction():
+        migrated.execute("LOCK TABLE users")
+        with pytest.raises(ChatdbError) as caught:
+            run(chat, lock_timeout="50ms")
+    assert caught.value.code is Code.LOCKED
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@first
+def test_the_command_says_where_to_and_prints_what_it_wrote(
+    project: Project, chat: Database
+) -> None:
+    env = {"DATABASE_URL": chat.url, "CHATDB_DIR": "@chat"}
+    said = project.chatdb("seed", "--scale", "30", "--format", "json", env=env)
+    assert said.returncode == 0, said.stderr
+    target, *progress = said.stderr.splitlines()
+    assert target.startswith("target: ")
+    assert [line.split(":")[0] for line in progress] == ["seeding", "seeding"]
+    document = json.loads(said.stdout)
+    assert document.keys() == {"format", "target", "schema", "tables", "duration_ms"}
+    assert {"table": "messages", "rows": 30} in document["tables"]
+    again = project.chatdb("seed", "--scale", "30", env=env)
+    assert (again.returncode, again.stdout) == (8, "")
+    assert "--random-seed 2" in again.stderr
+    more = project.chatdb("seed", "--scale", "30", "--random-seed", "2", "-q", env=env)
+    assert (more.returncode, more.stderr) == (0, "")
+    assert "messages" in more.stdout
+
+
+@first
+def test_setup_seeds_as_often_as_you_like(project: Project, database: Database) -> None:
+    env = {"DATABASE_URL": database.url}
+    said = project.chatdb("setup", "--seed", "--format", "json", env=env)
+    assert said.returncode == 0, said.stderr
+    document = json.loads(said.stdout)
+    assert {"table": "users", "rows": 8} in document["seed"]["tables"]
+    again = project.chatdb("setup", "--seed", env=env)
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[-1] == "nothing to seed: the rows are there already"
+
+
+@first
+@pytest.mark.parametrize(
+    ("arguments", "env", "code"),
+    [
+        (["seed"], {"CHATDB_ENV": "production"}, 8),
+        (["seed", "--scale", "5"], {"CHATDB_ENV": "production"}, 8),
+        (["setup", "--seed"], {"CHATDB_ENV": "production"}, 8),
+        (["seed", "--yes"], {"CHATDB_ENV": "production"}, 0),
+        (["seed", "--random-seed", "5"], {}, 2),
+        (["seed", "--scale", "0"], {}, 2),
+        (["seed", "--scale", "many"], {}, 2),
+        (["seed", "--dir", "here"], {}, 2),
+        (["setup", "--seed", "--dir", "here"], {}, 2),
+    ],
+)
+def test_the_exit_code_says_why_not(
+    project: Project, chat: Database, arguments: list[str], env: dict[str, str], code: int
+) -> None:
+    (project.path / "here" / "up").mkdir(parents=True)
+    env = {"DATABASE_URL": chat.url, **env}
+    if "--dir" not in arguments:
+        env["CHATDB_DIR"] = "@chat"
+    said = project.chatdb(*arguments, env=env)
+    assert said.returncode == code, said.stderr
+    if code:
+        assert said.stdout == ""
+        assert "error: " in said.stderr
+        assert "hint: " in said.stderr
+        assert chat.query("SELECT count(*) FROM users") == [(0,)]
+
+
+def test_the_seed_comes_with_the_schema() -> None:
+    assert [path.name for path in sorted((SHIPPED / "seed").iterdir())] == [
+        "01_people.sql", "02_channels.sql", "03_messages.sql", "04_activity.sql"
+    ]  # fmt: skip
+    assert Path(SHIPPED / "up").is_dir()

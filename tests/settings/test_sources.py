@@ -1,0 +1,133 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Which source of a setting wins."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.settings.database import require_database
+from chatdb_cli.settings.table import SETTINGS
+from tests.support.paths import ROOT
+from tests.support.settings import FULL, ONE, PLACE, URL, source
+
+# --- what holds without anything ------------------------------------------------------------------
+
+
+def test_without_anything_every_default_is_the_documented_one(project):
+    s = project.load()
+    assert (s.database, s.schema, s.directory, s.environment) == (
+        None,
+        "public",
+        None,
+        "development",
+    )
+    assert (s.connect_timeout_ms, s.connect_retries, s.connect_retry_delay_ms) == (2000, 3, 1000)
+    assert (s.pool_size, s.pool_idle_ms) == (20, 30_000)
+    assert (s.lock_timeout_ms, s.statement_timeout_ms) == (5000, 0)
+    assert (s.retries, s.wait_ms) == (10, 60_000)
+    assert (s.format, s.log_format, s.quiet, s.verbose, s.debug) == ("text", "text", *[False] * 3)
+    assert (s.home, s.postgres_programs) == (project.path / ".chatdb", None)
+    assert (s.ssh_host, s.warnings) == (None, ())
+
+
+def test_no_database_is_an_error_that_says_what_to_do(project):
+    with pytest.raises(ChatdbError) as caught:
+        require_database(project.load())
+    assert caught.value.code is Code.NOT_CONFIGURED
+    assert str(caught.value) == "no database configured"
+    assert "DATABASE_URL" in str(caught.value.hint)
+    assert "chatdb setup" in str(caught.value.hint)
+
+
+def test_every_setting_has_its_line_in_the_example_file_and_the_other_way_round():
+    shown = dict(
+        re.findall(r"^# ([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    )
+    assert shown.keys() == SETTINGS.keys()
+    for setting in SETTINGS.values():
+        setting.parse(shown[setting.variable])
+        assert setting.default in (None, shown[setting.variable])
+
+
+def test_a_copied_example_file_changes_nothing(project):
+    bare = project.load()
+    assert project.write(".env", (ROOT / ".env.example").read_bytes()).load() == bare
+
+
+def test_reading_settings_without_env_files_imports_neither_psycopg_nor_dotenv(tmp_path):
+    code = (
+        "import sys; from chatdb_cli.settings.load import load_settings; load_settings(environ={}); "
+        "print([m for m in ('psycopg', 'dotenv', 'difflib', 'json') if m in sys.modules])"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment)
+    assert out.strip() == b"[]"
+
+
+# --- which origin wins ----------------------------------------------------------------------------
+
+ORIGINS = ("flag", "environment", ".env.local", ".env")
+
+
+@pytest.mark.parametrize("highest", range(4))
+def test_the_highest_origin_wins(project, highest):
+    flags, environ = {}, {}
+    for name in ORIGINS[highest:]:
+        value = f"s{ORIGINS.index(name)}"
+        if name == "flag":
+            flags["schema"] = value
+        elif name == "environment":
+            environ["CHATDB_SCHEMA"] = value
+        else:
+            project.write(name, f"CHATDB_SCHEMA={value}\n")
+    assert project.load(flags, **environ).schema == f"s{highest}"
+
+
+@pytest.mark.parametrize(
+    ("environ", "local", "env", "expected"),
+    [
+        ({"DATABASE_URL": URL}, "", f"CHATDB_{ONE}", "DATABASE_URL from the environment"),
+        ({}, ONE, f"CHATDB_{ONE}", "DATABASE_URL from ./.env.local"),
+        ({}, "", f"{ONE}CHATDB_{ONE}", "CHATDB_DATABASE_URL from ./.env"),
+        ({}, "", FULL + ONE, "DATABASE_URL from ./.env"),
+        ({}, FULL, ONE, "POSTGRES_* from ./.env.local"),
+        ({"PGHOST": "x"}, "", FULL, "POSTGRES_* from ./.env"),
+        ({"PGHOST": "x"}, "", "", "libpq (PGHOST from the environment)"),
+        ({}, "", "PGDATABASE=x", "libpq (PGDATABASE from ./.env)"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL=", ONE, "DATABASE_URL from ./.env"),
+        ({"POSTGRES_PASSWORD": "x"}, "", ONE, "DATABASE_URL from ./.env"),
+        ({"PGSSLMODE": "require", "PGPASSWORD": "x"}, "", "", None),
+    ],
+)  # fmt: skip
+def test_the_database_is_the_highest_origins(project, environ, local, env, expected):
+    project.write(".env.local", local).write(".env", env)
+    assert source(project.load(**environ)) == expected
+
+
+def test_a_flag_names_the_database_before_all(project):
+    project.write(".env", f"CHATDB_EMBEDDED=true\nDATABASE_URL={URL}")
+    s = project.load({"database_url": "host=a dbname=b"}, DATABASE_URL=URL)
+    assert s.database.source == "--database-url"
+    assert s.database.params == PLACE | {"host": "a", "dbname": "b"}
+
+
+def test_a_switch_that_is_false_and_an_option_that_is_none_are_not_given(project):
+    s = project.load({"quiet": False, "wait": None, "embedded": False}, CHATDB_QUIET="yes")
+    assert (s.quiet, s.wait_ms) == (True, 60_000)
+
+
+def test_only_the_flag_makes_a_command_insecure(project):
+    assert project.load({"insecure": True}).insecure
+    s = project.load({"insecure": False}, CHATDB_INSECURE="true")
+    assert not s.insecure
+    assert "CHATDB_INSECURE from the environment is not a setting" in s.warnings[0]
+
+
+def test_a_flag_that_is_no_setting_is_the_callers_mistake(project):
+    with pytest.raises(TypeError, match="databse"):
+        project.load({"databse": "x"})

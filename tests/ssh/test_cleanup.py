@@ -1,0 +1,129 @@
+"""No thread, socket or process is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import chatdb_cli
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.ssh.session import TunnelStep
+from tests.support.project import Project
+from tests.support.servers import first
+from tests.support.ssh import Place, can_connect, mute, over_two, start_command, wait_for
+from tests.support.sshd import children, free_port
+
+pytestmark = first  # it is not the server's version that matters here
+
+
+def test_an_interrupt_after_any_step_of_the_way_leaves_nothing(place: Place, home: Path) -> None:
+    settings = place.settings(**over_two(place, home))
+    steps: list[TunnelStep] = []
+    open_target(settings, note=steps.append).close()
+    assert len(steps) == 8
+    for number in range(len(steps)):
+
+        def note(step: TunnelStep, last: TunnelStep = steps[number]) -> None:
+            if (step.hop, step.what) == (last.hop, last.what):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            open_target(settings, note=note)
+
+
+@pytest.mark.parametrize("banner", [b"", b"SSH-2.0-mute\r\n"])
+def test_an_interrupt_while_a_host_is_silent_leaves_nothing(place: Place, banner: bytes) -> None:
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    with mute(banner) as (port, _):
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            place.target(SSH_PORT=str(port))
+        timer.join()
+
+
+def test_an_interrupt_while_a_user_is_asked_or_told_leaves_nothing(
+    place: Place, keys: Path
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_target(place.settings(SSH_KEY_PATH=str(keys / "rsa_locked")), ask=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        place.target(interrupt, SSH_PORT=str(free_port()), SSH_MAX_RETRIES="1")
+
+
+def test_two_tunnels_of_one_process_live_and_end_apart(place: Place) -> None:
+    with chatdb_cli.open_tunnel(place.settings()) as one:
+        with chatdb_cli.open_tunnel(place.settings()) as two:
+            assert one.port != two.port
+            for tunnel_ in (one, two):
+                psycopg.connect(tunnel_.url).close()
+        assert not can_connect(two.url)
+        psycopg.connect(one.url).close()
+    one.close()  # a second time is nothing
+    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(place.settings()) as three:
+        conn = psycopg.connect(three.url)
+        raise ZeroDivisionError
+    with pytest.raises(psycopg.OperationalError):
+        conn.execute("SELECT 1")
+    conn.close()
+
+
+def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
+    place: Place, project: Project, home: Path
+) -> None:
+    (home / ".ssh" / "config").write_text("Host by-command\n ProxyCommand sleep 1000\n")
+    with mute(b"SSH-2.0-mute\r\n") as (bastion, dialled), mute() as (database, asked):
+        # What it is told, and the signal that it gets then.
+        stages: list[tuple[dict[str, str], int]] = [
+            ({"SSH_HOST": "by-command"}, signal.SIGTERM),
+            ({"SSH_PORT": str(bastion)}, signal.SIGINT),
+            ({"SSH_PORT": str(free_port()), "SSH_MAX_RETRIES": "1", "SSH_RETRY_DELAY": "60s"},
+             signal.SIGTERM),
+            ({"DATABASE_URL": f"postgresql://u@127.0.0.1:{database}/d",
+              "CHATDB_CONNECT_TIMEOUT": "60s"}, signal.SIGINT),
+        ]  # fmt: skip
+        running = [
+            start_command(project, place.variables | more, "migrate", "status")
+            for more, _ in stages
+        ]
+        wait_for(lambda: children(running[0].pid))
+        below = children(running[0].pid)
+        assert running[2].stderr
+        assert "trying again in 60 s (1 of 1)" in running[2].stderr.readline()
+        assert dialled.wait(20)
+        assert asked.wait(20)
+        for process, (_, number) in zip(running, stages, strict=True):
+            process.send_signal(number)
+        for process, (_, number) in zip(running, stages, strict=True):
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out) == (128 + number, ""), err
+            said = [line for line in err.splitlines() if line and not line.startswith("files: ")]
+            assert said in (["error: interrupted"], ["error: terminated"])
+    for pid in below:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_no_secret_is_in_what_a_tunnel_says_of_itself(place: Place, keys: Path) -> None:
+    more: dict[str, Any] = {
+        "SSH_KEY_PATH": str(keys / "rsa_locked"),
+        "SSH_KEY_PASSPHRASE": "open sesame",
+    }
+    settings = place.settings(**more)
+    with open_target(settings) as target:
+        assert (
+            "open sesame"
+            not in f"{settings!r} {target!r} {target.tunnel!r} {vars(target.tunnel)!r}"
+        )
+    flag = place.settings({"ssh_key_passphrase": "open sesame"})
+    assert any("--ssh-key-passphrase" in warning for warning in flag.warnings)
+    assert "open sesame" not in str(flag.warnings)

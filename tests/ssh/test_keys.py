@@ -1,0 +1,164 @@
+"""Keys, passphrases and the agent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.load import load_settings
+from tests.support.paths import ROOT
+from tests.support.project import Project
+from tests.support.servers import first
+from tests.support.ssh import Place, needs_sshd, print_of
+
+pytestmark = first  # it is not the server's version that matters here
+
+
+@pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
+def test_keys_of_every_type_open_the_door(name: str, any_place: Place, keys: Path) -> None:
+    any_place.target(SSH_KEY_PATH=str(keys / name)).close()
+
+
+@pytest.mark.parametrize("name", ["ed25519_locked", "ecdsa_locked", "rsa_locked", "rsa_pem"])
+def test_a_locked_key_is_unlocked_by_the_setting_or_by_who_is_asked(
+    name: str, place: Place, keys: Path
+) -> None:
+    key = str(keys / name)
+    place.target(SSH_KEY_PATH=key, SSH_KEY_PASSPHRASE="open sesame").close()
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return "open sesame"
+
+    open_target(place.settings(SSH_KEY_PATH=key), ask=ask).close()
+    assert asked == [f"passphrase of {key}: "]
+
+
+def test_a_passphrase_is_asked_for_on_a_terminal(
+    place: Place, project: Project, keys: Path
+) -> None:
+    env = place.variables | {"SSH_KEY_PATH": str(keys / "ed25519_locked")}
+    said = on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
+    assert "passphrase of " in said
+    assert "PostgreSQL" in said
+    assert "open sesame" not in said
+
+
+def on_a_terminal(project: Project, env: dict[str, str], typed: str, *arguments: str) -> str:
+    import pty
+
+    ours, theirs = pty.openpty()
+    root = str(ROOT)
+    process = subprocess.Popen(
+        project.command(*arguments),
+        cwd=project.path,
+        env=project.environment(PYTHONPATH=root, **env),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):
+        while data := os.read(ours, 4096):
+            said += data
+            if b"passphrase" in said and typed:
+                time.sleep(0.1)  # until the terminal no longer echoes
+                os.write(ours, typed.encode())
+                typed = ""
+    os.close(ours)
+    process.wait(20)
+    return said.decode()
+
+
+def write_bad_keys(folder: Path, keys: Path) -> None:
+    good = (keys / "ed25519").read_bytes()
+    for name, mode in (("open", 0o644), ("group", 0o640)):
+        (folder / name).write_bytes(good)
+        (folder / name).chmod(mode)
+    (folder / "folder").mkdir()
+    (folder / "junk").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnothing\n")
+    (folder / "junk").chmod(0o600)
+    (folder / "empty").touch(0o600)
+    (folder / "public").write_bytes((keys / "ed25519.pub").read_bytes())
+    (folder / "public").chmod(0o600)
+    (folder / "locked").write_bytes((keys / "ed25519_locked").read_bytes())
+    (folder / "locked").chmod(0o600)
+
+
+BAD_KEYS = [
+    ("nowhere", "", Code.KEY_MISSING, "ENOENT", "there is no key "),
+    ("folder", "", Code.KEY_UNREADABLE, "EISDIR", "is a directory"),
+    ("open", "", Code.KEY_TOO_OPEN, None, "mode 0644"),
+    ("group", "", Code.KEY_TOO_OPEN, None, "mode 0640"),
+    ("locked", "", Code.KEY_LOCKED, None, "none was given"),
+    ("locked", "open window", Code.KEY_LOCKED, None, "does not unlock"),
+    ("junk", "", Code.KEY_INVALID, None, "no private key"),
+    ("empty", "", Code.KEY_INVALID, None, "no private key"),
+    ("public", "", Code.KEY_INVALID, None, "is a public key"),
+]
+
+
+@pytest.mark.parametrize(("name", "passphrase", "code", "errno", "says"), BAD_KEYS)
+def test_a_key_that_is_of_no_use_is_named_with_the_reason_before_anything_is_dialled(
+    name: str, passphrase: str, code: Code, errno: str | None, says: str, tmp_path: Path, keys: Path
+) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    write_bad_keys(folder, keys)
+    variables = {"SSH_HOST": "192.0.2.1", "SSH_KEY_PATH": str(folder / name)}
+    variables |= {"SSH_KEY_PASSPHRASE": passphrase, "DATABASE_URL": "postgresql://app@db/chat"}
+    with pytest.raises(ChatdbError) as caught:
+        open_target(load_settings(environ=variables, cwd=Path("/")))
+    error = caught.value
+    assert (error.code, error.exit, error.errno) == (code, 4, errno)
+    assert says in error.message
+    assert str(folder / name) in error.message
+    assert error.hint
+    assert "open window" not in f"{error} {error.hint} {error.notes}"
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """A running ssh-agent without keys; gives what adds one."""
+    sock = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+    while not sock.exists():
+        time.sleep(0.01)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
+
+    def add(key: Path) -> None:
+        subprocess.run(["ssh-add", "-q", key], check=True, stdin=subprocess.DEVNULL)
+
+    yield add
+    process.terminate()
+    process.wait()
+
+
+@needs_sshd  # asyncssh ends the session at the second key
+def test_the_agent_is_asked_when_no_key_is_named_or_when_told_to(
+    place: Place, keys: Path, agent: Callable[[Path], None]
+) -> None:
+    assert "the agent has none" in place.refusal(SSH_KEY_PATH="").message
+    agent(keys / "stranger")
+    agent(keys / "ecdsa")
+    place.target(SSH_KEY_PATH="").close()
+    assert place.refusal(SSH_KEY_PATH="", SSH_AGENT="false").code is Code.TUNNEL_LOGIN
+    # A key that is named is the only one that is tried.
+    error = place.refusal(SSH_KEY_PATH=str(keys / "stranger"))
+    assert [n for n in error.notes if n.startswith("tried")] == [
+        f"tried ssh-ed25519 {print_of(keys / 'stranger')} ({keys / 'stranger'})"
+    ]
+    place.target(SSH_KEY_PATH=str(keys / "stranger"), SSH_AGENT="true").close()
+    # What is locked, and in the agent, needs no passphrase.
+    place.target(SSH_KEY_PATH=str(keys / "ed25519_locked"), SSH_AGENT="true").close()

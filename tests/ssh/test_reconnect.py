@@ -1,0 +1,200 @@
+"""Retries, lost connections, and how long they take."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.seed.files import seed_files
+from chatdb_cli.ssh import session
+from chatdb_cli.ssh import tunnel as tunnel_module
+from tests.support.project import Project, states
+from tests.support.proxy import Link, Proxy
+from tests.support.servers import Server, first, socket_of
+from tests.support.ssh import Place, needs_sshd, place_of, wait_for
+from tests.support.sshd import USER, Sshd
+
+pytestmark = first  # it is not the server's version that matters here
+
+
+# --- retries, loss, reconnecting ------------------------------------------------------------------
+
+
+def test_what_passes_by_itself_is_tried_again_and_nothing_else(place: Place, keys: Path) -> None:
+    told: list[str] = []
+    again = {"SSH_MAX_RETRIES": "3"}
+    place.bastion.stop()
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if len(told) == 2:
+            place.bastion.start()
+
+    try:
+        place.target(tell, **again).close()
+    finally:
+        if len(told) < 2:
+            place.bastion.start()
+    assert [line[line.index("trying") :] for line in told] == [
+        "trying again in 0.001 s (1 of 3)",
+        "trying again in 0.002 s (2 of 3)",
+    ]
+    told.clear()
+    for more in ({"SSH_KEY_PATH": str(keys / "stranger")}, {"SSH_HOST": "nowhere.invalid"}):
+        with pytest.raises(ChatdbError):
+            place.target(told.append, **more, **again)
+    assert told == []
+
+
+RUNNING = "query LIKE '%pg_sleep(60)%' AND state = 'active'"
+
+
+def lose_in_the_middle(there: Place, lose: Callable[[], None]) -> threading.Thread:
+    """Lose the tunnel as soon as the migration that sleeps is at it."""
+
+    def watch() -> None:
+        sql = f"SELECT 1 FROM pg_stat_activity WHERE {RUNNING} AND pid <> pg_backend_pid()"
+        wait_for(lambda: there.database.query(sql))
+        lose()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_a_tunnel_that_is_lost_in_a_migration_rolls_it_back_and_the_next_run_goes_on(
+    any_fresh: Place, project: Project
+) -> None:
+    project.write_tables(1, 3)
+    project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(60);", "DROP TABLE t2;")
+    with any_fresh.target() as target:
+        thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
+        start = time.monotonic()
+        with pytest.raises(ChatdbError) as caught:
+            Migrator(target, project.sql).up()
+        assert time.monotonic() - start < 30  # the 60 seconds are not waited for
+        thread.join()
+        error = caught.value
+        assert (error.code, error.exit) == (Code.TUNNEL_LOST, 4)
+        assert f"through {USER}@127.0.0.1" in error.message
+        assert states(error) == ["applied", "failed", "not-run"]
+        assert any_fresh.database.tables() == {"t1"}
+        # The way is open again by itself.
+        project.write("0002_slow", "CREATE TABLE t2 (id int);", "DROP TABLE t2;")
+        assert states(Migrator(target, project.sql).up()) == ["applied"] * 2
+    assert any_fresh.database.tables() == {"t1", "t2", "t3"}
+
+
+def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
+    any_fresh: Place, project: Project
+) -> None:
+    project.write_tables(1)
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "0001_rows.sql").write_text(
+        "INSERT INTO t1 VALUES (1); SELECT pg_sleep(60);"
+    )
+    with any_fresh.target() as target:
+        Migrator(target, project.sql).up()
+        thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
+        with pytest.raises(ChatdbError) as caught:
+            seed_files(target, project.sql)
+        thread.join()
+    assert (caught.value.code, caught.value.exit) == (Code.TUNNEL_LOST, 4)
+    assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]
+
+
+def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_so(
+    fresh: Place, project: Project
+) -> None:
+    project.write("0001_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(60);", None)
+    thread = lose_in_the_middle(fresh, fresh.bastion.stop)
+    try:
+        said = project.chatdb("migrate", "up", "--format", "json", env=fresh.variables)
+    finally:
+        thread.join()
+        fresh.bastion.start()
+    assert said.returncode == 4, said.stderr
+    assert "Traceback" not in said.stderr
+    assert json.loads(said.stdout)["error"]["code"] == "tunnel-lost"
+    assert "chatdb migrate status" in said.stderr
+    fresh.database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE {RUNNING} AND pid <> pg_backend_pid()"
+    )
+
+
+@needs_sshd
+def test_a_bastion_that_falls_silent_is_given_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_KEEPALIVE_S", 0.2)
+    monkeypatch.setattr(tunnel_module, "_SILENCE_S", 1.5)
+    monkeypatch.setattr(tunnel_module, "_LISTEN_S", 0.25)
+    assert isinstance(place.bastion, Sshd)
+    with place.target() as target, connect(target) as conn:
+        conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
+        place.bastion.signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(psycopg.OperationalError):
+                conn.execute("SELECT 1")
+        finally:
+            place.bastion.lose()
+        assert target.tunnel
+        loss = target.tunnel.explain()
+        assert loss
+        assert "nothing was heard" in loss.message
+
+
+def test_a_pool_goes_on_after_a_loss(any_place: Place) -> None:
+    with any_place.target() as target, open_pool(target) as pool:
+        for _ in range(2):
+            with pool.connection() as conn:
+                conn.execute("SELECT 1")
+            any_place.bastion.lose()
+            assert target.tunnel
+            target.tunnel.last.join(5)
+        with pool.connection() as conn:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+# --- how long it takes ----------------------------------------------------------------------------
+
+
+def test_the_turns_through_a_tunnel_do_not_grow_with_the_files(
+    sshd_or_python: Any,
+    server: Server,
+    keys: Path,
+    home: Path,
+    tmp_path: Path,
+) -> None:
+    """A link of 50 ms, there and back, in front of the bastion."""
+    turns, seconds = {}, {}
+    with Proxy(socket_of(server)) as proxy, Link(sshd_or_python.port, 0.025) as link:
+        for number in (10, 100):
+            files = Project(tmp_path / str(number))
+            files.write_tables(*range(number))
+            database = server.create()
+            there = place_of(sshd_or_python, proxy, database, keys, home)
+            known = sshd_or_python.known().replace(f":{sshd_or_python.port} ", f":{link.port} ")
+            (home / ".ssh" / "known_hosts").write_text(known)
+            for what in ("up", "no-op")[: 2 if number == 100 else 1]:
+                before, start = proxy.round_trips(), time.monotonic()
+                with there.target(SSH_PORT=str(link.port)) as target:
+                    Migrator(target, files.sql).up()
+                turns[number, what] = proxy.round_trips() - before
+                seconds[number, what] = time.monotonic() - start
+            database.drop()
+    assert turns[10, "up"] == turns[100, "up"]
+    assert seconds[100, "up"] - seconds[100, "no-op"] < 2

