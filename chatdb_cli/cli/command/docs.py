@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import NO_FILES
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import ChatdbError, Code, Exit
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Annotated
-
-    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 

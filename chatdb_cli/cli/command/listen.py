@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import NO_FILES
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import FrameType
-    from typing import Annotated, Any
-
-    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import CONNECTED, FILES, MIGRATING
 from chatdb_cli.cli.output import FORMAT
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import Exit
-
-if TYPE_CHECKING:
-    from chatdb_cli.cli.session import Context
 
 commands = Commands("Apply migrations, take them back, and see where you are.")
 _To = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The last version.")]

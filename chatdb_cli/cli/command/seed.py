@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import SEEDING
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import ChatdbError, Code
-
-if TYPE_CHECKING:
-    from typing import Annotated
-
-    import typer
-
-    from chatdb_cli.cli.session import Context
 
 commands = Commands()
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import LOCAL
 from chatdb_cli.cli.output import FORMAT
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from typing import Annotated
-
-    import typer
-
-    from chatdb_cli.cli.session import Context
     from chatdb_cli.embedded.server import EmbeddedServer
 
 commands = Commands("The project's own PostgreSQL, with its data in ./.chatdb.")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from chatdb_cli.cli.commands import Commands
 from chatdb_cli.cli.options import MIGRATING
+from chatdb_cli.cli.session import Context
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from typing import Annotated
-
-    import typer
-
-    from chatdb_cli.cli.session import Context
     from chatdb_cli.files.model import Folder
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.seed.model import Seeded
