@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.cli.render.text import pad, width
+from chatdb_cli.cli.words import COMMAND_LINE
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.sqlstates import sqlstate_name
+from chatdb_cli.remedy import worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -88,11 +90,11 @@ class Output:
     def say(self, text: str) -> None:
         """Say something that is good to know, in one line."""
         if not self.quiet:
-            self._line(one_line(text))
+            self._line(one_line(_worded(text)))
 
     def warn(self, text: str) -> None:
         """Say something that the user should look at; `--quiet` does not hide it."""
-        self._line(f"warning: {text}", "yellow")
+        self._line(f"warning: {_worded(text)}", "yellow")
 
     def write(self, text: str) -> None:
         """Write to stderr as it is: a question, a help page."""
@@ -109,7 +111,7 @@ class Output:
         if event.kind in ("notice", "waiting"):
             name = f"{event.step.version} " if event.step else ""
             if not self.quiet:
-                self._line(f"{name}{event.text}")
+                self._line(f"{name}{_worded(event.text)}")
         elif event.kind == "planned":
             self._open_bar(event.total)
         elif event.kind == "started" and self._bar and event.step:
@@ -261,7 +263,7 @@ class Output:
         where = f"{status.target.where}, schema {status.target.schema}"
         lines = [f"current {status.current or 'none'}; {counts}", one_line(where)]
         for problem in status.problems:
-            lines += ["", f"problem: {problem.message}", f"hint: {problem.hint}"]
+            lines += ["", f"problem: {problem.message}", f"hint: {_worded(problem.hint)}"]
         table = self.table(("version", "name", "state", "applied at", "ms"), rows)
         return table + "\n".join(map(printable, lines))
 
@@ -419,6 +421,11 @@ class Output:
             self._line(text, style)
 
 
+def _worded(text: str) -> str:
+    """Return a text of the library in the words of the command line."""
+    return worded(text, COMMAND_LINE)
+
+
 def discard(stream: TextIO) -> None:
     """Throw away what could not be written: the interpreter tries again at its end."""
     null = os.open(os.devnull, os.O_WRONLY)
@@ -455,12 +462,12 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
         if place.column is not None:
             before = place.excerpt[-1][1][: place.column - 1]
             lines.append((f"{' ' * gutter} | {pad(printable(before))}^", "bold red"))
-    for note in error.notes:
+    for note in map(_worded, error.notes):
         first, *more = note.splitlines() or [""]
         lines.append((f"{' ' * gutter} = {first}", ""))
         lines += [(f"{' ' * gutter}   {line}", "") for line in more]
     if error.hint:
-        lines += [("", ""), (f"hint: {error.hint}", "cyan")]
+        lines += [("", ""), (f"hint: {_worded(error.hint)}", "cyan")]
     return lines
 
 
@@ -501,7 +508,7 @@ def run_document(run: Run) -> Document:
         "direction": run.direction,
         "steps": steps,
         "current": run.current,
-        "warnings": list(run.warnings),
+        "warnings": list(map(_worded, run.warnings)),
     }
     if run.direction in ("down", "redo"):
         losses = run.losses
@@ -531,10 +538,10 @@ def status_document(status: Status) -> Document:
         ],
         "pending": [{"version": m.version, "name": m.name} for m in status.pending],
         "problems": [
-            {"code": p.code, "version": p.version, "message": p.message, "hint": p.hint}
+            {"code": p.code, "version": p.version, "message": p.message, "hint": _worded(p.hint)}
             for p in status.problems
         ],
-        "warnings": list(status.warnings),
+        "warnings": list(map(_worded, status.warnings)),
     }
 
 
@@ -544,13 +551,13 @@ def error_document(error: ChatdbError) -> Document:
     return {
         "code": error.code.slug,
         "message": error.message,
-        "hint": error.hint,
+        "hint": _worded(error.hint) if error.hint else None,
         "file": str(place.file) if place else None,
         "line": place.line if place else None,
         "column": place.column if place else None,
         "sqlstate": error.sqlstate,
         "errno": error.errno,
-        "notes": list(error.notes),
+        "notes": list(map(_worded, error.notes)),
     }
 
 

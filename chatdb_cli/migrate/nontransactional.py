@@ -19,7 +19,7 @@ import psycopg
 from psycopg import errors, pq
 
 from chatdb_cli.migrate import queries
-from chatdb_cli.migrate.transaction import CLAIM, COMMIT, FILE, RECORD
+from chatdb_cli.migrate.transaction import Part
 from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.effects import is_setting, parse_concurrent_index_statement
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
 _NOT_INSIDE = ("25001", "2D000")
-_END = Message(queries.COMMIT.encode(), COMMIT)
+_END = Message(queries.COMMIT.encode(), Part.COMMIT)
 
 
 class Journal:
@@ -140,7 +140,7 @@ class Journal:
             self._conn.pgconn.exec_(reset.encode())
 
     def _run(self, head: int | None) -> Outcome:
-        outcome = self._send(self._begin(head), CLAIM)
+        outcome = self._send(self._begin(head), Part.CLAIM)
         for message in self._settings():
             if not outcome.is_bad:
                 outcome = self._send([message])
@@ -157,9 +157,9 @@ class Journal:
             outcome = self._statement(number, message)
         if outcome.is_bad:
             return outcome
-        return self._send(self._frame.finish(self._step, self._timeouts), RECORD, COMMIT)
+        return self._send(self._frame.finish(self._step, self._timeouts), Part.RECORD, Part.COMMIT)
 
-    def _send(self, messages: list[Message], *parts: str) -> Outcome:
+    def _send(self, messages: list[Message], *parts: Part) -> Outcome:
         """Send a transaction, and pass on what becomes of some parts of it."""
 
         def passed_on(done: Completed) -> None:
@@ -177,13 +177,13 @@ class Journal:
         if index is not None:
             return self._on_index(number, message, index)
         piece = self._frame.piece(self._step, self._script, number, message)
-        outcome = self._send(piece, FILE)
+        outcome = self._send(piece, Part.FILE)
         if outcome.error is None or outcome.message != message or outcome.lost:
             return outcome
         if outcome.error.sqlstate not in _NOT_INSIDE:
             return outcome
         self._conn.pgconn.exec_(b"ROLLBACK")
-        outcome = self._send([message._replace(whole=True)], FILE)
+        outcome = self._send([message._replace(whole=True)], Part.FILE)
         if outcome.is_bad:
             return outcome
         return self._send(self._frame.journal(self._step, number, message))
@@ -201,7 +201,7 @@ class Journal:
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
         if not outcome.is_bad:
-            outcome = self._send([message._replace(whole=True)], FILE)
+            outcome = self._send([message._replace(whole=True)], Part.FILE)
         if not outcome.is_bad:
             outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
         return outcome

@@ -363,7 +363,7 @@ class Runner:
             with self._unheard():
                 outcome = trial.run(writer.opening(self._timeouts()), files)
             passes = outcome.error is None or outcome.error.sqlstate in _PASSING
-            claim = outcome.message is not None and outcome.message.part == transaction.CLAIM
+            claim = outcome.message is not None and outcome.message.part == transaction.Part.CLAIM
             if not outcome.batch or outcome.lost or passes or claim:
                 break
             self._roll_back()
@@ -491,22 +491,22 @@ class Runner:
 
     def _done(self, done: Completed) -> None:
         step = self._step_of(done.batch)
-        if self._lock and done.message.part == transaction.ACQUIRE_LOCK:
+        if self._lock and done.message.part == transaction.Part.ACQUIRE_LOCK:
             self._lock.held = True
-        elif self._lock and done.message.part == transaction.RELEASE_LOCK:
+        elif self._lock and done.message.part == transaction.Part.RELEASE_LOCK:
             self._lock.gave_back(was_there=done.row == ("t",))
         elif step is None:
-            if done.message.part == transaction.COMMIT:
+            if done.message.part == transaction.Part.COMMIT:
                 self._past = self._past._replace(tables=HISTORY_TABLES, to_adopt=False)
-        elif done.message.part == transaction.CLAIM:
+        elif done.message.part == transaction.Part.CLAIM:
             self._running = step
             self._claimed = _milliseconds(done)
             self._progress(Progress("started", step))
-        elif done.message.part == transaction.FILE:
+        elif done.message.part == transaction.Part.FILE:
             self._log_statement(step, done)
-        elif done.message.part == transaction.RECORD:
+        elif done.message.part == transaction.Part.RECORD:
             self._duration = round(_milliseconds(done) - self._claimed)
-        elif done.message.part == transaction.COMMIT:
+        elif done.message.part == transaction.Part.COMMIT:
             self._unflushed = not self._waits_for_disk(done.batch - self._leading + 1)
             done_as: StepState = "applied" if step.direction == "up" else "reverted"
             self._finish(step, "resumed" if self._begun(step) else done_as, self._duration)
@@ -609,7 +609,7 @@ class Runner:
         part, sqlstate = outcome.message.part, outcome.error.sqlstate
         self._looked.clear()
         self._guards.clear()  # what was tried was tried on what may be another state now
-        if self._lock and part == transaction.ACQUIRE_LOCK:
+        if self._lock and part == transaction.Part.ACQUIRE_LOCK:
             self._lock.take()
             self._come_after_another()
             return
@@ -618,10 +618,10 @@ class Runner:
             self._steps = self._left()
             return
         again = self._tries < self._options.retries and not self._confinement
-        if part == transaction.GUARD and sqlstate in _CHANGED and again:
+        if part == transaction.Part.GUARD and sqlstate in _CHANGED and again:
             self._try_again(outcome)
             return
-        if part not in (transaction.LOCK, transaction.CLAIM, transaction.RECORD):
+        if part not in (transaction.Part.LOCK, transaction.Part.CLAIM, transaction.Part.RECORD):
             if sqlstate not in _PASSING or self._tries >= self._options.retries:
                 raise self._failure(outcome)
             self._try_again(outcome)
@@ -643,7 +643,7 @@ class Runner:
         pause = backoff_s(self._tries, _AGAIN_S, _AGAIN_AT_MOST_S)
         self._tries += 1
         said = str(outcome.error).strip().splitlines()[0]
-        if outcome.message and outcome.message.part == transaction.GUARD and "zero" in said:
+        if outcome.message and outcome.message.part == transaction.Part.GUARD and "zero" in said:
             said = "what it would destroy has changed meanwhile"
         tries = f"{self._tries} of {self._options.retries}"
         self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
@@ -714,12 +714,14 @@ class Runner:
             what = f"the history's tables can't be made in schema {self._target.schema!r}"
             return server_error(error, Code.STATEMENT, what)
         loaded = self._loaded[step.key]
-        piecewise = self._is_piecewise(step, loaded.script) and message.part != transaction.CLAIM
+        piecewise = (
+            self._is_piecewise(step, loaded.script) and message.part != transaction.Part.CLAIM
+        )
         fate = (self._fate(step, self._done_of(step) if piecewise else None),)
-        crossed = message.part == transaction.GUARD and error.sqlstate == _DIVISION_BY_ZERO
+        crossed = message.part == transaction.Part.GUARD and error.sqlstate == _DIVISION_BY_ZERO
         if self._confinement and crossed:
             return self._confinement.broken(loaded.script, loaded.statements, fate)
-        if message.part == transaction.FILE:
+        if message.part == transaction.Part.FILE:
             cut = loaded.statements
             whole = Statement(loaded.script.text, 0)
             statement = cut[message.number] if cut is not None else whole
@@ -732,20 +734,20 @@ class Runner:
                 made.notes = (*(f"it waited for {b}" for b in self._blockers), *made.notes)
             return made
         code, what = Code.STATEMENT, {
-            transaction.SETTLE: "a check that was put off to the end of the file failed",
-            transaction.COMMIT: "COMMIT failed",
-            transaction.GUARD: "what rows it would destroy can't be found out",
-            transaction.RECORD: "the history can't be written",
-            transaction.CLAIM: "the history can't be written",
+            transaction.Part.SETTLE: "a check that was put off to the end of the file failed",
+            transaction.Part.COMMIT: "COMMIT failed",
+            transaction.Part.GUARD: "what rows it would destroy can't be found out",
+            transaction.Part.RECORD: "the history can't be written",
+            transaction.Part.CLAIM: "the history can't be written",
         }.get(message.part, f"{message.sql.decode()!r} failed")  # fmt: skip
-        if message.part == transaction.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
+        if message.part == transaction.Part.CLAIM and error.sqlstate == _DIVISION_BY_ZERO:
             code = Code.HISTORY
             what = (
                 "the history is not what the plan was made for, and reading it again shows no why"
             )
-        if message.part == transaction.RECORD and error.sqlstate in _HISTORY_GONE:
+        if message.part == transaction.Part.RECORD and error.sqlstate in _HISTORY_GONE:
             what = "the file has dropped or emptied chatdb's own tables, which hold the history"
-        if message.part == transaction.GUARD:
+        if message.part == transaction.Part.GUARD:
             code = Code.LOCKED if error.sqlstate == _LOCK_NOT_AVAILABLE else Code.REFUSED
             if self._confinement:
                 what = "what it changes outside of the test schema can't be found out"

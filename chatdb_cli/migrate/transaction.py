@@ -11,6 +11,7 @@ take (`runner.py`).
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.files.model import checksum
@@ -35,12 +36,22 @@ if TYPE_CHECKING:
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
 _PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
-# The parts of a migration's transaction, by which a failure is known for what it is.
-FRAME, LOCK, CLAIM, FILE, SETTLE, GUARD, RECORD, COMMIT = (
-    "frame", "lock", "claim", "file", "settle", "guard", "record", "commit",
-)  # fmt: skip
-# In front of all of them, and behind: a migrator's turn.
-ACQUIRE_LOCK, RELEASE_LOCK = "turn", "end of turn"
+
+
+class Part(Enum):
+    """The parts of a migration's transaction, by which a failure is known for what it is."""
+
+    FRAME = "frame"
+    LOCK = "lock"
+    CLAIM = "claim"
+    FILE = "file"
+    SETTLE = "settle"
+    GUARD = "guard"
+    RECORD = "record"
+    COMMIT = "commit"
+    # Before all of them, and after.
+    ACQUIRE_LOCK = "acquire lock"
+    RELEASE_LOCK = "release lock"
 
 
 def author() -> tuple[str, str, str]:
@@ -133,8 +144,8 @@ class MigrationTransaction:
         statements.append(names.fill(history_queries.ADOPT))
         return [
             *self._begin("READ COMMITTED", timeouts, wait_for_disk=False),
-            *(_message(s, CLAIM) for s in statements),
-            _message(queries.COMMIT, COMMIT),
+            *(_message(s, Part.CLAIM) for s in statements),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def turn(self, lock: str) -> list[Message]:
@@ -143,7 +154,7 @@ class MigrationTransaction:
         Args:
             lock: the statement that does so.
         """
-        return [_START[0], _message(lock, ACQUIRE_LOCK), _message(queries.COMMIT, FRAME)]
+        return [_START[0], _message(lock, Part.ACQUIRE_LOCK), _message(queries.COMMIT, Part.FRAME)]
 
     def end_of_turn(self, lock: str) -> Message:
         """Return what ends a migrator's turn, behind its last COMMIT.
@@ -151,21 +162,22 @@ class MigrationTransaction:
         Args:
             lock: the statement that does so.
         """
-        return _message(lock, RELEASE_LOCK)
+        return _message(lock, Part.RELEASE_LOCK)
 
     def preparation(self) -> list[Message]:
         """Return the transaction that prepares what every migration sends."""
         return [
             _START[0],
-            _message(queries.DEALLOCATE, FRAME),
+            _message(queries.DEALLOCATE, Part.FRAME),
             *self._prepare(),
-            _message(queries.COMMIT, COMMIT),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def _prepare(self) -> list[Message]:
         prepare = self._names.prepare
         return [
-            _message(prepare(name, sql), FRAME) for sql, name in history_queries.PREPARED.items()
+            _message(prepare(name, sql), Part.FRAME)
+            for sql, name in history_queries.PREPARED.items()
         ]
 
     def migration(
@@ -204,7 +216,7 @@ class MigrationTransaction:
             *self._after(timeouts, wait_for_disk=wait_for_disk),
             self._record(step, plain=dealt),
             *(self._prepare() if dealt and self._prepared else ()),
-            _message(queries.COMMIT, COMMIT),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def opening(self, timeouts: Timeouts) -> list[Message]:
@@ -249,12 +261,12 @@ class MigrationTransaction:
         clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
         return [
-            *(_message(s, GUARD) for s in guard.before),
+            *(_message(s, Part.GUARD) for s in guard.before),
             *file(script, statements, at_once=self._watched),
-            *(_message(s, SETTLE) for s in queries.SETTLE),
-            *(_message(s, FRAME) for s in role),
-            *(_message(s, GUARD) for s in guard.after),
-            *(_message(s, FRAME) for s in rest if dealt or s != queries.DEALLOCATE),
+            *(_message(s, Part.SETTLE) for s in queries.SETTLE),
+            *(_message(s, Part.FRAME) for s in role),
+            *(_message(s, Part.GUARD) for s in guard.after),
+            *(_message(s, Part.FRAME) for s in rest if dealt or s != queries.DEALLOCATE),
         ]
 
     def _after(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
@@ -264,7 +276,7 @@ class MigrationTransaction:
         settings = (
             (queries.OWN_NAMES,) if wait_for_disk else (queries.OWN_NAMES, queries.NO_WAITING)
         )
-        return [_message(s, FRAME) for s in settings]
+        return [_message(s, Part.FRAME) for s in settings]
 
     def piecewise(
         self,
@@ -302,9 +314,9 @@ class MigrationTransaction:
             claim = self._claim_up(step, script, other, head, timeouts, piecewise=True)
         return [
             *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            _message(claim, CLAIM),
+            _message(claim, Part.CLAIM),
             *self.session(timeouts),
-            _message(queries.COMMIT, COMMIT),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def session(self, timeouts: Timeouts) -> list[Message]:
@@ -315,14 +327,14 @@ class MigrationTransaction:
             lock_timeout=f"{timeouts.lock_ms}ms",
             statement_timeout=f"{timeouts.statement_ms}ms",
         )
-        return [_message(sql, FRAME)]
+        return [_message(sql, Part.FRAME)]
 
     def piece(self, step: Step, script: Script, number: int, statement: Message) -> list[Message]:
         """Return a statement of such a file and its journal, in one transaction."""
         return [
-            _message(queries.BEGIN.format(isolation=script.directives.isolation), FRAME),
+            _message(queries.BEGIN.format(isolation=script.directives.isolation), Part.FRAME),
             statement,
-            *(_message(s, SETTLE) for s in queries.SETTLE),
+            *(_message(s, Part.SETTLE) for s in queries.SETTLE),
             *self.journal(step, number, statement)[1:],
         ]
 
@@ -346,10 +358,10 @@ class MigrationTransaction:
         )
         return [
             _START[0],
-            *(_message(s, FRAME) for s in queries.OWN_ROLE),
-            _message(done, RECORD),
-            *([_message(queries.IMPATIENT, FRAME)] if patient else []),
-            _message(queries.COMMIT, COMMIT),
+            *(_message(s, Part.FRAME) for s in queries.OWN_ROLE),
+            _message(done, Part.RECORD),
+            *([_message(queries.IMPATIENT, Part.FRAME)] if patient else []),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def begun(
@@ -374,10 +386,10 @@ class MigrationTransaction:
         )
         return [
             _START[0],
-            *(_message(s, FRAME) for s in queries.OWN_ROLE),
-            _message(sql, RECORD),
-            *([_message(queries.PATIENT, FRAME)] if patient else []),
-            _message(queries.COMMIT, COMMIT),
+            *(_message(s, Part.FRAME) for s in queries.OWN_ROLE),
+            _message(sql, Part.RECORD),
+            *([_message(queries.PATIENT, Part.FRAME)] if patient else []),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def removal(self, index: str, *, patient: bool) -> list[Message]:
@@ -387,30 +399,36 @@ class MigrationTransaction:
             index: its name, as SQL.
             patient: wait for whoever uses it, as long as it takes.
         """
-        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), FRAME, whole=True)
+        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), Part.FRAME, whole=True)
         if not patient:
             return [drop]
-        return [_message(queries.PATIENT, FRAME), drop, _message(queries.IMPATIENT, FRAME)]
+        return [
+            _message(queries.PATIENT, Part.FRAME),
+            drop,
+            _message(queries.IMPATIENT, Part.FRAME),
+        ]
 
     def finish(self, step: Step, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that ends such a file: the record, and nothing left behind."""
         gone = self._names.fill(history_queries.UNCLAIM, id=step.id)
         return [
             *_START,
-            *(_message(s, FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
+            *(_message(s, Part.FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
             self._settings(timeouts, wait_for_disk=True),
-            *([_message(gone, RECORD)] if step.direction == "down" else []),
+            *([_message(gone, Part.RECORD)] if step.direction == "down" else []),
             self._record(step),
-            _message(queries.COMMIT, COMMIT),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def failure(self, step: Step, comment: str, timeouts: Timeouts) -> list[Message]:
         """Return the transaction that notes a failure; its COMMIT waits for the disk."""
-        return self._on_disk(_message(self.log("failed", step.id, comment), RECORD), timeouts)
+        return self._on_disk(_message(self.log("failed", step.id, comment), Part.RECORD), timeouts)
 
     def flush(self, timeouts: Timeouts) -> list[Message]:
         """Return a transaction that does nothing but wait until all before is on the disk."""
-        return self._on_disk(_message(self._names.fill(history_queries.FLUSH), RECORD), timeouts)
+        return self._on_disk(
+            _message(self._names.fill(history_queries.FLUSH), Part.RECORD), timeouts
+        )
 
     def log(self, operation: str, id_: str | None, comment: str) -> str:
         """Return the statement that writes a line into the audit log."""
@@ -428,8 +446,8 @@ class MigrationTransaction:
         """Return a transaction of the history's own, kept apart from every migration."""
         return [
             *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            *(_message(s, CLAIM) for s in statements),
-            _message(queries.COMMIT, COMMIT),
+            *(_message(s, Part.CLAIM) for s in statements),
+            _message(queries.COMMIT, Part.COMMIT),
         ]
 
     def mark(self, migration: Migration, head: int | None) -> list[str]:
@@ -453,25 +471,25 @@ class MigrationTransaction:
 
     def _on_disk(self, message: Message, timeouts: Timeouts) -> list[Message]:
         settings = self._settings(timeouts, wait_for_disk=True)
-        return [*_START, settings, message, _message(queries.COMMIT, COMMIT)]
+        return [*_START, settings, message, _message(queries.COMMIT, Part.COMMIT)]
 
     def _begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
         """Return all that stands before the claim: settings, and the lock of this target.
 
         The file's own timeouts begin with the claim: waiting for another migrator is none of them.
         """
-        begin = [_message(queries.BEGIN.format(isolation=isolation), FRAME), *_START[1:]]
+        begin = [_message(queries.BEGIN.format(isolation=isolation), Part.FRAME), *_START[1:]]
         waiting = Timeouts(timeouts.claim_ms, 0, 0)
         settings = self._settings(waiting, wait_for_disk=wait_for_disk)
         if isolation == "READ COMMITTED":
             lock = queries.LOCK.format(key=self._names.lock_key)
-            return [*begin, settings, _message(lock, LOCK)]
+            return [*begin, settings, _message(lock, Part.LOCK)]
         limit = self._names.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
         return [
             *begin,
-            _message(limit, FRAME),
-            _message(queries.NO_STATEMENT_TIMEOUT, FRAME),
-            _message(self._names.fill(history_queries.LOCK_BEFORE_SNAPSHOT), LOCK),
+            _message(limit, Part.FRAME),
+            _message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
+            _message(self._names.fill(history_queries.LOCK_BEFORE_SNAPSHOT), Part.LOCK),
             settings,
         ]
 
@@ -488,7 +506,7 @@ class MigrationTransaction:
         if self._version >= _TRANSACTION_TIMEOUT_SINCE:
             sql += queries.TRANSACTION_TIMEOUT
             values["transaction_timeout"] = "0"
-        return _message(self._names.fill(sql, **values), FRAME)
+        return _message(self._names.fill(sql, **values), Part.FRAME)
 
     def _claim(
         self, step: Step, script: Script, other: Script | None, head: int | None, timeouts: Timeouts
@@ -501,7 +519,7 @@ class MigrationTransaction:
             sql = self._fill(history_queries.CLAIM_DOWN, id=step.id, head=head, **own)
         else:
             sql = self._claim_up(step, script, other, head, timeouts)
-        return Message(sql.encode(), CLAIM, at_once=True)
+        return Message(sql.encode(), Part.CLAIM, at_once=True)
 
     def _claim_up(
         self,
@@ -539,7 +557,7 @@ class MigrationTransaction:
         fill = self._names.fill if plain else self._fill
         comment = f"chatdb {version}"
         sql = fill(template, id=step.id, user=user[:255], host=host[:255], comment=comment, **more)
-        return _message(sql, RECORD)
+        return _message(sql, Part.RECORD)
 
     def _fill(self, template: str, **values: str | int | None) -> str:
         """Return a statement with its values; by the name under which it is prepared, if it is."""
@@ -554,8 +572,8 @@ def script_text(messages: Iterable[Message]) -> str:
 
 
 _START = (
-    Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), FRAME),
-    *(Message(s.encode(), FRAME) for s in queries.RESETS),
+    Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), Part.FRAME),
+    *(Message(s.encode(), Part.FRAME) for s in queries.RESETS),
 )
 
 
@@ -583,7 +601,7 @@ def _array(values: Sequence[str]) -> str:
     return f"{{{','.join(values)}}}"
 
 
-def _message(sql: str, part: str) -> Message:
+def _message(sql: str, part: Part) -> Message:
     return Message(sql.encode(), part)
 
 
@@ -593,6 +611,7 @@ def file(
     """Return the statements of a file; one that could not be cut goes whole."""
     if statements is not None:
         return [
-            Message(s.text.encode(), FILE, n, at_once=at_once) for n, s in enumerate(statements)
+            Message(s.text.encode(), Part.FILE, n, at_once=at_once)
+            for n, s in enumerate(statements)
         ]
-    return [Message(script.text.encode(), FILE, 0, whole=True)]
+    return [Message(script.text.encode(), Part.FILE, 0, whole=True)]

@@ -44,14 +44,14 @@ class Message(NamedTuple):
 
     Attributes:
         sql: what is sent, in UTF-8.
-        part: what it is for; the migrator's own word.
+        part: what it is for; the caller's own enumeration.
         number: which statement of the file, from 0; -1 for one of the frame.
         whole: the grammar could not cut it: it goes as one simple message, outside the pipeline.
         at_once: its answer is wanted as soon as it is there, not with the rest of its batch.
     """
 
     sql: bytes
-    part: str
+    part: Any
     number: int = -1
     whole: bool = False
     at_once: bool = False

@@ -22,7 +22,7 @@ from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries as migrate_guards_queries
 from chatdb_cli.migrate.model import Loss
-from chatdb_cli.migrate.transaction import FRAME, GUARD, Guard
+from chatdb_cli.migrate.transaction import Guard, Part
 from chatdb_cli.postgres.pipeline import Message, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.effects import find_lasting_effects
@@ -175,7 +175,7 @@ class DataLossTrial:
         answers: list[Any] = []
 
         def keep(done: Completed) -> None:
-            if done.message.part == GUARD:
+            if done.message.part == Part.GUARD:
                 answers.append(json.loads(done.row[0] or "null"))
 
         outcome = run_pipeline(self._conn, batches, keep, self._idle)
@@ -353,8 +353,8 @@ def _array(oids: Iterable[str]) -> str:
 
 
 def _look(sql: str) -> Message:
-    return Message(sql.encode(), GUARD)
+    return Message(sql.encode(), Part.GUARD)
 
 
 def _set(sql: str) -> Message:
-    return Message(sql.encode(), FRAME)
+    return Message(sql.encode(), Part.FRAME)

@@ -1,0 +1,43 @@
+"""How the command line words each remedy of the library.
+
+What does not belong here: the hints that name them (each stands with its error).
+"""
+
+from __future__ import annotations
+
+from chatdb_cli.remedy import Remedy
+
+COMMAND_LINE: dict[Remedy, str] = {
+    Remedy.UP: '"chatdb migrate up"',
+    Remedy.DOWN: '"chatdb migrate down"',
+    Remedy.DOWN_TO: '"chatdb migrate down --to {to}"',
+    Remedy.REDO: '"chatdb migrate redo"',
+    Remedy.STATUS: '"chatdb migrate status"',
+    Remedy.REPAIR: '"chatdb migrate repair"',
+    Remedy.SETUP: '"chatdb setup"',
+    Remedy.SETUP_EMBEDDED: '"chatdb setup --embedded"',
+    Remedy.SERVER_START: '"chatdb server start"',
+    Remedy.SERVER_DESTROY: '"chatdb server destroy"',
+    Remedy.SEED: '"chatdb seed"',
+    Remedy.LISTEN_RESYNC: '"chatdb listen --resync"',
+    Remedy.DOCS: "chatdb docs",
+    Remedy.ALLOW_DATA_LOSS: "--allow-data-loss",
+    Remedy.ALLOW_OUT_OF_ORDER: "--allow-out-of-order",
+    Remedy.DIRECTORY: "--dir",
+    Remedy.DIRECTORY_SHIPPED: "--dir @chat",
+    Remedy.STEPS: "--steps",
+    Remedy.SCALE: "--scale",
+    Remedy.RANDOM_SEED: "--random-seed {number}",
+    Remedy.RANDOM_SEED_ALONE: "--random-seed",
+    Remedy.TEST_SCHEMA_NAME: "--name",
+    Remedy.PORT: "--port",
+    Remedy.WAIT: "--wait",
+    Remedy.LOCK_TIMEOUT: "--lock-timeout",
+    Remedy.STATEMENT_TIMEOUT: "--statement-timeout",
+    Remedy.RETRIES: "--retries",
+    Remedy.SCHEMA: "--schema",
+    Remedy.INSECURE: "--insecure",
+    Remedy.POOLER_SESSION: "--pooler session",
+    Remedy.POOLER_TRANSACTION: "--pooler transaction",
+    Remedy.SSH_HOST: "--ssh-host",
+}

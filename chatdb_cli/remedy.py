@@ -1,0 +1,111 @@
+"""Remedies: what a user can do about an error, worded for the library or for the command line.
+
+    Remedy    something that a caller of the library, or a user of the command line, can do
+    Advice    a text that names remedies; as a plain string it has the words of the library
+
+An error of the library must not name a flag that its caller does not have.  So a hint is written once,
+with the names of remedies in it, and the command line words it anew (`cli/words.py`).  What does not
+belong here: the words of the command line, the hints themselves.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Remedy(Enum):
+    """Something to do; the value is how the library says it, `{}` fields are values of the advice."""
+
+    # Methods and functions.
+    UP = "Migrator.up()"
+    DOWN = "Migrator.down()"
+    DOWN_TO = "Migrator.down(to={to!r})"
+    REDO = "Migrator.redo()"
+    STATUS = "Migrator.status()"
+    REPAIR = "Migrator.repair()"
+    SETUP = "setup()"
+    SETUP_EMBEDDED = "setup() with settings that set embedded"
+    SERVER_START = "EmbeddedServer.start()"
+    SERVER_DESTROY = "EmbeddedServer.destroy()"
+    SEED = "the seed"
+    LISTEN_RESYNC = "Listener.batches(resync=True)"
+    DOCS = "write_schema_docs()"
+    # Arguments.
+    ALLOW_DATA_LOSS = "allow_data_loss=True"
+    ALLOW_OUT_OF_ORDER = "allow_out_of_order=True"
+    DIRECTORY = "the argument directory"
+    DIRECTORY_SHIPPED = "directory='@chat'"
+    STEPS = "steps"
+    SCALE = "seed_at_scale()"
+    RANDOM_SEED = "random_seed={number}"
+    RANDOM_SEED_ALONE = "random_seed"
+    TEST_SCHEMA_NAME = "the argument schema"
+    PORT = "port"
+    # Settings.
+    WAIT = "the setting wait"
+    LOCK_TIMEOUT = "the setting lock_timeout"
+    STATEMENT_TIMEOUT = "the setting statement_timeout"
+    RETRIES = "the setting retries"
+    SCHEMA = "the setting schema"
+    INSECURE = "the setting insecure"
+    POOLER_SESSION = "the setting pooler='session'"
+    POOLER_TRANSACTION = "the setting pooler='transaction'"
+    SSH_HOST = "the setting ssh_host"
+
+
+class Advice(str):
+    """A text that names remedies, such as `Advice("look at {status} and decide again")`.
+
+    Args:
+        template: `{name}` stands for the remedy of that name in lower case, or for a value.
+        values: what else the template, or the words of a remedy, hold.
+
+    Raises:
+        KeyError: the template names neither a remedy nor a value.
+    """
+
+    __slots__ = ("_template", "_values")
+    _template: str
+    _values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Self:
+        """Word the template for a caller of the library."""
+        advice = super().__new__(cls, _word(template, values, {r: r.value for r in Remedy}))
+        advice._template, advice._values = template, values
+        return advice
+
+    def worded(self, words: Mapping[Remedy, str]) -> str:
+        """Return the text with other words for each remedy.
+
+        Args:
+            words: those of every remedy.
+        """
+        return _word(self._template, self._values, words)
+
+
+def worded(text: str, words: Mapping[Remedy, str]) -> str:
+    """Return a text in other words where it is an `Advice`, and as it is where it is not."""
+    return text.worded(words) if isinstance(text, Advice) else text
+
+
+class _Words(dict[str, object]):
+    """The fields of a template, each remedy worded when the template names it."""
+
+    def __init__(self, values: Mapping[str, object], words: Mapping[Remedy, str]) -> None:
+        super().__init__(values)
+        self._words = words
+
+    def __missing__(self, name: str) -> str:
+        try:
+            word = self._words[Remedy[name.upper()]]
+        except KeyError:
+            raise KeyError(f"{name} is neither a remedy nor a value") from None
+        return word.format_map(self)
+
+
+def _word(template: str, values: Mapping[str, object], words: Mapping[Remedy, str]) -> str:
+    return template.format_map(_Words(values, words))
