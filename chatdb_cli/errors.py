@@ -11,10 +11,11 @@ belong here: drawing an error (`render.py`), what the server's words mean (`diag
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self, Unpack
 
 
 class Exit(IntEnum):
@@ -337,10 +338,10 @@ class Code(Enum):
 
 
 class Location(NamedTuple):
-    """A place in a file.
+    """A location in a file, or in the source of a function.
 
     Attributes:
-        file: the file, as the user named it.
+        file: the file, as the user named it; `Path()` where the text is in no file.
         line: counted from 1, or None when only the file is known.
         column: in characters, counted from 1, or None when only the line is known.
         excerpt: the lines to show, as (line number, text without its line end).
@@ -352,17 +353,34 @@ class Location(NamedTuple):
     excerpt: tuple[tuple[int, str], ...] = ()
 
 
+class Facts(TypedDict, total=False):
+    """The facts of an error; `ChatdbError` documents each of them."""
+
+    code: Code
+    message: str
+    hint: str | None
+    place: Location | None
+    inner: Location | None
+    sqlstate: str | None
+    errno: str | None
+    notes: tuple[str, ...]
+
+
 class ChatdbError(Exception):
     """What went wrong, where, and what to do next.
 
+    An error is complete when it is raised; `with_` returns a copy with other facts.
+
     Args:
         code: the kind of error; it decides the exit code.
-        message: one sentence in lower case, without a full stop, and never with a secret in it.
+        message: one sentence in lower case, without a full stop; it never contains a secret.
         hint: what to do next.
-        place: where in which file.
-        sqlstate: PostgreSQL's five-character code, where the server spoke.
-        errno: the name of an operating-system error (`ECONNREFUSED`, `ENOENT`), where there is one.
-        notes: further facts, each a line of its own (the server's detail, what stays applied).
+        place: the location in a file.
+        inner: the location in the statement of a function that failed; its call stack is the note
+            that starts with `IN_FUNCTION`.
+        sqlstate: PostgreSQL's five-character code, if the server reported the error.
+        errno: the name of an operating-system error (`ECONNREFUSED`, `ENOENT`), if there is one.
+        notes: further facts, each on a line of its own (the server's detail, what stays applied).
     """
 
     def __init__(
@@ -372,6 +390,7 @@ class ChatdbError(Exception):
         *,
         hint: str | None = None,
         place: Location | None = None,
+        inner: Location | None = None,
         sqlstate: str | None = None,
         errno: str | None = None,
         notes: tuple[str, ...] = (),
@@ -381,14 +400,43 @@ class ChatdbError(Exception):
         self.message = message
         self.hint = hint
         self.place = place
+        self.inner = inner
         self.sqlstate = sqlstate
         self.errno = errno
         self.notes = notes
 
     @property
     def exit(self) -> Exit:
-        """The exit code that this error ends in."""
+        """The exit code of this error."""
         return self.code.exit
+
+    def with_(self, **changes: Unpack[Facts]) -> Self:
+        """Return a copy of the same type with some facts changed.
+
+        Args:
+            changes: the facts that differ, by name.
+
+        Raises:
+            TypeError: there is no fact of that name.
+        """
+        if unknown := changes.keys() - Facts.__annotations__.keys():
+            raise TypeError(f"an error has no {', '.join(sorted(unknown))}")
+        copy = type(self).__new__(type(self))
+        copy.__dict__ |= self.__dict__ | changes
+        copy.args = (copy.message,)
+        copy.__cause__, copy.__suppress_context__ = self.__cause__, self.__suppress_context__
+        return copy.with_traceback(self.__traceback__)
+
+
+# The first line of the note that has the call stack of `ChatdbError.inner`.
+IN_FUNCTION = "in function:"
+
+
+def errno_name(error: OSError) -> str | None:
+    """Return the name of an operating-system error, such as `ENOENT`, or None if it has none."""
+    import errno
+
+    return errno.errorcode.get(error.errno or 0)
 
 
 class Terminated(KeyboardInterrupt):

@@ -223,6 +223,7 @@ class MigrationError(ChatdbError):
             error.message,
             hint=error.hint,
             place=error.place,
+            inner=error.inner,
             sqlstate=error.sqlstate,
             errno=error.errno,
             notes=error.notes,
