@@ -183,7 +183,7 @@ class Journal:
         if outcome.error.sqlstate not in _NOT_INSIDE:
             return outcome
         self._conn.pgconn.exec_(b"ROLLBACK")
-        outcome = self._send([message._replace(whole=True)], Part.FILE)
+        outcome = self._send([message._replace(simple_query=True)], Part.FILE)
         if outcome.is_bad:
             return outcome
         return self._send(self._frame.journal(self._step, number, message))
@@ -201,7 +201,7 @@ class Journal:
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
         if not outcome.is_bad:
-            outcome = self._send([message._replace(whole=True)], Part.FILE)
+            outcome = self._send([message._replace(simple_query=True)], Part.FILE)
         if not outcome.is_bad:
             outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
         return outcome

@@ -262,7 +262,7 @@ class MigrationTransaction:
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
         return [
             *(_message(s, Part.GUARD) for s in guard.before),
-            *file(script, statements, at_once=self._watched),
+            *file(script, statements, flush=self._watched),
             *(_message(s, Part.SETTLE) for s in queries.SETTLE),
             *(_message(s, Part.FRAME) for s in role),
             *(_message(s, Part.GUARD) for s in guard.after),
@@ -399,7 +399,7 @@ class MigrationTransaction:
             index: its name, as SQL.
             patient: wait for whoever uses it, as long as it takes.
         """
-        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), Part.FRAME, whole=True)
+        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), Part.FRAME, simple_query=True)
         if not patient:
             return [drop]
         return [
@@ -519,7 +519,7 @@ class MigrationTransaction:
             sql = self._fill(history_queries.CLAIM_DOWN, id=step.id, head=head, **own)
         else:
             sql = self._claim_up(step, script, other, head, timeouts)
-        return Message(sql.encode(), Part.CLAIM, at_once=True)
+        return Message(sql.encode(), Part.CLAIM, flush=True)
 
     def _claim_up(
         self,
@@ -606,12 +606,11 @@ def _message(sql: str, part: Part) -> Message:
 
 
 def file(
-    script: Script, statements: Sequence[Statement] | None, *, at_once: bool = False
+    script: Script, statements: Sequence[Statement] | None, *, flush: bool = False
 ) -> list[Message]:
     """Return the statements of a file; one that could not be cut goes whole."""
     if statements is not None:
         return [
-            Message(s.text.encode(), Part.FILE, n, at_once=at_once)
-            for n, s in enumerate(statements)
+            Message(s.text.encode(), Part.FILE, n, flush=flush) for n, s in enumerate(statements)
         ]
-    return [Message(script.text.encode(), Part.FILE, 0, whole=True)]
+    return [Message(script.text.encode(), Part.FILE, 0, simple_query=True)]

@@ -1,17 +1,18 @@
-"""Many transactions through one connection, with round trips that do not grow with their number.
+"""Run many transactions over one connection; round trips do not grow with their number.
 
-    Message    one statement on its way to the server
-    Idle       what to do while the server is silent
-    Outcome    how far the run came, and what stopped it
+    Message      one statement to send
+    Completed    a message that the server has executed, with its result
+    OnIdle       what to do while the server is silent
+    Outcome      how far the run came, and what stopped it
 
-Speaks libpq's pipeline mode in a loop of its own: psycopg's own pipeline tells of an error a hundred
-statements late and not whose it was, and a plain `get_result` deadlocks against a server that is
-itself busy sending.  What does not belong here: what a message means (`frame.py` writes it,
-`runner.py` the steps), retries, reports.
+Uses libpq's pipeline mode in a loop of its own: psycopg's own pipeline reports an error up to a hundred
+statements late and does not say which statement failed, and a plain `get_result` deadlocks against a
+server that is itself busy sending.  What does not belong here: what a message means (`migrate/`),
+retries, reports.
 
-PostgreSQL's rule for a pipeline gives the semantics: at an error what was committed before stays, the
-transaction in progress is lost, and everything behind it is skipped until the one Sync at the end.
-Source: libpq documentation, "Pipeline Mode", "Error Handling".
+The rule of PostgreSQL's pipeline mode determines the result: at an error, transactions committed before
+stay committed, the transaction in progress is aborted, and everything after it is skipped until the one
+Sync at the end.  Source: libpq documentation, "Pipeline Mode", "Error Handling".
 """
 
 from __future__ import annotations
@@ -31,41 +32,43 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGresult
 
-# What may be under way: a client that dies leaves the server to go on with what it had sent.
+# The limits of what is in flight: if the client dies, the server still executes what it has received.
 MAX_BATCHES, MAX_BYTES = 64, 1024 * 1024
-# How long a cancelled pipeline may go on, in seconds, before the backend is closed.
+# How long a cancelled pipeline may continue, in seconds, before the connection is closed.
 CANCEL_PATIENCE = 0.5
+_CANCEL_AGAIN_S = 0.05  # how long to wait for the effect of one cancel request
 _ERRORS = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
-_NO_COPY = b"a migration has no client that sends or takes rows"
+_NO_COPY = b"a migration has no client that sends or receives rows"
 
 
 class Message(NamedTuple):
-    """One statement on its way to the server.
+    """One statement to send.
 
     Attributes:
-        sql: what is sent, in UTF-8.
-        part: what it is for; the caller's own enumeration.
-        number: which statement of the file, from 0; -1 for one of the frame.
-        whole: the grammar could not cut it: it goes as one simple message, outside the pipeline.
-        at_once: its answer is wanted as soon as it is there, not with the rest of its batch.
+        sql: the text, in UTF-8.
+        part: its purpose; the caller's own enumeration.
+        number: which statement of the file, from 0; -1 for a statement of chatdb's own.
+        simple_query: send it with the simple query protocol, outside the pipeline, because the text
+            could not be split into single statements.
+        flush: ask for its result as soon as it is available, not with the rest of its batch.
     """
 
     sql: bytes
     part: Any
     number: int = -1
-    whole: bool = False
-    at_once: bool = False
+    simple_query: bool = False
+    flush: bool = False
 
 
 class Completed(NamedTuple):
-    """A message that the server has carried out.
+    """A message that the server has executed.
 
     Attributes:
         batch: which batch, from 0.
         message: what was sent.
         row: the first row of its result, as text, or nothing.
         command: the command tag, such as `CREATE TABLE`.
-        milliseconds: since the answer before it; of use where both came at once.
+        milliseconds: time since the previous result; meaningful only if both were flushed.
     """
 
     batch: int
@@ -80,10 +83,10 @@ class Outcome(NamedTuple):
 
     Attributes:
         batch: the batch that failed, or None.
-        message: the message of it that failed.
-        error: what the server said.
-        lost: the connection broke; what was under way may or may not have happened.
-        interrupt: the signal that ended the run; here too only the history knows what happened.
+        message: the message of that batch that failed.
+        error: the server's error.
+        lost: the connection broke; what was in flight may or may not have been committed.
+        interrupt: the signal that ended the run; here too only the history tells what was committed.
     """
 
     batch: int | None = None
@@ -94,7 +97,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_bad(self) -> bool:
-        """It did not come to its end."""
+        """The run did not complete."""
         return bool(self.error or self.lost or self.interrupt)
 
 
@@ -102,8 +105,8 @@ class OnIdle(NamedTuple):
     """What to do while the server is silent.
 
     Attributes:
-        after_s: for how long, in seconds.
-        call: is called then, and again after as long.
+        after_s: how long the server is silent before `call`, in seconds.
+        call: called then, and again after the same time.
     """
 
     after_s: float
@@ -116,23 +119,73 @@ def run_pipeline(
     on_done: Callable[[Completed], None] | None = None,
     on_idle: OnIdle | None = None,
 ) -> Outcome:
-    """Send every batch, and read what comes back as it comes.
+    """Send every batch, and read the results as they arrive.
 
-    A batch is a transaction from BEGIN to COMMIT.  After an error the server is left in the failed
-    transaction: a ROLLBACK is still due.  On a KeyboardInterrupt the server is told to stop, and the
-    outcome says so once it has.
+    A batch is a transaction from BEGIN to COMMIT.  After an error the session remains in the failed
+    transaction: the caller must send ROLLBACK.  On a KeyboardInterrupt the statements in flight are
+    cancelled, and the outcome is returned when the server has stopped.
 
     Args:
         conn: an idle connection.
-        batches: the messages of each transaction, taken when there is room for them.
-        on_done: called for each message that was carried out, in order.
+        batches: the messages of each transaction, consumed as there is room for them.
+        on_done: called for each message that was executed, in order.
         on_idle: called whenever the server has been silent for a while.
     """
     return _Run(conn, on_done, on_idle).run(batches)
 
 
+class _Sent(NamedTuple):
+    """A message that was sent and not yet answered; `ends` is its batch's size if it is the last."""
+
+    batch: int
+    message: Message
+    ends: int
+
+
+class _InFlight:
+    """What was sent and not yet answered, and its size."""
+
+    def __init__(self) -> None:
+        self._sent: deque[_Sent] = deque()
+        self._bytes = self._batches = 0
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    @property
+    def has_room(self) -> bool:
+        """Another batch may be sent."""
+        return self._batches < MAX_BATCHES and self._bytes < MAX_BYTES
+
+    @property
+    def first(self) -> _Sent | None:
+        """The message whose results arrive next."""
+        return self._sent[0] if self._sent else None
+
+    def add(self, sent: _Sent) -> None:
+        """Note that a message was sent."""
+        self._sent.append(sent)
+
+    def add_batch(self, size: int) -> None:
+        """Count a batch that was sent, of so many bytes."""
+        self._bytes += size
+        self._batches += 1
+
+    def pop(self) -> _Sent:
+        """Remove and return the message that has been answered."""
+        sent = self._sent.popleft()
+        if sent.ends:
+            self._bytes -= sent.ends
+            self._batches -= 1
+        return sent
+
+    def reset_size(self) -> None:
+        """Count nothing, also of a batch that continues after a simple query."""
+        self._bytes = self._batches = 0
+
+
 class _Run:
-    """The state of one run: what was sent and not yet answered, and what stopped it."""
+    """The state of one run: what is in flight, and what stopped it."""
 
     def __init__(
         self,
@@ -144,63 +197,60 @@ class _Run:
         self.pgconn = conn.pgconn
         self.on_done = on_done
         self.on_idle = on_idle
-        self.patience = on_idle.after_s if on_idle else None  # how long one wait may take
-        # (batch, message, bytes of the batch that ends with it, else 0)
-        self.waiting: deque[tuple[int, Message, int]] = deque()
-        self.bytes = self.batches = 0  # under way
-        self.failed: tuple[int, Message] | None = None
+        self.in_flight = _InFlight()
+        self.failed: _Sent | None = None
         self.error: psycopg.Error | None = None
         self.lost = False
-        self.synced = False  # the one Sync of the present pipeline is sent
-        self.last: PGresult | None = None
+        self.synced = False  # the one Sync of the current pipeline has been sent
+        self.last_result: PGresult | None = None
         self.clock = time.monotonic()
 
     def run(self, batches: Iterable[Sequence[Message]]) -> Outcome:
         interrupt = None
         try:
-            for uncut, group in groupby(enumerate(batches), lambda b: any(m.whole for m in b[1])):
-                if uncut:
+            for simple, group in groupby(enumerate(batches), lambda b: _has_simple_query(b[1])):
+                if simple:
                     for number, messages in group:
-                        self._with_simple(number, messages)
+                        self._run_with_simple_query(number, messages)
                 else:
-                    self._pipeline(group)
+                    self._run_pipelined(group)
                 if self.error is not None:
                     break
         except KeyboardInterrupt as signal:
             interrupt = signal
             self._stop()
         except psycopg.OperationalError as error:
-            self._lose(error)
-        except BaseException:  # of a callback: nothing may go on behind our back
+            self._note_loss(error)
+        except BaseException:  # from a callback: the server must not continue with what was sent
             self._stop()
             raise
-        batch, message = self.failed if self.failed else (None, None)
+        batch, message = self.failed[:2] if self.failed else (None, None)
         lost = self.lost or self.pgconn.status != pq.ConnStatus.OK
         return Outcome(batch, message, self.error, lost, interrupt)
 
-    def _with_simple(self, number: int, batch: Sequence[Message]) -> None:
-        """Send a batch in three: what stands before the uncut message, that one, and the rest."""
-        at = next(n for n, m in enumerate(batch) if m.whole)
+    def _run_with_simple_query(self, number: int, batch: Sequence[Message]) -> None:
+        """Send a batch in three parts: what precedes the simple query, that query, and the rest."""
+        at = next(n for n, m in enumerate(batch) if m.simple_query)
         before, rest = batch[:at], batch[at + 1 :]
         if before:
-            self._pipeline(iter([(number, before)]), ends=False)
+            self._run_pipelined(iter([(number, before)]), ends=False)
         if self.error is None:
-            self._simple(number, batch[at])
+            self._run_simple_query(number, batch[at])
         if self.error is None and rest:
-            self._pipeline(iter([(number, rest)]))
+            self._run_pipelined(iter([(number, rest)]))
 
-    def _pipeline(
+    def _run_pipelined(
         self, batches: Iterator[tuple[int, Sequence[Message]]], *, ends: bool = True
     ) -> None:
         self.pgconn.enter_pipeline_mode()
         self.clock = time.monotonic()
         more, self.synced = True, False
         while True:
-            while more and self.batches < MAX_BATCHES and self.bytes < MAX_BYTES:
+            while more and self.in_flight.has_room:
                 if (item := next(batches, None)) is None:
                     more = False
                 else:
-                    self._queue(*item, ends=ends)
+                    self._send(*item, ends=ends)
             if not self.synced and (not more or self.error is not None):
                 self.pgconn.pipeline_sync()
                 more, self.synced = False, True
@@ -209,73 +259,74 @@ class _Run:
             if self.error is None or self.synced:
                 self._wait()
         self.pgconn.exit_pipeline_mode()
-        self.bytes = self.batches = 0  # of a batch that goes on behind a simple message, too
+        self.in_flight.reset_size()
 
-    def _queue(self, number: int, batch: Sequence[Message], *, ends: bool) -> None:
-        """Queue a batch to its last message, then ask for its results as soon as they are there.
+    def _send(self, number: int, batch: Sequence[Message], *, ends: bool) -> None:
+        """Send a whole batch, then ask for its results as soon as they are available.
 
-        The COMMIT goes out with the rest, so that a client that freezes or dies leaves no transaction
-        open behind it.
+        The COMMIT is sent with the rest, so that a client that freezes or dies leaves no open
+        transaction.
         """
         size = sum(len(m.sql) for m in batch) or 1
         for n, message in enumerate(batch, 1):
             self.pgconn.send_query_params(message.sql, None)
-            self.waiting.append((number, message, size if ends and n == len(batch) else 0))
-            if len(self.waiting) == 1:
-                self._drop_rows()
-            if message.at_once:
+            self.in_flight.add(_Sent(number, message, size if ends and n == len(batch) else 0))
+            if len(self.in_flight) == 1:
+                self._request_single_rows()
+            if message.flush:
                 self.pgconn.send_flush_request()
         self.pgconn.send_flush_request()
-        self.bytes += size
-        self.batches += 1
+        self.in_flight.add_batch(size)
 
-    def _drop_rows(self) -> None:
-        """Have the rows of the statement that comes next row by row, to be forgotten at once.
+    def _request_single_rows(self) -> None:
+        """Receive the rows of the next statement one by one, and discard each.
 
         A file may select more than fits into memory.
         """
-        if self.error is None and self.waiting and self.waiting[0][1].number >= 0:
+        first = self.in_flight.first
+        if self.error is None and first and first.message.number >= 0:
             self.pgconn.set_single_row_mode()
 
     def _read(self) -> bool:
-        """Take every result that is there; True when the Sync has come back."""
+        """Read every available result; return True when the Sync has been answered."""
         while not self.pgconn.is_busy():
             result = self.pgconn.get_result()
             if result is None:
-                if not self.waiting:
+                if not self.in_flight:
                     return False
-                self._answered()
-                self._drop_rows()
+                self._complete()
+                self._request_single_rows()
             elif result.status == pq.ExecStatus.PIPELINE_SYNC:
                 return True
             elif result.status != pq.ExecStatus.SINGLE_TUPLE:
-                self._note(result)
+                self._note_result(result)
         return False
 
-    def _note(self, result: PGresult) -> None:
-        self.last = result
-        if result.status in _ERRORS and self.error is None and self.waiting:
-            self.failed = self.waiting[0][:2]
+    def _note_result(self, result: PGresult) -> None:
+        self.last_result = result
+        if result.status in _ERRORS and self.error is None and self.in_flight:
+            self.failed = self.in_flight.first
             self.error = errors.error_from_result(result)
 
-    def _answered(self) -> None:
-        """The message at the head is done: it has brought all its results."""
-        number, message, ends = self.waiting.popleft()
-        if ends:
-            self.bytes -= ends
-            self.batches -= 1
+    def _complete(self) -> None:
+        """Report the first message in flight: all its results have arrived."""
+        sent = self.in_flight.pop()
         if self.error is not None:
             return
-        if self.on_done and self.last is not None:
+        result, self.last_result = self.last_result, None
+        if self.on_done and result is not None:
             now = time.monotonic()
             elapsed, self.clock = (now - self.clock) * 1000, now
-            self.on_done(Completed(number, message, _row(self.last), _tag(self.last), elapsed))
-        self.last = None
+            self.on_done(
+                Completed(
+                    sent.batch, sent.message, _first_row(result), _command_tag(result), elapsed
+                )
+            )
 
-    def _simple(self, number: int, message: Message) -> None:
-        """Send what could not be cut as one simple message."""
+    def _run_simple_query(self, number: int, message: Message) -> None:
+        """Send a text that could not be split with the simple query protocol."""
         self.clock = time.monotonic()
-        self.waiting.append((number, message, 0))
+        self.in_flight.add(_Sent(number, message, 0))
         self.pgconn.send_query(message.sql)
         self.pgconn.set_single_row_mode()
         while True:
@@ -290,43 +341,43 @@ class _Run:
                 while self.pgconn.get_copy_data(0)[0] > 0:
                     pass
             elif result.status != pq.ExecStatus.SINGLE_TUPLE:
-                self._note(result)
-        self._answered()
+                self._note_result(result)
+        self._complete()
 
     def _wait(self) -> None:
-        """Sleep until the server has something for us, or room for what we still have to send.
+        """Sleep until there is something to read, or room to write what is still to be sent.
 
         Raises:
-            psycopg.OperationalError: the connection is gone.
+            psycopg.OperationalError: the connection is lost.
         """
-        want = selectors.EVENT_READ
+        events = selectors.EVENT_READ
         if self.pgconn.flush():
-            want |= selectors.EVENT_WRITE
-        # A flush that finds the line full reads what has come; nothing more may come then.
+            events |= selectors.EVENT_WRITE
+        # A flush that finds the socket full reads what has arrived; then nothing more may arrive.
         if not self.pgconn.is_busy():
             return
         with selectors.DefaultSelector() as selector:
-            selector.register(self.pgconn.socket, want)
-            ready = selector.select(self.patience)
+            selector.register(self.pgconn.socket, events)
+            ready = selector.select(self.on_idle.after_s if self.on_idle else None)
         if any(mask & selectors.EVENT_READ for _, mask in ready):
             self.pgconn.consume_input()
         elif not ready and self.on_idle:
             self.on_idle.call()
 
-    def _lose(self, error: psycopg.Error) -> None:
+    def _note_loss(self, error: psycopg.Error) -> None:
         self.lost = True
         if self.error is None:
             self.error = error
-            self.failed = self.waiting[0][:2] if self.waiting else None
+            self.failed = self.in_flight.first
 
     def _stop(self) -> None:
-        """Cancel on the server until nothing is under way; close the connection if that fails.
+        """Cancel until nothing is in flight; close the connection if that takes too long.
 
-        A cancel that arrives between two statements is lost, so it is sent again and again.
+        A cancel that arrives between two statements has no effect, so it is sent repeatedly.
         """
         self.error = self.error or errors.QueryCanceled("interrupted")
         deadline = time.monotonic() + CANCEL_PATIENCE
-        self.on_idle, self.patience = None, 0.05
+        self.on_idle = OnIdle(_CANCEL_AGAIN_S, _do_nothing)
         try:
             if self.pgconn.pipeline_status != pq.PipelineStatus.OFF and not self.synced:
                 self.pgconn.pipeline_sync()
@@ -334,19 +385,19 @@ class _Run:
                 if self.pgconn.pipeline_status == pq.PipelineStatus.OFF:
                     if not self.pgconn.is_busy() and self.pgconn.get_result() is None:
                         return
-                elif self._read() and self._is_over():
+                elif self._read() and self._left_pipeline():
                     return
                 self.conn.cancel_safe(timeout=1)
                 self._wait()
             self.conn.close()
             self.lost = True
         except psycopg.Error as error:
-            self._lose(error)
+            self._note_loss(error)
 
-    def _is_over(self) -> bool:
-        """Leave the pipeline; False when it goes on to another Sync.
+    def _left_pipeline(self) -> bool:
+        """Leave pipeline mode; return False if another Sync is still to be answered.
 
-        A signal may come when the first is sent, and before that is noted: there are two then.
+        A signal may arrive after the first Sync is sent and before that is noted: then there are two.
         """
         try:
             self.pgconn.exit_pipeline_mode()
@@ -355,12 +406,20 @@ class _Run:
         return True
 
 
-def _row(result: PGresult) -> tuple[str | None, ...]:
+def _do_nothing() -> None:
+    """Do nothing."""
+
+
+def _has_simple_query(batch: Sequence[Message]) -> bool:
+    return any(message.simple_query for message in batch)
+
+
+def _first_row(result: PGresult) -> tuple[str | None, ...]:
     if result.status != pq.ExecStatus.TUPLES_OK or not result.ntuples:
         return ()
     values = (result.get_value(0, n) for n in range(result.nfields))
     return tuple(None if v is None else v.decode() for v in values)
 
 
-def _tag(result: PGresult) -> str:
+def _command_tag(result: PGresult) -> str:
     return (result.command_status or b"").decode()
