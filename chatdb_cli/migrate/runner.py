@@ -41,7 +41,7 @@ from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import backoff_s, connect
 from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
-from chatdb_cli.postgres.pipeline import OnIdle, run_pipeline
+from chatdb_cli.postgres.pipeline import OnIdle, Outcome, run_pipeline
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Loss, Options, Plan, Request, Step, StepState
     from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.postgres.pipeline import Completed, Message, Outcome
+    from chatdb_cli.postgres.pipeline import Completed, Message
 
 _LOCK_NOT_AVAILABLE, _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = "55P03", "22012", "26000"
 # How long the server may be silent before it is asked whom the statement waits for, in seconds.
