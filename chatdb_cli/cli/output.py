@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.catalog.model import SchemaDocs
     from chatdb_cli.docs.update import FileState
-    from chatdb_cli.embedded.server import ServerStatus
+    from chatdb_cli.embedded.model import ServerStatus
     from chatdb_cli.events.model import Batch, Change
     from chatdb_cli.history.model import LogEntry
     from chatdb_cli.migrate.model import Loss, Progress, Repairs, Run, Status

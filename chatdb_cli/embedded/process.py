@@ -1,6 +1,6 @@
-"""Processes, users and file locks of the embedded server.
+"""Programs run as the server's user, names of users, and locks on files.
 
-What does not belong here: where its files are (`home.py`).
+What does not belong here: where the server's files are (`home.py`), `postgres` itself (`postmaster.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import Any
 
-# A child sees nothing of our environment: PGDATA, PGPORT or PGOPTIONS would change what it does.
+# A child gets none of our environment: PGDATA, PGPORT or PGOPTIONS would change its behavior.
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 
 
 def start_process(user: struct_passwd, command: list[str], **more: Any) -> Popen[bytes]:
-    """Start a program as the server's user, with no more of ours than is given."""
+    """Start a program as the server's user, in an environment of its own.
+
+    Args:
+        user: the user to run as; only root can change to another.
+        command: the program and its arguments.
+        more: further arguments of `subprocess.Popen`.
+
+    Returns:
+        The process; its output is one stream with its errors.
+    """
     import subprocess
 
     if os.geteuid() == 0:
@@ -40,14 +49,20 @@ def start_process(user: struct_passwd, command: list[str], **more: Any) -> Popen
 
 
 def succeeds(user: struct_passwd, *command: str) -> bool:
-    """Return whether a program, run as a user, ends with 0."""
+    """Run a program as a user, and return whether it exits with 0."""
     child = start_process(user, list(command), cwd="/")
     child.communicate()
     return child.returncode == 0
 
 
 def can_enter(user: struct_passwd, path: Path) -> bool:
-    """Try whether a user can go to a directory: mode bits don't tell of ACLs and mounts."""
+    """Return whether a user can enter a directory.
+
+    This tries it, because mode bits do not show ACLs and mounts.
+
+    Raises:
+        ChatdbError: SERVER, root lacks the permission to change users.
+    """
     if os.geteuid() != 0:
         return True
     try:
@@ -61,7 +76,7 @@ def can_enter(user: struct_passwd, path: Path) -> bool:
 
 
 def user_name(uid: int) -> str | None:
-    """Return the name of a user, or None where it has none."""
+    """Return the name of a user id, or None if it has no name."""
     import pwd
 
     try:
@@ -70,35 +85,35 @@ def user_name(uid: int) -> str | None:
         return None
 
 
-def processes_with_file_open(alive: Path) -> set[int] | None:
-    """Give the processes, but for this one, that have a file open; None where nobody can tell."""
-    processes = Path("/proc")
-    if not (processes / "self" / "fd").is_dir():
+def processes_with_file_open(path: Path) -> set[int] | None:
+    """Return the other processes that have a file open, or None on a system without /proc."""
+    proc = Path("/proc")
+    if not (proc / "self" / "fd").is_dir():
         return None
-    found = set()
-    for process in processes.iterdir():
+    pids = set()
+    for process in proc.iterdir():
         if process.name.isdecimal() and int(process.name) != os.getpid():
-            with suppress(OSError):  # it has ended, or is another user's
-                if any(link.samefile(alive) for link in (process / "fd").iterdir()):
-                    found.add(int(process.name))
-    return found
+            with suppress(OSError):  # it has ended, or belongs to another user
+                if any(link.samefile(path) for link in (process / "fd").iterdir()):
+                    pids.add(int(process.name))
+    return pids
 
 
-def try_lock(opened: int) -> bool:
-    """Take the lock of an open file if it is free."""
+def try_lock(descriptor: int) -> bool:
+    """Acquire the lock of an open file if it is free, and return whether it was."""
     import fcntl
 
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
-def lock_within(seconds: float, opened: int) -> bool:
-    """Acquire the lock of an open file, and return False when that takes too long."""
+def lock_within(seconds: float, descriptor: int) -> bool:
+    """Acquire the lock of an open file, and return False if that takes longer than `seconds`."""
     deadline = time.monotonic() + seconds
-    while not try_lock(opened):
+    while not try_lock(descriptor):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from chatdb_cli.embedded import programs
-from chatdb_cli.embedded import server as server_module
+from chatdb_cli.embedded import home, programs
 from chatdb_cli.embedded.server import EmbeddedServer
 from tests.support.embedded import Make, make_ground
 
@@ -31,7 +30,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 @pytest.fixture
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = make_ground(tmp_path)
-    for module in (programs, server_module):
+    for module in (programs, home):
         monkeypatch.setattr(module, "SHARED_FOLDER", made / "shared")
     yield made
     shutil.rmtree(made, ignore_errors=True)

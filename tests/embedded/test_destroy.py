@@ -46,7 +46,7 @@ def test_destroy_leaves_the_files_of_others(stopped: Make, fresh: Make) -> None:
     foreign = fresh("foreign")
     (foreign.home / "data").mkdir(parents=True)
     for work in (foreign.destroy, foreign.start):
-        refused(work, "was not made by chatdb", "CHATDB_HOME")
+        refused(work, "was not created by chatdb", "CHATDB_HOME")
     assert (foreign.home / "data").exists()
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from chatdb_cli.embedded import home, postmaster
 from chatdb_cli.embedded import server as server_module
+from chatdb_cli.embedded.home import Home
 from chatdb_cli.embedded.server import EmbeddedServer
 from tests.support.embedded import IS_ROOT, Make, as_root, as_user, fake_programs, query, refused
 from tests.support.paths import ROOT
@@ -30,8 +32,8 @@ def test_a_start_that_fails_shows_what_the_log_says(stopped: Make) -> None:
 def test_a_server_that_can_not_be_reached_in_time_is_reported(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_START_SECONDS", 0.0)
-    monkeypatch.setattr(EmbeddedServer, "_ping", lambda self: "REJECT")
+    monkeypatch.setattr(postmaster, "_START_SECONDS", 0.0)
+    monkeypatch.setattr(postmaster, "ping_server", lambda home: "REJECT")
     server = stopped()
     refused(server.start, "is not ready after", "log")
     monkeypatch.undo()
@@ -41,7 +43,7 @@ def test_a_server_that_can_not_be_reached_in_time_is_reported(
 
 def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> None:
     (hollow.home / "data" / "PG_VERSION").write_text("9\n")
-    refused(hollow.start, "made by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
+    refused(hollow.start, "created by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
 
 
 def test_without_programs_the_way_out_is_named(
@@ -105,7 +107,7 @@ def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.Mon
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "some file")
 
-    monkeypatch.setattr(EmbeddedServer, "_write", no_space)
+    monkeypatch.setattr(Home, "write_file", no_space)
     error = refused(server.start, "No space left on device", "free some space")
     assert error.errno == "ENOSPC"
 
@@ -115,7 +117,7 @@ def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr(server_module, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(home, "_LOCK_SECONDS", 0.1)
     with (hollow.home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
@@ -137,7 +139,7 @@ def test_root_without_the_right_to_change_users_is_told_so(
 
 
 def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "user_name", lambda uid: None)
+    monkeypatch.setattr(home, "user_name", lambda uid: None)
     server = fresh()
     if IS_ROOT:
         server.home.mkdir()

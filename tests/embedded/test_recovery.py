@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chatdb_cli.embedded import server as server_module
+from chatdb_cli.embedded import postmaster
 from tests.support.embedded import (
     IS_ROOT,
     Make,
@@ -126,7 +126,7 @@ def test_a_kill_in_the_middle_of_initdb_leaves_nothing_that_counts(fresh: Make) 
 def test_a_socket_directory_that_was_cleaned_away_comes_back(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_LINGER_SECONDS", 0.3)
+    monkeypatch.setattr(postmaster, "_ORPHAN_SECONDS", 0.3)
     server = stopped("long/" * 30)
     server.start()
     make_row(server, "kept")

@@ -51,8 +51,8 @@ def test_looking_writes_nothing(ground: Path) -> None:
     assert not server.status().exists
     assert not server.stop()
     server.destroy()
-    refused(server.params, "chatdb server start")
-    refused(server.url, "chatdb server start")
+    refused(server.params, "EmbeddedServer.start()")
+    refused(server.url, "EmbeddedServer.start()")
     assert not list(ground.iterdir())
 
 
