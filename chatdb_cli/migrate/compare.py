@@ -15,7 +15,7 @@ from chatdb_cli.files.model import checksum
 from chatdb_cli.migrate.model import Problem
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.statements import split_statements
+from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Direction, Files, Migration, Script
     from chatdb_cli.history.model import AppliedMigration
     from chatdb_cli.migrate.model import AppliedState, Step
-    from chatdb_cli.syntax.statements import Statement
 
 
 def pending(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Migration, ...]:

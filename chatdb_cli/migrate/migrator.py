@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Files
     from chatdb_cli.history.model import History, LogEntry
-    from chatdb_cli.migrate.model import Plan, Problem, Step
+    from chatdb_cli.migrate.model import Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.model import Target
 

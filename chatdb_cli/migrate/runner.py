@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Direction, Script
     from chatdb_cli.history.model import AppliedMigration, History
-    from chatdb_cli.migrate.model import Loss, Options, Plan, Request, Step, StepState
+    from chatdb_cli.migrate.model import Loss, Options, Request, Step, StepState
     from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.postgres.pipeline import Completed, Message

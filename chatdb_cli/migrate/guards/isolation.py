@@ -24,12 +24,12 @@ from chatdb_cli.migrate.transaction import Guard
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.syntax.statements import Statement
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it
 _PARTS = (
