@@ -1,7 +1,8 @@
 """The history as values.
 
-    History             what the database says of itself and of its migrations
-    AppliedMigration    what it says of one of them
+    History             what a session, a database and its history tables tell about migrations
+    AppliedMigration    one migration that the history holds
+    Unfinished          how far a file that runs outside a transaction came
     LogEntry            one line of the audit log
 
 What does not belong here: reading them (`read.py`).
@@ -24,7 +25,7 @@ YOYO_TABLES = frozenset(("_yoyo_migration", "_yoyo_log", "_yoyo_version"))
 HISTORY_TABLES = YOYO_TABLES | {"chatdb_migration"}
 
 
-# Each is asked for of thousands of migrations, again and again.
+# Called many times for each of thousands of migrations.
 @cache
 def _version_of(migration_id: str) -> str:
     digits = re.match(r"[0-9]+", migration_id)
@@ -37,21 +38,34 @@ def number_of(version: str) -> int:
     return int(version) if re.fullmatch(r"[0-9]+", version) else -1
 
 
-class AppliedMigration(NamedTuple):
-    """What the history says of one applied migration.
+class Unfinished(NamedTuple):
+    """How far a file that runs outside a transaction came before it stopped.
 
     Attributes:
-        id: the file name without its suffix, as it was then.
+        direction: up or down.
+        statements_done: the checksums of its statements that are done.
+        statement_begun: its statement on an index that was running CONCURRENTLY, or None.
+        relations_before: the OIDs of the relations that existed when that statement began.
+    """
+
+    direction: Direction
+    statements_done: Sequence[str] = ()
+    statement_begun: str | None = None
+    relations_before: Sequence[str] = ()
+
+
+class AppliedMigration(NamedTuple):
+    """A migration that the history holds.
+
+    Attributes:
+        id: its file name without the suffix, when it was applied.
         applied_at: when, in UTC.
-        duration_ms: how long it took; None where yoyo applied it.
-        up_checksum: of the up file as it was then; None where yoyo applied it.
-        down_checksum: of the down file as it was then; None without one.
-        has_down: the history keeps a down text.
-        unfinished: the direction in which a file without a transaction stopped part-way, or None.
-        done: the checksums of the statements of that file that are done.
-        begun: the statement on an index that was under way outside of a transaction, or None.
-        before: the relations that it met.
-        recorded: yoyo has a row of it.
+        duration_ms: how long it took; None if yoyo applied it.
+        up_checksum: the checksum of the up file when it was applied; None if yoyo applied it.
+        down_checksum: the checksum of the down file; None if it had none.
+        has_down: the history keeps the text of the down file.
+        unfinished: how far its file came if it stopped part-way, or None.
+        recorded: yoyo's table has a row for it.
     """
 
     id: str
@@ -60,10 +74,7 @@ class AppliedMigration(NamedTuple):
     up_checksum: str | None = None
     down_checksum: str | None = None
     has_down: bool = False
-    unfinished: Direction | None = None
-    done: Sequence[str] | None = None
-    begun: str | None = None
-    before: Sequence[str] | None = None
+    unfinished: Unfinished | None = None
     recorded: bool = True
 
     @property
@@ -73,7 +84,7 @@ class AppliedMigration(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What comes behind the version."""
+        """The id without its version."""
         return self.id[len(self.version) :].lstrip("_-. ")
 
     @property
@@ -82,28 +93,36 @@ class AppliedMigration(NamedTuple):
         return number_of(self.version)
 
 
+class AppliedTexts(NamedTuple):
+    """The texts of the files with which a migration was applied; None where none was kept."""
+
+    up: str | None
+    down: str | None
+
+
 class YoyoLock(NamedTuple):
-    """The row that a yoyo client leaves while it works, or when it was killed."""
+    """The row by which a yoyo client locks its tables; it stays if the client is killed."""
 
     pid: int
     since: datetime
 
 
 class History(NamedTuple):
-    """What the database says of itself and of its migrations.
+    """The history of a schema, and the session that read it.
 
     Attributes:
-        pid: the server process behind the connection.
+        pid: the process ID of the server's session.
         server_version: as a number, such as 180001.
-        database: its name.
-        user: who is logged in.
-        schema_exists: the target's schema is there.
-        tables: which of the history's tables are there.
-        other_relations: the schema holds something that is neither history nor an extension's.
-        extension_schemas: where extensions live, `public` and `pg_catalog` left out.
-        applied: what was applied, in no order.
-        to_adopt: what yoyo applied, or took back, without chatdb.
-        yoyo_lock: a lock row of yoyo's that stands there.
+        database: the name of the database.
+        user: the session user.
+        schema_exists: the target's schema exists.
+        tables: which of the history's tables exist.
+        other_relations: the schema holds a relation that belongs to neither the history nor an
+            extension.
+        extension_schemas: the schemas of the extensions, except `public` and `pg_catalog`.
+        applied: the applied migrations, in no order.
+        to_adopt: yoyo applied or rolled back a migration without chatdb.
+        yoyo_lock: the lock row of a yoyo client, or None.
     """
 
     pid: int
@@ -120,12 +139,12 @@ class History(NamedTuple):
 
     @property
     def exists(self) -> bool:
-        """Something was ever applied here, by chatdb or by yoyo."""
+        """Chatdb or yoyo has created its tables here."""
         return "_yoyo_migration" in self.tables
 
     @property
     def complete(self) -> bool:
-        """Every table is there and holds what it should: nothing has to be prepared."""
+        """Every table exists, and there is nothing to adopt from yoyo."""
         return self.tables >= HISTORY_TABLES and not self.to_adopt
 
 
@@ -134,11 +153,11 @@ class LogEntry(NamedTuple):
 
     Attributes:
         at: when, in UTC.
-        operation: apply, rollback, mark, unmark or failed.
-        id: the migration's name.
-        user: who, on the client's machine.
-        host: that machine.
-        comment: what else was noted.
+        operation: apply, rollback, mark, unmark, unlock or failed.
+        id: the id of the migration.
+        user: the user who ran chatdb, on the client's machine.
+        host: the name of that machine.
+        comment: more about it, such as the SQLSTATE of a failure.
     """
 
     at: datetime | None

@@ -13,43 +13,45 @@ if TYPE_CHECKING:
 
 # What and where am I, which of the history's tables are there, and what else is in the schema?
 INSPECT: Final[LiteralString] = """\
-SELECT pg_backend_pid(), current_setting('server_version_num')::int,
-       current_database(), session_user::text, n.oid IS NOT NULL,
+SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
+       current_database() AS database, session_user::text AS "user",
+       n.oid IS NOT NULL AS schema_exists,
        ARRAY(SELECT relname::text FROM pg_class c
              WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
                AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
-                               'chatdb_migration', 'yoyo_lock')),
+                               'chatdb_migration', 'yoyo_lock')) AS tables,
        EXISTS (SELECT FROM pg_class c
                WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
                  AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
                                      'chatdb_migration', 'yoyo_lock')
                  AND NOT EXISTS (SELECT FROM pg_depend d
                                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                                   AND d.deptype = 'e')),
+                                   AND d.deptype = 'e'))
+           AS other_relations,
        ARRAY(SELECT DISTINCT e.nspname::text
              FROM pg_extension x JOIN pg_namespace e ON e.oid = x.extnamespace
              WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
+           AS extension_schemas
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
 # Which migrations does the history hold, for yoyo and for chatdb?
 READ: Final = """\
-SELECT y.migration_id, c.migration_id, y.applied_at_utc, c.duration_ms, c.up_checksum,
-       c.down_checksum, c.down_text IS NOT NULL, c.unfinished, c.statements_done, c.statement_begun,
-       c.relations_before, y.migration_id IS NOT NULL
+SELECT y.migration_id AS yoyo_id, y.applied_at_utc AS applied_at, c.migration_id AS chatdb_id,
+       c.duration_ms, c.up_checksum, c.down_checksum, c.down_text IS NOT NULL AS has_down,
+       c.unfinished, c.statements_done, c.statement_begun, c.relations_before
 FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
-# The same of a database that only yoyo has written so far.
+# The same, while only yoyo has tables there.
 READ_YOYO: Final = """\
-SELECT migration_id, NULL::text, applied_at_utc, NULL::int, NULL::text, NULL::text, false,
-       NULL::text, NULL::text[], NULL::text, NULL::text[], true
-FROM {schema}._yoyo_migration"""
-# Does a yoyo lock row stand there, and whose is it?
-READ_YOYO_LOCK: Final = "SELECT pid, ctime FROM {schema}.yoyo_lock"
+SELECT migration_id AS yoyo_id, applied_at_utc AS applied_at FROM {schema}._yoyo_migration"""
+# Has a yoyo client locked its tables, and which process?
+READ_YOYO_LOCK: Final = "SELECT pid, ctime AS since FROM {schema}.yoyo_lock"
 # The texts with which a migration was applied.
 READ_TEXTS: Final = """\
-SELECT migration_id, up_text, down_text
+SELECT migration_id AS id, up_text, down_text
 FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
 # The audit log, newest last.
 READ_LOG: Final = """\
-SELECT created_at_utc, operation, migration_id, username, hostname, comment
+SELECT created_at_utc AS at, operation, migration_id AS id, username AS "user",
+       hostname AS host, comment
 FROM {schema}._yoyo_log ORDER BY created_at_utc, id"""
 # What yoyo's tables have no column for.
 CREATE_TABLE: Final = """\

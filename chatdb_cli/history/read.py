@@ -1,63 +1,148 @@
 """Read the history.
 
 It is in yoyo's own tables (`_yoyo_migration`, `_yoyo_log`, `_yoyo_version`) in the target's schema, so
-that any yoyo client reads it, and beside them in `chatdb_migration`: checksums, texts, duration, who.
-What does not belong here: writing it (`write.py`), which migrations to run (`migrate/plan.py`).
+that any yoyo client can read it, and in `chatdb_migration` next to them, which holds what yoyo's tables
+have no column for: checksums, texts, duration, author.  What does not belong here: writing it
+(`write.py`), which migrations to run (`migrate/plan.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from psycopg.rows import class_row
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
-from chatdb_cli.history.model import HISTORY_TABLES, AppliedMigration, History, LogEntry, YoyoLock
+from chatdb_cli.history.model import (
+    HISTORY_TABLES,
+    AppliedMigration,
+    AppliedTexts,
+    History,
+    LogEntry,
+    Unfinished,
+    YoyoLock,
+)
 from chatdb_cli.postgres.quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from typing import Any
 
     import psycopg
 
+    from chatdb_cli.files.model import Direction
+
+
+class _Inspection(NamedTuple):
+    """The row of `queries.INSPECT`."""
+
+    pid: int
+    server_version: int
+    database: str
+    user: str
+    schema_exists: bool
+    tables: Sequence[str]
+    other_relations: bool
+    extension_schemas: Sequence[str]
+
+
+class _Row(NamedTuple):
+    """A row of `queries.READ`; `queries.READ_YOYO` has the first two columns alone."""
+
+    yoyo_id: str | None
+    applied_at: datetime | None
+    chatdb_id: str | None = None
+    duration_ms: int | None = None
+    up_checksum: str | None = None
+    down_checksum: str | None = None
+    has_down: bool = False
+    unfinished: Direction | None = None
+    statements_done: Sequence[str] | None = None
+    statement_begun: str | None = None
+    relations_before: Sequence[str] | None = None
+
+    @property
+    def is_applied(self) -> bool:
+        """Yoyo has a row for it, or it is an unfinished file, which yoyo gets a row for at its end."""
+        return self.yoyo_id is not None or self.unfinished is not None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Both tables agree.  A yoyo id without digits has no version, and so no row of chatdb's."""
+        if self.yoyo_id is None:
+            return self.unfinished is not None
+        return self.yoyo_id == self.chatdb_id or not self.yoyo_id[0].isdecimal()
+
+    def to_model(self) -> AppliedMigration:
+        return AppliedMigration(
+            self.yoyo_id or self.chatdb_id or "",
+            self.applied_at,
+            self.duration_ms,
+            self.up_checksum,
+            self.down_checksum,
+            self.has_down,
+            Unfinished(
+                self.unfinished,
+                self.statements_done or (),
+                self.statement_begun,
+                self.relations_before or (),
+            )
+            if self.unfinished
+            else None,
+            recorded=self.yoyo_id is not None,
+        )
+
+
+class _TextsRow(NamedTuple):
+    """A row of `queries.READ_TEXTS`."""
+
+    id: str
+    up_text: str | None
+    down_text: str | None
+
 
 def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
-    """Read the history in two round trips, three where a yoyo client has ever locked.
+    """Read the history in two round trips, or three if a yoyo client has ever locked its tables.
 
-    Writes nothing and takes no lock; needs the right to read, where there is something to read.
+    Writes nothing, takes no lock, and needs no right but to read the tables.
     """
-    pid, version, database, user, exists, tables, other, extensions = conn.execute(
-        queries.INSPECT, (schema,)
-    ).fetchone() or (0, 0, "", "", False, [], False, [])
-    present = frozenset(tables)
+    inspection = (
+        conn.cursor(row_factory=class_row(_Inspection))
+        .execute(queries.INSPECT, (schema,))
+        .fetchone()
+    )
+    assert inspection is not None  # noqa: S101  (the query returns exactly one row)
+    tables = frozenset(inspection.tables)
     history = History(
-        pid, version, database, user, exists, present & HISTORY_TABLES, other, tuple(extensions)
+        inspection.pid,
+        inspection.server_version,
+        inspection.database,
+        inspection.user,
+        inspection.schema_exists,
+        tables & HISTORY_TABLES,
+        inspection.other_relations,
+        tuple(inspection.extension_schemas),
     )
     if not history.exists:
         return history
-    names = Quoting(conn, schema)
-    query = queries.READ if "chatdb_migration" in present else queries.READ_YOYO
-    rows = conn.execute(names.fill(query)).fetchall()
-    # Only we know of a file that stopped on its way; yoyo's row comes at its end.
-    begun = [r for r in rows if r[0] is None and r[7]]
-    whole = [r for r in rows if r[0] is not None]
-    applied = tuple(AppliedMigration(r[0] or r[1], *r[2:]) for r in (*whole, *begun))
-    # A yoyo id without digits has no version, and so no row of ours.
-    to_adopt = len(whole) + len(begun) < len(rows) or any(
-        r[0] != r[1] and r[0][0].isdecimal() for r in whole
-    )
+    quoting = Quoting(conn, schema)
+    query = queries.READ if "chatdb_migration" in tables else queries.READ_YOYO
+    rows = conn.cursor(row_factory=class_row(_Row)).execute(quoting.fill(query)).fetchall()
     lock = None
-    if "yoyo_lock" in present:
-        row = conn.execute(names.fill(queries.READ_YOYO_LOCK)).fetchone()
-        lock = YoyoLock(*row) if row else None
-    return History(
-        pid, version, database, user, exists, history.tables, other, tuple(extensions),
-        applied, to_adopt, lock,
-    )  # fmt: skip
+    if "yoyo_lock" in tables:
+        cursor = conn.cursor(row_factory=class_row(YoyoLock))
+        lock = cursor.execute(quoting.fill(queries.READ_YOYO_LOCK)).fetchone()
+    return history._replace(
+        applied=tuple(row.to_model() for row in rows if row.is_applied),
+        to_adopt=not all(row.is_adopted for row in rows),
+        yoyo_lock=lock,
+    )
 
 
 def require_schema(past: History, schema: str) -> None:
-    """Refuse to go on where there is no such schema.
+    """Refuse to continue if the schema does not exist.
 
     Raises:
         ChatdbError: `MISSING_SCHEMA`.
@@ -72,16 +157,17 @@ def require_schema(past: History, schema: str) -> None:
 
 def read_texts(
     conn: psycopg.Connection[Any], schema: str, ids: Sequence[str]
-) -> dict[str, tuple[str | None, str | None]]:
+) -> dict[str, AppliedTexts]:
     """Return the up and down texts with which migrations were applied, by id."""
     import json
 
-    # Without parameters: a % in the schema's name would be taken for one.
+    # Without parameters: psycopg would take a % in the schema's name for a placeholder.
     query = Quoting(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
-    return {r[0]: (r[1], r[2]) for r in conn.execute(query)}
+    rows = conn.cursor(row_factory=class_row(_TextsRow)).execute(query.encode())
+    return {row.id: AppliedTexts(row.up_text, row.down_text) for row in rows}
 
 
 def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:
     """Return the audit log, oldest first."""
-    rows = conn.execute(Quoting(conn, schema).fill(queries.READ_LOG)).fetchall()
-    return tuple(LogEntry(*row) for row in rows)
+    query = Quoting(conn, schema).fill(queries.READ_LOG)
+    return tuple(conn.cursor(row_factory=class_row(LogEntry)).execute(query.encode()))

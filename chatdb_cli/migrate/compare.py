@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatdb_cli.files.model import Direction, Files, Migration, Script
-    from chatdb_cli.history.model import AppliedMigration
+    from chatdb_cli.history.model import AppliedMigration, Unfinished
     from chatdb_cli.migrate.model import AppliedState, Step
 
 
@@ -64,8 +64,8 @@ def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Problem
             found.append(missing_problem(row))
         elif state == "changed":
             found.append(_changed_problem(on_disk[row.number], row))
-        elif state == "unfinished":
-            found.append(_unfinished(on_disk.get(row.number), row))
+        elif row.unfinished:
+            found.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
     found += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
     return tuple(found)
 
@@ -80,7 +80,7 @@ def resume_point(script: Script, row: AppliedMigration) -> Statement | None:
     Raises:
         ChatdbError: `HISTORY` when the statements that are done are not in the file as they were.
     """
-    done = row.done or ()
+    done = row.unfinished.statements_done if row.unfinished else ()
     statements = split_statements(script.text)
     if statements is None:
         statements = (Statement(script.text, 0),)
@@ -178,10 +178,12 @@ def missing_problem(row: AppliedMigration) -> Problem:
     return Problem("missing", row.version, message, hint)
 
 
-def _unfinished(migration: Migration | None, row: AppliedMigration) -> Problem:
-    way = row.unfinished
+def _unfinished(
+    migration: Migration | None, row: AppliedMigration, unfinished: Unfinished
+) -> Problem:
+    way, count = unfinished.direction, len(unfinished.statements_done)
     script = None if migration is None else migration.up if way == "up" else migration.down
-    begin = f"{row.id} stopped on its way {way} with {len(row.done or ())} of its statements done"
+    begin = f"{row.id} stopped on its way {way} with {count} of its statements done"
     hint = f'"chatdb migrate {way}" goes on there'
     if way == "up":
         if script is None:

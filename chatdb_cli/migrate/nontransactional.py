@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.history.model import AppliedMigration
+    from chatdb_cli.history.model import Unfinished
     from chatdb_cli.migrate.model import Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.pipeline import Completed, OnIdle
@@ -63,7 +63,7 @@ class Journal:
         script: Script,
         messages: Sequence[Message],
         other: Script | None,
-        begun: AppliedMigration | None,
+        begun: Unfinished | None,
         timeouts: Timeouts,
         tell: Callable[[str], None],
     ) -> None:
@@ -73,9 +73,9 @@ class Journal:
         self._script = script
         self._messages = messages
         self._other = other
-        self._done = begun.done or () if begun else None
-        self._begun = begun.begun if begun else None
-        self._before = begun.before or () if begun else ()
+        self._done = begun.statements_done if begun else None
+        self._begun = begun.statement_begun if begun else None
+        self._before = begun.relations_before if begun else ()
         self._at = next(iter(messages[self._first :]), _END)
         self._is_done = False  # the statement that was under way
         self._timeouts = timeouts

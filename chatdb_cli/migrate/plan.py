@@ -51,7 +51,7 @@ def up(
         ChatdbError: `USAGE` for a `to` that is unknown, or below the current version, and for
             `steps` below 1.
     """
-    begun = {a.number for a in applied if a.unfinished == "up"}
+    begun = {a.number for a in applied if a.unfinished and a.unfinished.direction == "up"}
     wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
     if to is not None:
         target = _known(to, files)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
+from chatdb_cli.history.model import AppliedTexts
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.model import Repair
 from chatdb_cli.migrate.transaction import kept
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.pipeline import Message
 
-Texts = tuple[str | None, str | None]
-
 
 def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:
     """Return what is applied and has other files now; their texts are needed for `repairs`."""
@@ -53,7 +52,7 @@ def _other_down(migration: Migration, row: AppliedMigration) -> bool:
     return (migration.down.checksum if migration.down else None) not in ("", row.down_checksum)
 
 
-def repairs(files: Files, past: History, texts: Mapping[str, Texts]) -> tuple[Repair, ...]:
+def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> tuple[Repair, ...]:
     """Return all that can be brought to agree.
 
     Args:
@@ -70,7 +69,7 @@ def repairs(files: Files, past: History, texts: Mapping[str, Texts]) -> tuple[Re
             "changed",
             row.version,
             _accepted(row, on_disk[row.number]),
-            _diff(row, on_disk[row.number], texts.get(row.id, (None, None))),
+            _diff(row, on_disk[row.number], texts.get(row.id, AppliedTexts(None, None))),
             row,
             on_disk[row.number],
         )
@@ -104,11 +103,11 @@ def _accepted(row: AppliedMigration, migration: Migration) -> str:
     return f"take {row.id} as applied under the name {migration.id}, the way its files are now"
 
 
-def _diff(row: AppliedMigration, migration: Migration, was: Texts) -> str:
+def _diff(row: AppliedMigration, migration: Migration, was: AppliedTexts) -> str:
     lines: list[str] = []
     for before, script, checksum in (
-        (was[0], migration.up, row.up_checksum),
-        (was[1], migration.down, row.down_checksum),
+        (was.up, migration.up, row.up_checksum),
+        (was.down, migration.down, row.down_checksum),
     ):
         if (script.checksum if script else None) == checksum:
             continue

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Direction, Script
-    from chatdb_cli.history.model import AppliedMigration, History
+    from chatdb_cli.history.model import AppliedTexts, History, Unfinished
     from chatdb_cli.migrate.model import Loss, Options, Request, Step, StepState
     from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.model import Target
@@ -252,8 +252,8 @@ class Runner:
         self, step: Step, script: Script, statements: tuple[Statement, ...] | None
     ) -> ChatdbError | None:
         """Return why a file can't run on this connection, or go on where it stopped, or None."""
-        if begun := self._begun(step):
-            compare.resume_point(script, begun)
+        if self._begun(step):
+            compare.resume_point(script, self._stopped[step.number])
         piecewise = self._is_piecewise(step, script)
         if self._confinement and (error := self._confinement.refused(script, statements)):
             return error
@@ -270,18 +270,22 @@ class Runner:
             place=Location(script.path),
         )
 
-    def _begun(self, step: Step) -> AppliedMigration | None:
+    def _begun(self, step: Step) -> Unfinished | None:
         """Return what the history says of a step that stopped part-way.
 
         What a redo takes back first does not go on anywhere.
         """
-        row = self._stopped.get(step.number)
-        if row is None or row.unfinished != step.direction:
+        unfinished = self._unfinished_of(step)
+        if unfinished is None or unfinished.direction != step.direction:
             return None
         taken_back_first = step.direction == "up" and any(
             s.key == ("down", step.number) for s in self._left()
         )
-        return None if taken_back_first else row
+        return None if taken_back_first else unfinished
+
+    def _unfinished_of(self, step: Step) -> Unfinished | None:
+        row = self._stopped.get(step.number)
+        return row.unfinished if row else None
 
     def _is_piecewise(self, step: Step, script: Script) -> bool:
         """Return whether a file runs statement by statement; what was begun so ends so."""
@@ -551,7 +555,7 @@ class Runner:
 
     def _known(self) -> tuple[object, ...]:
         """Return all of the history by which a plan goes."""
-        begun = [(a.number, a.unfinished, a.done) for a in self._past.applied if a.unfinished]
+        begun = [(a.number, a.unfinished[:2]) for a in self._past.applied if a.unfinished]
         return dict(self._applied), sorted(begun), self._past.complete
 
     def _current(self) -> str | None:
@@ -763,7 +767,7 @@ class Runner:
         with suppress(psycopg.Error):  # the file may have dropped it
             self._believe(read_history(self._conn, self._target.schema))
         begun = self._begun(step)
-        return len(begun.done or ()) if begun else 0
+        return len(begun.statements_done) if begun else 0
 
     def _fate(self, step: Step, done: int | None = None) -> str:
         """Say what became of the transaction, and what stays.
@@ -815,7 +819,7 @@ class Runner:
         if known:
             self._believe(self._past)  # it knows more than that steps are done
             begun = self._begun(undone) if undone else None
-            done_by_now = len(begun.done or ()) if begun else None
+            done_by_now = len(begun.statements_done) if begun else None
             fate = self._fate(undone, done_by_now) if undone else "every step is done"
             error.notes += (fate,)
             if running is not None and undone is running:
@@ -900,11 +904,11 @@ def _cut_error(outcome: Outcome, undone: Step | None, *, known: bool) -> ChatdbE
     )
 
 
-def _script(step: Step, texts: dict[str, tuple[str | None, str | None]]) -> Script:
+def _script(step: Step, texts: dict[str, AppliedTexts]) -> Script:
     """Return the file that a step runs: on disk, or as the history keeps it."""
     m = step.migration
     found = m and (m.up if step.direction == "up" else m.down)
     if found:
         return found
     path = Path(f"{step.id}.sql (down, from the history)")
-    return make_script(path, texts[step.id][1] or "", "down")
+    return make_script(path, texts[step.id].down or "", "down")

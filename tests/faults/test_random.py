@@ -264,7 +264,7 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
             stopped[fault.kind] += said is None or said[0] != 0
             ended[len(status.applied)] += 1
             compare(said, fault, status)
-        if any(a.unfinished == "down" for a, _ in status.applied):
+        if any(a.unfinished and a.unfinished.direction == "down" for a, _ in status.applied):
             again.down(everything=True, allow_data_loss=True)  # as its problem says
         again.up()
         look(again.status(), course, database, schema)

@@ -16,7 +16,7 @@ from chatdb_cli.errors import ChatdbError, Code, Exit, Location
 from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script
-from chatdb_cli.history.model import AppliedMigration
+from chatdb_cli.history.model import AppliedMigration, Unfinished
 from chatdb_cli.migrate import compare, plan
 from chatdb_cli.migrate.model import Plan, Problem, Step
 
@@ -178,7 +178,7 @@ def test_the_way_back_is_only_promised_where_there_is_one() -> None:
 
 def test_what_stopped_on_its_way_and_has_lost_its_file_needs_it_back() -> None:
     (problem,) = compare.problems(
-        files(A), [*applied(A), row(B)._replace(unfinished="up", done=())]
+        files(A), [*applied(A), row(B)._replace(unfinished=Unfinished("up"))]
     )
     assert (problem.code, problem.version) == ("unfinished", "0002")
     assert problem.hint.startswith("bring its file back")
