@@ -1,7 +1,7 @@
 """Writes errors.md beside this file, from what the code says of its errors; `make docs` runs it.
 
 What belongs here: the order and the shape of that document.  What does not: any text about a single
-error; that stands in `chatdb_cli/errors.py` and `chatdb_cli/diagnosis.py`.
+error; see `chatdb_cli/errors.py` and `chatdb_cli/postgres/hints.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatdb_cli.cli.words import COMMAND_LINE
 from chatdb_cli.errors import Code, Exit
 from chatdb_cli.postgres.connect_failures import FAILURES
-from chatdb_cli.postgres.sqlstates import HINTS, sqlstate_name
+from chatdb_cli.postgres.hints import HINTS
+from chatdb_cli.postgres.sqlstates import sqlstate_name
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +51,7 @@ def document() -> str:
     codes = [(f"`{c.slug}`", int(c.exit), c.cause, c.remedy) for c in Code]
     exits = [(int(e), e.means, ", ".join(f"`{c.slug}`" for c in Code if c.exit is e)) for e in Exit]
     names = {name: f"*{name}*" for name in ("constraint", "right", "table")}
-    states = [(s, sqlstate_name(s), text.format(**names)) for s, text in sorted(HINTS.items())]
+    states = [(s, sqlstate_name(s), _worded(text, names)) for s, text in sorted(HINTS.items())]
     # Several texts of libpq can mean the same.
     errnos = dict.fromkeys((f.errno, f.hint) for f in FAILURES if f.errno)
     parts = [
@@ -63,6 +66,10 @@ def document() -> str:
         _table(("errno", "what to do"), errnos),
     ]
     return "\n".join(parts)
+
+
+def _worded(template: str, names: dict[str, str]) -> str:
+    return Advice(template, **names).worded(COMMAND_LINE)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

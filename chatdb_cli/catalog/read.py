@@ -27,7 +27,7 @@ from chatdb_cli.catalog.sql_text import FOREIGN_KEY, index_definition, tidy_sql,
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
-from chatdb_cli.postgres.sqlstates import SETUP
+from chatdb_cli.postgres.hints import SETUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

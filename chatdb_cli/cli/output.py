@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.cli.words import COMMAND_LINE
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.postgres.sqlstates import sqlstate_name
 from chatdb_cli.remedy import worded
 
 if TYPE_CHECKING:
@@ -447,6 +446,8 @@ def error_lines(error: ChatdbError) -> list[tuple[str, str]]:
     """Return an error as (line, style), the way a compiler shows it."""
     state = ""
     if error.sqlstate:
+        from chatdb_cli.postgres.sqlstates import sqlstate_name
+
         state = f" [{' '.join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))}]"
     elif error.errno:
         state = f" [{error.errno}]"

@@ -26,9 +26,9 @@ from chatdb_cli.events.topics import rings_for, topic_filter
 from chatdb_cli.postgres import queries as postgres_queries
 from chatdb_cli.postgres.connect import backoff_s, blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import server_error, unexpected_error
+from chatdb_cli.postgres.hints import SETUP
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
-from chatdb_cli.postgres.sqlstates import SETUP
 from chatdb_cli.postgres.target import open_target
 
 if TYPE_CHECKING:

@@ -208,7 +208,7 @@ class Runner:
         self._conn.add_notice_handler(self._notice)
         while self._steps:
             if self._lock and not self._lock.held and not self._goes_at_once(self._steps[0]):
-                if self._lock.take():
+                if self._lock.acquire():
                     self._come_after_another()
                 continue
             outcome = self._send()
@@ -405,7 +405,7 @@ class Runner:
         ends_turn = len(steps) == len(self._steps)
         self._leading = takes_turn + makes_tables + prepared
         if self._lock and takes_turn:
-            yield writer.turn(self._lock.ask)
+            yield writer.turn(self._lock.acquire_sql)
         if makes_tables:
             yield writer.prepare(self._past, self._timeouts())
         if prepared:
@@ -426,7 +426,7 @@ class Runner:
                 guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
             if self._lock and ends_turn and n == len(steps):
-                batch.append(writer.end_of_turn(self._lock.give_back))
+                batch.append(writer.end_of_turn(self._lock.release_sql))
             yield batch
 
     def _waits_for_disk(self, number: int) -> bool:
@@ -498,7 +498,7 @@ class Runner:
         if self._lock and done.message.part == transaction.Part.ACQUIRE_LOCK:
             self._lock.held = True
         elif self._lock and done.message.part == transaction.Part.RELEASE_LOCK:
-            self._lock.gave_back(was_there=done.row == ("t",))
+            self._lock.note_released(was_held=done.row == ("t",))
         elif step is None:
             if done.message.part == transaction.Part.COMMIT:
                 self._past = self._past._replace(tables=HISTORY_TABLES, to_adopt=False)
@@ -614,7 +614,7 @@ class Runner:
         self._looked.clear()
         self._guards.clear()  # what was tried was tried on what may be another state now
         if self._lock and part == transaction.Part.ACQUIRE_LOCK:
-            self._lock.take()
+            self._lock.acquire()
             self._come_after_another()
             return
         if sqlstate == _NO_SUCH_STATEMENT and self._prepared:

@@ -1,12 +1,12 @@
-"""The migration lock: the advisory lock that lets one migrator in.
+"""The migration lock: the advisory lock that allows one migrator at a time.
 
-    AdvisoryLock    the lock of a target, for as long as a session lasts
-    hold_lock       the same for as long as a block lasts
+    AdvisoryLock    the lock of a target, held until it is released or its session ends
+    hold_lock       the same, held until the end of a block
 
-The lock is polled, with nothing held between two tries: a session that waits inside PostgreSQL has a
-snapshot, and CREATE INDEX CONCURRENTLY of another session would wait for it.  It saves work and names
-its holder; that no migration is applied twice is ensured by the claim (`history/write.py`).  What does
-not belong here: `lock_timeout` and trying again (`migrate/`).
+The lock is polled: a session that waits inside PostgreSQL has a snapshot, and CREATE INDEX CONCURRENTLY
+of another session would wait for it.  The lock avoids useless work and tells who holds it; the claim
+(`history/write.py`) is what ensures that no migration is applied twice.  What does not belong here:
+`lock_timeout` and retries (`migrate/`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.blockers import backend_from_row
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,26 +29,28 @@ if TYPE_CHECKING:
 
     from chatdb_cli.postgres.blockers import Backend
 
-# The pause between two tries, in seconds: it doubles from the first to the second.
+# The pause between two tries, in seconds: it doubles from the first to the longest.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 
 
 class AdvisoryLock:
-    """The migration lock of a target, which lets one migrator in; it goes with its connection, too.
+    """The migration lock of a target; it is also released when its session ends.
 
-    It costs a turn of its own to `take` and to `release` it.  Whoever sends much at once sends `ask` in
-    front, which fails where another holds it, and `give_back` behind, and says what came of them.
+    `acquire` and `release` cost a round trip each.  A caller that sends a batch of statements anyway
+    sends `acquire_sql` first and `release_sql` last, and reports their results with `held` and
+    `note_released`.
 
     Args:
         conn: an idle connection in autocommit mode.
         schema: the target's schema.
-        wait_ms: how long to wait for whoever holds it; 0 is not at all.
-        tell: called with a line when there is somebody to wait for, and when the lock was lost.
+        wait_ms: how long to wait for the session that holds the lock, in milliseconds; 0 does not wait.
+        report: called with a line when another session holds the lock, and when the lock was lost.
 
     Attributes:
-        held: it is ours.
-        ask: the statement that takes it at once, or fails with 22012.
-        give_back: the one that returns whether it was still there.
+        held: this session holds the lock.
+        acquire_sql: a statement that acquires the lock, or fails with `ASSERTION_FAILED` if another
+            session holds it.
+        release_sql: a statement that releases the lock and returns whether it was held.
     """
 
     def __init__(
@@ -55,56 +58,58 @@ class AdvisoryLock:
         conn: psycopg.Connection[Any],
         schema: str,
         wait_ms: int,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._conn = conn
         self._key = Quoting(conn, schema).session_key
         self._wait_ms = wait_ms
-        self._tell = tell
+        self._report = report
         self.held = False
-        self.ask = queries.LOCK_OR_FAIL.format(key=self._key)
-        self.give_back = queries.UNLOCK.format(key=self._key)
+        self.acquire_sql = queries.LOCK_OR_FAIL.format(key=self._key)
+        self.release_sql = queries.UNLOCK.format(key=self._key)
 
-    def take(self) -> bool:
-        """Take it, when whoever holds it is done, and return whether it had to be waited for.
+    def acquire(self) -> bool:
+        """Acquire the lock, and return whether another session held it before.
 
         Raises:
-            ChatdbError: `LOCKED`, and who holds it.
+            ChatdbError: `LOCKED`, with the session that holds it.
         """
         deadline = time.monotonic() + self._wait_ms / 1000
-        pause, told = _FIRST_PAUSE_S, None
+        pause, reported_pid = _FIRST_PAUSE_S, None
         while not self._is_true(queries.TRY_LOCK.format(key=self._key)):
             holder = _holder(self._conn, self._key)
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise locked_error(holder)
-            if holder and holder.pid != told:
-                told = holder.pid
-                self._tell(f"waiting for another migrator: {holder}")
-            time.sleep(min(pause, left))
+            if holder and holder.pid != reported_pid:
+                reported_pid = holder.pid
+                self._report(f"waiting for another migrator: {holder}")
+            time.sleep(min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.held = True
         return pause > _FIRST_PAUSE_S
 
     def release(self) -> None:
-        """Give it back, if it is held and its connection can be asked."""
+        """Release the lock, if it is held and its connection is usable."""
         import psycopg
 
         if self.held and not self._conn.closed:
             with suppress(psycopg.Error):
-                self.gave_back(was_there=self._is_true(self.give_back))
+                self.note_released(was_held=self._is_true(self.release_sql))
 
-    def gave_back(self, *, was_there: bool) -> None:
-        """Note that it is not ours any more, and tell when it had gone before.
+    def note_released(self, *, was_held: bool) -> None:
+        """Note that the lock is released, and report if it had been lost before.
 
         Args:
-            was_there: what `give_back` returned.
+            was_held: the result of `release_sql`.
         """
         self.held = False
-        if not was_there:
-            self._tell(
-                "the migration lock was gone before the end; is there a pooler in between? "
-                "If so, say --pooler transaction"
+        if not was_held:
+            self._report(
+                Advice(
+                    "the migration lock was lost before the end; is there a pooler in transaction "
+                    "mode? If so, give {pooler_transaction}"
+                )
             )
 
     def _is_true(self, query: str) -> bool:
@@ -114,15 +119,15 @@ class AdvisoryLock:
 
 @contextmanager
 def hold_lock(
-    conn: psycopg.Connection[Any], schema: str, wait_ms: int, tell: Callable[[str], None]
+    conn: psycopg.Connection[Any], schema: str, wait_ms: int, report: Callable[[str], None]
 ) -> Iterator[None]:
-    """Hold the migration lock of a target while a block runs; the arguments are those of `Lock`.
+    """Hold the migration lock of a target while a block runs; the arguments are `AdvisoryLock`'s.
 
     Raises:
-        ChatdbError: `LOCKED`, and who holds it.
+        ChatdbError: `LOCKED`, with the session that holds it.
     """
-    lock = AdvisoryLock(conn, schema, wait_ms, tell)
-    lock.take()
+    lock = AdvisoryLock(conn, schema, wait_ms, report)
+    lock.acquire()
     try:
         yield
     finally:
@@ -135,12 +140,12 @@ def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | None:
 
 
 def locked_error(holder: Backend | None, sqlstate: str | None = None) -> ChatdbError:
-    """Return the error of somebody who waited long enough for another migrator."""
+    """Return the error of a migrator that waited for another one until its time was over."""
     end = f"; if it hangs, end it: SELECT pg_terminate_backend({holder.pid})" if holder else ""
     return ChatdbError(
         Code.LOCKED,
-        "another migrator is at work on this target, and did not finish in time"
+        "another migrator is running on this target, and did not finish in time"
         + (f": {holder}" if holder else ""),
-        hint=f"wait for it, or wait longer with --wait{end}",
+        hint=Advice("wait for it, or wait longer with {wait}{end}", end=end),
         sqlstate=sqlstate,
     )

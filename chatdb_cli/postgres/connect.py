@@ -1,4 +1,4 @@
-"""Open a connection to a target; failures that pass by themselves are tried again.
+"""Open a connection to a target; temporary failures are retried.
 
 What does not belong here: what a failure means (`connect_failures.py`), pools (`pool.py`).
 """
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
     from chatdb_cli.postgres.model import Target
 
-# What the tunnel may meet behind it that passes by itself.
-_PASSING = (Code.BEHIND_REFUSED, Code.TUNNEL_LOST)
+# Failures of a connection through the tunnel that may be temporary.
+_TEMPORARY = (Code.BEHIND_REFUSED, Code.TUNNEL_LOST)
 
 
 def connect(
     target: Target,
-    tell: Callable[[str], None] = ignore,
+    report: Callable[[str], None] = ignore,
     *,
     retries: int | None = None,
-    **instead: str,
+    **overrides: str,
 ) -> psycopg.Connection[Any]:
-    """Open a connection in autocommit mode; what passes by itself is tried again.
+    """Open a connection in autocommit mode; temporary failures are retried.
 
     Args:
-        target: where to.
-        tell: called with a line before each new try.
-        retries: how often, in place of the settings' own.
-        instead: libpq keywords in place of the target's, such as another `dbname`.
+        target: the database to connect to.
+        report: called with a line before each retry.
+        retries: the number of retries, in place of the settings'.
+        overrides: libpq keywords in place of the target's, such as another `dbname`.
 
     Raises:
-        ChatdbError: `UNREACHABLE`, `LOGIN` or `MISSING_DATABASE`; or what the tunnel met.
+        ChatdbError: `UNREACHABLE`, `LOGIN` or `MISSING_DATABASE`; or the failure of the tunnel.
     """
     import psycopg
 
@@ -49,7 +49,7 @@ def connect(
 
     settings = target.settings
     retries = settings.connect_retries if retries is None else retries
-    params = with_password(target, {**target.params, **instead})
+    params = with_password(target, {**target.params, **overrides})
     tunnel = target.tunnel
     attempt = 0
     while True:
@@ -61,43 +61,57 @@ def connect(
             return psycopg.connect(
                 **params,  # type: ignore[arg-type]
                 autocommit=True,
-                prepare_threshold=None,  # a statement that is prepared stays with a pooler's server
+                prepare_threshold=None,  # a pooler may switch to another session
             )
         except psycopg.Error as error:
             failure, transient = connection_failure(error, target.where)
-            if tunnel and failure.sqlstate is None and (known := tunnel.explain()):
-                failure, transient = known, known.code in _PASSING
-        # Outside of `except`, so that no trace of psycopg's error keeps its socket open.
+            if tunnel and failure.sqlstate is None and (reason := tunnel.explain()):
+                failure, transient = reason, reason.code in _TEMPORARY
+        # Outside of `except`: the traceback of psycopg's error would keep its socket open.
         if not transient or attempt > retries:
             raise failure
         delay = settings.connect_retry_delay_ms * attempt / 1000
-        tell(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
+        report(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
         time.sleep(delay)
 
 
 def backoff_s(tries: int, first_s: float, most_s: float) -> float:
-    """Return how long to wait, in seconds, after so many tries that failed.
+    """Return how long to wait before the next try, in seconds.
 
-    It doubles from the first to the most, and is spread by half, so that two who met do not meet again.
+    The pause doubles from `first_s` up to `most_s`.  It varies at random by half, so that two sessions
+    that collided do not collide again.
+
+    Args:
+        tries: the number of tries that failed.
+        first_s: the first pause, in seconds.
+        most_s: the longest pause, in seconds.
     """
     from secrets import randbelow
 
-    doubled = first_s * 2.0 ** min(tries, 32)  # after thousands of tries no float would hold it
+    doubled = first_s * 2.0 ** min(tries, 32)  # after thousands of tries a float would overflow
     return min(doubled, most_s) * (0.5 + randbelow(1000) / 1000)
 
 
 @contextmanager
 def blame_tunnel(target: Target) -> Iterator[None]:
-    """Name the tunnel as the cause, where a connection was lost inside because the tunnel was."""
-    # A loss that nobody has mended yet is also that of a connection which is used inside.
-    before = target.tunnel.lost if target.tunnel and target.tunnel.alive else None
+    """Report the tunnel as the cause, if a connection was lost in the block because the tunnel was.
+
+    Raises:
+        ChatdbError: `LOST` becomes the tunnel's own error.
+    """
+    tunnel = target.tunnel
+    # A loss that is not repaired yet also applies to a connection that is used in the block.
+    before = tunnel.lost if tunnel and tunnel.alive else None
     try:
         yield
     except ChatdbError as error:
-        if target.tunnel and error.code is Code.LOST:
-            target.tunnel.explain()
-            loss = target.tunnel.lost
-            if loss and loss is not before:
-                error.code, error.errno = loss.code, loss.errno
-                error.message = f"{error.message.partition(': ')[0]}: {loss.message}"
-        raise
+        if tunnel is None or error.code is not Code.LOST:
+            raise
+        tunnel.explain()
+        loss = tunnel.lost
+        if loss is None or loss is before:
+            raise
+        summary = error.message.partition(": ")[0]
+        raise error.with_(
+            code=loss.code, errno=loss.errno, message=f"{summary}: {loss.message}"
+        ) from error.__cause__

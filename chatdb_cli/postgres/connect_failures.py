@@ -1,18 +1,27 @@
-"""From the text of a failed connection to a kind of failure.
+"""What each failure to connect means, told by the message of libpq or of the server.
 
-libpq gives nothing but a text; these are its own words and those of the server.  What does not belong
-here: trying again (`connect.py`).
+libpq reports a failed connection only as text.  What does not belong here: retrying (`connect.py`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from psycopg import errors
+
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.postgres.sqlstates import HINTS, SETUP
+from chatdb_cli.postgres.hints import HINTS, SETUP
+from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE, sqlstate_of
+from chatdb_cli.redaction import redact
 
 if TYPE_CHECKING:
     import psycopg
+
+_CANNOT_CONNECT_NOW = sqlstate_of(errors.CannotConnectNow)
+_INVALID_AUTHORIZATION = sqlstate_of(errors.InvalidAuthorizationSpecification)
+_INVALID_PASSWORD = sqlstate_of(errors.InvalidPassword)
+_TOO_MANY_CONNECTIONS = sqlstate_of(errors.TooManyConnections)
+_UNDEFINED_DATABASE = sqlstate_of(errors.InvalidCatalogName)
 
 
 class Failure(NamedTuple):
@@ -20,11 +29,11 @@ class Failure(NamedTuple):
 
     Attributes:
         code: the kind of error.
-        sign: a part of libpq's or the server's text, in lower case.
+        sign: a part of the message of libpq or of the server, in lower case.
         hint: what to do about it.
-        sqlstate: what the server meant; libpq does not hand it on.
-        errno: the operating system's name of it.
-        transient: it is worth another try.
+        sqlstate: the server's SQLSTATE, which libpq does not report.
+        errno: the operating system's name of the error.
+        transient: the failure may be temporary: retry.
     """
 
     code: Code
@@ -36,7 +45,6 @@ class Failure(NamedTuple):
 
 
 _TOO_LONG = "check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT"
-# libpq gives a failed connection as text alone; these are its own words and the server's.
 FAILURES = (
     Failure(Code.UNREACHABLE, "connection refused", "start the server, or correct host and port",
             errno="ECONNREFUSED", transient=True),
@@ -49,61 +57,66 @@ FAILURES = (
     Failure(Code.UNREACHABLE, "timeout expired", _TOO_LONG, errno="ETIMEDOUT"),
     Failure(Code.UNREACHABLE, "connection timed out", _TOO_LONG, errno="ETIMEDOUT"),
     Failure(Code.UNREACHABLE, "failed: permission denied",
-            "the socket's folder lets only others in: log in as one of them, or correct the host",
+            "this operating-system user may not open the socket: run it as another user, or correct "
+            "the host",
             errno="EACCES"),
     Failure(Code.UNREACHABLE, "no route to host", "check host and network", errno="EHOSTUNREACH"),
     Failure(Code.UNREACHABLE, "network is unreachable", "check the network", errno="ENETUNREACH"),
-    Failure(Code.UNREACHABLE, "the database system is", HINTS["57P03"], "57P03", transient=True),
-    Failure(Code.UNREACHABLE, "too many", HINTS["53300"], "53300", transient=True),
-    Failure(Code.UNREACHABLE, "remaining connection slots", HINTS["53300"], "53300",
-            transient=True),
+    Failure(Code.UNREACHABLE, "the database system is", HINTS[_CANNOT_CONNECT_NOW],
+            _CANNOT_CONNECT_NOW, transient=True),
+    Failure(Code.UNREACHABLE, "too many", HINTS[_TOO_MANY_CONNECTIONS],
+            _TOO_MANY_CONNECTIONS, transient=True),
+    Failure(Code.UNREACHABLE, "remaining connection slots", HINTS[_TOO_MANY_CONNECTIONS],
+            _TOO_MANY_CONNECTIONS, transient=True),
     Failure(Code.UNREACHABLE, "server closed the connection", "try again; look at the server's log",
             transient=True),
-    Failure(Code.LOGIN, "password authentication failed", HINTS["28P01"], "28P01"),
-    Failure(Code.LOGIN, "no password supplied", "give a password, or an entry in ~/.pgpass", "28P01"),
-    Failure(Code.LOGIN, "authentication failed", "log in as the role that pg_hba.conf lets in",
-            "28000"),
-    Failure(Code.LOGIN, "no pg_hba.conf entry", "pg_hba.conf of the server lets nobody in this way",
-            "28000"),
-    Failure(Code.LOGIN, "is not permitted to log in", "name a role that may log in", "28000"),
+    Failure(Code.LOGIN, "password authentication failed", HINTS[_INVALID_PASSWORD],
+            _INVALID_PASSWORD),
+    Failure(Code.LOGIN, "no password supplied", "give a password, or an entry in ~/.pgpass",
+            _INVALID_PASSWORD),
+    Failure(Code.LOGIN, "authentication failed", "log in as a role that pg_hba.conf allows",
+            _INVALID_AUTHORIZATION),
+    Failure(Code.LOGIN, "no pg_hba.conf entry", "the server's pg_hba.conf does not allow this "
+            "connection: add an entry, or connect in another way", _INVALID_AUTHORIZATION),
+    Failure(Code.LOGIN, "is not permitted to log in", "name a role that may log in",
+            _INVALID_AUTHORIZATION),
     Failure(Code.LOGIN, "permission denied for database", "GRANT CONNECT ON DATABASE to the role",
-            "42501"),
+            INSUFFICIENT_PRIVILEGE),
 )  # fmt: skip
 
 
 def connection_failure(error: psycopg.Error, where: str) -> tuple[ChatdbError, bool]:
-    """Return the error of a failed connection, and whether it is worth another try.
+    """Return the error of a failed connection, and whether it may be temporary.
 
     Args:
-        error: what psycopg raised.
+        error: psycopg's exception.
         where: the target, for the message.
     """
     text = str(error).strip()
     low = text.lower()
     if "fatal:" in low and "does not exist" in low:
-        missing = Code.MISSING_DATABASE if 'database "' in low else Code.LOGIN
-        sqlstate = "3D000" if missing is Code.MISSING_DATABASE else "28000"
-        way = SETUP if missing is Code.MISSING_DATABASE else "name a role that exists"
-        return _connection_error(Failure(missing, "", way, sqlstate), text, where), False
-    fatal = low[low.index("fatal:") :] if "fatal:" in low else low
-    found = next((f for f in FAILURES if f.sign in fatal), None)
-    if found is None:
-        found = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
-    return _connection_error(found, text, where), found.transient
+        failure = _MISSING_DATABASE if 'database "' in low else _MISSING_ROLE
+    else:
+        fatal = low[low.index("fatal:") :] if "fatal:" in low else low
+        failure = next((f for f in FAILURES if f.sign in fatal), _UNKNOWN)
+    return _connection_error(failure, text, where), failure.transient
 
 
-def _connection_error(found: Failure, text: str, where: str) -> ChatdbError:
-    from chatdb_cli.redaction import redact
+_MISSING_DATABASE = Failure(Code.MISSING_DATABASE, "", SETUP, _UNDEFINED_DATABASE)
+_MISSING_ROLE = Failure(Code.LOGIN, "", "name a role that exists", _INVALID_AUTHORIZATION)
+_UNKNOWN = Failure(Code.UNREACHABLE, "", "check the settings of the connection")
 
-    # Of several addresses that were tried, the one that answered has the most to say.
+
+def _connection_error(failure: Failure, text: str, where: str) -> ChatdbError:
+    # Of several addresses that were tried, the message of the one that answered is the most useful.
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
     reason = next((line.lstrip("- ") for line in lines if "FATAL:" in line), lines[0])
     for lead in ("connection failed: ", "connection is bad: "):
         reason = reason.removeprefix(lead)
     return ChatdbError(
-        found.code,
+        failure.code,
         f"can't connect to {where}: {redact(reason)}",
-        hint=found.hint,
-        sqlstate=found.sqlstate,
-        errno=found.errno,
+        hint=failure.hint,
+        sqlstate=failure.sqlstate,
+        errno=failure.errno,
     )

@@ -1,6 +1,6 @@
-"""From an error of psycopg to an error of chatdb: message, place in the file, facts and hint.
+"""From an exception of psycopg to an error of chatdb: message, location in the file, facts, hint.
 
-What does not belong here: what to do next in a run (`migrate/`), drawing an error (`cli/render/`).
+What does not belong here: what to do next in a run (`migrate/`), rendering an error (`cli/render/`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from chatdb_cli.cli.render.text import pad
 from chatdb_cli.errors import ChatdbError, Code, Location
-from chatdb_cli.postgres.sqlstates import hint_for
+from chatdb_cli.postgres.hints import hint_for
+from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE
 from chatdb_cli.redaction import mask
+from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
     from psycopg.errors import Diagnostic
 
     from chatdb_cli.syntax.statements import Statement
@@ -34,30 +37,30 @@ def statement_error(
     direction: str = "up",
     notes: tuple[str, ...] = (),
 ) -> ChatdbError:
-    """Return the error of a file's statement, with its place and its line.
+    """Return the error of a statement of a file, with its location and the line.
 
     Args:
-        error: what the server said.
+        error: psycopg's exception.
         path: the file.
-        text: its whole text.
+        text: the whole text of the file.
         statement: the statement that failed.
-        direction: which command goes on when the file is correct.
-        notes: what became of the run, to be said last.
+        direction: up or down, which continues when the file is correct.
+        notes: what happened to the run; the last notes of the error.
     """
     diag = error.diag
     position = diag.statement_position
     if position is not None:
         # PostgreSQL counts characters of what was sent, from 1.
         offset = statement.offset + int(position) - 1
-        offset = min(offset, len(text.rstrip()))  # "at end of input" is where the last word ends
+        offset = min(offset, len(text.rstrip()))  # "at end of input" is after the last word
         place = locate(text, offset, path)
     else:
         offset = statement.offset
         at = locate(text, offset, path, context=0)
         place = Location(path, at.line, None, at.excerpt)
     facts = [*_facts(diag), *notes]
-    if position is not None and (odd := _invisible(text, offset)):
-        facts.insert(0, odd)
+    if position is not None and (character := _invisible_character(text, offset)):
+        facts.insert(0, character)
     message = mask(diag.message_primary or str(error).strip())
     return ChatdbError(
         Code.STATEMENT,
@@ -65,18 +68,18 @@ def statement_error(
         place=place,
         sqlstate=error.sqlstate,
         hint=hint_for(error.sqlstate, diag)
-        or f'correct the file and run "chatdb migrate {direction}" again',
+        or Advice(f"correct the file and run {{{direction}}} again"),
         notes=tuple(facts),
     )
 
 
 def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
-    """Return the error of a statement that chatdb itself sent.
+    """Return the error of a statement of chatdb's own.
 
     Args:
-        error: what the server said.
-        code: the kind.
-        what: what could not be done, to begin the message with.
+        error: psycopg's exception.
+        code: the kind of error.
+        what: what could not be done, the start of the message.
     """
     message = (
         error.diag.message_primary or str(error).strip().partition("\n")[0] or "no reason given"
@@ -95,27 +98,28 @@ def unexpected_error(
     what: str = "a statement of chatdb's own failed",
     otherwise: Code = Code.HISTORY,
 ) -> ChatdbError:
-    """Return the error of a statement of which no failure is foreseen, by its SQLSTATE.
+    """Return the error of a statement that is not expected to fail, by its SQLSTATE.
 
-    Without one, or with one of class 08 or 57P, the connection is gone.
+    Without a SQLSTATE, or with one of class 08 or 57P, the connection is lost.
 
     Args:
-        error: what psycopg raised.
-        what: what could not be done, to begin the message with.
-        otherwise: the kind of an error that says nothing else.
+        error: psycopg's exception.
+        what: what could not be done, the start of the message.
+        otherwise: the kind of error for all other SQLSTATEs.
     """
     sqlstate = error.sqlstate or ""
     if not sqlstate or sqlstate.startswith(("08", "57P")):
         return server_error(error, Code.LOST, f"{what}, the connection was lost")
-    code = {"42501": Code.LOGIN, "55P03": Code.LOCKED}.get(sqlstate, otherwise)
-    return server_error(error, code, what)
+    codes = {INSUFFICIENT_PRIVILEGE: Code.LOGIN, LOCK_NOT_AVAILABLE: Code.LOCKED}
+    return server_error(error, codes.get(sqlstate, otherwise), what)
 
 
 @contextmanager
 def explain_failures(what: str, otherwise: Code = Code.HISTORY) -> Iterator[None]:
-    """Turn what psycopg raises inside into a `ChatdbError` that says what could not be done."""
-    import psycopg
+    """Turn an exception of psycopg in the block into a `ChatdbError` that tells what failed.
 
+    The arguments are those of `unexpected_error`.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -137,7 +141,7 @@ def _facts(diag: Diagnostic) -> list[str]:
 
 
 def _inner(diag: Diagnostic) -> str:
-    """Return the line of a function's own statement that failed, with a caret under the place."""
+    """Return the line of a function's own statement that failed, with a caret below the error."""
     at = int(diag.internal_position or 0)
     place = locate(diag.internal_query or "", max(at - 1, 0), Path(), context=0)
     line = place.excerpt[-1][1]
@@ -145,12 +149,12 @@ def _inner(diag: Diagnostic) -> str:
     return f"  {line}{caret}"
 
 
-def _invisible(text: str, offset: int) -> str | None:
-    """Name a character in the word at the place of an error that no eye can see."""
+def _invisible_character(text: str, offset: int) -> str | None:
+    """Return a note about an invisible character in the word at an error, or None."""
     for n, char in enumerate(text[offset : offset + 100]):
         if n > 1 and char.isascii() and not (char.isalnum() or char in "_$"):
             return None
         if ord(char) > 127 and unicodedata.category(char) in ("Cf", "Zs", "Zl", "Zp", "Co"):
             name = unicodedata.name(char, "unnamed")
-            return f"an invisible character stands here: U+{ord(char):04X} {name}"
+            return f"there is an invisible character here: U+{ord(char):04X} {name}"
     return None

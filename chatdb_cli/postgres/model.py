@@ -1,4 +1,4 @@
-"""A target: a database and a schema of it, and how it was named.
+"""A target: a database and a schema in it, and where its name comes from.
 
 What does not belong here: opening it (`target.py`, `connect.py`).
 """
@@ -8,29 +8,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli.closing import Closing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from chatdb_cli.settings.model import Settings
     from chatdb_cli.ssh.tunnel import Tunnel
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A database and a schema of it.
+class Target(Closing):
+    """A database and a schema in it.
 
     Attributes:
-        host: as it was named; None for the default socket.
-        port: likewise.
-        database: its name.
-        user: who logs in.
-        schema: holds the objects and their history.
-        via: the bastion, or None.
-        source: what named it.
-        params: libpq keywords, with the password; those of the tunnel's local end, if there is one.
-        settings: all else.
-        tunnel: what the connections go through; closed with the target.
+        host: the host as the settings name it; None for the default socket.
+        port: the port as the settings name it; None for the default port.
+        database: the name of the database.
+        user: the role that logs in.
+        schema: the schema of the objects and of their history.
+        via: the bastion, or None without a tunnel.
+        source: which setting, file or option named the database.
+        params: libpq keywords, with the password; with a tunnel, those of its local end.
+        settings: all other settings.
+        tunnel: the tunnel that connections use; closed with the target.
     """
 
     host: str | None
@@ -49,20 +50,9 @@ class Target:
         if self.tunnel:
             self.tunnel.close()
 
-    def __enter__(self) -> Target:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def application(self) -> str:
-        """The name under which this run's sessions stand in pg_stat_activity."""
+        """The application_name of this run's sessions in pg_stat_activity."""
         return self.params["application_name"]
 
     @property

@@ -11,7 +11,9 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.through_tunnel import with_password
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,31 +23,32 @@ if TYPE_CHECKING:
 
 
 def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.Connection[Any]]:
-    """Return an open pool whose connections look into the target's schema first.
+    """Return an open pool whose connections have the target's schema first in their search_path.
 
-    Its size and idle time are the settings' own; a connection that was lost is replaced when it is
-    taken.
+    The settings give its size and idle time; a connection that was lost is replaced when it is
+    requested.
 
     Args:
-        target: where to.
-        owned: whether closing the pool closes the target.
+        target: the database to connect to.
+        owned: closing the pool also closes the target.
 
     Raises:
-        ChatdbError: `REFUSED` for a schema of its own behind a pooler in transaction mode, where one
-            session's search_path would be another client's.
+        ChatdbError: `REFUSED` for a schema other than public through a pooler in transaction mode,
+            where other clients would use the sessions with this search_path.
     """
     from psycopg_pool import ConnectionPool
 
     if target.schema != "public":
         with connect(target) as conn:
-            (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
-            if is_pooled(conn, target, pid):
+            if is_pooled(conn, target):
                 raise ChatdbError(
                     Code.REFUSED,
-                    f"a pool can't keep to schema {target.schema!r} through a pooler in transaction "
-                    "mode: other clients would meet its search_path",
-                    hint="connect to the server itself, past the pooler; or say --pooler session, if "
-                    "it keeps sessions",
+                    f"a pool can't set search_path to schema {target.schema!r} through a pooler in "
+                    "transaction mode: other clients would get it, too",
+                    hint=Advice(
+                        "connect to the server itself, not to the pooler; or give {pooler_session}, "
+                        "if it pools sessions"
+                    ),
                 )
 
     class Pool(ConnectionPool[Any]):
@@ -57,11 +60,12 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     settings = target.settings
 
     def configure(conn: psycopg.Connection[Any]) -> None:
-        (pid,) = conn.execute(queries.BACKEND_PID).fetchone() or (0,)
-        if is_pooled(conn, target, pid):
-            conn.prepare_threshold = None  # what is prepared stays with the pooler's own connection
+        if is_pooled(conn, target):
+            conn.prepare_threshold = (
+                None  # a prepared statement exists in one session of the server
+            )
         if target.schema != "public":
-            path = ", ".join('"' + n.replace('"', '""') + '"' for n in (target.schema, "public"))
+            path = Quoting(conn, target.schema).path(())
             conn.execute(queries.SET_SEARCH_PATH, (path,))
         conn.commit()
 

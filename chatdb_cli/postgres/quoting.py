@@ -1,7 +1,7 @@
 """Names and values as SQL, quoted by libpq, and the keys of the two advisory locks of a target.
 
-psycopg.sql does the same five times slower, for thousands of statements.  What does not belong here:
-the statements themselves (`queries.py` of each package).
+psycopg.sql does the same, but five times slower, which matters for thousands of statements.  What does
+not belong here: the statements themselves (`queries.py` of each package).
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
     import psycopg
 
-# The first half of an advisory lock's key: "chat" and "chau" in ASCII.  The second is the schema's
-# name, for locks are of one database already.  The lock of a session is another than that of a
-# transaction: who waits for the first polls, who waits for the second stands in a queue.
+# The first half of an advisory lock's key: "chat" and "chau" in ASCII.  The second is made from the
+# schema's name; an advisory lock belongs to one database already.  The session-level lock and the
+# transaction-level lock have different keys: the first is polled, the second is waited for.
 _TRANSACTION_SPACE, _SESSION_SPACE = 0x63686174, 0x63686175
-# The values of the statements that are numbers; all others are text.
+# The fields of the templates that are numbers; all others are text.
 _NUMBERS = ("version", "head", "least")
 
 
 class Quoting:
     """Puts names and values into chatdb's own statements, quoted by libpq.
 
-    The statements carry their values in the text, not as parameters, so that `--dry-run` shows, and
-    psql runs, exactly what would be sent.
+    The values are part of the text, not parameters, so that a dry run shows exactly what would be sent,
+    and psql can run it.
+
+    Attributes:
+        schema: the name of the target's schema as SQL.
     """
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
@@ -44,7 +47,7 @@ class Quoting:
         return bytes(self._escaping.escape_identifier(name.encode())).decode()
 
     def path(self, others: Iterable[str]) -> str:
-        """Return the search path of whoever works on the schema: it, `public`, and others."""
+        """Return a search_path: the schema, `public`, then others; each schema once."""
         return ", ".join(map(self.identifier, dict.fromkeys((self._schema, "public", *others))))
 
     def literal(self, value: str | int | None) -> str:
@@ -56,29 +59,29 @@ class Quoting:
         return bytes(self._escaping.escape_literal(value.encode())).decode()
 
     def fill(self, template: str, **values: str | int | None) -> str:
-        """Return a statement of `queries` with the schema and the values in it."""
+        """Return a statement from a template, with the schema and the values in it."""
         quoted = {name: self.literal(value) for name, value in values.items()}
         return template.format(schema=self.schema, **quoted)
 
     def prepare(self, name: str, template: str) -> str:
-        """Return the statement that has the server keep a statement of `queries` ready."""
+        """Return the PREPARE statement for a template, whose fields become its parameters."""
         fields = _fields(template)
         types = ", ".join("numeric" if f in _NUMBERS else "text" for f in fields)
         sql = template.format(schema=self.schema, **{f: f"${n}" for n, f in enumerate(fields, 1)})
         return f"PREPARE {name} ({types}) AS {sql}"
 
     def execute(self, name: str, template: str, **values: str | int | None) -> str:
-        """Return the statement that runs what `prepare` has prepared."""
+        """Return the EXECUTE statement for a template that `prepare` has prepared."""
         return f"EXECUTE {name} ({', '.join(self.literal(values[f]) for f in _fields(template))})"
 
     @property
     def lock_key(self) -> str:
-        """The two halves of this target's advisory lock of a transaction."""
+        """The two halves of the key of this target's transaction-level advisory lock."""
         return f"{_TRANSACTION_SPACE}, {self._low}"
 
     @property
     def session_key(self) -> str:
-        """The two halves of this target's advisory lock of a session."""
+        """The two halves of the key of this target's session-level advisory lock."""
         return f"{_SESSION_SPACE}, {self._low}"
 
     @property
@@ -89,6 +92,6 @@ class Quoting:
 
 @cache
 def _fields(template: str) -> tuple[str, ...]:
-    """Return the names of a template's values, each once."""
+    """Return the names of a template's fields but for the schema, each once."""
     names = (name for _, name, _, _ in Formatter().parse(template) if name)
     return tuple(dict.fromkeys(name for name in names if name != "schema"))

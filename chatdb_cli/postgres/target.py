@@ -1,4 +1,4 @@
-"""From settings to a target, with the embedded server or the tunnel running that it needs.
+"""From settings to a target; starts the embedded server or opens the tunnel that it needs.
 
 What does not belong here: which database is meant (`settings/`), connecting (`connect.py`).
 """
@@ -15,6 +15,7 @@ from chatdb_cli.log import correlation_id
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.model import Target
 from chatdb_cli.postgres.through_tunnel import database_addresses, keywords_through, local_url
+from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.libpq import libpq_defaults
 
 if TYPE_CHECKING:
@@ -30,28 +31,29 @@ _SAFE_SSL = ("require", "verify-ca", "verify-full")
 
 def open_target(
     settings: Settings,
-    tell: Callable[[str], None] = ignore,
+    report: Callable[[str], None] = ignore,
     *,
     ask: Callable[[str], str | None] = no_answer,
     watch: Callable[[str], None] = ignore,
     note: Callable[[TunnelStep], None] = ignore,
     port: int = 0,
 ) -> Target:
-    """Return the target that the settings name, with the embedded server running if it is that one.
+    """Return the target that the settings name; close it after use.
 
-    With a tunnel asked for, that is open then; `Target.close` closes it.
+    Starts the embedded server if that is the target, and opens the tunnel if the settings name a
+    bastion.
 
     Args:
-        settings: what was read.
-        tell: called with a line when the embedded server had to be started, or a try failed.
+        settings: from `load_settings`.
+        report: called with a line when the embedded server is started, and before each retry.
         ask: asks a person for the passphrase of an SSH key.
-        watch: called with a line when connections through the tunnel come and go.
-        note: called with each step of the way.
-        port: of the tunnel's local end, in place of one that the system chooses.
+        watch: called with a line when a connection through the tunnel is opened or closed.
+        note: called with each step of the route.
+        port: the port of the tunnel's local end; 0 lets the system choose one.
 
     Raises:
-        ChatdbError: `NOT_CONFIGURED`, `SERVER`, whatever stands in the way of the tunnel, or
-            `REFUSED` for an unprotected production.
+        ChatdbError: `NOT_CONFIGURED`, `SERVER`, a failure of the tunnel, or `REFUSED` for an
+            unprotected connection in production.
     """
     from chatdb_cli.settings.database import require_database
 
@@ -61,7 +63,7 @@ def open_target(
 
         server = EmbeddedServer(settings.home, programs=settings.postgres_programs)
         if server.start():
-            tell(f"started the embedded PostgreSQL in {settings.home}")
+            report(f"started the embedded PostgreSQL in {settings.home}")
         params = server.params(EMBEDDED_DATABASE)
     else:
         params = dict(database.params)
@@ -71,23 +73,29 @@ def open_target(
         return target
     from chatdb_cli.ssh.tunnel import Tunnel
 
-    shown = {**libpq_defaults(), **target.params}
+    keywords = {**libpq_defaults(), **target.params}
     tunnel = Tunnel(
         settings.bastion,
-        database_addresses(shown),
+        database_addresses(keywords),
         timeout_ms=settings.connect_timeout_ms,
-        tell=tell,
+        report=report,
         ask=ask,
         watch=watch,
         note=note,
         port=port,
     )
     try:
-        through = keywords_through(tunnel, target.params, shown)
-        tunnel.url = local_url(target, through)
-        host, at = tunnel.places[0]
-        named = target.host or host
-        return replace(target, host=named, port=at, via=tunnel.via, params=through, tunnel=tunnel)
+        params = keywords_through(tunnel, target.params, keywords)
+        tunnel.url = local_url(target, params)
+        address, remote_port = tunnel.places[0]
+        return replace(
+            target,
+            host=target.host or address,
+            port=remote_port,
+            via=tunnel.via,
+            params=params,
+            tunnel=tunnel,
+        )
     except BaseException:
         tunnel.close()
         raise
@@ -95,39 +103,41 @@ def open_target(
 
 def open_tunnel(
     settings: Settings,
-    tell: Callable[[str], None] = ignore,
+    report: Callable[[str], None] = ignore,
     *,
     ask: Callable[[str], str | None] = no_answer,
     watch: Callable[[str], None] = ignore,
     port: int = 0,
 ) -> Tunnel:
-    """Open the tunnel to the database of the settings, for other programs to use; close it after.
+    """Open the tunnel to the database of the settings for other programs; close it after use.
 
         with open_tunnel(settings) as tunnel:
             subprocess.run(["psql", tunnel.url])
 
     Args:
-        settings: what was read.
-        tell: as for `open_target`.
-        ask: likewise.
-        watch: likewise.
-        port: likewise.
+        settings: from `load_settings`.
+        report: as for `open_target`.
+        ask: as for `open_target`.
+        watch: as for `open_target`.
+        port: as for `open_target`.
 
     Raises:
-        ChatdbError: `SETTINGS`, no tunnel is asked for; or whatever stands in its way.
+        ChatdbError: `SETTINGS`, the settings name no bastion; or a failure of the tunnel.
     """
-    return require_tunnel(open_target(settings, tell, ask=ask, watch=watch, port=port))
+    return require_tunnel(open_target(settings, report, ask=ask, watch=watch, port=port))
 
 
 def require_tunnel(target: Target) -> Tunnel:
     """Return the tunnel of a target.
 
     Raises:
-        ChatdbError: `SETTINGS`, none is asked for.
+        ChatdbError: `SETTINGS`, the settings name no bastion.
     """
     if target.tunnel is None:
         raise ChatdbError(
-            Code.SETTINGS, "no tunnel is asked for", hint="set SSH_HOST, or give --ssh-host"
+            Code.SETTINGS,
+            "the settings name no tunnel",
+            hint=Advice("set SSH_HOST, or give {ssh_host}"),
         )
     return target.tunnel
 
@@ -135,12 +145,12 @@ def require_tunnel(target: Target) -> Tunnel:
 def check_tunnel(
     settings: Settings, *, ask: Callable[[str], str | None] = no_answer
 ) -> tuple[list[TunnelStep], ChatdbError | None]:
-    """Walk the way to the database hop by hop; return what was found, and why it ended early.
+    """Check the route to the database hop by hop; return the steps, and the error that ended it.
 
-    Nothing is tried twice.
+    Nothing is retried.
 
     Args:
-        settings: what was read.
+        settings: from `load_settings`.
         ask: as for `open_target`.
     """
     steps: list[TunnelStep] = []
@@ -149,31 +159,34 @@ def check_tunnel(
         with open_target(replace(settings, bastion=once), ask=ask, note=steps.append) as target:
             tunnel = require_tunnel(target)
             tunnel.probe()
-            with tunnel.step(target.where, "database") as said, connect(target, retries=0) as conn:
-                said.append(f"PostgreSQL {conn.info.parameter_status('server_version')}")
+            with (
+                tunnel.step(target.where, "database") as details,
+                connect(target, retries=0) as conn,
+            ):
+                details.append(f"PostgreSQL {conn.info.parameter_status('server_version')}")
     except ChatdbError as error:
         return steps, error
     return steps, None
 
 
-def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target:
-    params = {"connect_timeout": str(max(2, -(-settings.connect_timeout_ms // 1000))), **given}
+def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Target:
+    params = {"connect_timeout": str(max(2, -(-settings.connect_timeout_ms // 1000))), **keywords}
     if service := params.pop("service", None):
-        # What the service file says, word for word, so that the target is known before it is used.
+        # Resolve the service file here, so that the target is known before it is used.
         params = {**libpq_defaults(service), **params}
-    # With the id of this run behind it, by which its session is found, and its lines in the log.
+    # Append the id of this run, which identifies its sessions, and its lines in the log.
     name = params.get("application_name") or "chatdb"
     params["application_name"] = f"{name.encode()[:54].decode(errors='ignore')} {correlation_id}"
     params["client_encoding"] = "UTF8"
-    # An empty keyword is a pin: it keeps a PG* variable from bending the target elsewhere.
-    shown = {**libpq_defaults(), **params}
-    user = shown.get("user", "")
-    port = shown.get("port", "").split(",")[0]
-    host = shown.get("host") or shown.get("hostaddr") or None
+    # An empty keyword stays: it overrides a PG* variable.
+    effective = {**libpq_defaults(), **params}
+    user = effective.get("user", "")
+    port = effective.get("port", "").split(",")[0]
+    host = effective.get("host") or effective.get("hostaddr") or None
     return Target(
         host=host,
         port=int(port) if port.isdecimal() else None,
-        database=shown.get("dbname") or user,
+        database=effective.get("dbname") or user,
         user=user,
         schema=settings.schema,
         via=None,
@@ -186,16 +199,16 @@ def _target(settings: Settings, given: Mapping[str, str], source: str) -> Target
 def _refuse_unprotected(target: Target) -> None:
     if target.settings.environment != "production" or target.settings.insecure:
         return
-    shown = {**libpq_defaults(), **target.params}
-    hosts = (shown.get("hostaddr") or target.host or "").split(",")
-    sslmode = shown.get("sslmode") or "prefer"
+    keywords = {**libpq_defaults(), **target.params}
+    hosts = (keywords.get("hostaddr") or target.host or "").split(",")
+    sslmode = keywords.get("sslmode") or "prefer"
     if sslmode in _SAFE_SSL or all(_is_local(host) for host in hosts):
         return
     raise ChatdbError(
         Code.REFUSED,
         f"in production the connection to {target.where} would not be protected "
         f"(sslmode is {sslmode}, and there is no tunnel)",
-        hint="set sslmode=verify-full, or go ahead with --insecure",
+        hint=Advice("set sslmode=verify-full, or continue with {insecure}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The keywords of a connection through a tunnel: addresses, the local end, the password.
+"""The libpq keywords of a connection through a tunnel: addresses, the local end, the password.
 
 What does not belong here: the tunnel itself (`ssh/`).
 """
@@ -21,36 +21,50 @@ if TYPE_CHECKING:
 _PASSWORD_LINE = re.compile(r"((?:\\.|[^\\:])*):" * 4 + "(.*)")  # host, port, database, user
 
 
-def database_addresses(shown: Mapping[str, str]) -> list[tuple[str, int]]:
-    """Return host and port of each server that libpq may choose from, as seen from the bastion."""
-    given = {key: shown[key].split(",") for key in ("host", "hostaddr", "port") if shown.get(key)}
-    hosts = given.get("hostaddr") or given.get("host") or ["localhost"]
+def database_addresses(keywords: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Return host and port of each server that libpq may choose from, as seen from the bastion.
+
+    Args:
+        keywords: those of the connection, with libpq's defaults.
+
+    Raises:
+        ChatdbError: `SETTINGS`, the lists have different lengths; `TUNNEL`, a host is a Unix socket.
+    """
+    lists = {k: keywords[k].split(",") for k in ("host", "hostaddr", "port") if keywords.get(k)}
+    hosts = lists.get("hostaddr") or lists.get("host") or ["localhost"]
     if any(
-        len(some) != len(hosts) and (key, len(some)) != ("port", 1) for key, some in given.items()
+        len(items) != len(hosts) and (key, len(items)) != ("port", 1)
+        for key, items in lists.items()
     ):
         raise ChatdbError(
             Code.SETTINGS,
-            "the hosts are not as many everywhere: "
-            + ", ".join(f"{len(some)} in {key}" for key, some in given.items()),
-            hint="give host, hostaddr and port as many values each; one port alone is that of all",
+            "host, hostaddr and port have different numbers of values: "
+            + ", ".join(f"{len(items)} in {key}" for key, items in lists.items()),
+            hint="give each of them the same number of values; a single port is for all hosts",
         )
-    ports = given.get("port", ["5432"])
+    ports = lists.get("port", ["5432"])
     ports = ports * len(hosts) if len(ports) == 1 else ports
     for host in hosts:
         if host.startswith(("/", "@")):
             raise ChatdbError(
                 Code.TUNNEL,
-                f"a tunnel leads to no Unix socket, and {host} is one",
-                hint="name the database's host as seen from the bastion; localhost is the bastion",
+                f"a tunnel can't connect to a Unix socket: {host}",
+                hint="name the host as seen from the bastion; localhost is the bastion itself",
             )
     return [(h or "localhost", int(p or 5432)) for h, p in zip(hosts, ports, strict=True)]
 
 
 def keywords_through(
-    tunnel: Tunnel, params: Mapping[str, str], shown: Mapping[str, str]
+    tunnel: Tunnel, params: Mapping[str, str], keywords: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the keywords for the local end; the host keeps its name, which TLS compares."""
-    names = shown.get("host") or ",".join(host for host, _ in tunnel.places)
+    """Return the keywords for the local end; the host keeps its name, which TLS compares.
+
+    Args:
+        tunnel: an open tunnel.
+        params: the keywords of the target.
+        keywords: the same with libpq's defaults.
+    """
+    names = keywords.get("host") or ",".join(host for host, _ in tunnel.places)
     return {
         **params,
         "host": names,
@@ -60,44 +74,49 @@ def keywords_through(
 
 
 def local_url(target: Target, params: Mapping[str, str]) -> str:
-    """Return a URL for other programs, without what is a secret or this run's own."""
+    """Return a URL for other programs, without secrets and without keywords of this run."""
     from urllib.parse import quote, urlencode
 
     hosts = zip(params["host"].split(","), params["port"].split(","), strict=True)
-    place = ",".join(f"[{h}]:{p}" if ":" in h else f"{quote(h, safe='')}:{p}" for h, p in hosts)
+    addresses = ",".join(f"[{h}]:{p}" if ":" in h else f"{quote(h, safe='')}:{p}" for h, p in hosts)
     ours = ("host", "port", "dbname", "user", "application_name", "client_encoding")
     more = {k: v for k, v in params.items() if v and k not in ours and "passw" not in k}
     more.pop("connect_timeout", None)
     user, database = quote(target.user, safe=""), quote(target.database, safe="")
-    return f"postgresql://{user}@{place}/{database}?{urlencode(more)}"
+    return f"postgresql://{user}@{addresses}/{database}?{urlencode(more)}"
 
 
 def with_password(target: Target, params: dict[str, str]) -> dict[str, str]:
-    """Complete the keywords by the password of ~/.pgpass for the real host and port.
+    """Return the keywords with the password that ~/.pgpass has for the real host and port.
 
-    libpq itself would look for the port of the tunnel's local end there.
+    libpq itself would search it for the port of the tunnel's local end.
     """
     if target.tunnel is None:
         return params
-    shown = {**libpq_defaults(), **params}
-    if shown.get("password"):
+    keywords = {**libpq_defaults(), **params}
+    if keywords.get("password"):
         return params
-    path = Path(shown.get("passfile") or "~/.pgpass").expanduser()
-    login = (shown.get("dbname") or target.user, target.user)
-    found = {
+    path = Path(keywords.get("passfile") or "~/.pgpass").expanduser()
+    login = (keywords.get("dbname") or target.user, target.user)
+    passwords = {
         _password_of(path, (name or host, str(port), *login))
         for name, (host, port) in zip(params["host"].split(","), target.tunnel.places, strict=True)
     }
-    # Of several hosts that do not have one password each is left to libpq; it looks by itself.
-    password = found.pop() if len(found) == 1 else None
+    # If the hosts have different passwords, libpq searches the file itself.
+    password = passwords.pop() if len(passwords) == 1 else None
     return {**params, "password": password} if password else params
 
 
-def _password_of(path: Path, wanted: tuple[str, ...]) -> str | None:
-    """Return the password of the first line of a password file that fits, as libpq does."""
+def _password_of(path: Path, login: tuple[str, ...]) -> str | None:
+    """Return the password of the first matching line of a password file, as libpq does.
+
+    Args:
+        path: the password file.
+        login: host, port, database and user.
+    """
     try:
         if path.stat().st_mode & 0o077 or not path.is_file():
-            return None  # libpq says why
+            return None  # libpq reports the reason
         lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
@@ -105,6 +124,6 @@ def _password_of(path: Path, wanted: tuple[str, ...]) -> str | None:
         match = None if line.startswith("#") else _PASSWORD_LINE.fullmatch(line)
         if match:
             *fields, password = (re.sub(r"\\(.)", r"\1", text) for text in match.groups())
-            if all(said in ("*", want) for said, want in zip(fields, wanted, strict=True)):
+            if all(field in ("*", value) for field, value in zip(fields, login, strict=True)):
                 return password
     return None

@@ -49,7 +49,7 @@ class Tunnel:
         bastion: where the settings want to go through.
         places: host and port of the database, as seen from the bastion; several of a cluster.
         timeout_ms: how long one host may take to be reached.
-        tell: called with a line before each new try.
+        report: called with a line before each new try.
         ask: asks a person for the passphrase of a key.
         port: of the local end; 0 is one that the system chooses.
         watch: called with a line when connections come and go.
@@ -71,7 +71,7 @@ class Tunnel:
         places: Sequence[tuple[str, int]],
         *,
         timeout_ms: int = 2000,
-        tell: Callable[[str], None] = ignore,
+        report: Callable[[str], None] = ignore,
         ask: Ask = no_answer,
         port: int = 0,
         watch: Callable[[str], None] = ignore,
@@ -80,7 +80,7 @@ class Tunnel:
         self.places = tuple(places)
         self.url = ""
         self._bastion = bastion
-        self._tell = tell
+        self._report = report
         self._watch = watch
         self._way = Route(bastion, timeout_ms / 1000, note, ask)
         self.via = str(self._way.hops[-1])
@@ -168,7 +168,7 @@ class Tunnel:
                     if failure.code not in PASSING or attempt > retries:
                         raise
                     delay = self._bastion.retry_delay_ms * attempt / 1000
-                    self._tell(
+                    self._report(
                         f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})"
                     )
                     self.closing.wait(delay)
@@ -189,7 +189,7 @@ class Tunnel:
             if self.alive:
                 continue
             loss = self.notice(self.last)
-            self._tell(f"{loss.message if loss else 'the tunnel was lost'}; opening it again")
+            self._report(f"{loss.message if loss else 'the tunnel was lost'}; opening it again")
             pause = self._bastion.retry_delay_ms / 1000
             while True:
                 try:
@@ -198,10 +198,10 @@ class Tunnel:
                 except ChatdbError as failure:
                     if failure.code not in PASSING:
                         raise
-                    self._tell(f"{failure.message}; trying again in {pause:g} s")
+                    self._report(f"{failure.message}; trying again in {pause:g} s")
                     self.closing.wait(pause)
                     pause = min(2 * pause + 0.1, _LONGEST_PAUSE_S)
-            self._tell("the tunnel is open again")
+            self._report("the tunnel is open again")
 
     def close(self) -> None:
         """End every connection and the tunnel itself; nothing of it stays."""

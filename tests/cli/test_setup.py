@@ -57,7 +57,7 @@ def test_setup_makes_the_database_too_and_can_be_repeated(
     assert said.code == 3
     error = said.document["error"]
     assert (error["code"], error["sqlstate"]) == ("missing-database", "3D000")
-    assert error["hint"] == '"chatdb setup" makes it'
+    assert error["hint"] == '"chatdb setup" creates it'
     try:
         said = offline("setup")
         assert (said.code, said.out) == (0, "1 applied; current 0001\n")

@@ -78,7 +78,7 @@ def test_who_waits_is_told_for_whom_and_how_to_end_it(project: Project, database
             error = caught.value
             assert (error.code, error.exit) == (Code.LOCKED, 7)
             assert states(error) == ["not-run"]
-            assert re.search(f"another migrator is at work .*: {name}", error.message)
+            assert re.search(f"another migrator is running .*: {name}", error.message)
             assert f"pg_terminate_backend({holder.info.backend_pid})" in (error.hint or "")
             assert len(texts) == (wait != "0s")
             assert all(re.match(f"waiting for another migrator: {name}", t) for t in texts)

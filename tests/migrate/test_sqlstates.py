@@ -14,9 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from chatdb_cli.cli.words import COMMAND_LINE
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.errors import Code
-from chatdb_cli.postgres.sqlstates import HINTS, sqlstate_name
+from chatdb_cli.postgres.hints import HINTS
+from chatdb_cli.postgres.sqlstates import sqlstate_name
+from chatdb_cli.remedy import Advice
 from tests.support.chatdb import Chatdb, Result
 from tests.support.database import Database
 from tests.support.errors import SECRET, report, run_in_every_format
@@ -199,7 +202,7 @@ def test_a_row_of_the_table(sqlstate: str, scene: Scene) -> None:
     way = PROVOKED[sqlstate]
     said = scene.up(way) if isinstance(way, str) else way(scene)
     names = {"table": "t", "constraint": "t_rule", "right": "USAGE and CREATE on schema public"}
-    hint = HINTS[sqlstate].format(**names)
+    hint = Advice(HINTS[sqlstate], **names).worded(COMMAND_LINE)
     error = said.document["error"]
     assert (error["sqlstate"], error["hint"]) == (sqlstate, hint)
     assert said.code == next(code.exit for code in Code if code.slug == error["code"]) in (3, 5, 7)
@@ -234,7 +237,7 @@ def test_the_right_that_lacks_is_named(scene: Scene) -> None:
         error = scene.up(f"SET ROLE {scene.role}; {sql}").document["error"]
         assert error["sqlstate"] == "42501"
         named = right.format(database=scene.database.name)
-        assert error["hint"] == HINTS["42501"].format(right=named), sql
+        assert error["hint"] == Advice(HINTS["42501"], right=named).worded(COMMAND_LINE), sql
 
 
 @first

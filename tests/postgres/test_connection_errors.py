@@ -115,7 +115,7 @@ def test_a_missing_database(
 error: can't connect to {where}: connection to server on socket \
 "{host}/.s.PGSQL.5432" failed: FATAL:  database "no_such" does not exist [3D000 invalid_catalog_name]
 
-hint: "chatdb setup" makes it
+hint: "chatdb setup" creates it
 """
     )
 
