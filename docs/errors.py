@@ -1,7 +1,7 @@
-"""Writes errors.md beside this file, from what the code says of its errors; `make docs` runs it.
+"""Write errors.md from the errors that the code defines; `make docs` runs this script.
 
-What belongs here: the order and the shape of that document.  What does not: any text about a single
-error; see `chatdb_cli/errors.py` and `chatdb_cli/postgres/hints.py`.
+What belongs here: the order and the form of that document.  What does not belong here: the text about an
+error, which is in `chatdb_cli/errors.py`, `postgres/hints.py` and `postgres/connect_failures.py`.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ HEAD = """\
 
 # Errors
 
-An error says what went wrong, where, and what to do next. With `--format json` it is also a document
-on stdout: `error.code` is one of the codes below, `error.sqlstate` PostgreSQL's, `error.errno` the
-operating system's; what there is none of is null. An error never holds a password.
+An error says what went wrong, where, and what to do next. With `--format json` it is also printed as a
+document on stdout: `error.code` is one of the codes below, `error.sqlstate` is PostgreSQL's code,
+`error.errno` the operating system's; a value that does not apply is null. An error never contains a
+password.
 """
 
 SERVER = """\
-## What PostgreSQL says
+## Errors of PostgreSQL
 
-PostgreSQL's own message, detail and hint are always shown. To these SQLSTATEs chatdb adds what to do;
-words in *italics* stand for the names that the server gives.
+PostgreSQL's own message, detail and hint are always shown. For these SQLSTATEs chatdb adds what to do;
+words in *italics* are replaced by the names that the server reports.
 """
 
 NETWORK = """\
-## What the operating system says
+## Errors of the operating system
 
-Of a connection that could not be made. Files and folders keep the name of their error too (`ENOENT`,
-`EACCES`, `EISDIR`, `ENOSPC`), with the path in the message.
+These concern a connection that could not be opened. Errors of files and folders keep their names, too
+(`ENOENT`, `EACCES`, `EISDIR`, `ENOSPC`), with the path in the message.
 """
 
 
@@ -52,7 +53,7 @@ def document() -> str:
     exits = [(int(e), e.means, ", ".join(f"`{c.slug}`" for c in Code if c.exit is e)) for e in Exit]
     names = {name: f"*{name}*" for name in ("constraint", "right", "table")}
     states = [(s, sqlstate_name(s), _worded(text, names)) for s, text in sorted(HINTS.items())]
-    # Several texts of libpq can mean the same.
+    # Several messages of libpq have the same meaning.
     errnos = dict.fromkeys((f.errno, f.hint) for f in FAILURES if f.errno)
     parts = [
         HEAD,

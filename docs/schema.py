@@ -1,7 +1,7 @@
-"""Writes schema.md beside this file from a database with the chat schema; `make docs` runs it.
+"""Write schema.md from a database with the chat schema; `make docs` runs this script.
 
-The database is in a PostgreSQL of its own, which is gone at the end.  What does not belong here: any
-text; the head of schema.md is written there, the rest stands in the COMMENTs of sql/up.
+The database is in a temporary PostgreSQL.  What does not belong here: any text; the head of schema.md is
+written there by hand, and the rest comes from the COMMENTs of sql/up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SQL = Path(__file__).parent.parent / "sql"
 def main() -> None:
     """Bring schema.md up to date."""
     with tempfile.TemporaryDirectory(prefix="chatdb-docs-") as folder:
-        Path(folder).chmod(0o711)  # as root the server runs as another user
+        Path(folder).chmod(0o711)  # for root, the server runs as another user
         server = EmbeddedServer(Path(folder) / ".chatdb")
         server.start()
         try:

@@ -1,11 +1,11 @@
--- Removes the extensions that carry the mark of 0001, without CASCADE, once the last copy of this schema in
--- the database goes. What was there before, belongs to someone else or is in use stays, and a notice says so.
+-- Drops the extensions that 0001 marked, without CASCADE, when the last copy of this schema in the database is
+-- rolled back. Extensions that existed before, belong to another role or are in use stay, and a notice says so.
 
 DO $$
 DECLARE
   made  text;
   note  text;
-  -- A copy is known by its id generator, which is the first thing that 0002 makes and the last that it drops.
+  -- A copy is recognized by its id generator, which is the first object that 0002 creates and the last that it drops.
   other text := (SELECT min(n.nspname)
                    FROM pg_proc p
                    JOIN pg_namespace n ON n.oid = p.pronamespace

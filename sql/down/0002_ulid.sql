@@ -1,4 +1,4 @@
--- Takes the id generator away; no table uses it any more.
+-- Drops the id generator; no table uses it any more.
 
 DROP FUNCTION ulid_timestamp(text);
 DROP FUNCTION generate_ulid();

@@ -1,3 +1,3 @@
--- Takes the trigger function away; its triggers went with their tables.
+-- Drops the trigger function; its triggers were dropped with their tables.
 
 DROP FUNCTION set_updated_at();

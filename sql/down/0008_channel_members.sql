@@ -1,4 +1,4 @@
--- The trigger on channels goes first: it needs a function that goes with the members.
+-- Drops the trigger on channels first: it uses a function that is dropped with the members.
 
 DROP TRIGGER channels_limit_type_changed ON channels;
 DROP TABLE channel_members;

@@ -1,4 +1,4 @@
--- Drops the search index, which there is none of where the server had no pg_trgm.
+-- Drops the search index, which does not exist if the server had no pg_trgm.
 
 DO $$
 BEGIN

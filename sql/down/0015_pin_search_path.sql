@@ -1,3 +1,3 @@
--- Takes the function away; what it has set stays with the functions that have it.
+-- Drops the function; the functions that it changed keep their search_path.
 
 DROP FUNCTION pin_search_path(regproc[]);

@@ -1,4 +1,4 @@
--- The triggers on messages go first: they need the functions.
+-- Drops the triggers on messages first: they use the functions.
 
 DROP TRIGGER messages_keep_edit ON messages;
 DROP TRIGGER messages_set_edited_at ON messages;

@@ -1,4 +1,4 @@
--- Takes the operations on users away.
+-- Drops the operations on users.
 
 DROP FUNCTION erase_user(text);
 DROP FUNCTION set_presence(text, text, text);

@@ -1,4 +1,4 @@
--- Takes the operations on channels away.
+-- Drops the operations on channels.
 
 DROP FUNCTION is_member(text, text);
 DROP FUNCTION set_role(text, text, text);

@@ -1,4 +1,4 @@
--- Takes the operations on messages away.
+-- Drops the operations on messages.
 
 DROP FUNCTION remove_reaction(text, text, text);
 DROP FUNCTION add_reaction(text, text, text);

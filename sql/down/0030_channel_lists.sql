@@ -1,4 +1,4 @@
--- Takes the two functions away.
+-- Drops both functions.
 
 DROP FUNCTION list_channels(text, integer, text);
 DROP FUNCTION unread_counts(text);

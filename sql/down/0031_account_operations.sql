@@ -1,4 +1,4 @@
--- Takes the operations on accounts away.
+-- Drops the operations on accounts.
 
 DROP FUNCTION put_setting(text, text, jsonb);
 DROP FUNCTION mark_notification_read(text, text);

@@ -1,4 +1,4 @@
--- Takes the operations on ephemeral data away.
+-- Drops the operations on ephemeral data.
 
 DROP FUNCTION purge_expired();
 DROP FUNCTION hit_rate_limit(text, integer, interval);

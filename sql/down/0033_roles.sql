@@ -1,4 +1,4 @@
--- Takes the rights on this schema back; the roles stay, for they belong to the whole cluster.
+-- Revokes the rights on this schema; the roles stay, because they belong to the whole cluster.
 
 DO $$
 DECLARE

@@ -1,4 +1,4 @@
--- Opens all rows to whoever is granted the tables.
+-- Opens all rows to every role that is granted the tables.
 
 DO $$
 DECLARE

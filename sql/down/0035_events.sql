@@ -1,4 +1,4 @@
--- Drops the change log with all events in it.
+-- Drops the change log with all its events.
 
 DROP FUNCTION events_origin();
 DROP TABLE events_state;

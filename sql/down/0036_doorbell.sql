@@ -1,4 +1,4 @@
--- Takes the doorbell away.
+-- Drops the doorbell.
 
 DROP FUNCTION ring_doorbell(text, text, text[], text[]);
 DROP FUNCTION bell_is_due();

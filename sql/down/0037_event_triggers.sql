@@ -1,4 +1,4 @@
--- Takes the triggers and their functions away; the log stays as it is.
+-- Drops the triggers and their functions; the log stays unchanged.
 
 DROP TRIGGER typing_indicators_notify ON typing_indicators;
 DROP FUNCTION ring_typing();

@@ -1,4 +1,4 @@
--- Takes reading and purging away; the log stays as it is.
+-- Drops the functions that read and purge the log; the log stays unchanged.
 
 DO $$
 BEGIN

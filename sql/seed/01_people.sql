@@ -1,8 +1,8 @@
 -- A small workspace for development: eight people of a company, and one week of January 2026.
 --
--- It may be run as often as you like: every id is fixed, and what is there stays as it is, whatever you have
--- changed in the meantime. The time in each id is the time of its row. Never run it where real people are: Ada
--- and Ben log in with the password "Chat-seed-1".
+-- It can be run repeatedly: every id is fixed, and existing rows stay unchanged, even if you have edited them. The
+-- time in each id is the time of its row. Never run it in a database with real users: Ada and Ben can log in with
+-- the password "Chat-seed-1".
 
 INSERT INTO users (id, email, username, full_name, display_name, is_verified, auth0_id, password_hash,
                    last_seen_at, created_at, updated_at)
@@ -57,7 +57,7 @@ FROM (VALUES
 ) preference (user_id, email, push, on_message)
 ON CONFLICT (user_id) DO NOTHING;
 
--- Friends, a request without an answer, and one who does not want to hear from another.
+-- Friends, a pending request, and a block.
 INSERT INTO relationships (id, user_id, related_user_id, type, status, created_at, updated_at)
 SELECT id, user_id, related_user_id, type, status, ulid_timestamp(id), ulid_timestamp(id)
 FROM (VALUES

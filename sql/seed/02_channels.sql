@@ -1,5 +1,5 @@
--- Channels of every type, and who is in them. The read markers leave some messages unread: Ada has one from Ben
--- and two in engineering, Grace has read nothing of general since Monday, and nothing of lunch at all.
+-- Channels of every type, and their members. The read markers leave some messages unread: Ada has one from Ben and two
+-- in engineering; Grace has read nothing in general since Monday, and nothing in lunch.
 
 INSERT INTO channels (id, type, name, description, created_by, direct_low, direct_high, archived_at,
                       created_at, updated_at)

@@ -1,4 +1,4 @@
--- What they say: threads (reply_to_id), an edit, a message that was deleted, an image, a file, a system message.
+-- Messages: threads (reply_to_id), an edit, a message that was deleted, an image, a file, a system message.
 
 INSERT INTO messages (id, channel_id, user_id, content, content_type, status, reply_to_id, edited_at, deleted_at,
                       client_message_id, created_at, updated_at)
@@ -102,7 +102,7 @@ LEFT JOIN (VALUES
 ) deletion (id, deleted_at) USING (id)
 ON CONFLICT (id) DO NOTHING;
 
--- What the edited message said before; for changes from now on a trigger writes this.
+-- The previous content of the edited message; a trigger writes this for later changes.
 INSERT INTO message_edits (id, message_id, previous_content, edited_by, edited_at)
 VALUES
   ('01KE6VF7V000000000000ED1T1', '01KE6VBJN00000000000000M09',

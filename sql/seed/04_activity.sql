@@ -1,4 +1,4 @@
--- Reactions, receipts, and what people are told of.
+-- Reactions, receipts and notifications.
 
 INSERT INTO reactions (id, message_id, user_id, emoji, created_at)
 SELECT id, message_id, user_id, emoji, ulid_timestamp(id)
@@ -17,8 +17,8 @@ FROM (VALUES
 ) reaction (id, message_id, user_id, emoji)
 ON CONFLICT DO NOTHING;
 
--- Everybody has read the messages of others up to a marker; of this workspace's alone (their ids end in M and a
--- number), and by the markers of that week, wherever they are today.
+-- Every member has read the messages of others up to a marker; only messages of this workspace (their ids end in M and
+-- a number), and only up to the markers of that week, wherever they are today.
 INSERT INTO message_reads (message_id, user_id, read_at)
 SELECT message.id, member.user_id, ulid_timestamp(message.id) + interval '5 minutes'
 FROM (VALUES
@@ -47,12 +47,12 @@ JOIN messages message ON message.channel_id = member.channel_id AND message.id <
                      AND message.id LIKE '__________0000000000000M__' AND message.status = 'read'
 ON CONFLICT DO NOTHING;
 
--- Everything reached the others' devices at once, but what is still being sent.
+-- Every message was delivered at once, except those that are still being sent.
 INSERT INTO message_deliveries (message_id, user_id, delivered_at)
 SELECT message.id, member.user_id, ulid_timestamp(message.id) + interval '2 seconds'
 FROM messages message
 JOIN channel_members member ON member.channel_id = message.channel_id AND member.user_id <> message.user_id
-                           AND member.joined_at = ulid_timestamp(member.channel_id)  -- nobody who joined later
+                           AND member.joined_at = ulid_timestamp(member.channel_id)  -- not users who joined later
 WHERE message.id LIKE '__________0000000000000M__' AND message.status <> 'sending'
 ON CONFLICT DO NOTHING;
 

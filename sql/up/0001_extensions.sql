@@ -1,11 +1,11 @@
--- Extensions. citext is required: e-mail addresses and user names compare without case. pg_trgm makes the
--- search in messages fast; without it the search is right but slow. pgcrypto and uuid-ossp are there for
--- applications that want them; nothing in this schema needs them.
+-- Extensions. citext is required: e-mail addresses and user names are compared without regard to case. pg_trgm
+-- makes the search in messages fast; without it the search is correct but slow. pgcrypto and uuid-ossp are
+-- installed for applications that want them; this schema does not need them.
 --
--- What is missing is made in "public"; what exists is used where it is, so that a role which may not create
--- extensions can still migrate when an administrator has made them. An extension belongs to the whole
--- database, and several copies of this schema may share it: what is made here is marked in its comment, and
--- the down removes only what carries the mark.
+-- A missing extension is created in "public"; an existing one is used where it is, so that a role which may not
+-- create extensions can still migrate after an administrator has created them. An extension belongs to the whole
+-- database, and several copies of this schema may share it: an extension created here is marked in its comment,
+-- and the down file drops only marked ones.
 
 DO $$
 DECLARE
@@ -16,12 +16,12 @@ BEGIN
 
     IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = wanted) THEN
       IF wanted = 'citext' THEN
-        RAISE EXCEPTION 'the extension "citext" is required, and this server does not offer it'
+        RAISE EXCEPTION 'the extension "citext" is required, but is not available on this server'
           USING ERRCODE = 'feature_not_supported',
                 HINT = 'Install PostgreSQL''s contrib modules on the server (Debian and Ubuntu ship them in '
                        '"postgresql", Red Hat and Alpine in "postgresql-contrib").';
       END IF;
-      RAISE NOTICE 'the extension "%" is not offered by this server: going on without it', wanted;
+      RAISE NOTICE 'the extension "%" is not available on this server: continuing without it', wanted;
       CONTINUE;
     END IF;
 
@@ -32,12 +32,12 @@ BEGIN
           SELECT concat_ws(' ', obj_description(oid, 'pg_extension'), '(made by the chat schema)')
             FROM pg_extension WHERE extname = wanted));
       EXCEPTION WHEN insufficient_privilege THEN
-        -- Some hosts keep the ownership of extensions. Without the mark the down leaves it in place.
-        RAISE NOTICE 'the extension "%" belongs to another role: the down will leave it', wanted;
+        -- Some hosting providers own all extensions. Without the mark, the down file leaves it in place.
+        RAISE NOTICE 'the extension "%" belongs to another role: the down file will not drop it', wanted;
       END;
     EXCEPTION
       WHEN unique_violation OR duplicate_object THEN
-        NULL;  -- another session has made it in this very moment; IF NOT EXISTS would fail just the same
+        NULL;  -- another session created it at the same moment; IF NOT EXISTS would fail in the same way
       WHEN insufficient_privilege THEN
         IF wanted = 'citext' THEN
           RAISE EXCEPTION 'the extension "citext" is required, and "%" may not create it', current_user
@@ -45,7 +45,7 @@ BEGIN
                   HINT = format('Grant CREATE on the database %I, or let an administrator run: '
                                 'CREATE EXTENSION citext WITH SCHEMA public;', current_database());
         END IF;
-        RAISE NOTICE 'the extension "%" is missing, and "%" may not create it: going on without it',
+        RAISE NOTICE 'the extension "%" is missing, and "%" may not create it: continuing without it',
           wanted, current_user;
     END;
   END LOOP;

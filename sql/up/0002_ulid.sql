@@ -1,23 +1,23 @@
--- Ids: ULIDs, 26 characters of Crockford's base 32 (0-9, A-Z without I, L, O, U). Their order as text in the
--- collation "C" is the order of time, so that new rows go to the right edge of every index, and a page of
--- messages is a range of ids. Core functions only: the generator needs no extension.
+-- Ids are ULIDs: 26 characters of Crockford's base 32 (0-9, A-Z without I, L, O, U). Their text order in the
+-- collation "C" is the order of their creation times, so new rows go to the right edge of every index, and a
+-- page of messages is a range of ids. The generator uses core functions only and needs no extension.
 --
 --   01M7XXYZHZ H8 AF2BRD97RMHKAP
 --   |          |  |
 --   |          |  14 characters: 70 random bits
---   |          2 characters: where within the millisecond, in 1/1024 (one step per microsecond and more)
+--   |          2 characters: the fraction of the millisecond, in 1/1024 (finer than a microsecond)
 --   10 characters: 48 bits of milliseconds since 1970
 
--- A loop over 26 characters costs more than all the rest of an INSERT. Here eight characters are worked on at
--- once, one in each byte of a bigint. A byte v of 0 to 31 becomes a character in two steps:
+-- A loop over 26 characters costs more than the rest of an INSERT. This function computes eight characters at
+-- a time, one in each byte of a bigint. A byte v of 0 to 31 becomes a character in two steps:
 --   v + k carries into bit 5 (0x20) exactly when v >= 32 - k, and K - v when v <= K - 32;
---   '0' is 0x30; from 10 on 7 more lead to 'A'; from 18, 20, 22 and 27 on one more skips I, L, O and U.
--- No byte ever overflows into its neighbour, nor the highest one into the sign.
+--   '0' is 0x30; from 10 on, 7 is added to reach 'A'; from 18, 20, 22 and 27 on, 1 more to skip I, L, O and U.
+-- No byte overflows into the next one, nor the highest byte into the sign.
 CREATE FUNCTION ulid_encode(tick bigint, entropy uuid) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
 DECLARE
-  -- characters 3 to 10: eight times five bits of the tick, each into a byte of its own
+  -- characters 3 to 10: eight times five bits of the tick, each in its own byte
   a constant bigint := (tick << 11 & x'1F00000000000000'::bigint)
                      | (tick <<  8 & x'001F000000000000'::bigint)
                      | (tick <<  5 & x'00001F0000000000'::bigint)
@@ -26,14 +26,14 @@ DECLARE
                      | (tick >>  4 & x'00000000001F0000'::bigint)
                      | (tick >>  7 & x'0000000000001F00'::bigint)
                      | (tick >> 10 & x'000000000000001F'::bigint);
-  -- characters 11 and 12: the last ten bits of the tick; 13 to 26: hashed, for six bits of a UUID are fixed
+  -- characters 11 and 12: the last ten bits of the tick; 13 to 26: a hash, because six bits of a UUID are fixed
   b constant bigint := (tick << 51 & x'1F00000000000000'::bigint)
                      | (tick << 48 & x'001F000000000000'::bigint)
                      | (uuid_hash_extended(entropy, 0) & x'00001F1F1F1F1F1F'::bigint);
   c constant bigint := uuid_hash_extended(entropy, 1) & x'1F1F1F1F1F1F1F1F'::bigint;
 BEGIN
   RETURN encode(
-    -- characters 1 and 2: digits until the year 2318; after it the CHECK of every id column refuses them
+    -- characters 1 and 2: digits until the year 2318; later ones are rejected by the CHECK of every id column
     int2send(((tick >> 50) + x'3030'::int)::smallint)
     || int8send(a + x'3131313131313131'::bigint
                   + (a + x'1616161616161616'::bigint >> 5 & x'0101010101010101'::bigint) * 7
@@ -57,9 +57,9 @@ BEGIN
 END
 $$;
 
--- One expression, which the planner inlines into the column default: clock and randomness are read by the
--- INSERT itself, and one PL/pgSQL call is all that it costs. tstzrange_subdiff() is the cheapest way that
--- PostgreSQL has from a timestamp to its seconds.
+-- A single expression, which the planner inlines into the column default: the INSERT itself reads the clock and
+-- the random value, and the only further cost is one PL/pgSQL call. tstzrange_subdiff() is PostgreSQL's cheapest
+-- way to convert a timestamp to seconds.
 CREATE FUNCTION generate_ulid() RETURNS text
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN ulid_encode((tstzrange_subdiff(clock_timestamp(), to_timestamp(0)) * 1024000)::bigint, gen_random_uuid());
@@ -83,8 +83,8 @@ END
 $$;
 
 COMMENT ON FUNCTION ulid_encode(bigint, uuid) IS
-  'The ULID of a point in time, given in 1/1024 milliseconds since 1970, and a random UUID.';
+  'The ULID for a point in time, in 1/1024 milliseconds since 1970, and a random UUID.';
 COMMENT ON FUNCTION generate_ulid() IS
   'A new ULID: 48 bits of milliseconds, 10 bits of the fraction of the millisecond, 70 random bits. Sorts by time.';
 COMMENT ON FUNCTION ulid_timestamp(text) IS
-  'When a ULID was made, to the millisecond. A malformed one is error 22P02.';
+  'When a ULID was created, to the millisecond. A malformed ULID raises 22P02.';

@@ -1,10 +1,10 @@
--- Keeps updated_at. Each table has its own trigger, all alike:
+-- Maintains updated_at. Each table has its own trigger of this form:
 --   BEFORE UPDATE ... FOR EACH ROW WHEN (OLD.* *<> NEW.*) EXECUTE FUNCTION set_updated_at()
--- so that an UPDATE which changes nothing leaves updated_at alone and does not even call the function.
--- *<> compares the stored bytes. IS DISTINCT FROM would use the equality of each type, and to citext "Ada"
--- and "ada" are equal: that change would go unseen.
+-- so that an UPDATE which changes nothing leaves updated_at unchanged and does not call the function.
+-- *<> compares the stored bytes. IS DISTINCT FROM would use the equality of each type, and for citext
+-- "Ada" and "ada" are equal: that change would be missed.
 
--- It names no table and calls nothing but now(): no search_path has to be set, which would cost at each call.
+-- It names no table and calls only now(), so it needs no search_path, which would cost time at each call.
 CREATE FUNCTION set_updated_at() RETURNS trigger
 LANGUAGE plpgsql
 AS $$

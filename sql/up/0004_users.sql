@@ -1,5 +1,5 @@
--- People. Who has written something is never deleted but marked (deleted_at) or made anonymous; e-mail, user
--- name and auth0_id become free again for others, since they are unique among live rows only.
+-- People. A user who has written something is never deleted, but marked (deleted_at) or made anonymous. The
+-- e-mail address, user name and auth0_id can then be used again: they are unique among live rows only.
 
 CREATE TABLE users (
   id            varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -23,11 +23,11 @@ CREATE TABLE users (
   CONSTRAINT users_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT users_credentials_present CHECK (auth0_id IS NOT NULL OR password_hash IS NOT NULL),
   CONSTRAINT users_auth0_id_not_empty CHECK (auth0_id <> ''),
-  -- bcrypt with a cost of 10 to 31, or argon2id: what is no hash of that kind may be a password in plain text
+  -- bcrypt with a cost of 10 to 31, or argon2id: any other text may be a plain-text password
   CONSTRAINT users_password_hash_format CHECK (
     password_hash ~ '^\$2[aby]\$(1[0-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{53}$'
     OR password_hash ~ '^\$argon2id\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$'),
-  -- citext is cast to text, so that the operators are those of pg_catalog whatever the search_path
+  -- citext is cast to text, so that the operators of pg_catalog are used, whatever the search_path
   CONSTRAINT users_email_length CHECK (length(email::text) <= 255),
   CONSTRAINT users_email_format CHECK (email::text LIKE '%_@_%'),
   CONSTRAINT users_username_length CHECK (length(username::text) BETWEEN 3 AND 50),
@@ -44,14 +44,14 @@ CREATE TRIGGER users_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE users IS 'People, with what they log in with.';
+COMMENT ON TABLE users IS 'People and their credentials.';
 COMMENT ON COLUMN users.id IS 'ULID; sorts by the time of creation.';
 COMMENT ON COLUMN users.auth0_id IS 'Subject of the external identity provider; NULL when the user logs in with a password.';
-COMMENT ON COLUMN users.password_hash IS 'bcrypt with cost 10 or more, or argon2id; NULL when an identity provider vouches for the user. The rules for the password itself are the application''s to check.';
-COMMENT ON COLUMN users.email IS 'Compares without case; unique among live users.';
-COMMENT ON COLUMN users.username IS '3 to 50 letters, digits and underscores; compares without case; unique among live users.';
-COMMENT ON COLUMN users.full_name IS 'Name in real life.';
-COMMENT ON COLUMN users.display_name IS 'What others see; the username where it is NULL.';
+COMMENT ON COLUMN users.password_hash IS 'bcrypt with cost 10 or more, or argon2id; NULL when the user logs in through an identity provider. The application must check the rules for the password itself.';
+COMMENT ON COLUMN users.email IS 'Compared without regard to case; unique among live users.';
+COMMENT ON COLUMN users.username IS '3 to 50 letters, digits and underscores; compared without regard to case; unique among live users.';
+COMMENT ON COLUMN users.full_name IS 'Real name.';
+COMMENT ON COLUMN users.display_name IS 'The name that others see; if NULL, the username.';
 COMMENT ON COLUMN users.is_active IS 'Whether the user may log in.';
-COMMENT ON COLUMN users.is_verified IS 'Whether the e-mail address is known to be theirs.';
-COMMENT ON COLUMN users.deleted_at IS 'When the user was deleted; NULL for a live one.';
+COMMENT ON COLUMN users.is_verified IS 'Whether the user has confirmed the e-mail address.';
+COMMENT ON COLUMN users.deleted_at IS 'When the user was deleted; NULL for a live user.';

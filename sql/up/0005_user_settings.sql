@@ -1,4 +1,4 @@
--- Settings of a user: what every client needs has a column, the rest are keys of preferences.
+-- Settings of a user: those that every client needs have columns, all others are keys of preferences.
 
 CREATE TABLE user_settings (
   user_id               varchar(26) COLLATE "C" NOT NULL,

@@ -1,5 +1,5 @@
--- Presence. Each heartbeat updates one row, hundreds of times a day: no column but the key is indexed, and
--- pages are left part empty, so that updates stay HOT and the table stays small.
+-- Presence. Each heartbeat updates one row, hundreds of times a day: only the key is indexed, and
+-- pages keep free space, so that updates stay HOT and the table stays small.
 
 CREATE TABLE user_status (
   user_id       varchar(26) COLLATE "C" NOT NULL,
@@ -21,4 +21,4 @@ CREATE TRIGGER user_status_set_updated_at
 
 COMMENT ON TABLE user_status IS 'Presence of a user; no row means offline and never seen.';
 COMMENT ON COLUMN user_status.last_seen IS 'Last heartbeat of any of the user''s clients; NULL before the first.';
-COMMENT ON COLUMN user_status.custom_status IS 'A line of the user''s own, such as "on holiday".';
+COMMENT ON COLUMN user_status.custom_status IS 'A text that the user wrote, such as "on holiday".';

@@ -1,8 +1,8 @@
--- Who is in which channel, and how far they have read.
+-- The members of each channel, and how far they have read.
 --
--- last_read_message_id is no foreign key on purpose. The index that a foreign key needs would end HOT updates
--- of a column that changes with every message read, and ON DELETE SET NULL would turn all messages of the
--- channel unread. As a ULID it says its place in time even when its message is gone.
+-- last_read_message_id is deliberately not a foreign key. The index that a foreign key needs would prevent HOT
+-- updates of a column that changes with every message read, and ON DELETE SET NULL would make all messages of the
+-- channel unread. As a ULID it marks a point in time even after its message was removed.
 
 CREATE TABLE channel_members (
   channel_id           varchar(26) COLLATE "C" NOT NULL,
@@ -27,11 +27,12 @@ CREATE TRIGGER channel_members_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
--- A group or direct channel has at most 100 members. Two who take the last place at once must not both get it,
--- so whoever adds a member first updates the channel's row, changing nothing: the second waits for the first
--- and counts after it. A mere row lock would do under READ COMMITTED, but under REPEATABLE READ the second
--- would count in its old snapshot; after an update it gets a serialization failure (40001) instead.
--- SECURITY DEFINER: the limit counts all members, not those whom row-level security shows to the caller.
+-- A group or direct channel has at most 100 members. Two concurrent transactions must not both take the last
+-- place, so a transaction that adds a member first updates the channel's row without changing it: the second
+-- one waits for the first and counts after it. A row lock alone would be enough under READ COMMITTED, but under
+-- REPEATABLE READ the second one would count in its old snapshot; after an update it gets a serialization failure
+-- (40001) instead.
+-- SECURITY DEFINER: the limit counts all members, not only those that row-level security shows to the caller.
 CREATE FUNCTION check_channel_members_limit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -59,8 +60,8 @@ BEGIN
 END
 $$;
 
--- The other way round: a public or private channel with more than 100 members becomes a group. FOR UPDATE waits
--- for those who are joining (their foreign key holds FOR KEY SHARE) and makes later ones wait.
+-- The opposite case: a public or private channel with more than 100 members becomes a group. FOR UPDATE waits
+-- for users who are joining (their foreign key holds FOR KEY SHARE) and makes later ones wait.
 CREATE FUNCTION check_channel_type_limit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -76,8 +77,8 @@ BEGIN
 END
 $$;
 
--- Both name tables: their search_path is this schema, then where the extensions are. It is written out, for
--- SET search_path FROM CURRENT would store whatever the migrating session happened to have.
+-- Both functions name tables: their search_path is this schema, then the schemas of the extensions. It is written
+-- out, because SET search_path FROM CURRENT would store the search_path of the migrating session.
 DO $$
 DECLARE
   path text := (
@@ -100,7 +101,7 @@ CREATE TRIGGER channel_members_limit_added
   FOR EACH STATEMENT
   EXECUTE FUNCTION check_channel_members_limit();
 
--- Row by row, since a trigger with a transition table would run at every move of the read marker.
+-- Per row, because a trigger with a transition table would run for every change of the read marker.
 CREATE TRIGGER channel_members_limit_moved
   AFTER UPDATE OF channel_id ON channel_members
   FOR EACH ROW WHEN (OLD.channel_id <> NEW.channel_id)
@@ -111,11 +112,11 @@ CREATE TRIGGER channels_limit_type_changed
   FOR EACH ROW WHEN (OLD.type NOT IN ('group', 'direct') AND NEW.type IN ('group', 'direct'))
   EXECUTE FUNCTION check_channel_type_limit();
 
-COMMENT ON TABLE channel_members IS 'Who is in which channel, with their role and how far they have read.';
-COMMENT ON COLUMN channel_members.joined_at IS 'When the user came in (last).';
-COMMENT ON COLUMN channel_members.last_read_message_id IS 'Read marker: all messages of the channel up to this id are read. No foreign key: its message may be gone.';
-COMMENT ON COLUMN channel_members.muted_until IS 'No notifications until then; infinity for always, NULL for not muted.';
+COMMENT ON TABLE channel_members IS 'The members of each channel, with their role and how far they have read.';
+COMMENT ON COLUMN channel_members.joined_at IS 'When the user joined (most recently).';
+COMMENT ON COLUMN channel_members.last_read_message_id IS 'Read marker: all messages of the channel up to this id are read. No foreign key: the message may have been removed.';
+COMMENT ON COLUMN channel_members.muted_until IS 'No notifications until this time; infinity means always, NULL not muted.';
 COMMENT ON FUNCTION check_channel_members_limit() IS
-  'Trigger: refuses the 101st member of a group or direct channel (23514, constraint channel_members_limit).';
+  'Trigger: rejects the 101st member of a group or direct channel (23514, constraint channel_members_limit).';
 COMMENT ON FUNCTION check_channel_type_limit() IS
-  'Trigger: refuses to make a group or direct channel of one with more than 100 members (23514, constraint channel_members_limit).';
+  'Trigger: rejects turning a channel with more than 100 members into a group or direct channel (23514, constraint channel_members_limit).';

@@ -1,4 +1,4 @@
--- Messages. They are read a page at a time, newest first, by channel and id (never OFFSET).
+-- Messages. Clients read them a page at a time, newest first, by channel and id (never OFFSET).
 
 CREATE TABLE messages (
   id                varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -25,11 +25,11 @@ CREATE TABLE messages (
   CONSTRAINT messages_status_valid CHECK (status IN ('sending', 'delivered', 'read', 'error')),
   CONSTRAINT messages_client_message_id_not_empty CHECK (client_message_id <> ''),
   CONSTRAINT messages_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
-  -- makes a resend harmless; its index serves the foreign key of user_id too
+  -- makes resending harmless; its index also serves the foreign key of user_id
   CONSTRAINT messages_client_message_id_key UNIQUE (user_id, client_message_id)
-) WITH (fillfactor = 90);  -- status moves twice soon after the INSERT and is in no index: room for HOT updates
+) WITH (fillfactor = 90);  -- status changes twice soon after the INSERT and is in no index: room for HOT updates
 
--- With user_id and deleted_at, what is unread is counted without a look at the messages themselves.
+-- Including user_id and deleted_at lets unread messages be counted by an index-only scan.
 CREATE INDEX messages_channel_newest_idx ON messages (channel_id, id DESC) INCLUDE (user_id, deleted_at);
 CREATE INDEX messages_reply_to_id_idx ON messages (reply_to_id) WHERE reply_to_id IS NOT NULL;
 
@@ -40,11 +40,11 @@ CREATE TRIGGER messages_set_updated_at
 
 COMMENT ON TABLE messages IS 'Messages of all channels.';
 COMMENT ON COLUMN messages.id IS 'ULID; the order of the messages of a channel is the order of their ids.';
-COMMENT ON COLUMN messages.user_id IS 'Who wrote it.';
-COMMENT ON COLUMN messages.content IS '1 to 4000 characters in a text; the caption, or nothing, in other types.';
-COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, nobody has it yet), delivered, read, error. Who has received and read it is in tables of their own.';
-COMMENT ON COLUMN messages.client_message_id IS 'Id that the sender''s client gave it; a second message of the same user under the same id is refused.';
-COMMENT ON COLUMN messages.reply_to_id IS 'The message that it answers; NULL when there is none, or it is gone.';
-COMMENT ON COLUMN messages.metadata IS 'What the application wants to keep with it, by key.';
-COMMENT ON COLUMN messages.edited_at IS 'When the content was last changed; NULL when it never was.';
-COMMENT ON COLUMN messages.deleted_at IS 'When it was deleted; NULL for a live one.';
+COMMENT ON COLUMN messages.user_id IS 'The author.';
+COMMENT ON COLUMN messages.content IS '1 to 4000 characters for type text; the caption, or an empty text, for other types.';
+COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, not yet delivered), delivered, read, error. Deliveries and reads by each user are in message_deliveries and message_reads.';
+COMMENT ON COLUMN messages.client_message_id IS 'Id assigned by the sender''s client; a second message of the same user with the same id is rejected.';
+COMMENT ON COLUMN messages.reply_to_id IS 'The message that it replies to; NULL if there is none or it was removed.';
+COMMENT ON COLUMN messages.metadata IS 'Data of the application, by key.';
+COMMENT ON COLUMN messages.edited_at IS 'When the content was last changed; NULL if never.';
+COMMENT ON COLUMN messages.deleted_at IS 'When it was deleted; NULL for a live message.';

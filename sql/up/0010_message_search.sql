@@ -1,9 +1,9 @@
--- Search in messages: any part of any word, in any language, without case: content ILIKE '%part%'.
+-- Search in messages: any part of any word, in any language, regardless of case: content ILIKE '%part%'.
 --
--- Trigrams rather than full text: a chat has no one language whose stems and stop words would fit, people look
--- for parts of words, paths and codes, and ILIKE says the same with and without the index. So a server without
--- pg_trgm gets the same schema less one index: search is then slow, not wrong.
--- To add it later: make the extension, and run the CREATE INDEX below.
+-- It uses trigrams instead of full-text search: a chat has no single language whose stems and stop words would
+-- fit, people search for parts of words, paths and codes, and ILIKE returns the same rows with and without the
+-- index. So a server without pg_trgm gets the same schema without this index: search is then slow, not wrong.
+-- To add the index later, create the extension and run the CREATE INDEX below.
 
 DO $$
 DECLARE

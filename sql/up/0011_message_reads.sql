@@ -1,5 +1,5 @@
--- Receipts: who has read which message, and when. How many are unread comes from the marker in
--- channel_members, not from here.
+-- Read receipts: who has read which message, and when. The number of unread messages comes from the marker in
+-- channel_members, not from this table.
 
 CREATE TABLE message_reads (
   message_id varchar(26) COLLATE "C" NOT NULL,
@@ -13,4 +13,4 @@ CREATE TABLE message_reads (
 
 CREATE INDEX message_reads_user_idx ON message_reads (user_id);
 
-COMMENT ON TABLE message_reads IS 'Read receipts: one row for each message and reader that has one.';
+COMMENT ON TABLE message_reads IS 'Read receipts: at most one row for each message and reader.';

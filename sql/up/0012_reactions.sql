@@ -1,4 +1,4 @@
--- Reactions: a user puts each emoji on a message at most once.
+-- Reactions: a user adds each emoji to a message at most once.
 
 CREATE TABLE reactions (
   id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -17,6 +17,6 @@ CREATE TABLE reactions (
 
 CREATE INDEX reactions_user_idx ON reactions (user_id);
 
-COMMENT ON TABLE reactions IS 'Emoji that users have put on messages. Never changed, only added and removed.';
+COMMENT ON TABLE reactions IS 'Emoji that users have added to messages. Rows are inserted and deleted, never updated.';
 COMMENT ON COLUMN reactions.id IS 'ULID; sorts by the time of creation.';
 COMMENT ON COLUMN reactions.emoji IS 'The emoji itself, or the name of a custom one.';

@@ -1,4 +1,4 @@
--- Files that belong to messages. The bytes live elsewhere, under url.
+-- Files attached to messages. Their contents are stored elsewhere, under url.
 
 CREATE TABLE files (
   id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -23,9 +23,9 @@ CREATE TRIGGER files_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE files IS 'Files attached to messages; the bytes are kept elsewhere.';
+COMMENT ON TABLE files IS 'Files attached to messages; their contents are stored elsewhere.';
 COMMENT ON COLUMN files.id IS 'ULID; sorts by the time of creation.';
-COMMENT ON COLUMN files.name IS 'File name as the sender had it.';
+COMMENT ON COLUMN files.name IS 'File name on the sender''s side.';
 COMMENT ON COLUMN files.type IS 'Media type, such as image/png.';
-COMMENT ON COLUMN files.size IS 'Bytes.';
-COMMENT ON COLUMN files.url IS 'Where the bytes are.';
+COMMENT ON COLUMN files.size IS 'Size in bytes.';
+COMMENT ON COLUMN files.url IS 'Where the contents are stored.';

@@ -1,4 +1,4 @@
--- How far a user's data has been synchronised, one row for each kind of synchronisation.
+-- How far a user's data has been synchronized, one row for each kind of synchronization.
 
 CREATE TABLE sync_state (
   id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -22,8 +22,8 @@ CREATE TRIGGER sync_state_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE sync_state IS 'How far a user''s data has been synchronised, by kind of synchronisation.';
+COMMENT ON TABLE sync_state IS 'How far a user''s data has been synchronized, by kind of synchronization.';
 COMMENT ON COLUMN sync_state.id IS 'ULID; sorts by the time of creation.';
-COMMENT ON COLUMN sync_state.sync_type IS 'What is synchronised, such as messages or contacts.';
-COMMENT ON COLUMN sync_state.last_sync IS 'When it was last done.';
-COMMENT ON COLUMN sync_state.metadata IS 'What the client needs to go on, such as a cursor.';
+COMMENT ON COLUMN sync_state.sync_type IS 'What is synchronized, such as messages or contacts.';
+COMMENT ON COLUMN sync_state.last_sync IS 'When it was last synchronized.';
+COMMENT ON COLUMN sync_state.metadata IS 'What the client needs to continue, such as a cursor.';

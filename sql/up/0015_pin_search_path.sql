@@ -1,9 +1,9 @@
--- Functions in PL/pgSQL look names up when they run, and those with SECURITY DEFINER run with the rights of
--- the owner: both need a search_path of their own, or whoever calls them decides which table is meant.
+-- Functions in PL/pgSQL look up names when they run, and SECURITY DEFINER functions run with the rights of the
+-- owner: both need their own search_path, or the caller decides which table a name refers to.
 --
--- It is this schema, then where the extensions are (without the schema of citext, citext compares with case,
--- and says nothing), then pg_temp. It is written out: SET search_path FROM CURRENT would store whatever the
--- migrating session happened to have.
+-- It is this schema, then the schemas of the extensions (without the schema of citext, citext silently compares
+-- with regard to case), then pg_temp. It is written out, because SET search_path FROM CURRENT would store the
+-- search_path of the migrating session.
 
 CREATE FUNCTION pin_search_path(VARIADIC functions regproc[]) RETURNS void
 LANGUAGE plpgsql
@@ -26,4 +26,4 @@ END
 $$;
 
 COMMENT ON FUNCTION pin_search_path(regproc[]) IS
-  'For migrations: gives functions the search_path of this schema, of the extensions and of pg_temp, in this order.';
+  'For migrations: sets the search_path of functions to this schema, the schemas of the extensions, and pg_temp, in this order.';

@@ -1,4 +1,4 @@
--- What a user tells about themselves.
+-- What users write about themselves.
 
 CREATE TABLE profiles (
   user_id    varchar(26) COLLATE "C" NOT NULL,
@@ -16,5 +16,5 @@ CREATE TRIGGER profiles_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE profiles IS 'What users tell about themselves; name and picture are in users.';
+COMMENT ON TABLE profiles IS 'What users write about themselves; name and picture are in users.';
 COMMENT ON COLUMN profiles.bio IS 'Up to 500 characters.';

@@ -1,5 +1,5 @@
--- Friends, and who does not want to hear from whom. A row says something of one user about another, in this
--- direction: a friendship has one row, made by whoever asked first; two users may block each other with two.
+-- Friendships and blocks. A row is directed from one user to another: a friendship has one row, created by the
+-- user who asked first; two users who block each other have two rows.
 
 CREATE TABLE relationships (
   id              varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -27,8 +27,8 @@ CREATE TRIGGER relationships_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE relationships IS 'Friend requests, friendships and blocks: what one user says about another.';
+COMMENT ON TABLE relationships IS 'Friend requests, friendships and blocks, each from one user to another.';
 COMMENT ON COLUMN relationships.id IS 'ULID; sorts by the time of creation.';
-COMMENT ON COLUMN relationships.user_id IS 'Who asked, or who blocks.';
-COMMENT ON COLUMN relationships.related_user_id IS 'Who was asked, or who is blocked.';
-COMMENT ON COLUMN relationships.status IS 'Of a friend request; a block needs no answer and is accepted at once.';
+COMMENT ON COLUMN relationships.user_id IS 'The user who asked, or who blocks.';
+COMMENT ON COLUMN relationships.related_user_id IS 'The user who was asked, or who is blocked.';
+COMMENT ON COLUMN relationships.status IS 'Status of a friend request; a block needs no answer and is accepted at once.';

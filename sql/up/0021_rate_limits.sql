@@ -1,4 +1,4 @@
--- How often something was done within a window of time. UNLOGGED: after a crash everyone starts anew.
+-- How often something was done within a window of time. UNLOGGED: after a crash every count starts again.
 
 CREATE UNLOGGED TABLE rate_limits (
   key          text NOT NULL,
@@ -15,6 +15,6 @@ CREATE UNLOGGED TABLE rate_limits (
 CREATE INDEX rate_limits_window_end_idx ON rate_limits (window_end);
 
 COMMENT ON TABLE rate_limits IS 'How often something was done within a window of time. UNLOGGED: empty after a crash.';
-COMMENT ON COLUMN rate_limits.key IS 'Who and what, as the application likes it, such as login:198.51.100.7.';
-COMMENT ON COLUMN rate_limits.window_end IS 'From then on the row counts for nothing.';
-COMMENT ON COLUMN rate_limits.hits IS 'How often within the window; what was refused is not counted.';
+COMMENT ON COLUMN rate_limits.key IS 'Chosen by the application, such as login:198.51.100.7.';
+COMMENT ON COLUMN rate_limits.window_end IS 'The row has no effect from this time on.';
+COMMENT ON COLUMN rate_limits.hits IS 'Number of calls within the window, without the refused ones.';

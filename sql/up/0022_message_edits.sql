@@ -1,4 +1,4 @@
--- What messages said before they were changed. Written by a trigger, whoever changes the content and however.
+-- Earlier contents of messages. A trigger writes them at every change of the content, by any role and any means.
 
 CREATE TABLE message_edits (
   id               varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- SECURITY DEFINER: nobody needs the right to write into the past.
+-- SECURITY DEFINER: no other role needs the right to write this table.
 CREATE FUNCTION keep_message_edit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -37,7 +37,7 @@ END
 $$;
 
 SELECT pin_search_path('keep_message_edit');
-REVOKE EXECUTE ON FUNCTION keep_message_edit() FROM PUBLIC;  -- else from a trigger of anybody's own
+REVOKE EXECUTE ON FUNCTION keep_message_edit() FROM PUBLIC;  -- otherwise any role could use it in its own trigger
 
 CREATE TRIGGER messages_set_edited_at
   BEFORE UPDATE OF content ON messages
@@ -49,9 +49,9 @@ CREATE TRIGGER messages_keep_edit
   FOR EACH ROW WHEN (OLD.content IS DISTINCT FROM NEW.content)
   EXECUTE FUNCTION keep_message_edit();
 
-COMMENT ON TABLE message_edits IS 'What messages said before they were changed.';
+COMMENT ON TABLE message_edits IS 'Earlier contents of messages.';
 COMMENT ON COLUMN message_edits.id IS 'ULID; sorts by the time of creation.';
 COMMENT ON COLUMN message_edits.previous_content IS 'The content until edited_at.';
-COMMENT ON COLUMN message_edits.edited_by IS 'On whose behalf: chat.user_id, else the author. NULL when that user is gone.';
+COMMENT ON COLUMN message_edits.edited_by IS 'The user who made the change: chat.user_id, or else the author. NULL if that user was removed.';
 COMMENT ON FUNCTION set_edited_at() IS 'Trigger: sets messages.edited_at to the time of the transaction.';
-COMMENT ON FUNCTION keep_message_edit() IS 'Trigger: keeps the content that a message had, in message_edits.';
+COMMENT ON FUNCTION keep_message_edit() IS 'Trigger: stores the previous content of a message in message_edits.';

@@ -1,4 +1,4 @@
--- Receipts: to whom a message was delivered, and when. One row for each message and device owner: an
+-- Delivery receipts: to whom a message was delivered, and when. One row for each message and recipient: an
 -- application that does not show them need not write them.
 
 CREATE TABLE message_deliveries (
@@ -13,4 +13,4 @@ CREATE TABLE message_deliveries (
 
 CREATE INDEX message_deliveries_user_idx ON message_deliveries (user_id);
 
-COMMENT ON TABLE message_deliveries IS 'Delivery receipts: one row for each message and recipient whose device has it.';
+COMMENT ON TABLE message_deliveries IS 'Delivery receipts: one row for each message and recipient who has received it.';

@@ -1,4 +1,4 @@
--- Who is typing where, for a few seconds. UNLOGGED: it changes with every keystroke.
+-- Which users are typing in which channels, for a few seconds. UNLOGGED: it changes with every keystroke.
 
 CREATE UNLOGGED TABLE typing_indicators (
   channel_id varchar(26) COLLATE "C" NOT NULL,
@@ -12,5 +12,5 @@ CREATE UNLOGGED TABLE typing_indicators (
 
 CREATE INDEX typing_indicators_user_idx ON typing_indicators (user_id);
 
-COMMENT ON TABLE typing_indicators IS 'Who is typing where. UNLOGGED: empty after a crash.';
-COMMENT ON COLUMN typing_indicators.expires_at IS 'From then on the user counts as no longer typing.';
+COMMENT ON TABLE typing_indicators IS 'Which users are typing in which channels. UNLOGGED: empty after a crash.';
+COMMENT ON COLUMN typing_indicators.expires_at IS 'The user counts as no longer typing from this time on.';

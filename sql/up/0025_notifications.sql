@@ -1,4 +1,4 @@
--- What a user is to be told: in the application, by mail, by push. What to write there is the application's.
+-- Notifications of users: in the application, by e-mail, by push. The application decides on the contents.
 
 CREATE TABLE notifications (
   id           varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -28,10 +28,10 @@ CREATE TRIGGER notifications_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE notifications IS 'What users are to be told.';
+COMMENT ON TABLE notifications IS 'Notifications of users.';
 COMMENT ON COLUMN notifications.id IS 'ULID; sorts by the time of creation.';
-COMMENT ON COLUMN notifications.type IS 'What kind of news, such as message.mention or friend_request: small letters, digits, underscores and dots.';
+COMMENT ON COLUMN notifications.type IS 'Kind of notification, such as message.mention or friend_request: lower-case letters, digits, underscores and dots.';
 COMMENT ON COLUMN notifications.content IS 'What the application needs to show it, by key.';
-COMMENT ON COLUMN notifications.related_type IS 'What related_id is the id of, such as message or channel. No foreign key: it may be gone.';
-COMMENT ON COLUMN notifications.read_at IS 'When the user has read it; NULL for an unread one.';
-COMMENT ON COLUMN notifications.expires_at IS 'From then on it is not shown, and will be purged; NULL for never.';
+COMMENT ON COLUMN notifications.related_type IS 'Kind of object that related_id identifies, such as message or channel. No foreign key: the object may have been removed.';
+COMMENT ON COLUMN notifications.read_at IS 'When the user read it; NULL if unread.';
+COMMENT ON COLUMN notifications.expires_at IS 'It is not shown from this time on, and will be purged; NULL for never.';

@@ -1,4 +1,4 @@
--- What a user wants to be told of, and on which ways.
+-- Which notifications a user wants, and how they are delivered.
 
 CREATE TABLE notification_preferences (
   user_id           varchar(26) COLLATE "C" NOT NULL,
@@ -22,9 +22,9 @@ CREATE TRIGGER notification_preferences_set_updated_at
   FOR EACH ROW WHEN (OLD.* *<> NEW.*)
   EXECUTE FUNCTION set_updated_at();
 
-COMMENT ON TABLE notification_preferences IS 'What users want to be told of, and how; no row means all of it.';
-COMMENT ON COLUMN notification_preferences.in_app IS 'Whether notifications are kept for the application to show.';
-COMMENT ON COLUMN notification_preferences.on_message IS 'Whether they are told of messages: types "message" and "message.…".';
-COMMENT ON COLUMN notification_preferences.on_friend_request IS 'Whether they are told of friend requests: types "friend_request" and "friend_request.…".';
-COMMENT ON COLUMN notification_preferences.on_system IS 'Whether they are told by the system: types "system" and "system.…".';
+COMMENT ON TABLE notification_preferences IS 'Which notifications users want, and how they are delivered; no row means all of them.';
+COMMENT ON COLUMN notification_preferences.in_app IS 'Whether notifications are stored for the application to show.';
+COMMENT ON COLUMN notification_preferences.on_message IS 'Whether the user wants notifications about messages: types "message" and "message.…".';
+COMMENT ON COLUMN notification_preferences.on_friend_request IS 'Whether the user wants notifications about friend requests: types "friend_request" and "friend_request.…".';
+COMMENT ON COLUMN notification_preferences.on_system IS 'Whether the user wants notifications from the system: types "system" and "system.…".';
 COMMENT ON COLUMN notification_preferences.other IS 'true or false for further kinds, by the first part of the type.';

@@ -1,12 +1,12 @@
--- Operations on users. How all operations of this schema are made:
+-- Operations on users. Rules for all operations of this schema:
 --
---   * Parameters are named like the columns, so that they can be given by name; inside, they are qualified
---     with the name of the function. What is refused has an SQLSTATE: P0002 there is no such thing (or it is
---     not the caller's to see), 42501 not allowed, 55000 not now, 22023 wrong argument, else the constraint's.
---   * They run with the rights of the caller, so that row-level security holds inside them. The few that have
---     to see more are SECURITY DEFINER, say so, and check by themselves.
---   * Reads are one SELECT in a BEGIN ATOMIC body without SET: the planner inlines it into the query that
---     calls it, and its names are bound when it is made.
+--   * Parameters are named like the columns, so that they can be passed by name; inside, they are qualified
+--     with the name of the function. Errors have an SQLSTATE: P0002 no such object (or the caller may not see
+--     it), 42501 not allowed, 55000 not in this state, 22023 wrong argument, or that of a constraint.
+--   * They run with the rights of the caller, so that row-level security applies inside them. The few that must
+--     see more are SECURITY DEFINER, say so, and check the caller's rights themselves.
+--   * A read is one SELECT in a BEGIN ATOMIC body without SET: the planner inlines it into the calling query,
+--     and its names are resolved when the function is created.
 
 CREATE VIEW public_users AS
 SELECT id, username, display_name, avatar_url, created_at
@@ -43,8 +43,8 @@ BEGIN ATOMIC
   SELECT u.* FROM users u WHERE u.username = find_user_by_username.username::citext AND u.deleted_at IS NULL;
 END;
 
--- The changes are the columns and their new values: a key that is missing leaves the column alone, null
--- empties it. With a parameter for each column, one could not tell "no change" from "empty".
+-- "changes" maps columns to their new values: a missing key leaves the column unchanged, null sets it to NULL.
+-- With one parameter per column, "no change" could not be told from NULL.
 CREATE FUNCTION update_user(user_id text, changes jsonb) RETURNS users
 LANGUAGE plpgsql
 AS $$
@@ -60,7 +60,7 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Possible are ' || array_to_string(allowed, ', ') || '.';
   END IF;
 
-  -- locked first: of two who change different columns at once, neither takes back what the other did
+  -- locked first, so that concurrent changes of different columns do not overwrite each other
   SELECT * INTO changed FROM users WHERE id = update_user.user_id AND deleted_at IS NULL FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no user "%"', left(update_user.user_id, 40) USING ERRCODE = 'no_data_found';
@@ -96,9 +96,9 @@ BEGIN ATOMIC
   RETURNING *;
 END;
 
--- To erase a person is to make them anonymous: what they wrote stays, and others still find its place. What only
--- they had goes; a rate limit's key is the application's, who knows it.
--- SECURITY DEFINER: what others say of them goes too, and no half of a person may stay behind.
+-- Erasing a user makes them anonymous: their messages stay, so that conversations remain readable. Data that belongs
+-- to them alone is deleted; a rate limit's key is known only to the application.
+-- SECURITY DEFINER: rows of other users about them are deleted as well, so that nothing remains.
 CREATE FUNCTION erase_user(user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -130,16 +130,16 @@ END;
 
 SELECT pin_search_path('update_user', 'erase_user');
 
-COMMENT ON VIEW public_users IS 'Live users as anybody may see them: no e-mail address, no hash, no flag.';
+COMMENT ON VIEW public_users IS 'Live users with the columns that everyone may see: no e-mail address, no hash, no flag.';
 COMMENT ON FUNCTION create_user(text, text, text, text, text, text, text) IS
-  'Makes a user; needs an auth0_id or a password_hash. An e-mail address, user name or auth0_id that a live user has is 23505.';
-COMMENT ON FUNCTION find_user(text) IS 'The live user of this id, or no row.';
-COMMENT ON FUNCTION find_user_by_email(text) IS 'The live user of this e-mail address, compared without case, or no row.';
-COMMENT ON FUNCTION find_user_by_username(text) IS 'The live user of this user name, compared without case, or no row.';
+  'Creates a user; needs an auth0_id or a password_hash. An e-mail address, user name or auth0_id of another live user raises 23505.';
+COMMENT ON FUNCTION find_user(text) IS 'The live user with this id, or no row.';
+COMMENT ON FUNCTION find_user_by_email(text) IS 'The live user with this e-mail address, compared without regard to case, or no row.';
+COMMENT ON FUNCTION find_user_by_username(text) IS 'The live user with this user name, compared without regard to case, or no row.';
 COMMENT ON FUNCTION update_user(text, jsonb) IS
-  'Changes the columns that are keys of changes; null empties one. No such live user is P0002, another key 22023.';
-COMMENT ON FUNCTION touch_last_seen(text) IS 'Sets users.last_seen_at to now and returns it; NULL when there is no such live user.';
+  'Changes the columns that are keys of changes; null sets a column to NULL. Raises P0002 if there is no such live user, 22023 for any other key.';
+COMMENT ON FUNCTION touch_last_seen(text) IS 'Sets users.last_seen_at to now and returns it; NULL if there is no such live user.';
 COMMENT ON FUNCTION set_presence(text, text, text) IS
   'Sets status (online, away, busy, offline), custom_status and last_seen of a user.';
 COMMENT ON FUNCTION erase_user(text) IS
-  'Makes a user anonymous and deletes what only they had; messages and reactions stay. False when there is no such user. SECURITY DEFINER: for the owner of the schema, or the user (else 42501).';
+  'Makes a user anonymous and deletes data that belongs to them alone; messages and reactions stay. False if there is no such user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';

@@ -1,5 +1,5 @@
--- Operations on channels and their members. Who may do what is row-level security's to say: a channel that the
--- caller can't see or change is P0002, like one that does not exist.
+-- Operations on channels and their members. Row-level security decides who may do what: a channel that the caller
+-- cannot see or change raises P0002, like one that does not exist.
 
 CREATE FUNCTION create_channel(
   created_by text, type text, name text, members text[] DEFAULT '{}', admins text[] DEFAULT '{}',
@@ -21,7 +21,7 @@ BEGIN
           create_channel.avatar_url, create_channel.metadata)
   RETURNING * INTO made;
 
-  -- the creator in a statement of their own: an owner may then add the others
+  -- the creator in a separate statement: as an owner, they may then add the others
   INSERT INTO channel_members (channel_id, user_id, role) VALUES (made.id, create_channel.created_by, 'owner');
   INSERT INTO channel_members (channel_id, user_id, role)
   SELECT made.id, one, CASE WHEN bool_or(admin) THEN 'admin' ELSE 'member' END
@@ -90,10 +90,10 @@ BEGIN
 END
 $$;
 
--- Two users have one direct channel, however often and by whomever it is opened: the unique pair lets only one
--- exist, and whoever comes second at the same moment waits for the first and takes theirs. One that was
--- deleted, archived or left comes back, with its messages.
--- SECURITY DEFINER: it adds the other user, and has to see a channel that the caller has left.
+-- Two users have one direct channel, no matter who opens it and how often: the pair is unique, and of two concurrent
+-- calls the second waits for the first and returns its channel. A channel that was deleted, archived or left is
+-- restored, with its messages.
+-- SECURITY DEFINER: it adds the other user, and must see a channel that the caller has left.
 CREATE FUNCTION open_direct_channel(user_id text, other_user_id text) RETURNS channels
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -105,7 +105,7 @@ DECLARE
 BEGIN
   PERFORM must_act_as(open_direct_channel.user_id);
 
-  IF num_nulls(open_direct_channel.user_id, open_direct_channel.other_user_id) > 0  -- least() takes the other one
+  IF num_nulls(open_direct_channel.user_id, open_direct_channel.other_user_id) > 0  -- least() ignores NULL
      OR (SELECT count(*) FROM users WHERE id IN (low, high) AND deleted_at IS NULL)
         < (CASE WHEN low = high THEN 1 ELSE 2 END) THEN
     RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
@@ -187,17 +187,17 @@ RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_member.chan
 SELECT pin_search_path('create_channel', 'update_channel', 'archive_channel', 'open_direct_channel', 'add_member', 'set_role');
 
 COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text, jsonb) IS
-  'Makes a public, private or group channel with its members and admins; the creator becomes its owner.';
-COMMENT ON FUNCTION find_channel(text) IS 'The live channel of this id, or no row.';
+  'Creates a public, private or group channel with its members and admins; the creator becomes its owner.';
+COMMENT ON FUNCTION find_channel(text) IS 'The live channel with this id, or no row.';
 COMMENT ON FUNCTION update_channel(text, jsonb) IS
-  'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null empties one. No such channel is P0002, another key 22023.';
+  'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null sets a column to NULL. Raises P0002 if there is no such channel, 22023 for any other key.';
 COMMENT ON FUNCTION archive_channel(text, boolean) IS
-  'From now on the channel can only be read; with archived => false it can be written to again.';
+  'Makes a channel read-only; archived => false makes it writable again.';
 COMMENT ON FUNCTION open_direct_channel(text, text) IS
-  'The direct channel of two users, made where there is none; one that was deleted, archived or left comes back. Refused (42501) where one blocks the other.';
+  'The direct channel of two users, created if there is none; one that was deleted, archived or left is restored. Raises 42501 if one user blocks the other.';
 COMMENT ON FUNCTION add_member(text, text, text) IS
-  'Adds a user to a channel; false when they are in it already. The 101st of a group is 23514.';
+  'Adds a user to a channel; false if they are a member already. The 101st member of a group raises 23514.';
 COMMENT ON FUNCTION remove_member(text, text) IS
-  'Takes a user out of a channel; false when they are not in it, or the caller may not.';
-COMMENT ON FUNCTION set_role(text, text, text) IS 'Makes a member owner, admin or member. No such member is P0002.';
-COMMENT ON FUNCTION is_member(text, text) IS 'Whether the user is in the channel.';
+  'Removes a user from a channel; false if they are not a member, or if the caller may not remove them.';
+COMMENT ON FUNCTION set_role(text, text, text) IS 'Sets the role of a member to owner, admin or member. Raises P0002 if there is no such member.';
+COMMENT ON FUNCTION is_member(text, text) IS 'Whether the user is a member of the channel.';

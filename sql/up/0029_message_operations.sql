@@ -1,8 +1,8 @@
--- Operations on messages. Pages are read by key (id < before), never by OFFSET, which reads all that it skips.
+-- Operations on messages. Pages are read by key (id < before), never by OFFSET, which reads all the rows that it skips.
 
--- A resend is harmless: the second message of a user with the same client_message_id gives the first one back.
--- All that has to hold stands in the INSERT itself, which is one trip into the tables; only what was not
--- inserted is asked for its reason.
+-- Resending is harmless: a second message of a user with the same client_message_id returns the first one. The
+-- INSERT itself checks all conditions, in one pass over the tables; only if no row was inserted, the reason is
+-- looked up.
 CREATE FUNCTION send_message(
   channel_id text, user_id text, content text, client_message_id text DEFAULT NULL, reply_to_id text DEFAULT NULL,
   content_type text DEFAULT 'text', metadata jsonb DEFAULT '{}'
@@ -48,8 +48,8 @@ BEGIN
 END
 $$;
 
--- Of an edit and a delete at once, whoever has the row first wins, and the other sees it: an UPDATE that waited
--- looks at the row again.
+-- Of a concurrent edit and delete, the first to lock the row wins, and the other one sees its result: an UPDATE that
+-- waited checks the row again.
 CREATE FUNCTION edit_message(message_id text, user_id text, content text) RETURNS messages
 LANGUAGE plpgsql
 AS $$
@@ -87,8 +87,8 @@ DECLARE
   soft constant boolean := coalesce(nullif(current_setting('chat.soft_delete', true), ''), 'on')::boolean;
   target messages;
 BEGIN
-  -- The row is locked before it is judged: what is deleted is what was looked at. Under row-level security
-  -- only who may change a row can lock it: then it is seen, and not found here.
+  -- The row is locked before it is checked, so that the checked row is the deleted one. Under row-level security,
+  -- only a user who may change the row can lock it; for others it is visible, but not found here.
   SELECT * INTO target FROM messages
    WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)
      FOR UPDATE;
@@ -127,8 +127,8 @@ BEGIN ATOMIC
      AND m.deleted_at IS NULL;
 END;
 
--- 'Z' comes after every ULID. "before IS NULL OR id < before" would read the whole channel. And so would coalesce()
--- under row-level security: PostgreSQL takes it for something that might leak what it is given, and asks it last.
+-- 'Z' sorts after every ULID. "before IS NULL OR id < before" would read the whole channel. So would coalesce() under
+-- row-level security: PostgreSQL does not treat it as leakproof, and evaluates it after the policy.
 CREATE FUNCTION list_messages(channel_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL) RETURNS SETOF messages
 LANGUAGE sql STABLE ROWS 50
 BEGIN ATOMIC
@@ -140,10 +140,10 @@ BEGIN ATOMIC
    LIMIT coalesce(list_messages.limit, 50);
 END;
 
--- SECURITY DEFINER: a policy would be asked for every message that has the words, before the few that the user may
--- see are known. Here the user's channels are found first. EXECUTE plans each call for its words and its channels: how
--- rare they are decides between the search index, the newest of all messages and those of the channels. To weigh more
--- than a hundred channels one by one would take longer than the search.
+-- SECURITY DEFINER: a policy would be evaluated for every message that contains the words. This function finds the
+-- user's channels first. EXECUTE plans each call for its words and channels: their frequency decides between the
+-- search index, the newest of all messages, and the messages of the channels. Planning for more than a hundred
+-- channels one by one would take longer than the search.
 CREATE FUNCTION search_messages(
   user_id text, query text, "limit" integer DEFAULT 50, before text DEFAULT NULL, channel_id text DEFAULT NULL
 ) RETURNS SETOF messages
@@ -158,7 +158,7 @@ BEGIN
   IF coalesce(pattern, '%%') = '%%' THEN
     RAISE EXCEPTION 'there is nothing to search for' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- FILTER, for the planner would take the same words in WHERE for one channel, and join as for one.
+  -- FILTER: with the same condition in WHERE, the planner would expect one channel, and plan the join for one.
   SELECT array_agg(m.channel_id) FILTER (WHERE search_messages.channel_id IS NULL OR m.channel_id = search_messages.channel_id)
     INTO mine
     FROM channel_members m
@@ -168,15 +168,15 @@ BEGIN
     'SELECT m.* FROM messages m
       WHERE m.content ILIKE $1 AND m.deleted_at IS NULL AND m.id < $2 AND '
     || CASE WHEN cardinality(mine) <= 100 THEN 'm.channel_id = ANY ($3)'
-            ELSE '(m.channel_id IN (SELECT unnest($3))) IS TRUE'  -- so that it is looked up, and not joined
+            ELSE '(m.channel_id IN (SELECT unnest($3))) IS TRUE'  -- so that it is evaluated per row, not joined
        END
     || ' ORDER BY m.id DESC LIMIT $4'
     USING pattern, coalesce(search_messages.before, 'Z'), mine, coalesce(search_messages.limit, 50);
 END
 $$;
 
--- Moves the member's marker to the message, never back, and writes one receipt: for a hundred messages read at
--- once, the last of them is enough.
+-- Moves the member's read marker forward to the message, never backward, and writes one receipt: for a hundred
+-- messages read together, the last one is enough.
 CREATE FUNCTION mark_read(message_id text, user_id text) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -274,21 +274,21 @@ SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search
                        'add_reaction');
 
 COMMENT ON FUNCTION send_message(text, text, text, text, text, text, jsonb) IS
-  'Writes a message, and gives the one that is there when the user has sent this client_message_id before. Not a member is 42501, archived or deleted channel 55000, answer to a message elsewhere 23503.';
+  'Writes a message, or returns the existing one if the user has sent this client_message_id before. Raises 42501 if the user is not a member, 55000 if the channel is archived or deleted, 23503 for a reply to a message of another channel.';
 COMMENT ON FUNCTION edit_message(text, text, text) IS
-  'Changes the content of a live message; message_edits keeps what it was. Not the author is 42501, archived or deleted channel 55000, no such message P0002.';
+  'Changes the content of a live message; message_edits keeps the previous content. Raises 42501 if the user is not the author, 55000 if the channel is archived or deleted, P0002 if there is no such message.';
 COMMENT ON FUNCTION delete_message(text, text) IS
-  'Marks a message as deleted, or deletes its row where chat.soft_delete is off; false when there is none. Neither author nor admin of the channel is 42501.';
-COMMENT ON FUNCTION find_message(text) IS 'The live message of this id, or no row.';
-COMMENT ON FUNCTION find_message_by_client_id(text, text) IS 'The live message that the user''s client gave this id, or no row.';
+  'Marks a message as deleted, or deletes its row if chat.soft_delete is off; false if there is no such message. Raises 42501 if the user is neither the author nor an admin of the channel.';
+COMMENT ON FUNCTION find_message(text) IS 'The live message with this id, or no row.';
+COMMENT ON FUNCTION find_message_by_client_id(text, text) IS 'The live message to which the user''s client assigned this id, or no row.';
 COMMENT ON FUNCTION list_messages(text, integer, text) IS
-  'A page of a channel''s live messages, newest first: those before the id "before", which is the last one of the page before.';
+  'A page of a channel''s live messages, newest first. "before" is the last id of the previous page.';
 COMMENT ON FUNCTION search_messages(text, text, integer, text, text) IS
-  'Live messages with these words (any part of a text, without case), newest first, in the live channels of the user. SECURITY DEFINER: sees what the user''s memberships allow.';
+  'Live messages that contain these words (any part of a text, regardless of case), newest first, in the live channels of the user. SECURITY DEFINER: searches the channels of which the user is a member.';
 COMMENT ON FUNCTION mark_read(text, text) IS
-  'Moves the read marker of a member forward to the message, never back, writes a receipt, and returns the marker.';
+  'Moves the read marker of a member forward to the message, never backward, writes a receipt, and returns the marker.';
 COMMENT ON FUNCTION mark_delivered(text, text) IS
-  'Writes a delivery receipt; false when there is one already.';
+  'Writes a delivery receipt; false if there is one already.';
 COMMENT ON FUNCTION add_reaction(text, text, text) IS
-  'Puts an emoji on a live message, once for each user and emoji. Archived or deleted channel is 55000, no such message P0002.';
-COMMENT ON FUNCTION remove_reaction(text, text, text) IS 'Takes an emoji off a message; false when it is not there.';
+  'Adds an emoji to a live message, once for each user and emoji. Raises 55000 if the channel is archived or deleted, P0002 if there is no such message.';
+COMMENT ON FUNCTION remove_reaction(text, text, text) IS 'Removes an emoji from a message; false if it is not there.';

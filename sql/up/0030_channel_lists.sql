@@ -1,13 +1,13 @@
--- What a client shows first: the channels of a user by last activity, and how much is unread in each. There is no
--- counter and no "last message" in the channel's row: every message would have to write it, and the
--- writers of a busy channel would wait for each other. Each channel costs a look at the right end of one
--- index instead, whatever the number of messages. LATERAL with LIMIT looks each channel up by its key, where a join
--- would read all channels that there are as long as these are a few thousand.
+-- What a client shows first: the channels of a user by last activity, and the number of unread messages in each. The
+-- channel's row has no counter and no "last message": every message would have to update it, and the writers of a
+-- busy channel would wait for each other. Instead, each channel costs one look at the right end of one index,
+-- whatever the number of messages. LATERAL with LIMIT looks up each channel by its key, where a join would read all
+-- channels as long as there are only a few thousand.
 
--- Counted up to 100: a client shows "99+", and what is more need not be read. ORDER BY keeps the planner from
--- collecting all that is unread before it takes the first hundred. Whether a channel is deleted is asked of the few
--- that are: their index is hardly more than a page, where each channel would be three. A subquery for one value is
--- looked up channel by channel; NOT EXISTS would be joined, and might read them all.
+-- Counts stop at 100: a client shows "99+", and further messages need not be read. ORDER BY keeps the planner from
+-- collecting all unread messages before it takes the first hundred. Whether a channel is deleted is looked up in the
+-- index of deleted channels, which is hardly more than a page, where each channel's row would take three. A scalar
+-- subquery is evaluated per channel; NOT EXISTS would be joined, and might read all of them.
 CREATE FUNCTION unread_counts(user_id text) RETURNS TABLE (channel_id text, unread integer)
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
@@ -26,12 +26,12 @@ BEGIN ATOMIC
      AND (SELECT gone.id FROM channels gone WHERE gone.id = m.channel_id AND gone.deleted_at IS NOT NULL) IS NULL;
 END;
 
--- Last activity is the newest live message, or the channel's own beginning: ids of both are ULIDs, and so they
--- compare as times do. The channels are put into this order first, and read from its top until the page is full;
--- messages are read for these alone. OFFSET 0 keeps the planner from turning that around, and from asking for the
--- newest message again wherever it is named.
--- The newest message is first looked for from the marker on: where everything is read that is one entry of the index,
--- and nothing to count; from the channel's end on, a whole leaf of it would be gone through.
+-- Last activity is the newest live message, or the creation of the channel: both ids are ULIDs, so they compare like
+-- times. The channels are sorted in this order first, and read from the top until the page is full; messages are
+-- read for those only. OFFSET 0 keeps the planner from reordering this, and from looking up the newest message
+-- again wherever it is named.
+-- The newest message is first searched from the read marker on: if everything is read, that is one index entry, and
+-- nothing to count; a search from the channel's end would read a whole leaf page.
 CREATE FUNCTION list_channels(user_id text, "limit" integer DEFAULT 20, before text DEFAULT NULL)
 RETURNS TABLE (
   id text, type text, name text, description text, avatar_url text, metadata jsonb, archived_at timestamptz,
@@ -78,6 +78,6 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION unread_counts(text) IS
-  'For each live channel of the user, how many messages of others are newer than the read marker, counted up to 100.';
+  'For each live channel of the user, the number of messages of others that are newer than the read marker, up to 100.';
 COMMENT ON FUNCTION list_channels(text, integer, text) IS
-  'A page of the live channels of a user by last activity, with the newest message, its first 100 characters and the unread count (up to 100). "before" is the last_activity of the last row of the page before.';
+  'A page of the live channels of a user by last activity, with the newest message, its first 100 characters and the unread count (up to 100). "before" is the last_activity of the last row of the previous page.';

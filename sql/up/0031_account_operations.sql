@@ -1,5 +1,5 @@
--- Operations on what belongs to an account: tokens, friends, notifications, settings. What has expired is told by
--- the time of the statement: now() stands still while a transaction lasts.
+-- Operations on the data of an account: tokens, friends, notifications, settings. Expiry is compared with the time of
+-- the statement, because now() does not change during a transaction.
 
 CREATE FUNCTION issue_token(user_id text, token_hash bytea, expires_at timestamptz) RETURNS refresh_tokens
 LANGUAGE sql VOLATILE
@@ -9,8 +9,8 @@ BEGIN ATOMIC
   RETURNING *;
 END;
 
--- A token is used once; whoever uses it gets a new one. Of two who use the same one at once, one gets the user.
--- SECURITY DEFINER: who comes with a token is not known yet, and to have it is the proof.
+-- A token can be used once; its user then gets a new one. Of two concurrent uses of a token, one succeeds.
+-- SECURITY DEFINER: the caller of use_token is not yet identified; the token is the proof.
 CREATE FUNCTION use_token(token_hash bytea) RETURNS text
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -31,10 +31,10 @@ BEGIN ATOMIC
   SELECT count(*) FROM revoked;
 END;
 
--- Whatever happens between two users happens one after the other: each of these functions first locks both of
--- their rows, in one order. So of two who ask each other at once, the second finds the request of the first,
--- and accepts it. The update changes nothing, but under REPEATABLE READ, where the second can't see that request,
--- it gets a serialization failure (40001); after a mere lock it would make a second request.
+-- Operations between two users run one after the other: each of these functions first locks both users' rows, in a
+-- fixed order. So if two users ask each other at the same time, the second call finds the request of the first
+-- and accepts it. The update changes nothing, but under REPEATABLE READ, where the second call cannot see that
+-- request, it raises a serialization failure (40001); after a lock alone it would create a second request.
 CREATE FUNCTION lock_pair(user_id text, related_user_id text) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -47,7 +47,7 @@ BEGIN
       FOR NO KEY UPDATE;
   GET DIAGNOSTICS there = ROW_COUNT;
   IF lock_pair.user_id = lock_pair.related_user_id THEN
-    RETURN;  -- the constraint says it better
+    RETURN;  -- the constraint raises the better error
   ELSIF there < 2 THEN
     RAISE EXCEPTION 'there is no such user' USING ERRCODE = 'no_data_found',
       DETAIL = format('The users are %s and %s.', left(lock_pair.user_id, 40), left(lock_pair.related_user_id, 40));
@@ -72,10 +72,10 @@ BEGIN
 
   IF theirs.type = 'blocked' OR mine.type = 'blocked' THEN
     RAISE EXCEPTION 'one of the two does not want to hear from the other' USING ERRCODE = 'insufficient_privilege';
-  ELSIF theirs.type = 'friend' THEN  -- they have asked before: this is the answer
+  ELSIF theirs.type = 'friend' THEN  -- they asked before: this is the answer
     UPDATE relationships SET status = 'accepted' WHERE id = theirs.id RETURNING * INTO theirs;
     RETURN theirs;
-  ELSIF mine.type = 'friend' THEN  -- asked already, and a rejection stays one
+  ELSIF mine.type = 'friend' THEN  -- asked already; a rejection remains
     RETURN mine;
   END IF;
   INSERT INTO relationships (user_id, related_user_id, type)
@@ -105,7 +105,7 @@ BEGIN
 END
 $$;
 
--- A block ends a friendship and any request, and leaves the other one's block alone.
+-- A block ends a friendship and any request, and does not change the other user's block.
 CREATE FUNCTION block_user(user_id text, related_user_id text) RETURNS relationships
 LANGUAGE plpgsql
 AS $$
@@ -134,7 +134,7 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM gone);
 END;
 
--- SECURITY DEFINER: who notifies somebody sees neither their settings nor what they are told.
+-- SECURITY DEFINER: the caller may see neither the recipient's settings nor their notifications.
 CREATE FUNCTION notify_user(
   user_id text, type text, content jsonb DEFAULT '{}', related_type text DEFAULT NULL, related_id text DEFAULT NULL,
   expires_at timestamptz DEFAULT NULL
@@ -192,8 +192,8 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM marked);
 END;
 
--- What has a column goes there, the rest into preferences; null takes a key out again, and a column back to its
--- default. nullif, because a jsonb null can be cast to boolean from PostgreSQL 18 on only.
+-- A setting that has a column goes there, all others into preferences; null removes a key, and resets a column to
+-- its default. nullif, because a jsonb null can be cast to boolean only from PostgreSQL 18 on.
 CREATE FUNCTION put_setting(user_id text, key text, value jsonb) RETURNS user_settings
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
@@ -217,21 +217,21 @@ END;
 SELECT pin_search_path('use_token', 'lock_pair', 'request_friend', 'answer_friend', 'block_user', 'notify_user');
 
 COMMENT ON FUNCTION issue_token(text, bytea, timestamptz) IS
-  'Stores the SHA-256 digest of a new refresh token; a token in plain text is refused (23514).';
+  'Stores the SHA-256 digest of a new refresh token; a plain-text token is rejected (23514).';
 COMMENT ON FUNCTION use_token(bytea) IS
-  'Uses a live token up and returns its user; NULL when it is unknown, expired, revoked or used. SECURITY DEFINER: to have the token is the proof.';
-COMMENT ON FUNCTION revoke_tokens(text) IS 'Revokes all live tokens of a user and returns how many there were.';
+  'Marks a live token as used and returns its user; NULL if it is unknown, expired, revoked or used. SECURITY DEFINER: the token is the proof.';
+COMMENT ON FUNCTION revoke_tokens(text) IS 'Revokes all live tokens of a user and returns their number.';
 COMMENT ON FUNCTION lock_pair(text, text) IS
-  'For the operations on relationships: makes those of two users happen one after the other. No such user is P0002.';
+  'For the operations on relationships: makes those of the same two users run one after the other. Raises P0002 if there is no such user.';
 COMMENT ON FUNCTION request_friend(text, text) IS
-  'Asks a user to be friends; accepts where they have asked before. Refused (42501) where one blocks the other.';
-COMMENT ON FUNCTION answer_friend(text, text, boolean) IS 'Accepts or rejects a pending request. None is P0002.';
-COMMENT ON FUNCTION block_user(text, text) IS 'Blocks a user; a friendship or request between the two ends.';
-COMMENT ON FUNCTION unblock_user(text, text) IS 'Takes a block back; false when there was none.';
+  'Sends a friend request, or accepts one that the other user sent before. Raises 42501 if one user blocks the other.';
+COMMENT ON FUNCTION answer_friend(text, text, boolean) IS 'Accepts or rejects a pending request. Raises P0002 if there is none.';
+COMMENT ON FUNCTION block_user(text, text) IS 'Blocks a user, and ends a friendship or request between the two.';
+COMMENT ON FUNCTION unblock_user(text, text) IS 'Removes a block; false if there was none.';
 COMMENT ON FUNCTION notify_user(text, text, jsonb, text, text, timestamptz) IS
-  'Makes a notification and returns its id; NULL when the user''s settings say that they do not want it. SECURITY DEFINER: reads the settings of the one who is told.';
+  'Creates a notification and returns its id; NULL if the user''s preferences exclude it. SECURITY DEFINER: reads the preferences of the recipient.';
 COMMENT ON FUNCTION list_notifications(text, integer, text, boolean) IS
-  'A page of a user''s notifications that have not expired, newest first; "before" is the last id of the page before.';
-COMMENT ON FUNCTION mark_notification_read(text, text) IS 'Marks a notification as read; false when there is none unread.';
+  'A page of a user''s notifications that have not expired, newest first; "before" is the last id of the previous page.';
+COMMENT ON FUNCTION mark_notification_read(text, text) IS 'Marks a notification as read; false if there is no such unread one.';
 COMMENT ON FUNCTION put_setting(text, text, jsonb) IS
-  'Sets theme, notifications_enabled, or a key of preferences; null takes a key of preferences out, and the others back to their default.';
+  'Sets theme, notifications_enabled, or a key of preferences; null removes a key of preferences, and resets the others to their defaults.';

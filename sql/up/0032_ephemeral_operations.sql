@@ -1,4 +1,4 @@
--- Operations on what lives for seconds or hours. No read ever returns an expired row, whether it was purged or not.
+-- Operations on data that lasts seconds or hours. A read never returns an expired row, whether it was purged or not.
 
 CREATE FUNCTION start_typing(channel_id text, user_id text, lasts interval DEFAULT '5 seconds') RETURNS timestamptz
 LANGUAGE plpgsql
@@ -28,7 +28,7 @@ BEGIN ATOMIC
    WHERE t.channel_id = list_typing.channel_id AND t.expires_at > clock_timestamp();
 END;
 
--- Both SECURITY DEFINER: whose session it is is not known before it is read, and to have its id is the proof.
+-- Both are SECURITY DEFINER: the user of a session is not known before it is read; its id is the proof.
 CREATE FUNCTION put_session(session_hash bytea, data jsonb, expires_at timestamptz, user_id text DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -44,8 +44,8 @@ BEGIN ATOMIC
   SELECT s.* FROM sessions s WHERE s.session_hash = get_session.session_hash AND s.expires_at > clock_timestamp();
 END;
 
--- One statement, so that of many at once each is counted. Who is over the limit writes nothing: a flood costs
--- no more than a look at one row.
+-- One statement, so that every concurrent call is counted. A call over the limit writes nothing: a flood of calls
+-- costs only reads of one row.
 CREATE FUNCTION hit_rate_limit(key text, max integer, "window" interval) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
@@ -63,7 +63,7 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM hit);
 END;
 
--- SECURITY DEFINER: it clears up after everybody. What somebody else has locked waits for the next time.
+-- SECURITY DEFINER: it deletes rows of all users. Rows that other sessions have locked are left for the next call.
 CREATE FUNCTION purge_expired() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -84,13 +84,13 @@ END;
 SELECT pin_search_path('start_typing', 'put_session', 'get_session', 'purge_expired');
 
 COMMENT ON FUNCTION start_typing(text, text, interval) IS
-  'Says that a member is typing, for as long as given; returns until when. Not a member is 42501.';
-COMMENT ON FUNCTION list_typing(text) IS 'Who is typing in the channel now.';
+  'Marks a member as typing for the given time; returns the end of that time. Raises 42501 if the user is not a member.';
+COMMENT ON FUNCTION list_typing(text) IS 'The users who are typing in the channel now.';
 COMMENT ON FUNCTION put_session(bytea, jsonb, timestamptz, text) IS
-  'Writes a session under the SHA-256 digest of its id. SECURITY DEFINER: to have the id is the proof.';
+  'Writes a session under the SHA-256 digest of its id. SECURITY DEFINER: the id is the proof.';
 COMMENT ON FUNCTION get_session(bytea) IS
-  'The session of this digest unless it has expired, or no row. SECURITY DEFINER: to have the id is the proof.';
+  'The session with this digest, or no row if it has expired or does not exist. SECURITY DEFINER: the id is the proof.';
 COMMENT ON FUNCTION hit_rate_limit(text, integer, interval) IS
-  'Counts one more, and says whether that is within max times a window of this length; the window begins with the first.';
+  'Counts a call, and returns whether it is within max calls per window of this length; the window begins with the first call.';
 COMMENT ON FUNCTION purge_expired() IS
-  'Deletes expired sessions, rate limits, typing indicators, notifications and tokens, and returns how many rows. SECURITY DEFINER: for everybody''s.';
+  'Deletes expired sessions, rate limits, typing indicators, notifications and tokens, and returns their number. SECURITY DEFINER: deletes rows of all users.';

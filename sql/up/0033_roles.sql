@@ -1,13 +1,14 @@
--- Group roles, which no one logs in as: a login is made a member of one.
+-- Group roles without the right to log in: a login role becomes a member of one.
 --
---   chat_owner     may build: logins that migrate get it by ALTER ROLE ... SET role = chat_owner
---   chat_app       reads and writes rows, held back by row-level security, and calls the operations
---   chat_readonly  reads all rows but credentials, for reports
+--   chat_owner     may create objects: logins that migrate get it by ALTER ROLE ... SET role = chat_owner
+--   chat_app       reads and writes rows, limited by row-level security, and calls the operations
+--   chat_readonly  reads all rows except credentials, for reports
 --   chat_listener  reads the change log, and nothing else
 --
--- Roles belong to the whole cluster, and other databases may use them: they are made where missing, and no down
--- drops them. The advisory lock is one database's only: another one may make the role at the same moment, which
--- is just as good. Where roles can't be made, the schema is complete without: only its owner has rights then.
+-- Roles belong to the whole cluster, and other databases may use them: they are created if missing, and no down file
+-- drops them. The advisory lock covers one database only: a run in another one may create the role at the same
+-- moment, which is just as good. If roles cannot be created, the schema is complete without them, and only its
+-- owner has rights.
 
 DO $$
 DECLARE
@@ -23,14 +24,14 @@ BEGIN
       WHEN duplicate_object OR unique_violation THEN
         NULL;
       WHEN insufficient_privilege THEN
-        RAISE NOTICE 'the role "%" is missing, and "%" may not create it: going on without it', wanted, current_user
+        RAISE NOTICE 'the role "%" is missing, and "%" may not create it: continuing without it', wanted, current_user
           USING HINT = 'Let an administrator create it, then run the GRANTs of this file.';
     END;
   END LOOP;
 END
 $$;
 
--- What is SECURITY DEFINER is for those who are meant, not for all.
+-- SECURITY DEFINER functions may be called by the intended roles only.
 REVOKE EXECUTE ON FUNCTION erase_user(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION open_direct_channel(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION search_messages(text, text, integer, text, text) FROM PUBLIC;
@@ -54,9 +55,9 @@ BEGIN
            users, profiles, user_settings, user_status, refresh_tokens, sessions, rate_limits,
            channels, channel_members, messages, message_deliveries, message_reads, reactions, files, typing_indicators,
            notifications, notification_preferences, sync_state'),
-      -- whose request it is can't be changed: a policy would not see whose it was
+      -- the two users cannot be changed: a policy would not see the old ones
       ('chat_app', 'SELECT, INSERT, UPDATE (type, status), DELETE ON relationships'),
-      ('chat_app', 'SELECT ON message_edits, public_users'),  -- edits are the trigger''s to write
+      ('chat_app', 'SELECT ON message_edits, public_users'),  -- only the trigger writes edits
       ('chat_app', 'EXECUTE ON FUNCTION
            open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
@@ -75,14 +76,14 @@ BEGIN
 END
 $$;
 
--- The schema is not ours alone, so that right stays; but a SECURITY DEFINER function looks into a schema where, then,
--- anybody may put a function of their own.
+-- Others may use the schema, so that right is not revoked; but a SECURITY DEFINER function then searches a schema in
+-- which every role may create functions.
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
               WHERE n.nspname = current_schema() AND a.grantee = 0 AND a.privilege_type = 'CREATE') THEN
-    RAISE NOTICE 'everybody may create objects in schema "%"', current_schema()
-      USING HINT = format('Run REVOKE CREATE ON SCHEMA %I FROM PUBLIC; from PostgreSQL 15 on new databases begin so.',
+    RAISE NOTICE 'every role may create objects in schema "%"', current_schema()
+      USING HINT = format('Run REVOKE CREATE ON SCHEMA %I FROM PUBLIC; new databases of PostgreSQL 15 and later start without it.',
                           current_schema());
   END IF;
 END

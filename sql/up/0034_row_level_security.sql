@@ -1,12 +1,12 @@
--- Row-level security: a transaction sees and changes what the user may on whose behalf it works (acting_user());
--- without one it sees nothing. It guards against a forgotten WHERE, not against somebody who runs SQL of their
--- own as chat_app, since they can set chat.user_id. The owner of the tables is not held back: no FORCE.
+-- Row-level security: a transaction sees and changes what its user may see and change (acting_user()); without a user
+-- it sees nothing. This protects against a forgotten WHERE, not against someone who runs arbitrary SQL as chat_app,
+-- because they can set chat.user_id. It does not apply to the owner of the tables: FORCE is not set.
 --
--- The policies name no role (but chat_readonly's): whoever is granted a table is held back, and the schema
--- builds where the roles can't be made.
+-- The policies name no role (except chat_readonly's): they apply to every role that is granted a table, and the schema
+-- can be created where the roles cannot.
 
--- A policy on channel_members can't ask channel_members: these look with the rights of the owner, and answer for
--- the acting user alone.
+-- A policy on channel_members cannot query channel_members: these functions read it with the rights of the owner, and
+-- answer for the acting user only.
 CREATE FUNCTION sees_channel(channel_id text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = sees_channel.channel_id AND m.user_id = acting_user());
@@ -20,7 +20,7 @@ CREATE FUNCTION is_empty_channel(channel_id text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 RETURN NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_empty_channel.channel_id);
 
--- Who runs a channel adds others; everybody joins a public one themselves; the creator is the first one in.
+-- Owners and admins of a channel add others; every user may join a public channel; the creator is the first member.
 CREATE FUNCTION may_add_member(channel_id text, user_id text, role text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 RETURN runs_channel(may_add_member.channel_id)
@@ -30,9 +30,9 @@ RETURN runs_channel(may_add_member.channel_id)
             AND (c.type = 'public' AND may_add_member.role = 'member'
                  OR c.created_by = acting_user() AND is_empty_channel(c.id)));
 
--- A policy sees only what a row becomes. Without a look at what it is now, members could make themselves owners, and
--- move their membership into any channel. VOLATILE looks as late as the row itself: a marker that waited
--- for a change of role is not refused for the role of before.
+-- A policy sees only the new row. Without reading the current one, members could make themselves owners, and move
+-- their membership to any channel. VOLATILE reads as late as the row itself: an update of the read marker that
+-- waited for a change of role is not refused because of the old role.
 CREATE FUNCTION may_change_member(channel_id text, user_id text, role text) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER
 RETURN EXISTS (
@@ -43,17 +43,17 @@ RETURN EXISTS (
 
 SELECT pin_search_path('sees_channel', 'runs_channel', 'is_empty_channel', 'may_add_member', 'may_change_member');
 
--- The policies run these as the caller.
+-- The policies call these functions as the caller.
 COMMENT ON FUNCTION sees_channel(text) IS
-  'For policies: whether the acting user is in the channel. SECURITY DEFINER: a policy on the members can''t ask them.';
+  'For policies: whether the acting user is a member of the channel. SECURITY DEFINER: a policy on channel_members cannot query that table.';
 COMMENT ON FUNCTION runs_channel(text) IS
   'For policies: whether the acting user is owner or admin of the channel. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION is_empty_channel(text) IS
-  'For policies: whether nobody is in the channel. SECURITY DEFINER, like sees_channel().';
+  'For policies: whether the channel has no members. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_change_member(text, text, text) IS
-  'For policies: whether the acting user may make a member be this: themselves in the role that they have, anybody where they run the channel. SECURITY DEFINER, like sees_channel().';
+  'For policies: whether the acting user may change a member to these values: themselves, without changing the role, or any member if they are owner or admin. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_add_member(text, text, text) IS
-  'For policies: whether the acting user may add this member in this role. SECURITY DEFINER, like sees_channel().';
+  'For policies: whether the acting user may add this member with this role. SECURITY DEFINER, like sees_channel().';
 
 -- Channels and members
 
@@ -61,7 +61,7 @@ ALTER TABLE channels ENABLE ROW LEVEL SECURITY;
 CREATE POLICY channels_read ON channels FOR SELECT
   USING (type = 'public' AND acting_user() IS NOT NULL
          OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = channels.id AND m.user_id = acting_user())
-         OR created_by = acting_user() AND is_empty_channel(id));  -- who makes it sees it before they are in
+         OR created_by = acting_user() AND is_empty_channel(id));  -- the creator sees it before becoming a member
 CREATE POLICY channels_create ON channels FOR INSERT
   WITH CHECK (created_by = acting_user() AND type <> 'direct');
 CREATE POLICY channels_change ON channels FOR UPDATE
@@ -80,8 +80,8 @@ CREATE POLICY channel_members_change ON channel_members FOR UPDATE
 CREATE POLICY channel_members_remove ON channel_members FOR DELETE
   USING (user_id = acting_user() OR runs_channel(channel_id));
 
--- Messages and what hangs on them. A correlated EXISTS on the membership costs nothing that one could measure;
--- "= ANY (ARRAY(SELECT all my channels))" costs milliseconds for someone in a thousand of them.
+-- Messages and what belongs to them. A correlated EXISTS on the membership has no measurable cost;
+-- "= ANY (ARRAY(SELECT all my channels))" costs milliseconds for a user with a thousand channels.
 
 ALTER TABLE messages ENABLE ROW LEVEL SECURITY;
 CREATE POLICY messages_read ON messages FOR SELECT
@@ -89,7 +89,7 @@ CREATE POLICY messages_read ON messages FOR SELECT
 CREATE POLICY messages_send ON messages FOR INSERT
   WITH CHECK (user_id = acting_user()
               AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
--- Who runs the channel may take a message away, not put words into another's mouth.
+-- Owners and admins of the channel may delete a message, but not change what its author wrote.
 CREATE POLICY messages_change ON messages FOR UPDATE
   USING (user_id = acting_user() OR runs_channel(channel_id))
   WITH CHECK (user_id = acting_user()
@@ -139,14 +139,15 @@ CREATE POLICY typing_indicators_write ON typing_indicators FOR ALL
   USING (user_id = acting_user())
   WITH CHECK (user_id = acting_user() AND sees_channel(channel_id));
 
--- What is of one user
+-- Data of one user
 
 ALTER TABLE relationships ENABLE ROW LEVEL SECURITY;
 CREATE POLICY relationships_read ON relationships FOR SELECT
   USING (acting_user() IN (user_id, related_user_id));
 CREATE POLICY relationships_make ON relationships FOR INSERT
   WITH CHECK (user_id = acting_user() AND (type = 'blocked' OR status = 'pending'));
--- Who was asked answers; who asked may only turn to blocking. A block is the blocker's alone to take back.
+-- The user who was asked answers; the user who asked may only turn the request into a block. Only the blocking user
+-- may remove a block.
 CREATE POLICY relationships_change ON relationships FOR UPDATE
   USING (user_id = acting_user() OR related_user_id = acting_user() AND type = 'friend')
   WITH CHECK (user_id = acting_user() AND type = 'blocked' OR related_user_id = acting_user() AND type = 'friend');
@@ -171,7 +172,7 @@ CREATE POLICY sync_state_own ON sync_state USING (user_id = acting_user());
 ALTER TABLE user_settings ENABLE ROW LEVEL SECURITY;
 CREATE POLICY user_settings_own ON user_settings USING (user_id = acting_user());
 
--- Reports read it all, but what they were not granted.
+-- Reports read all rows of the tables that they are granted.
 DO $$
 DECLARE
   report text;

@@ -1,11 +1,11 @@
--- The doorbell: NOTIFY chat_events says that there is something to read. It is a hint; the log is the truth.
+-- The doorbell: NOTIFY chat_events says that there is something to read. It is a hint; the log is authoritative.
 --
--- A transaction that has notified takes one lock of the whole cluster for its commit: if each did, commits could no
--- longer be grouped, and four fifths of the throughput would be gone. So the first transaction of each 20
--- milliseconds rings, and a consumer that was rung keeps reading for a while. Two things make sure of it: the
--- sequence holds the last 20 ms that were rung in (a sequence is seen by all at once, committed or not), and the
--- advisory lock decides between two who look at the same moment. It has 64 keys, and a transaction rings once: one
--- that has rung and goes on for an hour, idle or writing, takes one of 64 rings away, not all.
+-- A transaction that has notified acquires a cluster-wide lock for its commit: if every transaction did, commits could
+-- not be grouped, and four fifths of the throughput would be lost. So only the first transaction within 20 ms
+-- notifies, and a reader that was notified keeps reading for a while. Two things ensure this: the sequence holds
+-- the last 20 ms interval with a notification (all sessions see a sequence's value at once, committed or not), and
+-- the advisory lock decides between two transactions that check at the same moment. It has 64 keys, and a transaction
+-- notifies once: a transaction that has notified and stays open for an hour blocks one of 64 keys, not all.
 
 CREATE SEQUENCE events_bell MINVALUE -9223372036854775807 START 0;
 
@@ -16,8 +16,8 @@ BEGIN ATOMIC
   ON CONFLICT (one) DO UPDATE SET notify = EXCLUDED.notify;
 END;
 
--- Whether it may be time to ring, which is all that the other thousands of transactions have to pay: inlined into
--- the triggers. In the sequence stands n for rung in the 20 ms n, and -n for off in these, where no setting says else.
+-- Whether a notification may be due: the only cost for most transactions, inlined into the triggers. The sequence holds
+-- n if the interval n had a notification, and -n if the mode was "off" in it and no setting overrides the mode.
 CREATE FUNCTION bell_is_due() RETURNS boolean
 LANGUAGE sql VOLATILE
 RETURN CASE coalesce(current_setting('chat.notify', true), '')
@@ -46,11 +46,11 @@ BEGIN
   END IF;
   IF mode = 'off' THEN
     IF mine IS NULL THEN
-      PERFORM setval('events_bell', -now20);  -- nobody has to look again in these 20 ms
+      PERFORM setval('events_bell', -now20);  -- no other transaction needs to check in these 20 ms
     END IF;
     RETURN;
   ELSIF mode = 'every' THEN
-    IF times > 10 THEN  -- what is pending must not fill the queue at COMMIT
+    IF times > 10 THEN  -- pending notifications must not fill the queue at COMMIT
       RETURN;
     END IF;
   ELSE
@@ -58,7 +58,7 @@ BEGIN
        OR NOT pg_try_advisory_xact_lock('events'::regclass::oid::integer, (now20 & 63)::integer) THEN
       RETURN;
     END IF;
-    -- who was first may have rung and committed since the trigger looked
+    -- another transaction may have notified and committed since the trigger checked
     IF pg_sequence_last_value('events_bell') BETWEEN now20 AND now20 + 50 THEN
       RETURN;
     END IF;
@@ -67,7 +67,7 @@ BEGIN
     END IF;
   END IF;
 
-  -- A full queue would make the COMMIT fail, where nothing can catch it. A listener that is dead, or sits in
+  -- A full queue would make the COMMIT fail, where the error cannot be caught. A listener that hangs, or stays in
   -- an open transaction, fills it.
   IF pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify('chat_events', json_build_object(
@@ -83,9 +83,9 @@ SELECT pin_search_path('ring_doorbell');
 
 REVOKE EXECUTE ON FUNCTION ring_doorbell(text, text, text[], text[]) FROM PUBLIC;
 
-COMMENT ON SEQUENCE events_bell IS 'The last 20 milliseconds, counted since 1970, in which the doorbell was rung; negative: was off.';
+COMMENT ON SEQUENCE events_bell IS 'The last 20 ms interval, counted since 1970, with a notification; negative if the mode was off.';
 COMMENT ON FUNCTION set_notify_mode(text) IS
-  'When the doorbell rings: "doorbell" at most 50 times a second, "every" for each statement with an event (up to 10 in a transaction), "off" never (two-phase commit needs that). The setting chat.notify has the last word in its session.';
+  'Sets when to notify: "doorbell" at most 50 times a second, "every" for each statement with an event (up to 10 in a transaction), "off" never (required for two-phase commit). The setting chat.notify overrides it in a session.';
 COMMENT ON FUNCTION bell_is_due() IS 'For the triggers: whether ring_doorbell() has to be called.';
 COMMENT ON FUNCTION ring_doorbell(text, text, text[], text[]) IS
-  'For the triggers: NOTIFY chat_events with a hint of what has changed, unless these 20 milliseconds have been rung, or the queue is half full.';
+  'For the triggers: sends NOTIFY chat_events with a hint of what has changed, unless these 20 ms already had a notification, or the queue is half full.';

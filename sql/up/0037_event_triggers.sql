@@ -1,11 +1,11 @@
--- What writes the change log: for each table a function, log_<table>(), and three triggers of whole statements
--- that call it. They are alike but for the names, so they are written here once, with a list of tables.
+-- The writers of the change log: for each table a function, log_<table>(), and three statement-level triggers that call
+-- it. They differ in names only, so they are generated from one template and a list of tables.
 --
--- An update is an event when a column changed that somebody may want to know of: not updated_at, not a heartbeat,
--- not the read marker (the receipt tells that). New rows EXCEPT old ones says so, without a join; it takes the
--- columns of the list, and so a statement that touched no row, or changed none, writes nothing.
+-- An update is an event if a relevant column changed: not updated_at, not a heartbeat, not the read marker (the
+-- receipt reports that). This is computed as new rows EXCEPT old rows, without a join, over the listed columns, so a
+-- statement that touches no row, or changes none, writes nothing.
 --
--- SECURITY DEFINER: nobody may write events by themselves. Nor may they call these from a trigger of their own.
+-- SECURITY DEFINER: no role may write events directly. Nor may a role call these functions from its own trigger.
 
 DO $outer$
 DECLARE
@@ -88,7 +88,7 @@ $$ $function$,
 END
 $outer$;
 
--- Typing is no event: in the log each keystroke would wait for the disk. It rings only.
+-- Typing is not an event: in the log, each keystroke would wait for the disk. It only notifies.
 CREATE FUNCTION ring_typing() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -108,4 +108,4 @@ CREATE TRIGGER typing_indicators_notify
   FOR EACH ROW
   EXECUTE FUNCTION ring_typing();
 
-COMMENT ON FUNCTION ring_typing() IS 'Trigger: rings the doorbell when somebody types; writes no event.';
+COMMENT ON FUNCTION ring_typing() IS 'Trigger: notifies when a user types; writes no event.';

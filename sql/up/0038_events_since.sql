@@ -1,25 +1,25 @@
--- Reading the change log. A cursor is opaque text: <epoch>|<snapshot>, all that was visible then has been read; and
--- while a batch is read in pages, <epoch>|<from>|<to>|<seq>.<xid>|<first>-<last>. A batch is what is visible in the
--- newer snapshot and was not in the older: so an event is read once, whenever its transaction began and however long
--- it took.
+-- Reading the change log. A cursor is opaque text: <epoch>|<snapshot> means that everything visible in that snapshot
+-- has been read; while a batch is read in pages it is <epoch>|<from>|<to>|<seq>.<xid>|<first>-<last>. A batch holds the
+-- events that are visible in the newer snapshot and were not in the older one: so an event is read once, whenever
+-- its transaction began and however long it took.
 --
--- PostgreSQL writes a snapshot as xmin:xmax:running. What it did not see yet is what was running then, a few xids,
--- and what has begun since: from xmax on. Both are looked up by index, so that a transaction which has been open for
--- hours, and holds xmin back over millions of events that were read long ago, costs nothing.
+-- PostgreSQL writes a snapshot as xmin:xmax:running. Not yet visible were the transactions that were running then, a
+-- few xids, and those that began later: from xmax on. Both are looked up by index, so that a transaction which has
+-- been open for hours, and holds back xmin over millions of events that were read long ago, costs nothing.
 --
--- Errors: CD001 the cursor says nothing any more: read what you show anew, and go on from an empty cursor. CD002 not on
--- a standby, whose snapshots don't list what is running on the primary.
+-- Errors: CD001 the cursor is no longer valid: read again what you show, and continue from an empty cursor. CD002 this is
+-- a standby, whose snapshots do not list the transactions that run on the primary.
 
--- The first three of each four billion are never given, and no snapshot has them.
+-- The first three xids of each four billion are never assigned, and no snapshot contains them.
 CREATE FUNCTION xid_after(xid xid8) RETURNS xid8
 LANGUAGE sql IMMUTABLE
 RETURN (xid::text::bigint + CASE WHEN xid::text::bigint & 4294967295 = 4294967295 THEN 4 ELSE 1 END)::text::xid8;
 
--- What is visible now, from xmax "since" on only up to the newest event: a crash takes back the xids of transactions
--- that were rolled back a moment before it, they are given anew, and a cursor that held them for read would miss what
--- these write. The xid of an event is safe: its commit has reached the disk.
+-- What is visible now; from xmax "since" on, only up to the newest event: after a crash, the xids of transactions that
+-- were rolled back just before it are assigned again, and a cursor that took them as read would miss the events of
+-- the new ones. The xid of an event is safe: its commit has reached the disk.
 --
--- A transaction does not stand in its own snapshot; what it has written itself is for later.
+-- A transaction is not in its own snapshot; its own events are read later.
 CREATE FUNCTION events_snapshot(since xid8) RETURNS pg_snapshot
 LANGUAGE sql STABLE
 RETURN (
@@ -46,8 +46,8 @@ CREATE FUNCTION events_epoch(state events_state) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN left(md5(state.origin || state.nonce), 12);
 
--- A new epoch: all cursors from before are told to resynchronise. An event that is there although its transaction
--- has not ended comes from another database, where xids were higher: it would come up as a new one, sooner or later.
+-- A new epoch: all older cursors must resynchronize. An event that is visible although its transaction has not ended
+-- comes from another database, where xids were higher: it would eventually be read as a new one.
 CREATE FUNCTION events_reset(copied_only boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -58,11 +58,11 @@ BEGIN
   IF FOUND THEN
     DELETE FROM events e
      WHERE e.xid >= pg_snapshot_xmin(pg_current_snapshot())
-       AND CASE WHEN e.xid = pg_current_xact_id()  -- what this one has written itself is no older than it
+       AND CASE WHEN e.xid = pg_current_xact_id()  -- this transaction's own events are not older than it
                 THEN age(e.xmin) > age(pg_current_xact_id()::xid)
                 ELSE NOT pg_visible_in_snapshot(e.xid, pg_current_snapshot())
            END;
-    PERFORM setval(numbers, newest)  -- a sequence may not have come along
+    PERFORM setval(numbers, newest)  -- the sequence may not have been copied
        FROM (SELECT pg_get_serial_sequence('events', 'seq')::regclass AS numbers, max(e.seq) AS newest FROM events e) e
       WHERE newest > coalesce(pg_sequence_last_value(numbers), 0);
   END IF;
@@ -84,18 +84,18 @@ DECLARE
   parts  text[];
   older  pg_snapshot;
   newer  pg_snapshot;
-  passed bigint;  -- up to this event the batch has been read; NULL before its first page
+  passed bigint;  -- the batch has been read up to this event; NULL before its first page
   passed_xid xid8;
-  first_ bigint;  -- the seqs between which the batch lies, but for what was running
+  first_ bigint;  -- the range of seq in the batch, without the transactions that were running
   last_  bigint;
   one    record;
   given  integer := 0;
 BEGIN
   IF pg_is_in_recovery() THEN
-    RAISE EXCEPTION 'the change log is read on the primary, and this is a standby' USING ERRCODE = 'CD002',
-      HINT = 'Connect to the primary, such as with target_session_attrs=primary.';
+    RAISE EXCEPTION 'the change log must be read on the primary, and this server is a standby' USING ERRCODE = 'CD002',
+      HINT = 'Connect to the primary, for example with target_session_attrs=primary.';
   ELSIF most < 1 THEN
-    RAISE EXCEPTION 'the limit has to be at least 1' USING ERRCODE = 'invalid_parameter_value';
+    RAISE EXCEPTION 'the limit must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   BEGIN
     IF after !~ '^([0-9a-f]{12}\|\d+:\d+:[\d,]*(\|\d+:\d+:[\d,]*\|\d+\.\d+\|\d*-\d*)?)?$' THEN
@@ -110,12 +110,12 @@ BEGIN
     last_  := nullif(split_part(parts[5], '-', 2), '');
   EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
     RAISE EXCEPTION 'this is no cursor of the change log: "%"', left(after, 40) USING ERRCODE = 'invalid_parameter_value',
-      HINT = 'Give back what events_since() has given; an empty text begins from now.';
+      HINT = 'Pass a cursor that events_since() returned; an empty text starts from now.';
   END;
 
   SELECT * INTO state FROM events_state;
   IF state.origin IS DISTINCT FROM origin AND coalesce(after, '') = '' THEN
-    -- The first reader, or a copied or restored database, and a reader that begins anew: so does the log.
+    -- The first reader, or a copied or restored database, and a reader that starts from now: the log gets a new epoch.
     cursor := events_reset(copied_only => true);
     RETURN NEXT;
     RETURN;
@@ -128,23 +128,23 @@ BEGIN
   END IF;
 
   IF parts[1] IS DISTINCT FROM epoch OR state.origin <> origin THEN
-    RAISE EXCEPTION 'the database was restored, copied or reset since: resynchronise' USING ERRCODE = 'CD001',
-      HINT = 'Read what you show anew, then go on from an empty cursor.';
+    RAISE EXCEPTION 'the database was restored, copied or reset after this cursor: resynchronize' USING ERRCODE = 'CD001',
+      HINT = 'Read again what you show, then continue from an empty cursor.';
   ELSIF pg_snapshot_xmin(older) < state.floor THEN
-    RAISE EXCEPTION 'events after this cursor have been purged: resynchronise' USING ERRCODE = 'CD001',
-      HINT = 'Read what you show anew, then go on from an empty cursor.';
+    RAISE EXCEPTION 'events after this cursor have been purged: resynchronize' USING ERRCODE = 'CD001',
+      HINT = 'Read again what you show, then continue from an empty cursor.';
   ELSIF pg_snapshot_xmax(coalesce(newer, older)) > pg_snapshot_xmax(here)
      OR EXISTS (SELECT FROM pg_snapshot_xip(here) x WHERE pg_visible_in_snapshot(x, coalesce(newer, older))) THEN
-    RAISE EXCEPTION 'the cursor is ahead of what is seen here: resynchronise' USING ERRCODE = 'CD001',
-      HINT = 'Either this transaction is older than the cursor, then begin another. Or the database was restored, '
-             'then let the owner of the schema call events_reset(), read what you show anew, '
-             'and go on from an empty cursor.';
+    RAISE EXCEPTION 'the cursor is ahead of this transaction''s snapshot: resynchronize' USING ERRCODE = 'CD001',
+      HINT = 'If this transaction is older than the cursor, start a new one. If the database was restored, '
+             'the owner of the schema must call events_reset(); then read again what you show, '
+             'and continue from an empty cursor.';
   END IF;
   newer := coalesce(newer, events_snapshot(pg_snapshot_xmax(older)));
 
   FOR one IN
     SELECT page.* FROM (
-      -- what was running then, and is no more
+      -- transactions that were running then, and have ended
       SELECT e.* FROM pg_snapshot_xip(older) x CROSS JOIN LATERAL (
         SELECT e.* FROM events e
          WHERE e.xid = x AND e.seq >= coalesce(passed, 0) AND ((e.seq, e.xid) > (passed, passed_xid)) IS NOT FALSE
@@ -152,14 +152,14 @@ BEGIN
          LIMIT most + 1) e
        WHERE pg_visible_in_snapshot(x, newer)
       UNION ALL
-      -- what has begun since, on the first page: by xid (seq + 0 keeps the planner from reading the whole log by seq)
+      -- transactions that began later, on the first page: by xid (seq + 0 keeps the planner from reading the whole log by seq)
       (SELECT e.* FROM events e
         WHERE passed IS NULL AND e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
           AND pg_visible_in_snapshot(e.xid, newer)
         ORDER BY e.seq + 0, e.xid
         LIMIT most + 1)
       UNION ALL
-      -- and on the next pages: by seq, for each would sort the whole batch else (the casts keep it off the other index)
+      -- and on the next pages: by seq, otherwise each would sort the whole batch (the casts prevent use of the other index)
       (SELECT e.* FROM events e
         WHERE (e.seq, e.xid) > (passed, passed_xid) AND e.seq BETWEEN first_ AND last_
           AND e.xid::text::bigint >= pg_snapshot_xmax(older)::text::bigint AND pg_visible_in_snapshot(e.xid, newer)
@@ -170,7 +170,7 @@ BEGIN
   LOOP
     given := given + 1;
     IF given > 1 THEN
-      IF given = 2 AND passed IS NULL THEN  -- there may be a next page: where does the batch lie?
+      IF given = 2 AND passed IS NULL THEN  -- there may be a next page: what range of seq does the batch have?
         SELECT min(e.seq + 0), max(e.seq + 0) INTO first_, last_ FROM events e
          WHERE e.xid >= pg_snapshot_xmax(older) AND e.xid < pg_snapshot_xmax(newer)
            AND pg_visible_in_snapshot(e.xid, newer);
@@ -185,13 +185,13 @@ BEGIN
     channel_id := one.channel_id; user_id := one.user_id; at := one.at;
     passed_xid := one.xid;
   END LOOP;
-  -- The batch is read, and the next begins where it ends: with its last event, or one row without an event.
+  -- The batch has been read, and the next one starts where it ends: with its last event, or one row without an event.
   cursor := epoch || '|' || newer;
   RETURN NEXT;
 END
 $$;
 
--- One batch of settled events, oldest first. A cursor from before the newest of their transactions is told so.
+-- Deletes one batch of settled events, oldest first. A cursor older than the newest of their transactions gets CD001.
 CREATE FUNCTION purge_events(keep interval, batch integer DEFAULT 10000) RETURNS bigint
 LANGUAGE plpgsql
 AS $$
@@ -200,7 +200,7 @@ DECLARE
   gone    bigint;
   newest  xid8;
 BEGIN
-  -- two at once would raise the floor in any order; the second has nothing to do anyway
+  -- two concurrent calls could raise the floor in any order; the second one has nothing to do anyway
   IF NOT pg_try_advisory_xact_lock('events_state'::regclass::oid::integer, 0) THEN
     RETURN 0;
   END IF;
@@ -228,11 +228,11 @@ END
 $$;
 
 COMMENT ON FUNCTION xid_after(xid8) IS 'For the change log: the next xid.';
-COMMENT ON FUNCTION events_snapshot(xid8) IS 'For the change log: what is visible now, up to the newest event, without what the transaction has written itself.';
-COMMENT ON FUNCTION events_epoch(events_state) IS 'For the change log: what each cursor begins with; another database, or events_reset(), make another.';
+COMMENT ON FUNCTION events_snapshot(xid8) IS 'For the change log: what is visible now, up to the newest event, without the transaction''s own events.';
+COMMENT ON FUNCTION events_epoch(events_state) IS 'For the change log: what each cursor begins with; another database has another one, and events_reset() changes it.';
 COMMENT ON FUNCTION events_reset(boolean) IS
-  'Begins a new epoch of the change log, after a point-in-time recovery or a failover that lost something; returns a cursor from now on. Readers with older cursors are told to resynchronise (CD001).';
+  'Starts a new epoch of the change log, after a point-in-time recovery or a failover that lost commits; returns a cursor that starts from now. Readers with older cursors must resynchronize (CD001).';
 COMMENT ON FUNCTION events_since(text, integer) IS
-  'The events after a cursor, each with the cursor to go on from; one row without seq when there is nothing new. An empty cursor begins from now. CD001: resynchronise. CD002: not on a standby. SECURITY DEFINER: nobody reads the log itself.';
+  'The events after a cursor, each with the cursor to continue from; one row without seq if there is no new event. An empty cursor starts from now. Raises CD001 if the reader must resynchronize, CD002 on a standby. SECURITY DEFINER: readers need no right on the log itself.';
 COMMENT ON FUNCTION purge_events(interval, integer) IS
-  'Deletes a batch of settled events older than that, and returns how many: call it until it returns 0. Readers that have not come so far are told to resynchronise (CD001).';
+  'Deletes a batch of settled events older than the given age, and returns their number: call it until it returns 0. Readers that have not read them must resynchronize (CD001).';

@@ -135,7 +135,7 @@ def test_where_roles_cannot_be_made_the_schema_is_complete_and_a_notice_says_so(
         conn.remove_notice_handler(handler)
     for role in ROLES:
         assert (
-            f'the role "{role}" is missing, and "lonely" may not create it: going on without it'
+            f'the role "{role}" is missing, and "lonely" may not create it: continuing without it'
             in notices
         )
     conn.execute("SET LOCAL search_path = lone, public")
@@ -164,7 +164,7 @@ def test_a_schema_that_is_open_to_everybody_is_named(server: Server, open_: bool
         conn.add_notice_handler(lambda said: notices.append(said.message_primary))
         run(conn, "up", "0033_roles")
     made.drop()
-    assert ('everybody may create objects in schema "public"' in notices) is open_
+    assert ('every role may create objects in schema "public"' in notices) is open_
 
 
 def test_several_databases_make_the_roles_at_the_same_moment(server: Server) -> None:
