@@ -12,10 +12,10 @@ CHATDB = $(CLEAN_ENV) $(BIN)/chatdb
 OURS = --env-file /dev/null --embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test lint format docs clean
+.PHONY: help up down demo test test-quick lint format docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.chatdb ## start a PostgreSQL of this project and take the chat schema to its newest version
 	@echo '$$ chatdb setup'; $(CHATDB) setup $(OURS)
@@ -29,6 +29,9 @@ demo: $(VENV)/.chatdb ## a tour in a folder of its own, which is removed at the 
 
 test: $(VENV)/.dev ## run the tests, against every PostgreSQL of this machine
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+test-quick: $(VENV)/.dev ## run the essential tests, in less than a minute
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .

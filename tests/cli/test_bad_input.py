@@ -71,27 +71,27 @@ def tried(
 
         def call(*arguments: str) -> Result:
             before = conn.execute(STATE).fetchone()
-            said = offline(*arguments)
-            if said.code:
-                clear(said)
+            result = offline(*arguments)
+            if result.code:
+                clear(result)
                 assert conn.execute(STATE).fetchone() == before
-            return said
+            return result
 
         yield call
 
 
-def clear(said: Result) -> None:
+def clear(result: Result) -> None:
     """See that an error says what, where and what next, with the exit code of its kind."""
-    assert "Traceback" not in said.err
-    assert said.code in set(Exit) - {Exit.DONE, Exit.INTERNAL}, said
-    (text,) = re.findall(r"^error: (.+)", said.err, re.MULTILINE) or [""]
+    assert "Traceback" not in result.err
+    assert result.code in set(Exit) - {Exit.DONE, Exit.INTERNAL}, result
+    (text,) = re.findall(r"^error: (.+)", result.err, re.MULTILINE) or [""]
     assert text
-    assert "\x1b" not in said.err
+    assert "\x1b" not in result.err
     # What is wrong with a setting is what to do about it.
-    assert re.search(r"^hint: .", said.err, re.MULTILINE) or said.code == Exit.USAGE, said.err
-    if said.out:
-        error = json.loads(said.out)["error"]
-        assert EXITS[error["code"]] == said.code
+    assert re.search(r"^hint: .", result.err, re.MULTILINE) or result.code == Exit.USAGE, result.err
+    if result.out:
+        error = json.loads(result.out)["error"]
+        assert EXITS[error["code"]] == result.code
         if error["code"] == "bad-file":
             assert error["file"]
 
@@ -158,10 +158,10 @@ def test_any_content_of_a_file_is_applied_or_refused_with_its_place(
     def attempt(data: bytes, way: str, form: str) -> None:
         both = (data, b"") if way == "up" else (b"", data)
         project.write("0002_odd", *both)
-        said = tried("migrate", "up", "--format", form)
-        assert said.code in (0, 2, 5)
-        codes[said.code] += 1
-        if said.code == 0:
+        result = tried("migrate", "up", "--format", form)
+        assert result.code in (0, 2, 5)
+        codes[result.code] += 1
+        if result.code == 0:
             codes[tried("migrate", "down", "--format", form).code] += 1
             assert tried("migrate", "status", "--format", form).code == 0
             anew(database, offline, project)
@@ -179,7 +179,7 @@ NAMES = st.builds(
 )  # fmt: skip
 
 
-def test_any_name_of_a_file_is_taken_or_refused_and_named(
+def test_any_name_of_a_file_is_accepted_or_refused_and_named(
     tried: Callable[..., Result], offline: Chatdb, project: Project, database: Database
 ) -> None:
     codes: Counter[int] = Counter()
@@ -197,11 +197,11 @@ def test_any_name_of_a_file_is_taken_or_refused_and_named(
                 if not path.exists():
                     path.write_bytes(b"")
                     made.append(path)
-        said = tried("migrate", "up", "--format", form)
-        codes[said.code] += 1
-        assert said.code in (0, 2, 6)
+        result = tried("migrate", "up", "--format", form)
+        codes[result.code] += 1
+        assert result.code in (0, 2, 6)
         assert tried("migrate", "status", "--format", form).code == 0
-        if said.code == 0 and len(database.applied()) > 1:
+        if result.code == 0 and len(database.applied()) > 1:
             if where == "both":
                 assert tried("migrate", "down", "--format", form).code == 0
             anew(database, offline, project)
@@ -221,7 +221,7 @@ KEYS = sorted(
 )
 
 
-def test_any_env_file_is_obeyed_or_refused_with_its_line(
+def test_any_env_file_is_used_or_refused_with_its_line(
     tried: Callable[..., Result], project: Project
 ) -> None:
     codes: Counter[int] = Counter()
@@ -239,17 +239,17 @@ def test_any_env_file_is_obeyed_or_refused_with_its_line(
     def attempt(lines: list[str], coding: str, form: str) -> None:
         errors = "surrogatepass" if coding.startswith("utf") else "replace"
         (project.path / ".env").write_bytes("\n".join(lines).encode(coding, errors))
-        said = tried("migrate", "up", "--format", form)
-        codes[said.code] += 1
-        assert said.code in (0, 2, 6, 8), said
-        if ".env" in said.err and said.out:
-            assert json.loads(said.out)["error"]["file"].endswith(".env")
+        result = tried("migrate", "up", "--format", form)
+        codes[result.code] += 1
+        assert result.code in (0, 2, 6, 8), result
+        if ".env" in result.err and result.out:
+            assert json.loads(result.out)["error"]["file"].endswith(".env")
 
     attempt()
     assert codes.keys() >= {0, 2}
 
 
-def test_any_url_leads_there_or_is_refused(
+def test_any_url_connects_or_is_refused(
     tried: Callable[..., Result], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes: Counter[int] = Counter()
@@ -287,18 +287,18 @@ def test_any_url_leads_there_or_is_refused(
     @given(urls(), st.sampled_from(["text", "json"]), st.booleans())
     def attempt(url: str, form: str, flag: bool) -> None:
         if flag or "\0" in url:
-            said = tried("migrate", "up", "--format", form, "--database-url", url)
+            result = tried("migrate", "up", "--format", form, "--database-url", url)
         else:
             monkeypatch.setenv("DATABASE_URL", url)
-            said = tried("migrate", "up", "--format", form)
-        codes[said.code] += 1
-        assert said.code in (0, 2, 3), said
+            result = tried("migrate", "up", "--format", form)
+        codes[result.code] += 1
+        assert result.code in (0, 2, 3), result
 
     attempt()
     assert codes.keys() == {0, 2, 3}
 
 
-def test_any_argument_is_obeyed_or_refused(tried: Callable[..., Result]) -> None:
+def test_any_argument_is_accepted_or_refused(tried: Callable[..., Result]) -> None:
     options = st.sampled_from(
         ["--to", "--steps", "--schema", "--dir", "--wait", "--lock-timeout", "--retries", "--env-file",
          "--pooler", "--statement-timeout", "--dry-run", "--allow-out-of-order", "--", "-x"]
@@ -312,20 +312,22 @@ def test_any_argument_is_obeyed_or_refused(tried: Callable[..., Result]) -> None
     @TRIES
     @given(st.sampled_from(["up", "status", "history", "repair", "baseline"]), options, shown)
     def attempt(command: str, option: str, value: str) -> None:
-        said = tried("migrate", command, option, value)
-        assert said.code in (0, 2, 6, 8), said
+        result = tried("migrate", command, option, value)
+        assert result.code in (0, 2, 6, 8), result
 
     attempt()
 
 
-def test_an_argument_that_is_no_text_is_refused_and_shown(
+def test_an_argument_that_is_not_utf_8_is_refused_and_shown(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
     for option in ("--to", "--schema", "--dir", "--env-file"):
-        said = project.chatdb("migrate", "up", option, "\udcff", env={"DATABASE_URL": database.url})
-        clear(Result(said.returncode, said.stdout, said.stderr))
-        assert said.returncode == 2
+        result = project.chatdb(
+            "migrate", "up", option, "\udcff", env={"DATABASE_URL": database.url}
+        )
+        clear(Result(result.returncode, result.stdout, result.stderr))
+        assert result.returncode == 2
     assert database.tables() == set()
 
 
@@ -370,7 +372,7 @@ def called(
 
 
 @pytest.mark.parametrize("called", ODD_NAMES.values(), ids=ODD_NAMES, indirect=True)
-def test_every_command_works_whatever_is_called_how(
+def test_every_command_works_with_any_names_of_objects(
     called: str, project: Project, offline: Chatdb
 ) -> None:
     """A role, a database, a schema, a table, a column, an index, a file: all have that name."""
@@ -393,10 +395,10 @@ def test_every_command_works_whatever_is_called_how(
     there = ("--schema", called)
 
     def works(*arguments: str, code: int = 0) -> Result:
-        said = offline(*arguments)
-        assert said.code == code, f"{arguments}\n{said.out}\n{said.err}"
-        assert "Traceback" not in said.err
-        return said
+        result = offline(*arguments)
+        assert result.code == code, f"{arguments}\n{result.out}\n{result.err}"
+        assert "Traceback" not in result.err
+        return result
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
         conn.execute("CREATE TABLE canary ()")
@@ -433,7 +435,7 @@ def test_every_command_works_whatever_is_called_how(
 @pytest.mark.parametrize(
     "called", ['o\'d "d" $1 %s {x}\\; DROP TABLE canary;-- é'], ids=["all of it"], indirect=True
 )
-def test_the_chat_schema_works_whatever_is_called_how(called: str, offline: Chatdb) -> None:
+def test_the_chat_schema_works_with_any_names_of_objects(called: str, offline: Chatdb) -> None:
     there = ("--schema", called)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
         conn.execute("CREATE TABLE canary ()")
@@ -445,8 +447,8 @@ def test_the_chat_schema_works_whatever_is_called_how(called: str, offline: Chat
             ("setup", "--dir", "@chat"),
             ("seed", "--scale", "100", "--dir", "@chat"),
         ):
-            said = offline(*arguments, *there)
-            assert said.code == 0, (arguments, said)
+            result = offline(*arguments, *there)
+            assert result.code == 0, (arguments, result)
         url = os.environ["DATABASE_URL"]
         settings = load_settings({"database_url": url, "schema": called}, environ={}, cwd=Path("/"))
         with open_target(settings) as target, Listener(target) as listener:

@@ -13,16 +13,16 @@ from tests.support.terminal import Terminal
 
 @first
 @pytest.mark.parametrize("what", ["down", "redo"])
-def test_production_needs_yes_where_nobody_can_be_asked(
+def test_production_needs_yes_off_a_terminal(
     what: str, project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write_tables(1)
     monkeypatch.setenv("CHATDB_ENV", "production")
     assert chatdb("migrate", "up").code == 0
-    said = chatdb("migrate", what)
-    assert (said.code, said.out) == (8, "")
-    assert "production" in said.err
-    assert "--yes" in said.err
+    result = chatdb("migrate", what)
+    assert (result.code, result.out) == (8, "")
+    assert "production" in result.err
+    assert "--yes" in result.err
     assert chatdb("migrate", what, "--format", "json").document["error"]["code"] == "refused"
     assert database.tables() == {"t1"}
     assert chatdb("migrate", what, "--dry-run").code == 0
@@ -53,9 +53,9 @@ def test_production_asks_on_a_terminal(
 
 
 def test_destroy_asks(project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = offline("server", "destroy", "--format", "json")
-    assert said.code == 0
-    assert said.document == {"format": 1, "target": None, "destroyed": None}
+    result = offline("server", "destroy", "--format", "json")
+    assert result.code == 0
+    assert result.document == {"format": 1, "target": None, "destroyed": None}
     assert offline("server", "start").code == 0
     home = project.path / ".chatdb"
     try:

@@ -68,6 +68,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
         other.drop()
 
 
+@pytest.mark.quick
 @first
 def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
     project: Project, chatdb: Chatdb, database: Database
@@ -77,9 +78,9 @@ def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
         "-- nothing to take back; current none"
     ]
     run_psql(database, chatdb("migrate", "up", "--dry-run").out)
-    said = chatdb("migrate", "up", "--dry-run")
-    assert [line[:3] for line in said.out.splitlines()] == ["-- ", "-- "]
-    run_psql(database, said.out)
+    result = chatdb("migrate", "up", "--dry-run")
+    assert [line[:3] for line in result.out.splitlines()] == ["-- ", "-- "]
+    run_psql(database, result.out)
     assert chatdb("migrate", "up", "--dry-run", "--format", "json").document["steps"] == []
 
 

@@ -22,7 +22,7 @@ from tests.support.servers import first
 
 
 @first
-def test_another_migrator_at_work_is_exit_7(
+def test_another_running_migrator_is_exit_7(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 2)
@@ -32,15 +32,15 @@ def test_another_migrator_at_work_is_exit_7(
         conn.execute(f"SELECT pg_advisory_lock({names.lock_key})")
         for wait in ("0s", "300ms"):
             started = time.monotonic()
-            said = chatdb("migrate", "up", "--wait", wait, "--format", "json")
+            result = chatdb("migrate", "up", "--wait", wait, "--format", "json")
             assert time.monotonic() - started < 3
-            assert said.code == 7
-            assert said.document["error"]["code"] == "locked"
+            assert result.code == 7
+            assert result.document["error"]["code"] == "locked"
     assert chatdb("migrate", "up", "--wait", "0s").code == 0
 
 
 @first
-def test_a_mistake_of_ours_is_exit_70_with_an_id(
+def test_a_bug_in_chatdb_is_exit_70_with_an_id(
     project: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: Migrator) -> None:
@@ -48,12 +48,12 @@ def test_a_mistake_of_ours_is_exit_70_with_an_id(
 
     project.write_tables(1)
     monkeypatch.setattr(Migrator, "status", broken)
-    said = chatdb("migrate", "status", "--format", "json")
-    assert said.code == 70
-    assert said.document["error"]["code"] == "internal"
-    assert said.err.startswith(f"error: internal error {log.correlation_id}: RuntimeError\n")
-    assert "secret" not in said.err + said.out
-    assert "Traceback" not in said.err
+    result = chatdb("migrate", "status", "--format", "json")
+    assert result.code == 70
+    assert result.document["error"]["code"] == "internal"
+    assert result.err.startswith(f"error: internal error {log.correlation_id}: RuntimeError\n")
+    assert "secret" not in result.err + result.out
+    assert "Traceback" not in result.err
     monkeypatch.setenv("CHATDB_DEBUG", "1")
     assert "Traceback" in chatdb("migrate", "status").err
 
@@ -69,7 +69,7 @@ def closed_pipe() -> Iterator[int]:
 
 @first
 @pytest.mark.parametrize("line", ["--help", "migrate up", "migrate up --dry-run"])
-def test_a_closed_pipe_is_141_without_a_word(
+def test_a_closed_pipe_is_exit_141_without_a_message(
     line: str, project: Project, database: Database, closed_pipe: int
 ) -> None:
     project.write_tables(1)
@@ -87,7 +87,7 @@ def test_a_closed_pipe_is_141_without_a_word(
 
 
 @first
-def test_a_full_disk_is_said(project: Project, database: Database) -> None:
+def test_a_full_disk_is_reported(project: Project, database: Database) -> None:
     project.write_tables(1)
     for line in ("migrate status", "migrate status --format json", "--version"):
         with Path("/dev/full").open("w") as full:
@@ -107,7 +107,7 @@ def test_a_full_disk_is_said(project: Project, database: Database) -> None:
 
 
 @first
-def test_an_error_keeps_its_code_where_its_document_has_no_room(
+def test_an_error_keeps_its_exit_code_where_its_document_can_not_be_written(
     project: Project, database: Database
 ) -> None:
     with Path("/dev/full").open("w") as full:
@@ -126,7 +126,9 @@ def test_an_error_keeps_its_code_where_its_document_has_no_room(
 
 @first
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
-def test_streams_that_the_shell_closed(closed: str, project: Project, database: Database) -> None:
+def test_streams_closed_by_the_shell_do_not_stop_a_run(
+    closed: str, project: Project, database: Database
+) -> None:
     project.write_tables(1)
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *project.command("migrate", "up")],
@@ -148,7 +150,7 @@ def test_streams_that_the_shell_closed(closed: str, project: Project, database: 
         (signal.SIGTERM, 143, "terminated", "json"),
     ],
 )
-def test_a_signal_rolls_back_says_so_and_leaves_it_resumable(
+def test_a_signal_rolls_back_says_so_and_the_next_run_continues(
     number: int, code: int, word: str, form: str, project: Project, chatdb: Chatdb,
     database: Database,
 ) -> None:  # fmt: skip

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+import pytest
 
 from chatdb_cli import log
 from tests.support.chatdb import TIME, Chatdb
@@ -15,8 +18,11 @@ from tests.support.project import Project
 from tests.support.servers import first
 
 
+@pytest.mark.quick
 @first
-def test_the_way_up_and_down_in_text(project: Project, chatdb: Chatdb, database: Database) -> None:
+def test_up_down_and_redo_print_each_step_and_a_summary(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
     project.write_tables(1, 2, 3)
     target = f"{database.target().where}, schema public (DATABASE_URL from the environment)"
     steps = [
@@ -48,9 +54,11 @@ def test_the_way_up_and_down_in_text(project: Project, chatdb: Chatdb, database:
     assert database.tables() == set()
 
 
-@first
-def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: Database) -> None:
-    project.write_tables(1, 2, 3)
+Document = Callable[..., dict[str, Any]]
+
+
+def common(database: Database) -> dict[str, Any]:
+    """The keys that every document begins with."""
     target = {
         "host": str(database.server.embedded.params()["host"]),
         "port": 5432,
@@ -60,63 +68,108 @@ def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: 
         "via": None,
         "source": "DATABASE_URL from the environment",
     }
-    common = {"format": 1, "target": target, "schema": "public"}
+    return {"format": 1, "target": target, "schema": "public"}
+
+
+def step(number: int, state: str, **more: Any) -> dict[str, Any]:
+    base = {"version": f"{number:04}", "name": f"t{number}", "state": state, "duration_ms": 0}
+    return base | more
+
+
+def without_times(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with durations that are whole numbers as 0, and times as `time`."""
+    for row in (*document.get("steps", ()), *document.get("applied", ())):
+        assert row["duration_ms"] is None or isinstance(row["duration_ms"], int)
+        row["duration_ms"] = row["duration_ms"] and 0
+        if "applied_at" in row:
+            assert TIME.fullmatch(row["applied_at"])
+            row["applied_at"] = "time"
+    return document
+
+
+@pytest.fixture
+def document(project: Project, chatdb: Chatdb) -> Document:
+    """Run a command in a project of three migrations; return its document without the times."""
+    project.write_tables(1, 2, 3)
 
     def call(*arguments: str) -> dict[str, Any]:
-        said = chatdb(*arguments, "--format", "json")
-        assert said.code == 0
-        return said.document
+        result = chatdb(*arguments, "--format", "json")
+        assert result.code == 0
+        return without_times(result.document)
 
-    def step(number: int, state: str, **more: Any) -> dict[str, Any]:
-        base = {"version": f"{number:04}", "name": f"t{number}", "state": state, "duration_ms": 0}
-        return base | more
+    return call
 
-    def settled(document: dict[str, Any]) -> dict[str, Any]:
-        """The document with durations that are whole numbers as 0, and times as `time`."""
-        for row in (*document.get("steps", ()), *document.get("applied", ())):
-            assert row["duration_ms"] is None or isinstance(row["duration_ms"], int)
-            row["duration_ms"] = row["duration_ms"] and 0
-            if "applied_at" in row:
-                assert TIME.fullmatch(row["applied_at"])
-                row["applied_at"] = "time"
-        return document
 
+@pytest.mark.quick
+@first
+def test_the_document_of_status_lists_what_is_applied_and_what_is_pending(
+    document: Document, database: Database
+) -> None:
     pending = [{"version": f"{n:04}", "name": f"t{n}"} for n in (1, 2, 3)]
-    assert call("migrate", "status") == common | {
-        "current": None, "applied": [], "pending": pending, "problems": [], "warnings": [],
+    empty: dict[str, Any] = {"problems": [], "warnings": []}
+    assert document("migrate", "status") == common(database) | {
+        "current": None, "applied": [], "pending": pending, **empty,
     }  # fmt: skip
-    assert call("migrate", "history") == common | {"entries": []}
-    assert settled(call("migrate", "up", "--steps", "2")) == common | {
+    document("migrate", "up", "--steps", "2")
+    applied = [step(n, "applied", applied_at="time") for n in (1, 2)]
+    assert document("migrate", "status") == common(database) | {
+        "current": "0002", "applied": applied, "pending": pending[2:], **empty,
+    }  # fmt: skip
+
+
+@pytest.mark.quick
+@first
+def test_the_document_of_up_lists_the_steps(document: Document, database: Database) -> None:
+    assert document("migrate", "up", "--steps", "2") == common(database) | {
         "direction": "up",
         "steps": [step(1, "applied"), step(2, "applied")],
         "current": "0002",
         "warnings": [],
     }
-    assert settled(call("migrate", "status")) == common | {
-        "current": "0002",
-        "applied": [step(n, "applied", applied_at="time") for n in (1, 2)],
-        "pending": pending[2:],
-        "problems": [],
-        "warnings": [],
-    }
-    assert settled(call("setup")) == common | {
+
+
+@first
+def test_the_document_of_setup_is_that_of_up(document: Document, database: Database) -> None:
+    document("migrate", "up", "--steps", "2")
+    assert document("setup") == common(database) | {
         "direction": "up", "steps": [step(3, "applied")], "current": "0003", "warnings": [],
     }  # fmt: skip
-    assert call("setup")["steps"] == []
-    assert settled(call("migrate", "redo"))["steps"] == [
+    assert document("setup")["steps"] == []
+
+
+@first
+def test_the_document_of_redo_names_the_direction_of_each_step(document: Document) -> None:
+    document("migrate", "up")
+    assert document("migrate", "redo")["steps"] == [
         step(3, "reverted", direction="down"),
         step(3, "applied", direction="up"),
     ]
-    assert settled(call("migrate", "down")) == common | {
+
+
+@first
+def test_the_document_of_down_lists_the_steps_and_the_rows_that_were_lost(
+    document: Document, database: Database
+) -> None:
+    document("migrate", "up")
+    assert document("migrate", "down") == common(database) | {
         "direction": "down", "steps": [step(3, "reverted")], "current": "0002", "warnings": [],
         "losses": [],
     }  # fmt: skip
-    assert call("migrate", "down", "--all")["current"] is None
-    entries = call("migrate", "history")["entries"]
-    assert [(e["operation"], e["migration"]) for e in entries] == [
-        ("apply", "0001_t1"), ("apply", "0002_t2"), ("apply", "0003_t3"), ("rollback", "0003_t3"),
-        ("apply", "0003_t3"), ("rollback", "0003_t3"), ("rollback", "0002_t2"),
-        ("rollback", "0001_t1"),
+    assert document("migrate", "down", "--all")["current"] is None
+
+
+@first
+def test_the_document_of_history_has_an_entry_for_each_step_ever_taken(
+    document: Document, database: Database
+) -> None:
+    assert document("migrate", "history") == common(database) | {"entries": []}
+    for arguments in (["up"], ["redo"], ["down", "--all"]):
+        document("migrate", *arguments)
+    entries = document("migrate", "history")["entries"]
+    assert [(entry["operation"], entry["migration"]) for entry in entries] == [
+        ("apply", "0001_t1"), ("apply", "0002_t2"), ("apply", "0003_t3"),
+        ("rollback", "0003_t3"), ("apply", "0003_t3"),
+        ("rollback", "0003_t3"), ("rollback", "0002_t2"), ("rollback", "0001_t1"),
     ]  # fmt: skip
     for entry in entries:
         assert list(entry) == ["at", "operation", "migration", "user", "host", "comment"]
@@ -125,7 +178,7 @@ def test_every_key_of_the_documents(project: Project, chatdb: Chatdb, database: 
 
 
 @first
-def test_times_are_utc_whatever_the_server_thinks(
+def test_times_are_utc_whatever_the_time_zone_of_the_server(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     with database.connect() as conn:
@@ -138,7 +191,7 @@ def test_times_are_utc_whatever_the_server_thinks(
 
 
 @first
-def test_versions_stay_as_they_stand_in_the_file_name(project: Project, chatdb: Chatdb) -> None:
+def test_versions_are_shown_as_in_the_file_name(project: Project, chatdb: Chatdb) -> None:
     for stem in ("7_a", "0010", "20260101120000_späte-Ünïcode"):
         project.write(stem, "SELECT 1", "SELECT 1")
     steps = chatdb("migrate", "up", "--format", "json").document["steps"]
@@ -148,15 +201,18 @@ def test_versions_stay_as_they_stand_in_the_file_name(project: Project, chatdb: 
     assert chatdb("migrate", "down", "--to", "007").out == "2 taken back; current 7\n"
 
 
+@pytest.mark.quick
 @first
-def test_status_in_text(project: Project, chatdb: Chatdb, database: Database) -> None:
+def test_status_prints_what_is_applied_pending_and_wrong(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
     project.write_tables(1, 2, 3)
     project.write("0004_漢字", "SELECT 1", "SELECT 1")
     chatdb("migrate", "up", "--to", "2")
     (project.sql / "up/0001_t1.sql").write_text("CREATE TABLE other ()")
-    said = chatdb("migrate", "status")
+    result = chatdb("migrate", "status")
     where = f"{database.target().where}, schema public"
-    text = re.sub(rf"{TIME.pattern}  \d+", "<time>  <ms>", said.out)
+    text = re.sub(rf"{TIME.pattern}  \d+", "<time>  <ms>", result.out)
     text = re.sub(r"(?m)  applied at +ms$", "  applied at  ms", text)
     assert text == (
         "version  name  state    applied at  ms\n"
@@ -172,21 +228,22 @@ def test_status_in_text(project: Project, chatdb: Chatdb, database: Database) ->
         '"chatdb migrate repair" shows the difference and accepts it; while developing, '
         '"chatdb migrate redo" applies the newest one anew\n'
     )
-    assert (said.code, said.err) == (0, "")
+    assert (result.code, result.err) == (0, "")
 
 
+@pytest.mark.quick
 @first
-def test_check_has_exit_codes(project: Project, chatdb: Chatdb) -> None:
+def test_status_check_exits_with_a_code_for_each_state(project: Project, chatdb: Chatdb) -> None:
     project.write_tables(1, 2)
     assert chatdb("migrate", "status", "--check").code == 1
     chatdb("migrate", "up")
     assert chatdb("migrate", "status", "--check").code == 0
     project.write("0001_t1", "SELECT 2", "SELECT 1")
-    said = chatdb("migrate", "status", "--check", "--format", "json")
-    assert said.code == 6
-    assert [(p["code"], p["version"]) for p in said.document["problems"]] == [("changed", "0001")]
-    assert list(said.document["problems"][0]) == ["code", "version", "message", "hint"]
-    assert said.document["applied"][0]["state"] == "changed"
+    result = chatdb("migrate", "status", "--check", "--format", "json")
+    assert result.code == 6
+    assert [(p["code"], p["version"]) for p in result.document["problems"]] == [("changed", "0001")]
+    assert list(result.document["problems"][0]) == ["code", "version", "message", "hint"]
+    assert result.document["applied"][0]["state"] == "changed"
     assert chatdb("migrate", "status").code == 0
 
 
@@ -198,9 +255,9 @@ def test_a_status_writes_nothing_and_a_dry_run_neither(
     everything = "SELECT count(*), max(xmin::text::bigint) FROM pg_class"
     before = database.query(everything)
     for line in ("status", "history", "up --dry-run", "down --dry-run", "redo --dry-run"):
-        said = chatdb("migrate", *line.split())
-        assert said.code in (0, 2), said
-        assert "target:" not in said.err
+        result = chatdb("migrate", *line.split())
+        assert result.code in (0, 2), result
+        assert "target:" not in result.err
     assert database.query(everything) == before
 
 
@@ -211,24 +268,24 @@ def test_files_and_history_that_disagree_are_exit_6(
     project.write_tables(1, 3)
     chatdb("migrate", "up")
     project.write_tables(2)
-    said = chatdb("migrate", "up", "--format", "json")
-    assert said.code == 6
-    assert said.document["error"]["code"] == "history"
-    assert said.document["target"]["database"] == database.name
+    result = chatdb("migrate", "up", "--format", "json")
+    assert result.code == 6
+    assert result.document["error"]["code"] == "history"
+    assert result.document["target"]["database"] == database.name
     assert database.tables() == {"t1", "t3"}
     assert chatdb("migrate", "up", "--allow-out-of-order").code == 0
     assert database.tables() == {"t1", "t2", "t3"}
 
 
 @first
-def test_a_failed_run_gives_the_document_with_the_error(
+def test_a_failed_run_prints_its_document_with_the_error(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 3)
     project.write("0002_bad", "SELECT 1;\nSELECT nope;\n")
-    said = chatdb("migrate", "up", "--format", "json")
-    assert said.code == 5
-    document = said.document
+    result = chatdb("migrate", "up", "--format", "json")
+    assert result.code == 5
+    document = result.document
     assert [(s["version"], s["state"]) for s in document["steps"]] == [
         ("0001", "applied"), ("0002", "failed"), ("0003", "not-run"),
     ]  # fmt: skip
@@ -245,7 +302,7 @@ def test_a_failed_run_gives_the_document_with_the_error(
         "errno": None,
         "notes": ["0002 was rolled back; 0001 stays applied"],
     }
-    assert "error: column" in said.err  # for people, also in JSON mode
+    assert "error: column" in result.err  # for people, also in JSON mode
     assert database.applied() == ["0001_t1"]
     log = chatdb("migrate", "history", "--format", "json").document["entries"]
     assert [e["operation"] for e in log] == ["apply", "failed"]
@@ -256,18 +313,18 @@ def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
     project: Project, chatdb: Chatdb
 ) -> None:
     project.write("0001_a", "SELECT 1", None)
-    said = chatdb("migrate", "up")
-    assert said.code == 0
-    assert "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n" in said.err
+    result = chatdb("migrate", "up")
+    assert result.code == 0
+    assert "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n" in result.err
     assert chatdb("migrate", "down").code == 8
 
 
 @first
-def test_quiet_leaves_the_result_and_what_matters(project: Project, chatdb: Chatdb) -> None:
+def test_quiet_prints_the_result_and_warnings_alone(project: Project, chatdb: Chatdb) -> None:
     project.write("0001_a", "DO $$ BEGIN RAISE NOTICE 'psst'; END $$", None)
-    said = chatdb("migrate", "up", "-q")
-    assert said.out == "1 applied; current 0001\n"
-    assert said.err == "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n"
+    result = chatdb("migrate", "up", "-q")
+    assert result.out == "1 applied; current 0001\n"
+    assert result.err == "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n"
     project.write("0002_b", "SELEC 1")
     assert chatdb("migrate", "up", "--quiet").err.startswith("error: syntax error")
 
@@ -277,9 +334,9 @@ def test_notices_of_the_server_are_shown(project: Project, chatdb: Chatdb) -> No
     project.write(
         "0001_a", "DO $$ BEGIN RAISE WARNING E'care\\x1b[31m'; END $$;\nDROP TABLE IF EXISTS x;"
     )
-    said = chatdb("migrate", "up")
-    assert "0001 warning: care\\x1b[31m\n" in said.err
-    assert '0001 notice: table "x" does not exist, skipping\n' in said.err
+    result = chatdb("migrate", "up")
+    assert "0001 warning: care\\x1b[31m\n" in result.err
+    assert '0001 notice: table "x" does not exist, skipping\n' in result.err
 
 
 @first
@@ -287,21 +344,21 @@ def test_verbose_names_each_statement_with_its_milliseconds(
     project: Project, chatdb: Chatdb
 ) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);\n\nINSERT INTO a VALUES (1);\n", "SELECT 1")
-    said = chatdb("migrate", "up", "-v")
-    assert said.out == "1 applied; current 0001\n"
+    result = chatdb("migrate", "up", "-v")
+    assert result.out == "1 applied; current 0001\n"
     for line, command in ((1, "CREATE TABLE"), (3, "INSERT 0 1")):
         pattern = (
             rf"debug: statement file=sql/up/0001_a.sql line={line} command={command} ms=\d+\.\d"
         )
-        assert re.search(rf"(?m)^{pattern}$", said.err)
+        assert re.search(rf"(?m)^{pattern}$", result.err)
 
 
 @first
-def test_json_logs(project: Project, chatdb: Chatdb) -> None:
+def test_log_format_json_writes_one_record_a_line(project: Project, chatdb: Chatdb) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);", "SELECT 1")
-    said = chatdb("migrate", "up", "--verbose", "--log-format", "json", "--quiet")
-    assert said.out == "1 applied; current 0001\n"
-    records = [json.loads(line) for line in said.err.splitlines()]
+    result = chatdb("migrate", "up", "--verbose", "--log-format", "json", "--quiet")
+    assert result.out == "1 applied; current 0001\n"
+    records = [json.loads(line) for line in result.err.splitlines()]
     (record,) = (r for r in records if r["event"] == "statement")
     assert list(record) == ["timestamp", "level", "event", "correlation_id", "data"]
     assert TIME.fullmatch(record["timestamp"])

@@ -16,6 +16,9 @@ from chatdb_cli.cli.render.text import pad, width
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.model import Progress, Step
 
+pytestmark = pytest.mark.quick
+
+
 STEP = Step("up", "0007", "add_users", "0007_add_users", None)
 
 
@@ -40,11 +43,11 @@ def test_a_text_is_as_wide_as_rich_says(text: str) -> None:
     assert pad(text) == " " * cell_len(text)
 
 
-def test_blanks_keep_their_tabs() -> None:
+def test_whitespace_keeps_its_tabs() -> None:
     assert pad("\tSELECT\t漢") == "\t      \t  "
 
 
-def test_nothing_is_left_for_a_terminal_to_obey() -> None:
+def test_terminal_escapes_are_removed_from_output() -> None:
     assert printable("a\x1b[31m\r\x07\x9b0mb\tc\nd") == "a\\x1b[31m\\x0d\\x07\\x9b0mb\tc\nd"
     assert one_line("a\nb\tc\x00") == "a\\x0ab\\x09c\\x00"
 
@@ -72,7 +75,7 @@ def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "text"),
     [
         (Progress("planned", total=3), ""),
         (Progress("started", STEP), ""),
@@ -87,10 +90,10 @@ def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPa
     ],
     ids=lambda v: v.kind if isinstance(v, Progress) else "",
 )
-def test_progress_is_one_line_a_migration_off_a_terminal(event: Progress, said: str) -> None:
+def test_progress_is_one_line_a_migration_off_a_terminal(event: Progress, text: str) -> None:
     out = output()
     out.progress(event)
-    assert out.stderr.getvalue() == said  # type: ignore[attr-defined]
+    assert out.stderr.getvalue() == text  # type: ignore[attr-defined]
     quiet = output(quiet=True)
     quiet.progress(event)
     assert quiet.stderr.getvalue() == ""  # type: ignore[attr-defined]
@@ -115,7 +118,7 @@ ERROR = ChatdbError(
 )
 
 
-def test_an_error_with_all_that_one_can_have() -> None:
+def test_an_error_is_rendered_with_every_part() -> None:
     text = "".join(f"{line}\n" for line, _ in error_lines(ERROR))
     assert text == (
         "error: it broke [42703 undefined_column]\n"
@@ -143,7 +146,7 @@ def test_an_error_with_all_that_one_can_have() -> None:
     }
 
 
-def test_an_error_with_as_little() -> None:
+def test_an_error_is_rendered_with_its_message_alone() -> None:
     error = ChatdbError(Code.UNREACHABLE, "no", errno=errno.errorcode[errno.ECONNREFUSED])
     assert error_lines(error) == [("error: no [ECONNREFUSED]", "bold red")]
     out = output(form="json")

@@ -103,10 +103,10 @@ def _environments(database: Database, project: Project, password: str) -> Iterat
 
 
 def _silent(call: Chatdb, path: tuple[str, ...], form: tuple[str, ...]) -> int:
-    said = call(*path, *ARGUMENTS.get(path, ()), *form)
-    assert MARK not in said.out + said.err, path
-    assert "Traceback" not in said.err
-    return said.code
+    result = call(*path, *ARGUMENTS.get(path, ()), *form)
+    assert MARK not in result.out + result.err, path
+    assert "Traceback" not in result.err
+    return result.code
 
 
 def _history(database: Database) -> list[Any]:

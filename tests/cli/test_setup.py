@@ -17,24 +17,24 @@ from tests.support.servers import Server, first
 @pytest.mark.parametrize(
     "schema", ['My schéma; DROP "x"', "a'b\\c", "line\nend", "{version}", "%s"]
 )
-def test_a_schema_of_any_name(
+def test_a_schema_may_have_any_name(
     schema: str, project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 2)
     given = ("--schema", schema)
     assert chatdb("migrate", "up", *given).code == 2
-    said = chatdb("setup", *given)
-    assert (said.code, said.out) == (0, "2 applied; current 0002\n")
-    assert "made schema " in said.err
-    assert not any(line.startswith("end") for line in said.err.splitlines()), said.err
+    result = chatdb("setup", *given)
+    assert (result.code, result.out) == (0, "2 applied; current 0002\n")
+    assert "made schema " in result.err
+    assert not any(line.startswith("end") for line in result.err.splitlines()), result.err
     with database.connect() as conn:
-        found = conn.execute(
+        rows = conn.execute(
             "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
             "WHERE nspname = %s AND relkind = 'r' ORDER BY 1",
             (schema,),
         ).fetchall()
     names = ["_yoyo_log", "_yoyo_migration", "_yoyo_version", "chatdb_migration", "t1", "t2"]
-    assert [name for (name,) in found] == names
+    assert [name for (name,) in rows] == names
     assert database.tables() == set()
     assert chatdb("migrate", "redo", *given).code == 0
     assert chatdb("migrate", "status", *given, "--format", "json").document["schema"] == schema
@@ -46,23 +46,24 @@ def test_a_schema_of_any_name(
     assert len(chatdb("migrate", "history", *given).out.splitlines()) == 1 + 2 + 2 + 2 + 2 + 2
 
 
+@pytest.mark.quick
 @first
-def test_setup_makes_the_database_too_and_can_be_repeated(
+def test_setup_creates_the_database_too_and_can_be_repeated(
     project: Project, offline: Chatdb, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write_tables(1)
     missing = Database(server, 'neu; "é')
     monkeypatch.setenv("DATABASE_URL", server.url(missing.name))
-    said = offline("migrate", "status", "--format", "json")
-    assert said.code == 3
-    error = said.document["error"]
+    result = offline("migrate", "status", "--format", "json")
+    assert result.code == 3
+    error = result.document["error"]
     assert (error["code"], error["sqlstate"]) == ("missing-database", "3D000")
     assert error["hint"] == '"chatdb setup" creates it'
     try:
-        said = offline("setup")
-        assert (said.code, said.out) == (0, "1 applied; current 0001\n")
-        assert "made database neu" in said.err
-        assert "made schema" not in said.err  # public is there from the beginning
+        result = offline("setup")
+        assert (result.code, result.out) == (0, "1 applied; current 0001\n")
+        assert "made database neu" in result.err
+        assert "made schema" not in result.err  # public is there from the beginning
         again = offline("setup")
         assert (again.code, again.out) == (0, "nothing to do; current 0001\n")
         assert "made" not in again.err
@@ -71,7 +72,7 @@ def test_setup_makes_the_database_too_and_can_be_repeated(
 
 
 @first
-def test_two_setups_at_once(project: Project, server: Server) -> None:
+def test_two_concurrent_setups_both_succeed(project: Project, server: Server) -> None:
     project.write_tables(1, 2, 3)
     missing = Database(server, "t_two_at_once")
     env = {"DATABASE_URL": missing.url}
@@ -92,15 +93,16 @@ def test_the_shipped_schema_stays_out_of_other_peoples_schemas(
     with database.connect() as conn:
         conn.execute("CREATE TABLE mine ()")
     for arguments in (["up"], ["up", "--dry-run"]):
-        said = chatdb("migrate", *arguments)
-        assert (said.code, said.out) == (8, "")
-        assert "--dir @chat" in said.err
-        assert "files: the chat schema that comes with chatdb" in said.err
+        result = chatdb("migrate", *arguments)
+        assert (result.code, result.out) == (8, "")
+        assert "--dir @chat" in result.err
+        assert "files: the chat schema that comes with chatdb" in result.err
     assert chatdb("setup").code == 8
     assert database.tables() == {"mine"}
     assert chatdb("migrate", "up", "--dry-run", "--dir", "@chat").code == 0
 
 
+@pytest.mark.quick
 def test_the_shipped_schema_goes_into_an_empty_database_and_back(
     chatdb: Chatdb, database: Database
 ) -> None:
@@ -110,10 +112,11 @@ def test_the_shipped_schema_goes_into_an_empty_database_and_back(
     assert database.tables() == set()
 
 
+@pytest.mark.quick
 def test_new_writes_the_next_pair(project: Project, offline: Chatdb) -> None:
-    said = offline("migrate", "new", "add users")
-    assert (said.code, said.err) == (0, "")
-    assert said.out == "sql/up/0001_add_users.sql\nsql/down/0001_add_users.sql\n"
+    result = offline("migrate", "new", "add users")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "sql/up/0001_add_users.sql\nsql/down/0001_add_users.sql\n"
     assert (project.sql / "up/0001_add_users.sql").read_text() == "-- add users\n"
     assert offline("migrate", "new", "b", "--format", "json").document == {
         "format": 1, "target": None, "up": "sql/up/0002_b.sql", "down": "sql/down/0002_b.sql",

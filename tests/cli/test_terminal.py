@@ -13,7 +13,7 @@ from tests.support.terminal import Terminal
 
 
 @first
-def test_off_a_terminal_rich_is_never_imported(project: Project, database: Database) -> None:
+def test_rich_is_not_imported_off_a_terminal(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.write("0002_bad", "SELECT 'é', nope")
     code = (

@@ -13,6 +13,9 @@ from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.servers import first
 
+pytestmark = pytest.mark.quick
+
+
 CONNECTION = {
     "--database-url",
     "--schema",
@@ -64,34 +67,34 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def test_the_commands_are_those_of_the_contract() -> None:
+def test_the_commands_are_the_documented_ones() -> None:
     assert set(command_paths(typer.main.get_command(application()))) == OPTIONS.keys()
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=" ".join)
 def test_every_command_lists_its_options(path: tuple[str, ...], offline: Chatdb) -> None:
-    said = offline(*path, "--help")
-    assert (said.code, said.err) == (0, "")
-    assert said == offline(*path, "-h")
-    listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", said.out, re.MULTILINE)
+    result = offline(*path, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result == offline(*path, "-h")
+    listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", result.out, re.MULTILINE)
     assert sorted(listed) == sorted(OPTIONS[path])
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert "..." not in said.out.replace("]...", "").replace("arguments...", "")  # nothing is cut
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert "..." not in result.out.replace("]...", "").replace("arguments...", "")  # nothing is cut
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
-def test_version(flag: str, offline: Chatdb) -> None:
-    said = offline(flag)
-    assert said.code == 0
-    assert re.fullmatch(r"chatdb \d+\.\d+\.\d+\n", said.out)
+def test_version_is_printed_as_a_number(flag: str, offline: Chatdb) -> None:
+    result = offline(flag)
+    assert result.code == 0
+    assert re.fullmatch(r"chatdb \d+\.\d+\.\d+\n", result.out)
 
 
 @pytest.mark.parametrize("path", [(), ("migrate",), ("server",)], ids=" ".join)
 def test_a_group_alone_shows_its_help(path: tuple[str, ...], offline: Chatdb) -> None:
-    said = offline(*path)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith(f"Usage: {' '.join(('chatdb', *path))} ")
-    assert "error: missing command\n" in said.err
+    result = offline(*path)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"Usage: {' '.join(('chatdb', *path))} ")
+    assert "error: missing command\n" in result.err
 
 
 USAGE = {
@@ -130,20 +133,20 @@ def test_wrong_usage_is_exit_2(
         monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
     if form == "json" and "--format" not in line:
         monkeypatch.setenv("CHATDB_FORMAT", "json")
-    said = offline(*line.split())
-    assert said.code == 2
-    assert said.err.startswith(f"error: {USAGE[line]}")
-    assert "Traceback" not in said.err
+    result = offline(*line.split())
+    assert result.code == 2
+    assert result.err.startswith(f"error: {USAGE[line]}")
+    assert "Traceback" not in result.err
     if form == "text" or "--format" in line:
-        assert said.out == ""
+        assert result.out == ""
     else:
-        error = said.document["error"]
+        error = result.document["error"]
         assert error["code"] in ("usage", "settings", "not-configured")
         assert error["message"].startswith(USAGE[line])
 
 
 @pytest.mark.parametrize("flag", [["--format", "json"], ["--format=json"]])
-def test_the_flag_alone_makes_a_usage_error_json(flag: list[str], offline: Chatdb) -> None:
+def test_format_json_makes_a_usage_error_json(flag: list[str], offline: Chatdb) -> None:
     assert offline("migrate", "up", *flag, "--bogus").document["error"]["code"] == "usage"
     assert offline("migrate", "up", "--bogus", *flag).document["target"] is None
 
@@ -152,9 +155,9 @@ def test_a_bad_setting_of_the_environment_is_named(
     offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHATDB_WAIT", "5")
-    said = offline("migrate", "status")
-    assert said.code == 2
-    assert said.err.startswith("error: CHATDB_WAIT from the environment: '5' has no unit\n")
+    result = offline("migrate", "status")
+    assert result.code == 2
+    assert result.err.startswith("error: CHATDB_WAIT from the environment: '5' has no unit\n")
 
 
 @first
@@ -162,10 +165,10 @@ def test_json_that_an_env_file_asks_for_holds_for_errors_too(
     project: Project, database: Database, offline: Chatdb
 ) -> None:
     (project.path / ".env").write_text(f"CHATDB_FORMAT=json\nDATABASE_URL={database.url}\n")
-    said = offline("migrate", "up", "--schema", "nowhere")
-    assert said.code == 2
-    assert said.document["error"]["code"] == "missing-schema"
-    assert said.document["target"]["schema"] == "nowhere"
+    result = offline("migrate", "up", "--schema", "nowhere")
+    assert result.code == 2
+    assert result.document["error"]["code"] == "missing-schema"
+    assert result.document["target"]["schema"] == "nowhere"
 
 
 @first
@@ -185,12 +188,12 @@ def test_json_that_an_env_file_asks_for_holds_for_errors_too(
         "migrate history --schema nowhere",
     ],
 )
-def test_what_contradicts_or_is_not_there_is_exit_2(
+def test_contradictory_options_and_unknown_versions_are_exit_2(
     line: str, project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 2)
     assert chatdb("migrate", "up").code == 0
-    said = chatdb(*line.split())
-    assert (said.code, said.out) == (2, "")
-    assert re.search(r"^error: .+\n\nhint: .+\n", said.err, re.MULTILINE)
+    result = chatdb(*line.split())
+    assert (result.code, result.out) == (2, "")
+    assert re.search(r"^error: .+\n\nhint: .+\n", result.err, re.MULTILINE)
     assert database.tables() == {"t1", "t2"}

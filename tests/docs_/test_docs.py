@@ -46,8 +46,8 @@ def text(database: Database, schema: str = "public") -> str:
 
 
 def test_schema_md_is_up_to_date(server: Server, migrated: psycopg.Connection[Any]) -> None:
-    found = read_schema(Database(server, migrated.info.dbname).target())
-    assert write_schema_docs(DOCS / "schema.md", found, check=True).reason is None, (
+    schema = read_schema(Database(server, migrated.info.dbname).target())
+    assert write_schema_docs(DOCS / "schema.md", schema, check=True).reason is None, (
         'run "make docs"'
     )
 
@@ -59,16 +59,16 @@ def test_a_named_schema_gives_the_same_text_whatever_the_database_has_set(
     database.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)).as_string())
     for schema in ("public", name):
         Migrator(database.target(schema=schema), SHIPPED).up()
-    said = text(database)
-    assert "### messages" in said
-    assert "yoyo" not in said
+    document = text(database)
+    assert "### messages" in document
+    assert "yoyo" not in document
     for setting in (
         "quote_all_identifiers = on", "search_path = pg_catalog", "DateStyle = 'German'",
         "standard_conforming_strings = off", "TimeZone = 'Asia/Kolkata'",
     ):  # fmt: skip
         database.execute(f"ALTER DATABASE {database.name} SET {setting}")
-    assert text(database, name) == said
-    assert text(database) == said
+    assert text(database, name) == document
+    assert text(database) == document
 
 
 # --- any schema -----------------------------------------------------------------------------------
@@ -190,25 +190,25 @@ READ_OF_IT = [
 ]
 
 
-def test_what_the_catalog_says_is_told_alike_on_every_server(database: Database) -> None:
+def test_the_document_is_the_same_on_every_server(database: Database) -> None:
     database.execute(WORLD)
     told = text(database)
     assert [said for said in READ_OF_IT if said not in told] == []
 
 
-def test_what_is_no_part_of_the_schema_is_left_out(database: Database) -> None:
+def test_objects_outside_the_schema_are_left_out(database: Database) -> None:
     database.execute("CREATE EXTENSION IF NOT EXISTS citext; CREATE TABLE t (name citext)")
     database.execute("CREATE SCHEMA mine; CREATE TABLE mine.t (name citext)")
     Migrator(database.target(schema="mine"), SHIPPED).baseline("0014")
-    found = read_schema(database.target(schema="mine"))
-    assert [t.name for t in found.tables] == ["t"]
-    assert found.tables[0].columns[0].type == "citext"
-    assert found.functions == ()
-    assert read_schema(database.target()) == found
+    schema = read_schema(database.target(schema="mine"))
+    assert [t.name for t in schema.tables] == ["t"]
+    assert schema.tables[0].columns[0].type == "citext"
+    assert schema.functions == ()
+    assert read_schema(database.target()) == schema
 
 
 @first
-def test_an_empty_schema_is_said_to_be_empty(database: Database) -> None:
+def test_an_empty_schema_is_described_as_empty(database: Database) -> None:
     assert text(database) == f"# Schema\n\n{MARK_LINE}\n\nThe schema is empty.\n"
 
 
@@ -262,7 +262,7 @@ def headings_and_cells(markdown: str) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def test_hostile_names_stand_as_they_are(database: Database) -> None:
+def test_hostile_names_are_shown_unchanged(database: Database) -> None:
     with database.connect() as conn:
         for name in HOSTILE:
             parts = (sql.Identifier(name), sql.Identifier(f"{name} idx"), sql.Literal(name))
@@ -276,20 +276,20 @@ def test_hostile_names_stand_as_they_are(database: Database) -> None:
                     " COMMENT ON TABLE {0} IS {2}; COMMENT ON COLUMN {0}.up IS {2}"
                 ).format(*parts)
             )
-    found = read_schema(database.target())
-    assert [t.name for t in found.tables] == sorted(HOSTILE)
-    for table in found.tables:
+    schema = read_schema(database.target())
+    assert [t.name for t in schema.tables] == sorted(HOSTILE)
+    for table in schema.tables:
         (key,) = table.foreign_keys
         assert (key.table, key.columns, key.to_columns) == (table.name, ("up",), (table.name,))
         assert key.actions == "ON DELETE NO ACTION"
         assert table.indexes[0].definition.startswith("(")
         assert table.triggers[0].definition.startswith("BEFORE UPDATE ON ")
-    headings, rows = headings_and_cells(write_document(found))
+    headings, rows = headings_and_cells(write_document(schema))
     assert [shown(h) for h in headings if h not in ("Schema", "Tables", "On their own")] == [
         shown(name) for name in sorted(HOSTILE)
     ]
     listed = rows[1 : 1 + len(HOSTILE)]
-    assert "[tables](#tables-1)" in [*write_document(found).replace("|", " ").split()]
+    assert "[tables](#tables-1)" in [*write_document(schema).replace("|", " ").split()]
     comments = [cell for _, cell in listed]
     assert comments == ["\n".join(map(shown, n.split("\n"))) for n in sorted(HOSTILE)]
 
@@ -338,9 +338,9 @@ def test_a_diagram_holds_what_belongs_together(database: Database) -> None:
     tables += ["CREATE TABLE post (id int PRIMARY KEY, hub_id int REFERENCES hub)"]
     tables += ["CREATE TABLE reply (post_id int REFERENCES post, hub_id int REFERENCES hub)"]
     database.execute(";".join(tables))
-    said = text(database)
-    assert re.findall("^### Around (.*)$", said, re.MULTILINE) == ["hub", "post"]
-    hub, post = re.findall("```mermaid\n(.*?)```", said, re.DOTALL)
+    document = text(database)
+    assert re.findall("^### Around (.*)$", document, re.MULTILINE) == ["hub", "post"]
+    hub, post = re.findall("```mermaid\n(.*?)```", document, re.DOTALL)
     assert sorted(re.findall('^  "(\\w+)"(?: {)?$', hub, re.MULTILINE)) == sorted(
         ["hub", *(f"leaf{n}" for n in range(8))]
     )
@@ -354,7 +354,7 @@ def test_a_diagram_holds_what_belongs_together(database: Database) -> None:
 
 
 @first
-def test_the_command_keeps_a_file_true(database: Database, project: Project) -> None:
+def test_the_command_updates_its_file(database: Database, project: Project) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY); COMMENT ON TABLE t IS 'Things, größer.'")
     file = project.path / "docs.md"
 
@@ -385,9 +385,9 @@ def test_the_command_prints_text_or_the_same_as_json(database: Database, project
     database.execute("CREATE TABLE t (id int PRIMARY KEY)")
     done = project.chatdb("docs", "-d", database.url)
     assert (done.returncode, done.stdout, done.stderr) == (0, text(database), "")
-    said = json.loads(project.chatdb("docs", "-d", database.url, "--format", "json").stdout)
-    assert (said["format"], said["target"]["database"]) == (1, database.name)
-    (table,) = said["tables"]
+    document = json.loads(project.chatdb("docs", "-d", database.url, "--format", "json").stdout)
+    assert (document["format"], document["target"]["database"]) == (1, database.name)
+    (table,) = document["tables"]
     assert (table["name"], table["kind"], table["unlogged"]) == ("t", "table", False)
     assert table["columns"][0] == {
         "name": "id", "type": "integer", "nullable": False, "default": None, "comment": None,
@@ -396,7 +396,9 @@ def test_the_command_prints_text_or_the_same_as_json(database: Database, project
 
 
 @first
-def test_no_file_of_another_hand_is_overwritten(database: Database, project: Project) -> None:
+def test_a_file_that_chatdb_did_not_write_is_not_overwritten(
+    database: Database, project: Project
+) -> None:
     file = project.path / "README.md"
     file.write_text("# Mine\n")
     done = project.chatdb("docs", "-d", database.url, "--output", file)
@@ -407,16 +409,16 @@ def test_no_file_of_another_hand_is_overwritten(database: Database, project: Pro
 
 @first
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (["--check"], "--check needs a file"),
         (["--output", "no/such/folder.md"], "no such file or directory"),
         (["--output", "."], "is a directory"),
     ],
 )
-def test_what_can_not_be_done_is_said(
-    database: Database, project: Project, arguments: list[str], said: str
+def test_docs_refuses_what_it_can_not_do_and_says_why(
+    database: Database, project: Project, arguments: list[str], text: str
 ) -> None:
     done = project.chatdb("docs", "-d", database.url, *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert text in done.stderr

@@ -19,35 +19,35 @@ from tests.support.embedded import Make, make_ground
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A project whose server was started once and stopped."""
     ground = make_ground(tmp_path_factory.mktemp("template"))
-    made = EmbeddedServer(ground / ".chatdb")
-    assert made.start()
-    assert made.stop()
-    yield made
-    made.destroy()
+    server = EmbeddedServer(ground / ".chatdb")
+    assert server.start()
+    assert server.stop()
+    yield server
+    server.destroy()
     shutil.rmtree(ground)
 
 
 @pytest.fixture
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    made = make_ground(tmp_path)
+    folder = make_ground(tmp_path)
     for module in (programs, home):
-        monkeypatch.setattr(module, "SHARED_FOLDER", made / "shared")
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+        monkeypatch.setattr(module, "SHARED_FOLDER", folder / "shared")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def fresh(ground: Path) -> Iterator[Make]:
     """Give servers of projects in which nothing has been made yet; all are removed at the end."""
-    made: list[EmbeddedServer] = []
+    servers: list[EmbeddedServer] = []
 
     def give(name: str = "project", **options: Any) -> EmbeddedServer:
         (ground / name).mkdir(parents=True, exist_ok=True)
-        made.append(EmbeddedServer(ground / name / ".chatdb", **options))
-        return made[-1]
+        servers.append(EmbeddedServer(ground / name / ".chatdb", **options))
+        return servers[-1]
 
     yield give
-    for server in made:
+    for server in servers:
         if (server.home / "server.json").exists():
             server.destroy()
 

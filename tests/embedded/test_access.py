@@ -92,7 +92,7 @@ def test_the_environment_can_not_lead_a_connection_astray(
     assert server.stop()
 
 
-def test_an_unknown_service_of_libpq_is_not_in_the_way(
+def test_an_unknown_libpq_service_does_no_harm(
     running: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSERVICE", "missing")

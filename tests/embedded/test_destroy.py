@@ -25,7 +25,7 @@ def test_destroy_removes_all_that_was_made(stopped: Make) -> None:
         server.destroy()
 
 
-def test_destroy_takes_a_half_made_home_away(fresh: Make) -> None:
+def test_destroy_removes_an_incomplete_home(fresh: Make) -> None:
     server = fresh()
     server.home.mkdir()
     (server.home / "lock").touch()

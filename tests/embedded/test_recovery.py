@@ -27,7 +27,7 @@ from tests.support.embedded import (
 # --- test_a_child_that_can_not_end_does_not_keep ---
 
 
-def test_a_child_that_can_not_end_does_not_keep_a_killed_server_from_coming_back(
+def test_a_child_process_that_can_not_exit_does_not_keep_a_killed_server_from_starting(
     fresh: Make,
 ) -> None:
     server = fresh()
@@ -58,8 +58,8 @@ def test_two_projects_have_two_servers(stopped: Make) -> None:
 def test_of_many_first_starts_at_once_exactly_one_makes_the_server(fresh: Make) -> None:
     server = fresh()
     running = start_in_new_processes(server.home, 4)
-    said = sorted(process.communicate()[0] for process in running)
-    assert said == [b"False\n"] * 3 + [b"True\n"]
+    output = sorted(process.communicate()[0] for process in running)
+    assert output == [b"False\n"] * 3 + [b"True\n"]
     assert query(server, "SELECT count(*) FROM pg_database") == [(4,)]
 
 
@@ -74,7 +74,7 @@ def test_the_server_outlives_the_process_and_the_terminal_that_started_it(stoppe
 # ---- accidents
 
 
-def test_a_server_killed_with_sigkill_comes_back_on_the_next_start(stopped: Make) -> None:
+def test_a_server_killed_with_sigkill_starts_again(stopped: Make) -> None:
     server = stopped()
     server.start()
     make_row(server, "committed")
@@ -109,7 +109,7 @@ def test_a_stale_pid_file_with_the_pid_of_another_process_does_not_block(stopped
         other.wait()
 
 
-def test_a_kill_in_the_middle_of_initdb_leaves_nothing_that_counts(fresh: Make) -> None:
+def test_after_a_kill_during_initdb_the_next_start_succeeds(fresh: Make) -> None:
     server = fresh()
     (process,) = start_in_new_processes(server.home, 1)
     while not (server.home / "data.new" / "PG_VERSION").exists():
@@ -123,7 +123,7 @@ def test_a_kill_in_the_middle_of_initdb_leaves_nothing_that_counts(fresh: Make) 
     assert not (server.home / "data.new").exists()
 
 
-def test_a_socket_directory_that_was_cleaned_away_comes_back(
+def test_a_socket_directory_that_was_removed_is_created_again(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postmaster, "_ORPHAN_SECONDS", 0.3)

@@ -45,7 +45,7 @@ def test_status_tells_what_there_is(stopped: Make, ground: Path) -> None:
     assert (status.socket_dir / ".s.PGSQL.5432").is_socket()
 
 
-def test_looking_writes_nothing(ground: Path) -> None:
+def test_status_writes_nothing(ground: Path) -> None:
     server = EmbeddedServer(ground / ".chatdb")
     assert not server.exists
     assert not server.status().exists
@@ -56,7 +56,7 @@ def test_looking_writes_nothing(ground: Path) -> None:
     assert not list(ground.iterdir())
 
 
-def test_only_the_owner_can_get_in(running: EmbeddedServer) -> None:
+def test_only_the_owner_can_connect(running: EmbeddedServer) -> None:
     status = running.status()
     for private in (status.data, status.socket_dir):
         assert private

@@ -15,14 +15,14 @@ from tests.support.servers import Server
 @pytest.fixture(scope="module", autouse=True)
 def chat(server: Server) -> Iterator[Chat]:
     """One for all tests: each listens from now on."""
-    made = Chat(server.create())
-    Migrator(made.database.target(), SHIPPED).up()
-    made.users = made.insert(
+    chat = Chat(server.create())
+    Migrator(chat.database.target(), SHIPPED).up()
+    chat.users = chat.insert(
         "INSERT INTO users (username, email, auth0_id) "
         "VALUES ('ada', 'ada@chat.example', 'a'), ('bob', 'bob@chat.example', 'b')"
     )
-    made.channels = made.insert(
+    chat.channels = chat.insert(
         "INSERT INTO channels (type, name) VALUES ('public', 'one'), ('public', 'two')"
     )
-    yield made
-    made.database.drop()
+    yield chat
+    chat.database.drop()

@@ -20,7 +20,7 @@ from tests.support.servers import first
 pytestmark = first  # what the server does is tried elsewhere, on each of them
 
 
-def test_a_database_that_is_gone_ends_it(chat: Chat) -> None:
+def test_listening_ends_when_the_database_is_gone(chat: Chat) -> None:
     gone = chat.database.server.create(chat.database.name)
     listener = Listener(gone.target())
     batches = listener.batches()
@@ -41,7 +41,7 @@ def purged(chat: Chat) -> str:
     return old
 
 
-def test_a_cursor_that_says_nothing_any_more_is_an_error(chat: Chat, project: Project) -> None:
+def test_a_cursor_that_is_no_longer_valid_is_an_error(chat: Chat, project: Project) -> None:
     state = project.path / "state"
     write_cursor(state, purged(chat))
     arguments = ("listen", "-d", chat.database.url, "--state", state)
@@ -53,7 +53,7 @@ def test_a_cursor_that_says_nothing_any_more_is_an_error(chat: Chat, project: Pr
     assert "--resync" in done.stderr
 
 
-def test_with_resync_that_is_an_event_of_its_own_and_it_goes_on_from_now(
+def test_with_resync_an_invalid_cursor_is_an_event_and_listening_continues_from_now(
     chat: Chat, project: Project
 ) -> None:
     state = project.path / "state"
@@ -73,13 +73,13 @@ def test_with_resync_that_is_an_event_of_its_own_and_it_goes_on_from_now(
     assert read_cursor(state) == again["cursor"]
 
 
-def test_with_resync_text_says_so_too(chat: Chat, project: Project) -> None:
+def test_with_resync_the_text_output_says_so_too(chat: Chat, project: Project) -> None:
     with Command(project, chat.database.url, "--from", purged(chat), "--resync") as command:
         (line,) = command.lines("resync")
     assert line.startswith("resync  ")
 
 
-def test_a_cursor_that_dies_while_it_is_followed_raises(chat: Chat) -> None:
+def test_a_cursor_that_becomes_invalid_while_listening_raises(chat: Chat) -> None:
     heard = iter(chat.listener())
     row = chat.say("hello")
     assert next(heard).row_id == row
@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Wrong, Code, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_from_the_start_is_said(chat: Chat, name: str) -> None:
+def test_listening_fails_at_once_where_it_can_not_work(chat: Chat, name: str) -> None:
     wrong, code, said = WRONG[name]
     with pytest.raises(ChatdbError) as caught:
         next(wrong(chat).batches())
@@ -136,7 +136,7 @@ def test_a_state_file_without_a_cursor_is_refused_before_anything_is_missed(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (("--state", "state", "--from", ""), "--from and --state contradict each other"),
         (("--state", "."), ". holds no cursor"),
@@ -144,12 +144,12 @@ def test_a_state_file_without_a_cursor_is_refused_before_anything_is_missed(
         (("--state", "no/such/folder"), "no/such/folder: no such file or directory [ENOENT]"),
     ],
 )
-def test_a_state_that_can_not_be_kept_is_said_at_once(
-    chat: Chat, project: Project, arguments: tuple[str, ...], said: str
+def test_a_state_file_that_can_not_be_written_is_reported_at_once(
+    chat: Chat, project: Project, arguments: tuple[str, ...], text: str
 ) -> None:
     done = project.chatdb("listen", "-d", chat.database.url, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"error: {said}\n" in done.stderr
+    assert f"error: {text}\n" in done.stderr
 
 
 def test_a_state_file_may_be_a_link(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from tests.support.sshd import SSHD, USER, Sshd, make_key
 pytestmark = first  # what the server does is tried elsewhere, on each of them
 
 
-def test_it_listens_from_the_moment_on_that_listen_returns_and_goes_on_where_it_was_left(
+def test_a_listener_receives_events_from_its_creation_on_and_continues_where_it_stopped(
     chat: Chat,
 ) -> None:
     listener = chatdb_cli.listen(chat.database.settings())
@@ -61,9 +61,9 @@ def test_several_listeners_hear_each_event_once_through_restarts_of_the_server(
     chat: Chat, request: pytest.FixtureRequest
 ) -> None:
     writers, seconds = (32, 20.0) if request.config.getoption("--long") else (3, 0.2)
-    said: list[str] = []
+    lines: list[str] = []
     old = chat.logged()[-1]
-    heard = [Heard(chat, chat.listener(tell=said.append)) for _ in range(2)]
+    heard = [Heard(chat, chat.listener(tell=lines.append)) for _ in range(2)]
     with chat.writers(writers):
         for _ in range(2):
             time.sleep(seconds)
@@ -73,9 +73,9 @@ def test_several_listeners_hear_each_event_once_through_restarts_of_the_server(
     chat.say("the last", who=1)
     assert [one.all() for one in heard] == [chat.logged(old)] * 2
     assert len(chat.logged(old)) > 20
-    lost = sum("connection was lost" in line for line in said)
-    assert 2 <= lost <= 4, said  # who had not come back yet misses the second restart
-    assert said.count("connected again") == lost
+    lost = sum("connection was lost" in line for line in lines)
+    assert 2 <= lost <= 4, lines  # who had not come back yet misses the second restart
+    assert lines.count("connected again") == lost
 
 
 def test_a_connection_that_is_cut_again_and_again_costs_no_event(chat: Chat) -> None:
@@ -89,8 +89,8 @@ def test_a_connection_that_is_cut_again_and_again_costs_no_event(chat: Chat) -> 
                 with suppress(OSError):
                     proxy.cut(clients_only=True)
         chat.say("the last", who=1)
-        found = heard.all()
-    assert found == chat.logged(old)
+        numbers = heard.all()
+    assert numbers == chat.logged(old)
 
 
 def test_through_a_tunnel_that_is_lost_again_and_again_each_event_is_printed_once(
@@ -134,8 +134,8 @@ def test_a_failover_is_waited_for_and_a_standby_is_refused_at_the_start(
     chat: Chat, project: Project
 ) -> None:
     server = chat.database.server
-    said: list[str] = []
-    heard = Heard(chat, chat.listener(tell=said.append))
+    lines: list[str] = []
+    heard = Heard(chat, chat.listener(tell=lines.append))
     data = server.embedded.status().data
     assert data
     signal_file = data / "standby.signal"
@@ -155,10 +155,12 @@ def test_a_failover_is_waited_for_and_a_standby_is_refused_at_the_start(
         server.embedded.start()
     chat.say("written on the primary", who=1)
     assert len(heard.all()) == 1
-    assert said[-1] == "connected again"
+    assert lines[-1] == "connected again"
 
 
-def test_a_killed_one_with_a_state_file_goes_on_where_it_was(chat: Chat, project: Project) -> None:
+def test_a_killed_listener_with_a_state_file_continues_where_it_was(
+    chat: Chat, project: Project
+) -> None:
     state = project.path / "state"
     arguments = ("--format", "json", "--state", state)
     old = chat.logged()[-1]
@@ -189,7 +191,7 @@ def test_a_killed_one_with_a_state_file_goes_on_where_it_was(chat: Chat, project
         assert twice == set(one[len(one) - len(twice) :])
 
 
-def test_the_state_moves_on_when_no_topic_wants_what_happens(chat: Chat, project: Project) -> None:
+def test_the_state_advances_past_events_of_other_topics(chat: Chat, project: Project) -> None:
     state = project.path / "state"
     with Command(project, chat.database.url, "--topic", "files", "--state", state) as command:
         chat.say("nobody wants this")
@@ -201,40 +203,42 @@ def test_the_state_moves_on_when_no_topic_wants_what_happens(chat: Chat, project
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
-def test_through_a_pooler_in_transaction_mode_it_says_so_once_and_polls(chat: Chat) -> None:
-    said: list[str] = []
+def test_through_a_pooler_in_transaction_mode_it_warns_once_and_polls(chat: Chat) -> None:
+    lines: list[str] = []
     old = chat.logged()[-1]
     let_in(chat.database.server)
     with pooled(chat.database) as pooler:
         target = chat.database.target(database_url=pooler.url(chat.database.name))
-        heard = Heard(chat, Listener(target, tell=said.append))
+        heard = Heard(chat, Listener(target, tell=lines.append))
         with chat.writers(1):
             time.sleep(0.2)
             pooler.restart()
             time.sleep(0.2)
         chat.say("the last", who=1)
-        found = heard.all()
+        numbers = heard.all()
         assert chat.database.query("SELECT * FROM pg_listening_channels()") == []
-    assert found == chat.logged(old)
-    assert sum("LISTEN can't work" in line for line in said) == 1
-    assert "the log is read every 250 ms" in said[0]
+    assert numbers == chat.logged(old)
+    assert sum("LISTEN can't work" in line for line in lines) == 1
+    assert "the log is read every 250 ms" in lines[0]
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
-def test_through_a_pooler_that_keeps_sessions_it_listens_when_that_is_said(chat: Chat) -> None:
-    said: list[str] = []
+def test_through_a_pooler_in_session_mode_it_listens_when_told_so(chat: Chat) -> None:
+    lines: list[str] = []
     let_in(chat.database.server)
     with pooled(chat.database, mode="session") as pooler:
         url = pooler.url(chat.database.name)
         target = chat.database.target(database_url=url, pooler="session")
-        listener = Listener(target, tell=said.append)
+        listener = Listener(target, tell=lines.append)
         row = chat.say("hello")
         assert [e.row_id for e in take(1, listener)] == [row]
-    assert said == []
+    assert lines == []
 
 
 @pytest.mark.parametrize("mode", ["every", "doorbell"])
-def test_the_bell_wakes_it(chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_wakes_a_listener(
+    chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         listener_module, "_SOON_S", 300.0
     )  # without a bell it would look after so long
@@ -247,7 +251,7 @@ def test_the_bell_wakes_it(chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatc
             later.join()
 
 
-def test_when_nobody_rings_it_looks_anyway(chat: Chat) -> None:
+def test_without_notifications_a_listener_polls(chat: Chat) -> None:
     with chat.mode("off"):
         heard = iter(chat.listener())
         for text in ("one", "two"):
@@ -257,15 +261,15 @@ def test_when_nobody_rings_it_looks_anyway(chat: Chat) -> None:
             later.join()
 
 
-def test_a_long_backlog_comes_whole_and_in_order(chat: Chat) -> None:
+def test_a_long_backlog_is_received_completely_and_in_order(chat: Chat) -> None:
     begin, old = chat.now(), chat.logged()[-1]
     chat.database.execute(
         "INSERT INTO messages (channel_id, user_id, content) SELECT "
         f"'{chat.channels[0]}', '{chat.users[0]}', 'x' FROM generate_series(1, 4500)"
     )
     batches: Iterator[Batch] = chat.listener(begin).batches()
-    found = [e.seq for batch in (next(batches) for _ in range(3)) for e in batch.events]
-    assert found == chat.logged(old)
+    numbers = [e.seq for batch in (next(batches) for _ in range(3)) for e in batch.events]
+    assert numbers == chat.logged(old)
 
 
 def test_two_copies_in_one_database_do_not_hear_each_other(chat: Chat) -> None:
@@ -296,13 +300,11 @@ def test_two_copies_in_one_database_do_not_hear_each_other(chat: Chat) -> None:
         ("[" * 7999, True),
     ],
 )
-def test_whoever_rings_and_does_not_say_for_another_schema_is_heard(
-    payload: str, rings: bool
-) -> None:
+def test_a_notification_counts_unless_it_names_another_schema(payload: str, rings: bool) -> None:
     assert rings_for("mine", payload) is rings
 
 
-def test_a_bell_that_rings_nonsense_does_no_harm(chat: Chat) -> None:
+def test_a_notification_with_a_foreign_payload_does_no_harm(chat: Chat) -> None:
     listener = chat.listener()
     chat.database.execute("NOTIFY chat_events; NOTIFY chat_events, 'x'")
     row = chat.say("hello")

@@ -28,7 +28,7 @@ DOCS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 # --- what is printed ------------------------------------------------------------------------------
 
 
-def test_an_event_is_a_json_line_and_from_its_cursor_it_goes_on(
+def test_an_event_is_a_json_line_and_listening_continues_from_its_cursor(
     chat: Chat, project: Project
 ) -> None:
     url = chat.database.url
@@ -67,7 +67,7 @@ def test_an_event_is_a_json_line_and_from_its_cursor_it_goes_on(
         assert [e["seq"] for e in command.documents(member)] == [changed["seq"], joined["seq"]]
 
 
-def test_a_topic_is_a_table_a_channel_or_a_user_and_any_of_them_will_do(
+def test_a_topic_is_a_table_a_channel_or_a_user_and_one_match_is_enough(
     chat: Chat, project: Project
 ) -> None:
     topics = ("user_status", f"channel:{chat.channels[1]}", f"user:{chat.users[1]}")
@@ -97,7 +97,7 @@ def test_the_tables_are_those_that_have_the_triggers(chat: Chat) -> None:
     assert {row[0] for row in rows} == set(TABLES)
 
 
-def test_a_reader_that_has_gone_ends_it_without_a_word(chat: Chat, project: Project) -> None:
+def test_a_closed_pipe_ends_the_command_without_a_message(chat: Chat, project: Project) -> None:
     with Command(project, chat.database.url) as command:
         assert command.process.stdout
         chat.say("read")

@@ -73,7 +73,7 @@ def small_disk(server: Server) -> Iterator[Path]:
         place.rmdir()
 
 
-def test_a_full_disk_undoes_the_file_and_says_so_and_with_room_it_goes_on(
+def test_a_full_disk_rolls_the_file_back_and_with_room_the_next_run_continues(
     project: Project, server: Server, small_disk: Path
 ) -> None:
     server.execute("CREATE DATABASE t_on_small TEMPLATE template0 TABLESPACE t_small")
@@ -128,7 +128,7 @@ def poor(database: Database, open_door: None) -> Iterator[str]:
         database.execute("DROP OWNED BY t_poor; DROP ROLE t_poor")
 
 
-def test_without_a_connection_left_it_waits_then_says_so_and_changes_nothing(
+def test_without_a_free_connection_it_waits_then_fails_and_changes_nothing(
     project: Project, database: Database, poor: str
 ) -> None:
     project.write_tables(1)
@@ -151,7 +151,7 @@ def test_without_a_connection_left_it_waits_then_says_so_and_changes_nothing(
     assert database.applied() == ["0001_t1"]
 
 
-def test_one_connection_is_enough_also_where_somebody_is_in_the_way(
+def test_one_connection_is_enough_also_while_another_session_blocks(
     project: Project, database: Database, poor: str
 ) -> None:
     """Who blocks is looked up on a second connection; without it nothing is worse than unnamed."""
@@ -171,7 +171,7 @@ def test_one_connection_is_enough_also_where_somebody_is_in_the_way(
 # --- read-only ------------------------------------------------------------------------------------
 
 
-def test_a_session_that_is_read_only_by_default_is_no_reason_to_fail_half_way(
+def test_a_session_that_is_read_only_by_default_does_not_fail_half_way(
     project: Project, database: Database
 ) -> None:
     database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
@@ -260,7 +260,7 @@ def standby(server: Server, open_door: None) -> Iterator[Standby]:
                 made.stop()
 
 
-def test_a_standby_is_read_and_never_written_and_once_promoted_the_run_goes_on(
+def test_a_standby_is_only_read_and_once_promoted_the_run_continues(
     project: Project, database: Database, server: Server, open_door: None, request: Any
 ) -> None:
     project.write_tables(1)
@@ -308,7 +308,7 @@ def test_a_standby_is_read_and_never_written_and_once_promoted_the_run_goes_on(
 # --- a cut at COMMIT ------------------------------------------------------------------------------
 
 
-def test_a_cut_right_before_the_commit_undoes_the_version_and_says_so(
+def test_a_connection_lost_before_the_commit_rolls_the_version_back_and_says_so(
     project: Project, database: Database
 ) -> None:
     """What comes after it test_faults.py has; what comes at any other place, test_random.py."""

@@ -59,7 +59,7 @@ def whole(database: Database, schema: str = "public") -> int:
 @pytest.mark.parametrize(
     ("server", "what"), [(PROGRAMS[0], "up"), (PROGRAMS[-1], "down!")], indirect=["server"]
 )
-def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run_goes_on(
+def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run_continues(
     project: Project, database: Database, what: str, places: Iterator[int]
 ) -> None:
     write_files(project)
@@ -96,8 +96,9 @@ def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_
     assert database.tables() == {"t1", "t2", "t3"}
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("part", ["file", "COMMIT"])
-def test_a_connection_that_is_cut_is_reported_as_the_history_says(
+def test_a_lost_connection_is_reported_as_the_history_says(
     project: Project, database: Database, part: str
 ) -> None:
     """A cut before COMMIT arrives undoes the version; one after it does not; neither is guessed."""
@@ -130,7 +131,7 @@ def test_a_connection_that_is_cut_is_reported_as_the_history_says(
     assert database.tables() == {"t1", "t2"}
 
 
-def test_a_connection_that_is_lost_when_all_is_confirmed_is_no_failure(
+def test_a_connection_lost_after_the_last_commit_is_not_a_failure(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)
@@ -195,6 +196,7 @@ def test_a_session_that_the_server_ends_is_a_lost_connection(
     assert database.applied() == ["0001_t1"]
 
 
+@pytest.mark.quick
 def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     project: Project, database: Database
 ) -> None:
@@ -219,9 +221,7 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     assert database.applied() == ["0001_t1"]
 
 
-def test_an_interrupt_whose_outcome_nobody_can_tell_says_so(
-    project: Project, database: Database
-) -> None:
+def test_an_interrupt_with_an_unknown_outcome_says_so(project: Project, database: Database) -> None:
     project.write("0001_slow", "SELECT pg_sleep(600);")
     main = threading.main_thread().ident or 0
     with Proxy(socket_of(database.server)) as proxy:
@@ -245,7 +245,7 @@ def test_an_interrupt_whose_outcome_nobody_can_tell_says_so(
 # --- several at once ------------------------------------------------------------------------------
 
 
-def test_an_up_and_a_down_at_once_never_pass_each_other(
+def test_a_concurrent_up_and_down_never_overtake_each_other(
     project: Project, database: Database
 ) -> None:
     project.write_tables(*range(1, 11))
@@ -260,7 +260,7 @@ def test_an_up_and_a_down_at_once_never_pass_each_other(
         project.migrator(database).down(everything=True)
 
 
-def test_a_redo_that_had_to_wait_still_applies_what_it_took_back(
+def test_a_redo_that_had_to_wait_still_applies_what_it_rolled_back(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)

@@ -1,9 +1,9 @@
-"""Bad days at random: whatever happens to a run, and whenever, the history is what the schema is.
+"""Random faults: whatever happens to a run, and whenever, the schema is what the history says.
 
-On each day some commands run one behind the other, and something happens to each of them, at some
-message or byte.  After each: what both histories say is applied is there, nothing else is, what the run
-said of itself is true; and in the end one more `up` needs no help.  `--long` tries many times as many;
-`--seed` tries again what failed.
+On each "day" some commands run one after another, and a fault strikes each of them at some message or
+byte.  After each command both histories agree, the schema holds what they say and nothing else, and
+what the command reported is true; at the end of the day an `up` needs no help.  `--long` tries many
+more days; `--seed` repeats those of a failure.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -81,20 +83,140 @@ ORDER BY 1, 2, 3"""
 LEFT = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
+# The exit code of a command, its states or its message, and the version that it ended at.
+Answer = tuple[int, Any, str | None]
+
+
+class Victim:
+    """A command in a child process, and all that a fault needs to strike it."""
+
+    def __init__(self, project: Project, database: Database, schema: str) -> None:
+        self.project = project
+        self.database = database
+        self.schema = schema
+        self.rivals: list[BaseProcess] = []
+        self._answers = CONTEXT.SimpleQueue()
+        self._started = threading.Event()
+
+    def start(self, url: str, command: str) -> None:
+        self._process = start(url, str(self.project.sql), command, self.schema, self._answers)
+        self._started.set()
+
+    def signal(self, number: int) -> None:
+        assert self._started.wait(30)  # its first message may come before its process id
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def wait(self) -> Answer | None:
+        """Wait until nothing runs any more; return what the command reported."""
+        self._process.join(120)
+        assert self._process.exitcode is not None, "the command hangs"
+        for rival in self.rivals:
+            rival.join(120)
+            assert rival.exitcode == 0
+        settled(self.database)
+        return None if self._answers.empty() else self._answers.get()
+
+
+def cut_connection(_: Victim) -> bool:
+    return False  # what tells the proxy to cut
+
+
+def stall(_: Victim) -> None:
+    time.sleep(0.1)
+
+
+def kill(victim: Victim) -> None:
+    victim.signal(signal.SIGKILL)
+
+
+def interrupt(victim: Victim) -> None:
+    victim.signal(signal.SIGINT)
+
+
+def terminate(victim: Victim) -> None:
+    victim.signal(signal.SIGTERM)
+
+
+def freeze(victim: Victim) -> None:
+    victim.signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    victim.signal(signal.SIGCONT)
+
+
+def end_session(victim: Victim) -> None:
+    victim.database.query(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) b")
+
+
+def start_rival(victim: Victim) -> None:
+    url, files = victim.database.url, str(victim.project.sql)
+    victim.rivals.append(start(url, files, "up", victim.schema))
+
+
+def cut_answer(_: Victim) -> None:
+    """The proxy does it, in the middle of an answer."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        strike: does it to a victim, when it is about to send a message.
+        deadly: whether it ends a run that was not done yet.
+        exits: exit codes that it may cause; a killed run has none.
+    """
+
+    strike: Callable[[Victim], bool | None]
+    deadly: bool = False
+    exits: tuple[int, ...] = ()
+
+
+KINDS = {
+    "connection cut": Kind(cut_connection, deadly=True, exits=(3,)),
+    "answer cut": Kind(cut_answer, deadly=True, exits=(3,)),
+    "killed": Kind(kill, deadly=True),
+    "interrupted": Kind(interrupt, deadly=True, exits=(130,)),
+    "terminated": Kind(terminate, deadly=True, exits=(143,)),
+    "session ended": Kind(end_session, deadly=True, exits=(3,)),
+    "stalled": Kind(stall),
+    "frozen": Kind(freeze),
+    "rival": Kind(start_rival),
+}
+DEADLY = [name for name, kind in KINDS.items() if kind.deadly]
+HARMLESS = [name for name, kind in KINDS.items() if not kind.deadly]
+COMMANDS = ("up", "down!", "redo!")
+
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to which command, and before which message (or after which byte of an answer)."""
+    """Which kind of fault strikes which command, and where.
 
-    what: str
+    Attributes:
+        place: the number of the message that the command is about to send; of "answer cut" the
+            number of bytes that it has received.
+    """
+
+    command: str
     kind: str
     place: int
 
 
-DEADLY = ("cut", "cut answer", "kill", "interrupt", "end", "terminate")
-HARMLESS = ("stall", "freeze", "rival")
-EXITS = {"cut": (3,), "cut answer": (3,), "terminate": (3,), "interrupt": (130,), "end": (143,)}
-COMMANDS = ("up", "down!", "redo!")
+class Length(NamedTuple):
+    """How long a run is on the wire."""
+
+    messages: int
+    answered: int  # bytes
+
+
+def estimated_length(single_steps: list[int]) -> int:
+    """The length of a run of several steps, from those of a run for each of them.
+
+    About half of a run of one step is its start, and a run of several steps starts once.
+    """
+    total = sum(single_steps)
+    start_of_a_run = total / len(single_steps) / 2
+    return int(total - start_of_a_run * (len(single_steps) - 1))
 
 
 @dataclass
@@ -103,29 +225,29 @@ class Course:
 
     Attributes:
         snapshots: what the schema looks like at each version, from none to the last.
-        lengths: (messages, bytes of answers) of each step up and each step down.
+        up: the length of the step up from each version.
+        down: the length of the step down to each version.
     """
 
     snapshots: list[Any] = field(default_factory=list)
-    lengths: dict[str, list[tuple[int, int]]] = field(
-        default_factory=lambda: {"up": [], "down": []}
-    )
+    up: list[Length] = field(default_factory=list)
+    down: list[Length] = field(default_factory=list)
 
-    def fault(self, dice: random.Random, current: int) -> Fault:
+    def steps(self, command: str, version: int) -> list[Length]:
+        """The steps that a command takes from a version on."""
+        if command == "up":
+            return self.up[version:]
+        if command == "down!":
+            return self.down[:version]
+        return [self.down[version - 1], self.up[version - 1]] if version else []
+
+    def choose_fault(self, dice: random.Random, version: int) -> Fault:
         """Choose a command that has something to do, and a place on its way."""
-        what = dice.choice([c for c in COMMANDS if current != {"up": len(FILES)}.get(c, 0)])
-        ways = {
-            "up": self.lengths["up"][current:],
-            "down!": self.lengths["down"][:current],
-            "redo!": [ways[current - 1] for ways in self.lengths.values()],
-        }
+        command = dice.choice([c for c in COMMANDS if self.steps(c, version)])
+        steps = self.steps(command, version)
         kind = dice.choice((*DEADLY, *DEADLY, *HARMLESS))
-        unit = 1 if kind == "cut answer" else 0
-        # Each step was measured with a start of its own, which is half of it.
-        length = (
-            sum(way[unit] for way in ways[what]) * (len(ways[what]) + 1) // (2 * len(ways[what]))
-        )
-        return Fault(what, kind, dice.randint(1, length))
+        lengths = [step.answered if kind == "answer cut" else step.messages for step in steps]
+        return Fault(command, kind, dice.randint(1, estimated_length(lengths)))
 
 
 @pytest.fixture
@@ -133,84 +255,55 @@ def course(project: Project, database: Database) -> Course:
     for stem, (up, down) in FILES.items():
         project.write(stem, up, down)
     database.execute("CREATE SCHEMA course")
-    found = Course([database.query(SNAPSHOT.format("course"))])
-    project.migrator(database, schema="course").up()  # once there and back: the history stands
+    course = Course([database.query(SNAPSHOT.format("course"))])
+    # Once up and down, so that the tables of the history exist.
+    project.migrator(database, schema="course").up()
     project.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
-    for direction in ("up", "down"):
-        for _ in FILES:
-            with Proxy(socket_of(database.server)) as proxy:
-                migrator = through(proxy, project, database, schema="course")
-                if direction == "up":
-                    migrator.up(steps=1)
-                    found.snapshots.append(database.query(SNAPSHOT.format("course")))
-                else:
-                    migrator.down(allow_data_loss=True)
-            found.lengths[direction].append((len(proxy.kinds), proxy.answered))
-    found.lengths["down"].reverse()
-    assert database.query(SNAPSHOT.format("course")) == found.snapshots[0]
-    return found
+    for _ in FILES:
+        with Proxy(socket_of(database.server)) as proxy:
+            through(proxy, project, database, schema="course").up(steps=1)
+        course.up.append(Length(len(proxy.kinds), proxy.answered))
+        course.snapshots.append(database.query(SNAPSHOT.format("course")))
+    for _ in FILES:
+        with Proxy(socket_of(database.server)) as proxy:
+            through(proxy, project, database, schema="course").down(allow_data_loss=True)
+        course.down.insert(0, Length(len(proxy.kinds), proxy.answered))
+    assert database.query(SNAPSHOT.format("course")) == course.snapshots[0]
+    return course
 
 
-def suffer(
-    fault: Fault, project: Project, database: Database, schema: str
-) -> tuple[bool, tuple[int, Any, str | None] | None]:
-    """Run the command, and have the fault happen to it; return whether it did, and what was said."""
-    sent = count(1)
-    ready = threading.Event()
-    rivals: list[Any] = []
-    struck: list[Fault] = []
-    said = CONTEXT.SimpleQueue()
+def run_with_fault(fault: Fault, victim: Victim) -> tuple[bool, Answer | None]:
+    """Run the command of a fault; return whether the fault struck, and what the command reported."""
+    messages = count(1)
+    struck = threading.Event()
 
-    def strike(_connection: int, _kind: str, _number: int) -> bool:
-        if fault.kind == "cut answer" or next(sent) != fault.place:
+    def strike(_connection: int, _kind: str, _number: int) -> bool | None:
+        if next(messages) != fault.place:
             return True
-        ready.wait(30)
-        struck.append(fault)
-        if fault.kind == "cut":
-            return False
-        pid = run.pid
-        assert pid
-        if fault.kind == "stall":
-            time.sleep(0.1)
-        elif fault.kind == "kill":
-            run.kill()
-        elif fault.kind == "interrupt":
-            os.kill(pid, signal.SIGINT)
-        elif fault.kind == "end":
-            os.kill(pid, signal.SIGTERM)
-        elif fault.kind == "freeze":
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(0.1)
-            os.kill(pid, signal.SIGCONT)
-        elif fault.kind == "terminate":
-            database.query(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) b")
-        else:
-            rivals.append(start(database.url, str(project.sql), "up", schema))
-        return True
+        struck.set()
+        return KINDS[fault.kind].strike(victim) is not False
 
-    cut_after = fault.place if fault.kind == "cut answer" else None
-    with Proxy(socket_of(database.server), on_message=strike, cut_after=cut_after) as proxy:
-        run = start(proxy.url(database.name), str(project.sql), fault.what, schema, said)
-        ready.set()
-        run.join(120)
-        assert run.exitcode is not None, "the run hangs"
-    for rival in rivals:
-        rival.join(120)
-        assert rival.exitcode == 0
-    settled(database)
-    hit = bool(struck) or (cut_after is not None and proxy.cut_after is None)
-    return hit, None if said.empty() else said.get()
+    proxy = Proxy(socket_of(victim.database.server))
+    if fault.kind == "answer cut":
+        proxy.cut_after = fault.place
+    else:
+        proxy.on_message = strike
+    with proxy:
+        victim.start(proxy.url(victim.database.name), fault.command)
+        answer = victim.wait()
+    cut = fault.kind == "answer cut" and proxy.cut_after is None
+    return struck.is_set() or cut, answer
 
 
-def look(status: Status, course: Course, database: Database, schema: str) -> None:
-    """See that the schema is what the history says, and that all of the history says the same."""
-    found = database.query(SNAPSHOT.format(schema))
+def check_schema(status: Status, course: Course, database: Database, schema: str) -> None:
+    """Check that the schema is what the history says, and that both histories agree."""
+    snapshot = database.query(SNAPSHOT.format(schema))
     applied = [a.id for a, state in status.applied if state == "applied"]
     assert applied == list(FILES)[: len(applied)]
     if status.problems:  # a file without a transaction stopped part-way, and it says so
         assert [problem.code for problem in status.problems] == ["unfinished"]
         assert len(applied) == 2
-        found = [row for row in found if row[1] not in INDEXES]
+        snapshot = [row for row in snapshot if row[1] not in INDEXES]
     elif status.applied:
         assert database.applied(schema) == applied
         log = database.query(
@@ -218,25 +311,25 @@ def look(status: Status, course: Course, database: Database, schema: str) -> Non
         )
         last = {name: done for name, done in log if done in ("apply", "rollback")}
         assert sorted(name for name, done in last.items() if done == "apply") == applied
-    assert found == course.snapshots[len(applied)]
+    assert snapshot == course.snapshots[len(applied)]
     assert database.query(LEFT) == [(0,)]
 
 
-def compare(said: tuple[int, Any, str | None] | None, fault: Fault, status: Status) -> None:
-    """See that what a run said of itself is true."""
-    if said is None:
-        assert fault.kind == "kill"
+def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
+    """Check that what a run reported is true."""
+    if answer is None:
+        assert fault.kind == "killed"
         return
-    code, message, current = said
-    # It had something to go on with, or it says that this stands in the way.
-    assert code in {0, *EXITS.get(fault.kind, ()), 6}, message
+    code, message, current = answer
+    # It was done, or stopped by the fault, or by what a run before it left unfinished.
+    assert code in {0, *KINDS[fault.kind].exits, 6}, message
     if fault.kind != "rival" and current != child.UNKNOWN:
         assert current == status.current, message
 
 
 @first
 @pytest.mark.parametrize("half", [1, 2])  # each on a processor of its own
-def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_on(
+def test_after_any_fault_a_run_is_done_or_not_done_and_the_next_run_continues(
     half: int,
     project: Project,
     database: Database,
@@ -248,29 +341,30 @@ def test_whatever_happens_to_a_run_it_is_done_or_not_done_and_the_next_one_goes_
     request.node.add_report_section("setup", "faults", f"--seed {seed}")
     dice = random.Random(seed + half)
     struck, stopped = Counter[str](), Counter[str]()
-    ended = Counter[int]()
+    versions = Counter[int]()
     for day in range(days):
         schema = f"day_{day}"
         database.execute(f"CREATE SCHEMA {schema}")
-        again = project.migrator(database, schema=schema)
-        status = again.status()
+        migrator = project.migrator(database, schema=schema)
+        status = migrator.status()
         for _ in range(4):
-            fault = course.fault(dice, sum(state == "applied" for _, state in status.applied))
+            version = sum(state == "applied" for _, state in status.applied)
+            fault = course.choose_fault(dice, version)
             request.node.add_report_section("call", "faults", f"{schema}: {fault}")
-            hit, said = suffer(fault, project, database, schema)
-            status = again.status()
-            look(status, course, database, schema)
+            hit, answer = run_with_fault(fault, Victim(project, database, schema))
+            status = migrator.status()
+            check_schema(status, course, database, schema)
             struck[fault.kind] += hit
-            stopped[fault.kind] += said is None or said[0] != 0
-            ended[len(status.applied)] += 1
-            compare(said, fault, status)
+            stopped[fault.kind] += answer is None or answer[0] != 0
+            versions[len(status.applied)] += 1
+            check_answer(answer, fault, status)
         if any(a.unfinished and a.unfinished.direction == "down" for a, _ in status.applied):
-            again.down(everything=True, allow_data_loss=True)  # as its problem says
-        again.up()
-        look(again.status(), course, database, schema)
-        assert again.status().pending == ()
+            migrator.down(everything=True, allow_data_loss=True)  # as its problem says
+        migrator.up()
+        check_schema(migrator.status(), course, database, schema)
+        assert migrator.status().pending == ()
         database.execute(f"DROP SCHEMA {schema} CASCADE")
     # Most places are on the way, and most of what is deadly there ends a run before it is done.
     assert struck.total() > days * 3
     assert sum(stopped[kind] for kind in DEADLY) > days * 2
-    assert {0, len(FILES)} < set(ended)
+    assert {0, len(FILES)} < set(versions)

@@ -17,6 +17,8 @@ from chatdb_cli.files.new import new_migration
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script, read_migrations
 
+pytestmark = pytest.mark.quick
+
 
 def files(
     folder: Path, ups: dict[str, str | bytes], downs: dict[str, str | bytes] | None = None
@@ -46,25 +48,25 @@ def refused(folder: Path, name: str, text: str | bytes = "") -> ChatdbError:
 # --- which folder ---------------------------------------------------------------------------------
 
 
-def test_the_folder_that_is_named_is_taken(tmp_path: Path) -> None:
+def test_the_named_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "db" / "up").mkdir(parents=True)
     expected = Folder(tmp_path / "db", shipped=False, named=True)
     assert choose_folder("db", root=tmp_path) == expected
     assert choose_folder(str(tmp_path / "db"), root=Path("/nowhere")) == expected
 
 
-def test_without_a_name_it_is_sql(tmp_path: Path) -> None:
+def test_without_a_name_the_folder_is_sql(tmp_path: Path) -> None:
     (tmp_path / "sql" / "up").mkdir(parents=True)
-    found = choose_folder(None, root=tmp_path)
-    assert found == Folder(tmp_path / "sql", shipped=False, named=False)
+    contents = choose_folder(None, root=tmp_path)
+    assert contents == Folder(tmp_path / "sql", shipped=False, named=False)
 
 
-def test_without_sql_it_is_the_shipped_schema(tmp_path: Path) -> None:
-    found = choose_folder(None, root=tmp_path)
-    assert (found.shipped, found.named) == (True, False)
-    assert found.path.is_dir()
+def test_without_a_folder_sql_the_shipped_schema_is_used(tmp_path: Path) -> None:
+    contents = choose_folder(None, root=tmp_path)
+    assert (contents.shipped, contents.named) == (True, False)
+    assert contents.path.is_dir()
     named = choose_folder("@chat", root=tmp_path)
-    assert named == found._replace(named=True)
+    assert named == contents._replace(named=True)
 
 
 def test_a_folder_that_cannot_serve_is_never_replaced_by_another(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_a_sql_that_cannot_serve_is_never_replaced_by_the_shipped_schema(
     assert caught.value.code is Code.USAGE
 
 
-def test_the_folder_for_new_files_is_made_and_never_the_shipped_one(
+def test_the_folder_for_new_files_is_created_and_never_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -135,13 +137,13 @@ def test_the_folder_for_new_files_is_made_and_never_the_shipped_one(
 def test_a_file_name_is_a_version_and_a_name(
     tmp_path: Path, file: str, version: str, name: str
 ) -> None:
-    found = files(tmp_path, {file: "SELECT 1"})
-    (migration,) = found.migrations
+    contents = files(tmp_path, {file: "SELECT 1"})
+    (migration,) = contents.migrations
     assert (migration.version, migration.name) == (version, name)
     assert migration.id == file[:-4]
     assert migration.number == int(version)
     assert migration.down is not None
-    assert (found.refused, found.warnings, found.duplicates) == ((), (), {})
+    assert (contents.refused, contents.warnings, contents.duplicates) == ((), (), {})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         "0001_a.sql.rej", "0001_a.sql.bak", "._0001_a.sql", "README.md", "0001_a.py", "4913",
     ],
 )  # fmt: skip
-def test_what_an_editor_leaves_behind_is_no_migration(tmp_path: Path, file: str) -> None:
+def test_backup_files_of_an_editor_are_ignored(tmp_path: Path, file: str) -> None:
     assert files(tmp_path, {file: "nonsense"}) == files(tmp_path, {})
 
 
@@ -179,9 +181,9 @@ def test_versions_are_compared_as_numbers(tmp_path: Path) -> None:
     assert ids(files(tmp_path, {f"{s}.sql": "" for s in reversed(stems)})) == stems
 
 
-def test_a_gap_is_no_problem(tmp_path: Path) -> None:
-    found = files(tmp_path, {"1_a.sql": "", "7_b.sql": ""})
-    assert (ids(found), found.refused, found.warnings) == (["1_a", "7_b"], (), ())
+def test_a_gap_between_versions_is_allowed(tmp_path: Path) -> None:
+    contents = files(tmp_path, {"1_a.sql": "", "7_b.sql": ""})
+    assert (ids(contents), contents.refused, contents.warnings) == (["1_a", "7_b"], (), ())
 
 
 @pytest.mark.parametrize(
@@ -201,8 +203,8 @@ def test_a_gap_is_no_problem(tmp_path: Path) -> None:
 def test_a_version_used_twice_is_noted_with_every_name(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
-    found = files(tmp_path, dict.fromkeys((*names, "3_x.sql"), ""))
-    ((version, same),) = found.duplicates.items()
+    contents = files(tmp_path, dict.fromkeys((*names, "3_x.sql"), ""))
+    ((version, same),) = contents.duplicates.items()
     assert set(same) == set(names)
     assert same[0].startswith(version)
 
@@ -210,52 +212,52 @@ def test_a_version_used_twice_is_noted_with_every_name(
 # --- up and down ----------------------------------------------------------------------------------
 
 
-def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
-    found = files(tmp_path, {})
-    assert (found.migrations, found.refused, found.warnings) == ((), (), ())
+def test_an_empty_folder_has_no_migrations(tmp_path: Path) -> None:
+    contents = files(tmp_path, {})
+    assert (contents.migrations, contents.refused, contents.warnings) == ((), (), ())
 
 
 def test_without_a_folder_for_downs_there_are_none(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "1_a.sql").touch()
-    found = read_migrations(Folder(tmp_path, shipped=False, named=True))
-    assert found.migrations[0].down is None
-    assert len(found.warnings) == 1
+    contents = read_migrations(Folder(tmp_path, shipped=False, named=True))
+    assert contents.migrations[0].down is None
+    assert len(contents.warnings) == 1
 
 
 def test_an_up_without_a_down_is_warned_about_unless_it_says_why(tmp_path: Path) -> None:
     texts: dict[str, str | bytes] = {
         "1_a.sql": "", "2_b.sql": "-- chatdb: irreversible: rows are gone"
     }  # fmt: skip
-    found = files(tmp_path, texts, {})
-    assert [m.down for m in found.migrations] == [None, None]
-    (warning,) = found.warnings
+    contents = files(tmp_path, texts, {})
+    assert [m.down for m in contents.migrations] == [None, None]
+    (warning,) = contents.warnings
     assert str(tmp_path / "up" / "1_a.sql") in warning
-    assert found.migrations[1].up.directives.irreversible == "rows are gone"
+    assert contents.migrations[1].up.directives.irreversible == "rows are gone"
 
 
 def test_a_down_without_an_up_is_warned_about(tmp_path: Path) -> None:
-    found = files(tmp_path, {"1_a.sql": ""}, {"1_a.sql": "", "2_b.sql": ""})
-    assert found.warnings == (f"{tmp_path / 'down' / '2_b.sql'} has no up file",)
-    assert found.refused == ()
+    contents = files(tmp_path, {"1_a.sql": ""}, {"1_a.sql": "", "2_b.sql": ""})
+    assert contents.warnings == (f"{tmp_path / 'down' / '2_b.sql'} has no up file",)
+    assert contents.refused == ()
 
 
 @pytest.mark.parametrize("down", ["0001_b.sql", "1_a.sql", "0001_A.sql", "0001.sql"])
 def test_a_down_of_another_name_is_refused_and_names_both(tmp_path: Path, down: str) -> None:
-    found = files(tmp_path, {"0001_a.sql": ""}, {down: ""})
-    (error,) = found.refused
+    contents = files(tmp_path, {"0001_a.sql": ""}, {down: ""})
+    (error,) = contents.refused
     assert down in error.message
     assert "0001_a.sql" in error.message
     assert error.place is not None
     assert error.place.file == tmp_path / "down" / down
-    assert found.migrations[0].down is None
+    assert contents.migrations[0].down is None
 
 
 def test_up_and_down_belong_together_in_either_form_of_unicode(tmp_path: Path) -> None:
     up, down = (unicodedata.normalize(form, "0001_größe.sql") for form in ("NFC", "NFD"))
-    found = files(tmp_path, {up: ""}, {down: ""})
-    assert found.migrations[0].down is not None
-    assert (found.refused, found.warnings) == ((), ())
+    contents = files(tmp_path, {up: ""}, {down: ""})
+    assert contents.migrations[0].down is not None
+    assert (contents.refused, contents.warnings) == ((), ())
 
 
 def test_a_link_is_as_good_as_a_file(tmp_path: Path) -> None:
@@ -266,21 +268,19 @@ def test_a_link_is_as_good_as_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "broken link", "circle"])
-def test_what_cannot_be_read_is_refused_and_does_not_stop_the_reading(
-    tmp_path: Path, kind: str
-) -> None:
+def test_an_unreadable_file_is_refused_and_the_others_are_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "up" / "0001_a.sql"
     path.parent.mkdir()
     if kind == "folder":
         path.mkdir()
     else:
         path.symlink_to("gone" if kind == "broken link" else path)
-    found = files(tmp_path, {"0002_b.sql": "SELECT 1"})
-    (error,) = found.refused
+    contents = files(tmp_path, {"0002_b.sql": "SELECT 1"})
+    (error,) = contents.refused
     assert str(path) in error.message
     assert error.errno in ("EISDIR", "ENOENT", "ELOOP")
     assert error.hint
-    assert ids(found) == ["0001_a", "0002_b"]
+    assert ids(contents) == ["0001_a", "0002_b"]
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     assert str(tmp_path / "up") in caught.value.message
 
 
-def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf_8_are_refused_with_their_line(tmp_path: Path) -> None:
     error = refused(tmp_path, "1_a.sql", b"SELECT 1;\n-- \xfc")
     assert error.place is not None
     assert (error.place.line, error.place.column) == (2, 4)
@@ -335,13 +335,15 @@ def directives(text: str, direction: Direction = "up") -> Directives:
         ("/*\n-- chatdb: transactional: false\n*/ SELECT 1", Directives()),
     ],
 )  # fmt: skip
-def test_the_leading_comment_is_obeyed(text: str, expected: Directives) -> None:
+def test_directives_are_read_from_the_leading_comment(text: str, expected: Directives) -> None:
     assert directives(text) == expected
 
 
 def test_a_byte_order_mark_hides_no_directive(tmp_path: Path) -> None:
-    found = files(tmp_path, {"1_a.sql": b"\xef\xbb\xbf-- chatdb: transactional: false\r\nVACUUM"})
-    assert found.migrations[0].up.directives.transactional is False
+    contents = files(
+        tmp_path, {"1_a.sql": b"\xef\xbb\xbf-- chatdb: transactional: false\r\nVACUUM"}
+    )
+    assert contents.migrations[0].up.directives.transactional is False
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_a_byte_order_mark_hides_no_directive(tmp_path: Path) -> None:
         ("CREATE TABLE t (\n-- chatdb: depends: 2\nid int)", "leading comment", 2),
     ],
 )  # fmt: skip
-def test_a_directive_that_would_not_be_obeyed_is_refused(text: str, said: str, line: int) -> None:
+def test_a_directive_that_would_have_no_effect_is_refused(text: str, said: str, line: int) -> None:
     with pytest.raises(ChatdbError) as caught:
         directives(text)
     error = caught.value
@@ -388,12 +390,12 @@ def test_a_directive_that_would_not_be_obeyed_is_refused(text: str, said: str, l
         "SELECT 'open;\n-- chatdb: x: y\n",
     ],
 )
-def test_what_stands_in_a_body_or_a_string_is_no_directive(text: str) -> None:
+def test_a_comment_in_a_body_or_a_string_is_not_a_directive(text: str) -> None:
     assert directives(text) == Directives()
 
 
 @pytest.mark.parametrize("text", ["-- depends: 2", "-- chatdb: irreversible: why"])
-def test_a_way_back_depends_on_nothing_and_has_a_way_back(text: str) -> None:
+def test_a_down_file_may_not_have_dependencies_or_be_irreversible(text: str) -> None:
     with pytest.raises(ChatdbError, match="belongs into the up file"):
         directives(text, "down")
     assert directives("-- chatdb: lock-timeout: 2s", "down").lock_timeout_ms == 2000
@@ -438,17 +440,17 @@ def depending(folder: Path, **depends: str) -> Files:
     return files(folder, {f"{n[1:]}.sql": f"-- depends: {d}" for n, d in depends.items()})
 
 
-def test_each_comes_behind_what_it_depends_on(tmp_path: Path) -> None:
-    found = depending(tmp_path, _1_a="3_c", _2_b="", _3_c="", _4_d="1_a 2_b")
-    assert ids(found) == ["2_b", "3_c", "1_a", "4_d"]
+def test_each_migration_comes_after_its_dependencies(tmp_path: Path) -> None:
+    contents = depending(tmp_path, _1_a="3_c", _2_b="", _3_c="", _4_d="1_a 2_b")
+    assert ids(contents) == ["2_b", "3_c", "1_a", "4_d"]
 
 
 @pytest.mark.parametrize(
     "name", ["0003_ç", "0003", "0003_ç.sql", unicodedata.normalize("NFD", "0003_ç")]
 )
 def test_a_dependency_is_named_by_file_or_version(tmp_path: Path, name: str) -> None:
-    found = files(tmp_path, {"0001_a.sql": f"-- depends: {name}", "0003_ç.sql": ""})
-    assert ids(found) == ["0003_ç", "0001_a"]
+    contents = files(tmp_path, {"0001_a.sql": f"-- depends: {name}", "0003_ç.sql": ""})
+    assert ids(contents) == ["0003_ç", "0001_a"]
 
 
 def test_an_unknown_dependency_names_both(tmp_path: Path) -> None:
@@ -472,7 +474,7 @@ def test_an_unknown_dependency_names_both(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_circle_is_refused_and_named(
+def test_a_circular_dependency_is_refused_and_named(
     tmp_path: Path, depends: dict[str, str], circle: set[str]
 ) -> None:
     with pytest.raises(ChatdbError) as caught:
@@ -531,17 +533,17 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
 def test_the_next_version_is_one_more_and_as_wide(
     tmp_path: Path, there: list[str], stem: str
 ) -> None:
-    found = files(tmp_path, {f"{s}.sql": "" for s in there})
-    up, down = new_migration(found.folder, "add users")
+    contents = files(tmp_path, {f"{s}.sql": "" for s in there})
+    up, down = new_migration(contents.folder, "add users")
     assert (up, down) == (tmp_path / "up" / f"{stem}.sql", tmp_path / "down" / f"{stem}.sql")
-    again = read_migrations(found.folder)
+    again = read_migrations(contents.folder)
     assert ids(again)[-1] == stem
     assert (again.refused, again.warnings, again.duplicates) == ((), (), {})
 
 
-def test_a_folder_of_timestamps_gets_the_present_second(tmp_path: Path) -> None:
-    found = files(tmp_path, {"20240101000000_a.sql": ""})
-    stems = [new_migration(found.folder, f"n{n}")[0].stem for n in range(3)]
+def test_a_folder_of_timestamps_gets_the_current_second(tmp_path: Path) -> None:
+    contents = files(tmp_path, {"20240101000000_a.sql": ""})
+    stems = [new_migration(contents.folder, f"n{n}")[0].stem for n in range(3)]
     assert all(20260101000000 <= int(s[:14]) < 21000101000000 for s in stems)
     assert stems == sorted(stems)
     assert len({s[:14] for s in stems}) == 3  # within one second too
@@ -576,9 +578,9 @@ def test_a_name_that_fits_no_file_is_refused_and_writes_nothing(tmp_path: Path, 
     assert not list(tmp_path.rglob("*.sql"))
 
 
-def test_a_version_that_only_a_down_uses_is_taken(tmp_path: Path) -> None:
-    found = files(tmp_path, {"0001_a.sql": ""}, {"0002_add_users.sql": "precious"})
-    up, _ = new_migration(found.folder, "add users")
+def test_a_version_that_only_a_down_file_uses_counts_as_used(tmp_path: Path) -> None:
+    contents = files(tmp_path, {"0001_a.sql": ""}, {"0002_add_users.sql": "precious"})
+    up, _ = new_migration(contents.folder, "add users")
     assert up.stem == "0003_add_users"
     assert (tmp_path / "down" / "0002_add_users.sql").read_text() == "precious"
 

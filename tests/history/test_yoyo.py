@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.database import Database
 from tests.support.project import Project, states
 
 
+@pytest.mark.quick
 def test_a_yoyo_client_reads_the_history_and_agrees(project: Project, database: Database) -> None:
     from yoyo import get_backend, read_migrations
 
@@ -29,7 +32,7 @@ def test_a_yoyo_client_reads_the_history_and_agrees(project: Project, database: 
     project.migrator(database).down()
 
 
-def test_a_database_that_only_yoyo_has_written_is_taken_over(
+def test_a_history_that_only_yoyo_has_written_is_adopted(
     project: Project, database: Database
 ) -> None:
     from yoyo import get_backend, read_migrations

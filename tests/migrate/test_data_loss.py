@@ -36,74 +36,90 @@ CREATE TYPE mood AS ENUM ('good');
 CREATE TABLE moods (id int, mood mood);
 INSERT INTO moods VALUES (1, 'good'), (2, NULL);
 """
-KEPT, CHILD, HEIR = (
-    Loss(t, None, n, "dropped table") for t, n in (("kept", 3), ("child", 3), ("heir", 1))
-)
-ODD = Loss('Other one.odd; "name', None, 1, "dropped table")
-# What a down does, and what it would destroy.
+
+
+def dropped(table: str, rows: int) -> Loss:
+    return Loss(table, None, rows, "dropped table")
+
+
+def dropped_column(table: str, column: str, values: int) -> Loss:
+    return Loss(table, column, values, "dropped column")
+
+
+def truncated(table: str, rows: int) -> Loss:
+    return Loss(table, None, rows, "truncated")
+
+
+def deleted(table: str, rows: int) -> Loss:
+    return Loss(table, None, rows, "deleted")
+
+
+# The statements of a down migration, and the rows that they would delete.
 DESTROYS: dict[str, tuple[str, set[Loss]]] = {
-    "a dropped table": ("DROP TABLE kept CASCADE;", {KEPT}),
-    "by CASCADE to heirs": ("DROP TABLE child CASCADE;", {CHILD, HEIR}),
-    "a partition": ("DROP TABLE parted_1;", {Loss("parted_1", None, 1, "dropped table")}),
+    "a dropped table": ("DROP TABLE kept CASCADE;", {dropped("kept", 3)}),
+    "by CASCADE to heirs": ("DROP TABLE child CASCADE;", {dropped("child", 3), dropped("heir", 1)}),
+    "a partition": ("DROP TABLE parted_1;", {dropped("parted_1", 1)}),
     "all partitions": (
         "DROP TABLE parted",
-        {Loss(f"parted_{n}", None, 1, "dropped table") for n in (1, 2)},
+        {dropped("parted_1", 1), dropped("parted_2", 1)},
     ),
-    "a dropped schema": ('DROP SCHEMA "Other one" CASCADE;', {ODD}),
-    "DO": ("DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'child CASCADE'; END $$;", {CHILD, HEIR}),
+    "a dropped schema": ('DROP SCHEMA "Other one" CASCADE;', {dropped('Other one.odd; "name', 1)}),
+    "DO": (
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'child CASCADE'; END $$;",
+        {dropped("child", 3), dropped("heir", 1)},
+    ),
     "a column": (
         "ALTER TABLE kept DROP COLUMN note CASCADE;",
-        {Loss("kept", "note", 2, "dropped column")},
+        {dropped_column("kept", "note", 2)},
     ),
     "a column of an odd name": (
         'ALTER TABLE "Other one"."odd; ""name" DROP COLUMN "the col";',
-        {Loss('Other one.odd; "name', "the col", 1, "dropped column")},
+        {dropped_column('Other one.odd; "name', "the col", 1)},
     ),
     "a column with its type": (
         "DROP TYPE mood CASCADE;",
-        {Loss("moods", "mood", 1, "dropped column")},
+        {dropped_column("moods", "mood", 1)},
     ),
     "a column of all partitions": (
         "ALTER TABLE parted DROP COLUMN note;",
-        {Loss("parted_1", "note", 1, "dropped column")},
+        {dropped_column("parted_1", "note", 1)},
     ),
-    "TRUNCATE": ("TRUNCATE moods;", {Loss("moods", None, 2, "truncated")}),
+    "TRUNCATE": ("TRUNCATE moods;", {truncated("moods", 2)}),
     "TRUNCATE CASCADE": (
         "TRUNCATE kept CASCADE;",
-        {Loss("kept", None, 3, "truncated"), Loss("child", None, 3, "truncated")},
+        {truncated("kept", 3), truncated("child", 3)},
     ),
     "TRUNCATE and other rows": (
         "TRUNCATE moods; INSERT INTO moods SELECT 3 FROM generate_series(1, 9);",
-        {Loss("moods", None, 2, "truncated")},
+        {truncated("moods", 2)},
     ),
-    "DELETE": ("DELETE FROM moods WHERE id = 1;", {Loss("moods", None, 1, "deleted")}),
+    "DELETE": ("DELETE FROM moods WHERE id = 1;", {deleted("moods", 1)}),
     "DELETE with ON DELETE CASCADE": (
         "DELETE FROM kept WHERE id = 1;",
-        {Loss("kept", None, 1, "deleted"), Loss("child", None, 2, "deleted")},
+        {deleted("kept", 1), deleted("child", 2)},
     ),
     "DELETE by a function": (
         "SELECT wipe();",
-        {Loss("child", None, 3, "deleted"), Loss("heir", None, 1, "deleted")},
+        {deleted("child", 3), deleted("heir", 1)},
     ),
     "DELETE and a new type": (
         "DELETE FROM moods WHERE id = 1; ALTER TABLE moods ALTER id TYPE text;",
-        {Loss("moods", None, 1, "deleted")},
+        {deleted("moods", 1)},
     ),
-    "DELETE and DROP": ("DELETE FROM moods; DROP TABLE moods;",
-                        {Loss("moods", None, 2, "dropped table")}),
+    "DELETE and DROP": ("DELETE FROM moods; DROP TABLE moods;", {dropped("moods", 2)}),
     "a table by another name": (
         "CREATE TABLE new AS SELECT * FROM moods; DROP TABLE moods; ALTER TABLE new RENAME TO moods;",
-        {Loss("moods", None, 2, "dropped table")},
+        {dropped("moods", 2)},
     ),
     "as another role": (
         "SET ROLE pg_monitor; RESET ROLE; SET search_path = pg_catalog; DROP TABLE public.moods;",
-        {Loss("moods", None, 2, "dropped table")},
+        {dropped("moods", 2)},
     ),
     "temporary tables left behind": (
         "CREATE TEMP TABLE moods (id int); DROP TABLE public.moods;",
-        {Loss("moods", None, 2, "dropped table")},
+        {dropped("moods", 2)},
     ),
-}  # fmt: skip
+}
 HARMLESS = {
     "nothing": "",
     "empty tables": "DROP TABLE empty CASCADE;",
@@ -150,14 +166,15 @@ def refused(project: Project, database: Database, **request: Any) -> MigrationEr
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Any:
     """One database for what is refused, and so changes nothing."""
-    made = server.create()
-    made.execute(BEFORE)
-    yield made
-    made.drop()
+    database = server.create()
+    database.execute(BEFORE)
+    yield database
+    database.drop()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("case", DESTROYS)
-def test_a_way_back_that_would_destroy_rows_is_refused_and_says_which(
+def test_a_down_that_would_delete_rows_is_refused_and_says_which(
     case: str, project: Project, shared: Database
 ) -> None:
     down, losses = DESTROYS[case]
@@ -176,7 +193,7 @@ def test_a_way_back_that_would_destroy_rows_is_refused_and_says_which(
 
 
 @pytest.mark.parametrize("case", HARMLESS)
-def test_a_way_back_that_destroys_no_row_needs_no_flag(
+def test_a_down_that_deletes_no_rows_needs_no_flag(
     case: str, before: Project, database: Database
 ) -> None:
     before.write("0002_case", "", HARMLESS[case])
@@ -190,7 +207,7 @@ def test_a_way_back_that_destroys_no_row_needs_no_flag(
 
 
 @first
-def test_a_loss_anywhere_on_the_way_back_keeps_every_step_from_being_taken(
+def test_a_data_loss_in_any_step_of_a_down_stops_every_step(
     before: Project, database: Database
 ) -> None:
     before.write("0002_rows", "", "ALTER TABLE moods RENAME TO more; DROP TABLE child CASCADE;")
@@ -200,7 +217,7 @@ def test_a_loss_anywhere_on_the_way_back_keeps_every_step_from_being_taken(
     database.execute("CREATE TABLE other (id int)")
     error = refused(before, database, to="1")
     assert states(error) == ["not-run"] * 3
-    assert set(error.run.losses or ()) == {CHILD, HEIR}
+    assert set(error.run.losses or ()) == {dropped("child", 3), dropped("heir", 1)}
     assert len(database.applied()) == 4
     database.execute("DELETE FROM heir; DELETE FROM child")
     run = before.migrator(database).down(to="1")
@@ -210,7 +227,7 @@ def test_a_loss_anywhere_on_the_way_back_keeps_every_step_from_being_taken(
 
 
 @first
-def test_what_an_earlier_step_renamed_is_still_guarded_by_the_later(
+def test_a_table_that_an_earlier_step_renamed_is_still_checked(
     before: Project, database: Database
 ) -> None:
     before.write("0002_drop", "", "ALTER TABLE zwei DROP b; DROP TABLE zwei;")
@@ -225,7 +242,7 @@ def test_what_an_earlier_step_renamed_is_still_guarded_by_the_later(
 
 
 @first
-def test_very_many_downs_are_looked_at_together_before_the_first_is_taken(
+def test_many_downs_are_checked_together_before_the_first_runs(
     project: Project, database: Database
 ) -> None:
     project.write_tables(*range(1, 121))
@@ -239,9 +256,7 @@ def test_very_many_downs_are_looked_at_together_before_the_first_is_taken(
 
 
 @first
-def test_redo_is_guarded_too_and_the_way_up_may_do_what_it_wants(
-    before: Project, database: Database
-) -> None:
+def test_redo_checks_its_down_and_not_its_up(before: Project, database: Database) -> None:
     before.write("0002_redo", "DELETE FROM child;", "DROP TABLE moods;")
     before.migrator(database).up()
     with pytest.raises(MigrationError) as caught:
@@ -270,7 +285,7 @@ def test_a_down_that_works_only_in_a_transaction_of_its_own_still_does(
 
 
 @first
-def test_a_down_that_fails_fails_as_it_would_without_a_guard(
+def test_a_down_that_fails_fails_as_it_would_without_the_check(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2, 3)
@@ -323,7 +338,7 @@ RACES = {
 
 
 @pytest.mark.parametrize("case", RACES)
-def test_rows_that_come_between_the_trial_and_the_run_are_not_lost(
+def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
     case: str, before: Project, database: Database
 ) -> None:
     down, write, loss = RACES[case]
@@ -372,7 +387,7 @@ UNTRIED = {
 
 @first
 @pytest.mark.parametrize("case", UNTRIED)
-def test_what_no_rollback_undoes_is_not_tried(
+def test_statements_that_no_rollback_undoes_are_refused_without_running_them(
     case: str, project: Project, database: Database
 ) -> None:
     down, line = UNTRIED[case]
@@ -392,7 +407,9 @@ def test_what_no_rollback_undoes_is_not_tried(
 
 
 @first
-def test_a_function_that_would_is_no_reason(project: Project, database: Database) -> None:
+def test_creating_a_function_that_would_delete_rows_is_allowed(
+    project: Project, database: Database
+) -> None:
     body = "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $f$ SELECT setval('s', 7) $f$;"
     project.write("0001_t", "CREATE SEQUENCE s;", f"-- setval(\nSELECT 'setval(1)'; {body}")
     project.migrator(database).up()
@@ -400,7 +417,7 @@ def test_a_function_that_would_is_no_reason(project: Project, database: Database
 
 
 @first
-def test_rows_that_a_policy_hides_are_not_taken_for_none(
+def test_a_down_where_a_policy_may_hide_rows_is_refused(
     project: Project, database: Database
 ) -> None:
     project.write(
@@ -423,7 +440,7 @@ def test_rows_that_a_policy_hides_are_not_taken_for_none(
 
 
 @first
-def test_a_lock_that_is_not_to_be_had_is_waited_for_and_then_exit_7(
+def test_a_lock_that_can_not_be_acquired_is_waited_for_and_then_exit_7(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -447,16 +464,16 @@ def test_a_lock_that_is_not_to_be_had_is_waited_for_and_then_exit_7(
 
 
 @first
-def test_the_table_of_what_would_be_lost(before: Project, database: Database) -> None:
+def test_the_error_lists_the_rows_that_would_be_lost(before: Project, database: Database) -> None:
     down = "ALTER TABLE kept DROP COLUMN note CASCADE; TRUNCATE moods; DELETE FROM ONLY child; " + (
         'DROP TABLE "Other one"."odd; ""name";'
     )
     before.write("0002_all", "", down)
     env = {"DATABASE_URL": database.url}
     assert before.chatdb("migrate", "up", env=env).returncode == 0
-    said = before.chatdb("migrate", "down", env=env)
-    assert (said.returncode, said.stdout) == (8, "")
-    lines = said.stderr.splitlines()[1:]
+    result = before.chatdb("migrate", "down", env=env)
+    assert (result.returncode, result.stdout) == (8, "")
+    lines = result.stderr.splitlines()[1:]
     assert lines[0] == "error: taking 0002_all back would destroy rows"
     assert lines[1] == "  table                 column  rows  how"
     assert sorted(lines[2:6]) == [

@@ -23,6 +23,7 @@ def problem(project: Project, database: Database) -> tuple[str, str | None]:
     return found.code, found.version
 
 
+@pytest.mark.quick
 def test_an_edited_file_is_found_before_anything_runs(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.migrator(database).up()
@@ -33,13 +34,16 @@ def test_an_edited_file_is_found_before_anything_runs(project: Project, database
     assert database.tables() == {"t1"}
 
 
-def test_line_ends_and_a_byte_order_mark_are_no_edit(project: Project, database: Database) -> None:
+def test_line_ends_and_a_byte_order_mark_do_not_count_as_an_edit(
+    project: Project, database: Database
+) -> None:
     project.write("1_a", "SELECT 1;\nSELECT 2;\n")
     project.migrator(database).up()
     project.write("1_a", "\ufeffSELECT 1;\r\nSELECT 2;\r\n")
     assert project.migrator(database).status().problems == ()
 
 
+@pytest.mark.quick
 def test_a_missing_file_is_found_before_anything_runs(project: Project, database: Database) -> None:
     project.write_tables(1, 2)
     project.migrator(database).up()
@@ -89,7 +93,7 @@ def test_an_applied_version_that_no_file_has_is_unknown(
     assert database.query("SELECT migration_id FROM _yoyo_migration") == [("initial-schema",)]
 
 
-def test_a_plan_that_no_longer_holds_is_never_carried_out(
+def test_a_plan_that_no_longer_matches_the_history_does_not_run(
     project: Project, database: Database
 ) -> None:
     """Another migrator changes the history between reading it and the claim."""
@@ -108,9 +112,7 @@ def test_a_plan_that_no_longer_holds_is_never_carried_out(
     assert database.applied() == ["0001_t1", "0002_t2", "0003_t3"]
 
 
-def test_a_way_back_never_takes_back_what_was_not_shown(
-    project: Project, database: Database
-) -> None:
+def test_a_down_never_rolls_back_what_was_not_shown(project: Project, database: Database) -> None:
     project.write_tables(1, 2, 3)
     project.migrator(database).up(to="2")
     done: list[str] = []

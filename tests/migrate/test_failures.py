@@ -17,9 +17,10 @@ INSERT INTO b VALUES (7);
 """
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("place", [1, 3, 5])
 @pytest.mark.parametrize(("sql", "sqlstate"), [(AT_A_STATEMENT, "22012"), (AT_COMMIT, "23503")])
-def test_an_error_keeps_what_was_before_undoes_its_file_and_leaves_the_rest_alone(
+def test_a_failure_rolls_its_file_back_and_keeps_what_was_applied_before(
     project: Project, database: Database, place: int, sql: str, sqlstate: str
 ) -> None:
     project.write_tables(*range(1, 6))
@@ -41,7 +42,7 @@ def test_an_error_keeps_what_was_before_undoes_its_file_and_leaves_the_rest_alon
     assert len(database.applied()) == 5
 
 
-def test_a_way_back_that_fails_keeps_what_was_taken_back_before(
+def test_a_down_that_fails_keeps_what_was_rolled_back_before(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2, 3, 4)
@@ -54,7 +55,7 @@ def test_a_way_back_that_fails_keeps_what_was_taken_back_before(
     assert database.applied() == ["0001_t1", "0002_t2"]
 
 
-def test_a_file_that_drops_the_history_is_told_so_and_undone(
+def test_a_file_that_drops_the_history_fails_and_is_rolled_back(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -64,7 +65,7 @@ def test_a_file_that_drops_the_history_is_told_so_and_undone(
     assert database.applied() == ["0001_t1"]
 
 
-def test_a_file_that_raises_what_the_claim_would_raise_is_no_claim(
+def test_a_file_that_raises_the_error_of_the_claim_fails_as_a_file(
     project: Project, database: Database
 ) -> None:
     for n, sqlstate in enumerate(["22012", "23505", "55P03", "40001"], 1):
@@ -90,7 +91,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sql", REFUSED)
-def test_a_file_that_no_migration_may_be_stops_all_before_anything_runs(
+def test_an_invalid_file_stops_the_run_before_anything_runs(
     project: Project, database: Database, sql: str
 ) -> None:
     project.write_tables(1)
@@ -107,7 +108,7 @@ def test_a_file_that_no_migration_may_be_stops_all_before_anything_runs(
     assert database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
-def test_a_way_back_that_is_stopped_by_its_file_names_that_one_and_no_other(
+def test_a_down_stopped_by_an_invalid_file_names_that_file_alone(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)

@@ -78,9 +78,9 @@ KINDS = {
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Any:
     """One database for the cases that leave nothing behind."""
-    made = server.create()
-    yield made
-    made.drop()
+    database = server.create()
+    yield database
+    database.drop()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +97,7 @@ def test_a_file_of_any_kind_runs_up_and_down_again(
     assert shared.tables() == set()
 
 
-def test_a_file_that_only_a_newer_server_can_read_goes_as_it_is(
+def test_a_file_in_the_syntax_of_a_newer_server_is_sent_unchanged(
     project: Project, database: Database
 ) -> None:
     # No grammar knows this, and the server says so itself, with the place in the file.
@@ -114,7 +114,7 @@ def test_a_file_that_only_a_newer_server_can_read_goes_as_it_is(
     assert database.tables() == {"t1"}
 
 
-def test_a_file_that_could_not_be_cut_is_applied_whole_and_the_pipeline_goes_on(
+def test_a_file_that_can_not_be_split_is_sent_whole_and_the_pipeline_continues(
     project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = postgast.split
@@ -153,7 +153,7 @@ LEFTOVERS = {
 
 
 @pytest.mark.parametrize("left", LEFTOVERS)
-def test_nothing_that_a_file_leaves_in_the_session_reaches_the_next(
+def test_session_state_of_a_file_does_not_reach_the_next(
     project: Project, database: Database, left: str
 ) -> None:
     with database.connect() as conn:

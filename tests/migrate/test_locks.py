@@ -40,7 +40,7 @@ def hold(conn: psycopg.Connection[Any]) -> None:
 # --- one migrator at a time -----------------------------------------------------------------------
 
 
-def test_sixteen_at_once_apply_each_version_once_and_all_are_done(
+def test_sixteen_concurrent_migrators_apply_each_version_once_and_all_succeed(
     project: Project, database: Database
 ) -> None:
     for n in range(1, 50):
@@ -62,8 +62,11 @@ def test_sixteen_at_once_apply_each_version_once_and_all_are_done(
     assert database.query(ADVISORY) == [(0,)]
 
 
+@pytest.mark.quick
 @first
-def test_who_waits_is_told_for_whom_and_how_to_end_it(project: Project, database: Database) -> None:
+def test_a_waiting_migrator_names_the_holder_of_the_lock_and_how_to_end_it(
+    project: Project, database: Database
+) -> None:
     project.write_tables(1)
     with database.connect(application_name="chatdb 12ab34cd") as holder:
         hold(holder)
@@ -86,7 +89,9 @@ def test_who_waits_is_told_for_whom_and_how_to_end_it(project: Project, database
         assert project.migrator(database).up(dry_run=True).steps  # takes no lock
 
 
-def test_between_two_tries_a_waiter_holds_nothing(project: Project, database: Database) -> None:
+def test_a_waiting_migrator_holds_no_lock_and_no_snapshot(
+    project: Project, database: Database
+) -> None:
     project.write_tables(1)
     with database.connect() as holder:
         hold(holder)
@@ -109,7 +114,7 @@ def test_between_two_tries_a_waiter_holds_nothing(project: Project, database: Da
 
 
 @first
-def test_who_waits_for_the_lock_does_not_hold_up_the_index_of_who_has_it(
+def test_a_waiting_migrator_does_not_block_create_index_concurrently_of_the_holder(
     project: Project, database: Database
 ) -> None:
     project.write("1_t", "CREATE TABLE t (n int);")
@@ -147,7 +152,8 @@ def test_who_waits_for_the_lock_does_not_hold_up_the_index_of_who_has_it(
     assert (states(runs["one"]), states(runs["two"])) == (["applied"], ["by-another"])
 
 
-def test_the_lock_goes_with_a_holder_that_was_killed(project: Project, database: Database) -> None:
+@pytest.mark.quick
+def test_a_killed_holder_releases_the_lock(project: Project, database: Database) -> None:
     project.write("1_slow", f"CREATE TABLE t1 (id int); SELECT pg_advisory_xact_lock({GATE});")
     project.write_tables(2)
     with database.connect() as gate:
@@ -169,7 +175,7 @@ def test_the_lock_goes_with_a_holder_that_was_killed(project: Project, database:
 
 
 @first
-def test_a_file_that_lets_the_lock_go_is_applied_and_the_run_says_so(
+def test_a_file_that_releases_the_lock_is_applied_and_the_run_warns(
     project: Project, database: Database
 ) -> None:
     project.write("1_unlock", "CREATE TABLE t1 (id int); SELECT pg_advisory_unlock_all();")
@@ -180,9 +186,7 @@ def test_a_file_that_lets_the_lock_go_is_applied_and_the_run_says_so(
 
 
 @first
-def test_an_error_of_the_one_who_watches_is_not_hidden(
-    project: Project, database: Database
-) -> None:
+def test_an_error_in_the_progress_callback_is_raised(project: Project, database: Database) -> None:
     def progress(event: Progress) -> None:
         if event.kind == "started":
             raise LookupError("mine")
@@ -195,7 +199,7 @@ def test_an_error_of_the_one_who_watches_is_not_hidden(
         assert len(database.tables()) == len(database.applied()) == n
 
 
-def test_who_waits_too_long_for_a_transaction_of_another_migrator_is_told_so(
+def test_a_migrator_that_waits_too_long_for_another_transaction_is_exit_7(
     project: Project, database: Database
 ) -> None:
     """Behind a pooler there is no lock of the session, and the transaction's own decides."""
@@ -223,7 +227,7 @@ READ = "SELECT 'postgresql://u:hunter2@h/d', *  FROM t1\nWHERE true"
 
 
 @first
-def test_who_blocks_is_named_and_nobody_else_waits_longer_than_the_lock_timeout(
+def test_the_blocking_session_is_named_and_others_wait_no_longer_than_the_lock_timeout(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -260,7 +264,7 @@ def test_who_blocks_is_named_and_nobody_else_waits_longer_than_the_lock_timeout(
 
 
 @first
-def test_what_passes_by_itself_is_tried_again(project: Project, database: Database) -> None:
+def test_a_transient_failure_is_retried(project: Project, database: Database) -> None:
     for n, sqlstate in enumerate(("55P03", "40P01", "40001"), 1):
         database.execute(f"CREATE SEQUENCE tries{n}")
         project.write(

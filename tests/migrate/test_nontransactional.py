@@ -28,14 +28,14 @@ INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid 
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Iterator[Database]:
     """One database for what leaves nothing behind, or works in a schema of its own."""
-    made = server.create()
-    made.execute(
+    database = server.create()
+    database.execute(
         "DO $$ BEGIN CREATE ROLE chatdb_test_role; "
         "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
-    made.execute("GRANT CREATE, USAGE ON SCHEMA public TO chatdb_test_role")
-    yield made
-    made.drop()
+    database.execute("GRANT CREATE, USAGE ON SCHEMA public TO chatdb_test_role")
+    yield database
+    database.drop()
 
 
 def fails(project: Project, database: Database, what: str = "up", **flags: Any) -> MigrationError:
@@ -153,7 +153,7 @@ def test_a_file_of_any_kind_runs_up_and_down_again(
 
 
 @first
-def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run_goes_on(
+def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run_continues(
     project: Project, shared: Database, places: Iterator[int]
 ) -> None:
     """After the way up is killed and ended, so is the way down, at the same place."""
@@ -217,7 +217,7 @@ def leave_invalid(database: Database, name: str, column: str = "n") -> None:
         conn.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON t ({column})")
 
 
-def test_after_a_failure_status_names_the_statement_and_up_goes_on_there(
+def test_after_a_failure_status_names_the_statement_and_up_continues_there(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     error = stop(project, database)
@@ -284,7 +284,7 @@ CORRECTIONS = {
 
 
 @pytest.mark.parametrize("correction", CORRECTIONS)
-def test_what_failed_may_be_corrected_and_only_what_it_left_is_removed(
+def test_a_failed_statement_may_be_corrected_and_only_its_invalid_index_is_dropped(
     project: Project, database: Database, correction: str
 ) -> None:
     first_try, corrected, valid = CORRECTIONS[correction]
@@ -304,16 +304,18 @@ def test_what_failed_may_be_corrected_and_only_what_it_left_is_removed(
     assert states(project.migrator(database).up()) == ["resumed"]
     assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (2,), (3,)]
     assert database.query(INVALID) == [("made_before",), ("made_since",)]
-    found = database.query(
+    rows = database.query(
         "SELECT indexrelid::regclass::text FROM pg_index "
         "WHERE indisvalid AND indrelid IN ('t'::regclass, 'u'::regclass)"
     )
-    assert {row[0] for row in found} == valid
+    assert {row[0] for row in rows} == valid
     status = project.migrator(database).status()
     assert (status.current, status.problems) == ("2", ())
 
 
-def test_what_is_done_may_not_be_changed(project: Project, database: Database) -> None:
+def test_a_statement_that_already_ran_may_not_be_edited(
+    project: Project, database: Database
+) -> None:
     stop(project, database)
     mend(database)
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}")
@@ -327,9 +329,7 @@ def test_what_is_done_may_not_be_changed(project: Project, database: Database) -
     assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (2,), (9,)]
 
 
-def test_a_redo_that_is_cut_on_its_way_up_says_that_it_stopped_there(
-    project: Project, database: Database
-) -> None:
+def test_a_redo_that_stops_in_its_up_says_so(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.write("0002_rows", f"{ALONE}INSERT INTO t1 VALUES (1);", f"{ALONE}DELETE FROM t1;")
     project.migrator(database).up()
@@ -345,7 +345,7 @@ def test_a_redo_that_is_cut_on_its_way_up_says_that_it_stopped_there(
 
 
 @pytest.mark.parametrize("alone", ["", ALONE])
-def test_a_way_up_that_stopped_can_be_taken_back_and_made_anew(
+def test_an_up_that_stopped_can_be_rolled_back_and_applied_again(
     project: Project, database: Database, alone: str
 ) -> None:
     stop(project, database)
@@ -364,7 +364,7 @@ def test_a_way_up_that_stopped_can_be_taken_back_and_made_anew(
     assert database.query("SELECT DISTINCT n FROM t ORDER BY 1") == [(1,), (4,)]
 
 
-def test_a_way_back_that_stopped_goes_on_there_and_no_way_up_begins(
+def test_a_down_that_stopped_continues_there_and_no_up_begins(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1)
@@ -387,7 +387,7 @@ def test_a_way_back_that_stopped_goes_on_there_and_no_way_up_begins(
     assert states(project.migrator(database).up()) == ["applied", "applied"]
 
 
-def test_what_is_set_by_a_statement_that_is_done_holds_when_it_goes_on(
+def test_settings_of_earlier_statements_hold_when_a_file_continues(
     project: Project, database: Database
 ) -> None:
     database.execute("CREATE SCHEMA other; CREATE TABLE other.gate (id int)")
@@ -452,7 +452,7 @@ def test_an_index_waits_for_an_older_transaction_longer_than_any_lock_timeout(
     assert database.query(INVALID) == []
 
 
-def test_an_index_whose_session_is_ended_is_built_anew(
+def test_an_index_whose_session_was_ended_is_built_again(
     project: Project, database: Database
 ) -> None:
     migrator, _ = held_up(project, database, lambda old: database.execute(KILL))
@@ -467,7 +467,7 @@ def test_an_index_whose_session_is_ended_is_built_anew(
     assert database.query("SELECT n FROM t") == [(2,)]
 
 
-def test_an_interrupt_stops_the_building_of_an_index_and_the_next_run_goes_on(
+def test_an_interrupt_stops_the_building_of_an_index_and_the_next_run_continues(
     project: Project, database: Database
 ) -> None:
     migrator, _ = held_up(project, database, lambda old: signal.raise_signal(signal.SIGINT))
@@ -481,7 +481,7 @@ def test_an_interrupt_stops_the_building_of_an_index_and_the_next_run_goes_on(
     assert database.query(INVALID) == []
 
 
-def test_a_statement_that_meets_a_lock_is_tried_again_and_those_before_it_are_not(
+def test_a_statement_that_waits_for_a_lock_is_retried_and_those_before_it_are_not(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -501,7 +501,7 @@ def test_a_statement_that_meets_a_lock_is_tried_again_and_those_before_it_are_no
     assert database.tables() == {"t1", "t2"}
 
 
-def test_a_drop_that_met_a_limit_goes_on_and_a_correction_of_it_is_not_taken_for_done(
+def test_a_drop_that_timed_out_continues_and_a_correction_of_it_runs(
     project: Project, database: Database
 ) -> None:
     database.execute("CREATE TABLE t (n int); CREATE INDEX a ON t (n); CREATE INDEX b ON t (n);")
@@ -538,7 +538,7 @@ def test_an_older_file_without_a_transaction_is_applied_when_allowed_and_yoyo_ag
 
 
 @first
-def test_a_dry_run_of_it_is_a_script_that_does_the_same_in_psql(
+def test_a_dry_run_of_a_nontransactional_file_is_a_script_that_does_the_same_in_psql(
     project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = database.server.create()

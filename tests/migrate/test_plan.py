@@ -20,6 +20,9 @@ from chatdb_cli.history.model import AppliedMigration, Unfinished
 from chatdb_cli.migrate import compare, plan
 from chatdb_cli.migrate.model import Plan, Problem, Step
 
+pytestmark = pytest.mark.quick
+
+
 ROOT = Path("db")
 
 
@@ -84,7 +87,7 @@ CHANGED = migration(B, up="edited")
         ("9" * 255, "9" * 255, "", int("9" * 255)),
     ],
 )
-def test_any_name_that_yoyo_takes_has_a_version(
+def test_any_name_that_yoyo_accepts_has_a_version(
     id_: str, version: str, name: str, number: int
 ) -> None:
     found = AppliedMigration(id_, None)
@@ -120,13 +123,13 @@ def test_only_the_up_file_can_make_a_migration_changed() -> None:
     assert A in warning
 
 
-def test_what_yoyo_applied_has_no_checksum_and_is_believed() -> None:
-    found = files(CHANGED, migration(A, down="edited"))
+def test_a_migration_that_yoyo_applied_has_no_checksum_and_counts_as_unchanged() -> None:
+    contents = files(CHANGED, migration(A, down="edited"))
     history = [AppliedMigration(A, None), AppliedMigration(B, None)]
-    assert (compare.problems(found, history), compare.warnings(found, history)) == ((), ())
+    assert (compare.problems(contents, history), compare.warnings(contents, history)) == ((), ())
 
 
-def test_the_form_of_unicode_is_no_other_name() -> None:
+def test_unicode_normalization_does_not_change_a_name() -> None:
     one, other = (unicodedata.normalize(form, "0001_größe") for form in ("NFC", "NFD"))
     assert compare.problems(files(one), applied(other)) == ()
 
@@ -156,7 +159,7 @@ DISAGREEMENTS = {
 
 
 @pytest.mark.parametrize("name", DISAGREEMENTS)
-def test_a_disagreement_names_all_that_it_is_about_and_the_way_out(name: str) -> None:
+def test_a_problem_names_every_migration_concerned_and_the_remedy(name: str) -> None:
     found, history, expected, said = DISAGREEMENTS[name]
     problems = compare.problems(found, history)
     assert expected in codes(problems)
@@ -169,14 +172,14 @@ def test_a_disagreement_names_all_that_it_is_about_and_the_way_out(name: str) ->
     assert expected in codes(plan.up(found, history).problems)
 
 
-def test_the_way_back_is_only_promised_where_there_is_one() -> None:
+def test_rolling_back_is_only_suggested_where_a_down_file_exists() -> None:
     (with_down,) = compare.problems(files(A), applied(A, B))
     (without,) = compare.problems(files(A), applied(A, migration(B, down=None)))
     assert "migrate down" in with_down.hint
     assert "migrate down" not in without.hint
 
 
-def test_what_stopped_on_its_way_and_has_lost_its_file_needs_it_back() -> None:
+def test_an_unfinished_migration_without_its_file_needs_the_file_back() -> None:
     (problem,) = compare.problems(
         files(A), [*applied(A), row(B)._replace(unfinished=Unfinished("up"))]
     )
@@ -193,8 +196,8 @@ def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
 
 def test_a_file_that_cannot_be_read_is_not_also_called_changed() -> None:
     unread = migration(C)._replace(up=replace(script("up", C, ""), checksum=""))
-    found = files(A, unread, refused=(BAD,))
-    assert codes(compare.problems(found, applied(A, C))) == [("refused", "0003")]
+    contents = files(A, unread, refused=(BAD,))
+    assert codes(compare.problems(contents, applied(A, C))) == [("refused", "0003")]
 
 
 def test_files_that_agree_with_the_history_have_no_problem() -> None:
@@ -203,10 +206,10 @@ def test_files_that_agree_with_the_history_have_no_problem() -> None:
         assert (compare.problems(FOUR, history), compare.warnings(FOUR, history)) == ((), ())
 
 
-def test_what_is_odd_on_disk_is_passed_on() -> None:
-    found = files(A, warnings=("x has no down file",))
-    assert plan.up(found, []).warnings == ("x has no down file",)
-    assert plan.down(found, applied(A)).warnings == ()
+def test_warnings_about_files_are_passed_on() -> None:
+    contents = files(A, warnings=("x has no down file",))
+    assert plan.up(contents, []).warnings == ("x has no down file",)
+    assert plan.down(contents, applied(A)).warnings == ()
 
 
 # --- up -------------------------------------------------------------------------------------------
@@ -233,7 +236,7 @@ def test_what_is_odd_on_disk_is_passed_on() -> None:
         ([B], {"allow_out_of_order": True}, [A, C, D]),
     ],
 )
-def test_up_applies_what_is_pending_as_far_as_asked(
+def test_up_applies_pending_migrations_as_far_as_asked(
     history: list[str], asked: dict[str, Any], expected: list[str]
 ) -> None:
     found = plan.up(FOUR, applied(*history), **asked)
@@ -242,7 +245,7 @@ def test_up_applies_what_is_pending_as_far_as_asked(
     assert found.problems == ()
 
 
-def test_an_older_file_is_a_problem_only_if_it_would_be_applied_without_leave() -> None:
+def test_an_out_of_order_file_is_a_problem_only_if_it_would_be_applied_without_permission() -> None:
     history = applied(A, C)
     assert codes(plan.up(FOUR, history).problems) == [("out-of-order", "0002")]
     assert codes(plan.up(FOUR, history, to="2").problems) == [("out-of-order", "0002")]
@@ -251,7 +254,7 @@ def test_an_older_file_is_a_problem_only_if_it_would_be_applied_without_leave() 
     assert plan.up(FOUR, both, allow_out_of_order=True).problems == ()
 
 
-def test_leave_to_apply_an_older_file_is_no_leave_for_anything_else() -> None:
+def test_permission_to_apply_out_of_order_permits_nothing_else() -> None:
     found = plan.up(files(A, CHANGED, C, D), applied(B, D), allow_out_of_order=True)
     assert codes(found.problems) == [("changed", "0002")]
 
@@ -281,7 +284,7 @@ def test_up_does_not_go_back() -> None:
         assert f"migrate down --to {to}" in (caught.value.hint or "")
 
 
-def test_up_to_nothing_is_no_version() -> None:
+def test_up_to_zero_is_not_a_version() -> None:
     with pytest.raises(ChatdbError, match="no version 0"):
         plan.up(FOUR, [], to="0")
     assert steps(plan.up(files("0_zero", A), [], to="0")) == ["up 0"]
@@ -323,7 +326,7 @@ def test_fewer_than_one_step_is_wrong_usage(count: int) -> None:
         (["9" * 255], {}, ["9" * 255]),
     ],
 )
-def test_down_takes_back_the_newest_first_as_far_as_asked(
+def test_down_rolls_back_the_newest_first_as_far_as_asked(
     history: list[str], asked: dict[str, Any], expected: list[str]
 ) -> None:
     rows = [AppliedMigration(s, None, has_down=True) for s in history]
@@ -347,7 +350,7 @@ def test_down_says_that_it_runs_a_changed_file() -> None:
     assert f"{A}.sql was changed" in warning
 
 
-def test_an_irreversible_migration_is_not_taken_back_and_says_why() -> None:
+def test_an_irreversible_migration_is_not_rolled_back_and_says_why() -> None:
     up = "-- chatdb: irreversible: the rows are gone\n"
     for down in (None, "SELECT 1"):
         made = migration(B, up=up, down=down)
@@ -357,7 +360,7 @@ def test_an_irreversible_migration_is_not_taken_back_and_says_why() -> None:
         assert caught.value.hint
 
 
-def test_without_a_way_back_on_disk_the_history_is_asked() -> None:
+def test_without_a_down_file_the_one_in_the_history_is_used() -> None:
     made = migration(B, down=None)
     assert steps(plan.down(files(A, made), applied(A, B))) == ["down 0002"]
     for found in (files(A, made), files(A)):
@@ -368,14 +371,14 @@ def test_without_a_way_back_on_disk_the_history_is_asked() -> None:
         assert str(ROOT / "down" / f"{B}.sql") in (caught.value.hint or "")
 
 
-def test_a_migration_that_stays_needs_no_way_back() -> None:
+def test_a_migration_that_stays_applied_needs_no_down_file() -> None:
     made = migration(A, down=None)
     assert steps(plan.down(files(made, B), applied(made, B))) == ["down 0002"]
 
 
-def test_a_version_used_twice_stops_a_way_back() -> None:
-    found = files(A, B, duplicates={"0002": ("0002_b.sql", "2_x.sql")})
-    assert codes(plan.down(found, applied(A, B)).problems) == [("duplicate", "0002")]
+def test_a_version_used_twice_stops_a_down() -> None:
+    contents = files(A, B, duplicates={"0002": ("0002_b.sql", "2_x.sql")})
+    assert codes(plan.down(contents, applied(A, B)).problems) == [("duplicate", "0002")]
 
 
 def refused_file(direction: str, name: str) -> ChatdbError:
@@ -391,8 +394,8 @@ def unread(stem: str, direction: str) -> Migration:
 
 
 def test_a_down_file_that_cannot_be_read_is_never_run_as_an_empty_one() -> None:
-    found = files(A, unread(B, "down"), refused=(refused_file("down", f"{B}.sql"),))
-    for made in (plan.down(found, applied(A, B)), plan.redo(found, applied(A, B))):
+    contents = files(A, unread(B, "down"), refused=(refused_file("down", f"{B}.sql"),))
+    for made in (plan.down(contents, applied(A, B)), plan.redo(contents, applied(A, B))):
         assert codes(made.problems) == [("refused", "0002")]
         assert made.warnings == ()
     other_name = files(A, B, refused=(refused_file("down", "0002_other.sql"),))
@@ -400,33 +403,33 @@ def test_a_down_file_that_cannot_be_read_is_never_run_as_an_empty_one() -> None:
 
 
 def test_an_up_file_that_cannot_be_read_is_never_redone_as_an_empty_one() -> None:
-    found = files(A, unread(B, "up"), refused=(refused_file("up", f"{B}.sql"),))
-    assert codes(plan.redo(found, applied(A, B)).problems) == [("refused", "0002")]
-    assert plan.down(found, applied(A, B)).problems == ()
+    contents = files(A, unread(B, "up"), refused=(refused_file("up", f"{B}.sql"),))
+    assert codes(plan.redo(contents, applied(A, B)).problems) == [("refused", "0002")]
+    assert plan.down(contents, applied(A, B)).problems == ()
 
 
-def test_a_bad_file_of_another_version_stops_no_way_back() -> None:
+def test_an_invalid_file_of_another_version_does_not_stop_a_down() -> None:
     bad = (refused_file("down", f"{C}.sql"), refused_file("down", "x.sql"))
-    found = files(A, B, refused=(*bad, ChatdbError(Code.BAD_FILE, "x")))
-    assert plan.down(found, applied(A, B)).problems == ()
-    assert plan.redo(found, applied(A, B)).problems == ()
+    contents = files(A, B, refused=(*bad, ChatdbError(Code.BAD_FILE, "x")))
+    assert plan.down(contents, applied(A, B)).problems == ()
+    assert plan.redo(contents, applied(A, B)).problems == ()
 
 
 # --- redo -----------------------------------------------------------------------------------------
 
 
-def test_redo_takes_the_newest_back_and_applies_what_is_on_disk() -> None:
+def test_redo_rolls_back_the_newest_and_applies_the_file_on_disk() -> None:
     found = plan.redo(files(A, CHANGED), applied(A, B))
     assert steps(found) == ["down 0002", "up 0002"]
     assert found.steps[1].migration is CHANGED
     assert found.problems == ()
 
 
-def test_redo_of_nothing_is_nothing() -> None:
+def test_redo_with_nothing_applied_does_nothing() -> None:
     assert plan.redo(FOUR, []).steps == ()
 
 
-def test_redo_without_the_file_is_a_problem_and_takes_nothing_back() -> None:
+def test_redo_without_the_file_is_a_problem_and_rolls_nothing_back() -> None:
     found = plan.redo(files(A), applied(A, B))
     assert (steps(found), codes(found.problems)) == ([], [("missing", "0002")])
 
@@ -436,26 +439,31 @@ def test_redo_without_the_file_is_a_problem_and_takes_nothing_back() -> None:
 FIRST_LATER = migration(A, up="-- depends: 0003_c")
 
 
-def test_a_dependency_is_applied_first_and_taken_back_last() -> None:
-    found = files(FIRST_LATER, B, C)
-    assert [s.id for s in plan.up(found, []).steps] == [B, C, A]
-    assert [s.id for s in plan.up(found, [], to="1").steps] == [B, C, A]
-    assert [s.id for s in plan.up(found, [], to="3").steps] == [B, C]
+def test_a_dependency_is_applied_first_and_rolled_back_last() -> None:
+    contents = files(FIRST_LATER, B, C)
+    assert [s.id for s in plan.up(contents, []).steps] == [B, C, A]
+    assert [s.id for s in plan.up(contents, [], to="1").steps] == [B, C, A]
+    assert [s.id for s in plan.up(contents, [], to="3").steps] == [B, C]
     rows = applied(FIRST_LATER, B, C)
-    assert [s.id for s in plan.down(found, rows).steps] == [A]
-    assert [s.id for s in plan.down(found, rows, everything=True).steps] == [A, C, B]
+    assert [s.id for s in plan.down(contents, rows).steps] == [A]
+    assert [s.id for s in plan.down(contents, rows, everything=True).steps] == [A, C, B]
 
 
-def test_down_to_never_leaves_what_depends_on_what_it_took_back() -> None:
+def test_down_to_a_version_follows_the_order_of_dependencies() -> None:
     found, rows = files(FIRST_LATER, B, C), applied(FIRST_LATER, B, C)
     assert plan.down(found, rows, to="1").steps == ()
     assert [s.id for s in plan.down(found, rows, to="3").steps] == [A]
 
 
-def test_what_has_no_file_is_taken_back_before_all_older_files() -> None:
-    found = files(FIRST_LATER, B, C)
+def test_a_migration_without_a_file_is_rolled_back_before_all_older_ones() -> None:
+    contents = files(FIRST_LATER, B, C)
     rows = applied(FIRST_LATER, B, C, "0004_gone")
-    assert [s.id for s in plan.down(found, rows, everything=True).steps] == ["0004_gone", A, C, B]
+    assert [s.id for s in plan.down(contents, rows, everything=True).steps] == [
+        "0004_gone",
+        A,
+        C,
+        B,
+    ]
 
 
 @st.composite
@@ -481,7 +489,7 @@ LIMITS = st.one_of(
 
 
 @given(histories(), LIMITS)
-def test_up_applies_nothing_twice_and_each_behind_its_dependencies(
+def test_up_applies_each_migration_once_and_after_its_dependencies(
     made: tuple[Files, list[AppliedMigration]], asked: dict[str, Any]
 ) -> None:
     found, rows = made
@@ -514,7 +522,7 @@ def test_down_is_the_exact_reverse_of_up(made: tuple[Files, list[AppliedMigratio
 
 
 @given(histories(), LIMITS)
-def test_down_takes_back_only_what_is_applied_and_nothing_that_is_needed(
+def test_down_rolls_back_only_applied_migrations_that_no_other_needs(
     made: tuple[Files, list[AppliedMigration]], asked: dict[str, Any]
 ) -> None:
     found, rows = made
@@ -536,7 +544,7 @@ def test_down_takes_back_only_what_is_applied_and_nothing_that_is_needed(
 
 
 @given(histories())
-def test_every_problem_names_its_migration_and_a_way_out(
+def test_every_problem_names_its_migration_and_a_remedy(
     made: tuple[Files, list[AppliedMigration]],
 ) -> None:
     found, rows = made
@@ -546,7 +554,7 @@ def test_every_problem_names_its_migration_and_a_way_out(
         assert problem.hint
 
 
-def test_thousands_of_migrations_are_planned_at_once() -> None:
+def test_thousands_of_migrations_are_planned_quickly() -> None:
     many = [migration(f"{n:05}_x") for n in range(5_000)]
     found, rows = files(*many), applied(*many[::2])
     assert len(plan.up(found, rows, to="4999", allow_out_of_order=True).steps) == 2_500

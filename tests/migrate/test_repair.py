@@ -37,6 +37,7 @@ def astray(project: Project, database: Database) -> None:
     database.execute("INSERT INTO yoyo_lock VALUES (1, now(), 4711)")
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("astray")
 def test_repair_shows_what_it_will_do_and_then_does_it(
     project: Project, database: Database
@@ -80,19 +81,19 @@ def test_repair_changes_what_was_shown_or_nothing(project: Project, database: Da
 
 
 @pytest.mark.usefixtures("astray")
-def test_repair_asks_and_names_the_flag_where_nobody_can_answer(
+def test_repair_asks_and_names_the_flag_off_a_terminal(
     project: Project, database: Database
 ) -> None:
     url = {"DATABASE_URL": database.url}
-    said = project.chatdb("migrate", "repair", env=url)
-    assert said.returncode == 8
-    assert "+CREATE TABLE t2 (id bigint);" in said.stderr
-    assert "--yes" in said.stderr
-    said = project.chatdb("migrate", "repair", "--dry-run", env=url)
-    assert said.returncode == 0
-    assert "+CREATE TABLE t2 (id bigint);" in said.stdout
-    said = project.chatdb("migrate", "repair", "--format", "json", "--yes", env=url)
-    document = json.loads(said.stdout)
+    result = project.chatdb("migrate", "repair", env=url)
+    assert result.returncode == 8
+    assert "+CREATE TABLE t2 (id bigint);" in result.stderr
+    assert "--yes" in result.stderr
+    result = project.chatdb("migrate", "repair", "--dry-run", env=url)
+    assert result.returncode == 0
+    assert "+CREATE TABLE t2 (id bigint);" in result.stdout
+    result = project.chatdb("migrate", "repair", "--format", "json", "--yes", env=url)
+    document = json.loads(result.stdout)
     assert document["done"]
     assert [r["code"] for r in document["repairs"]] == [
         "changed", "changed", "missing", "changed", "yoyo-lock"
@@ -101,7 +102,7 @@ def test_repair_asks_and_names_the_flag_where_nobody_can_answer(
     assert project.chatdb("migrate", "repair", env=url).stdout == "nothing to repair\n"
 
 
-def test_repair_never_forgets_all_for_the_sake_of_a_wrong_folder(
+def test_repair_never_forgets_every_migration_because_of_a_wrong_folder(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)
@@ -131,7 +132,7 @@ def an_up_that_can_not_be_read(project: Project) -> None:
     ("spoil", "exit_code"),
     [(two_of_one_version, 6), (a_down_that_can_not_be_read, 2), (an_up_that_can_not_be_read, 2)],
 )
-def test_repair_accepts_no_file_that_can_not_be_a_migration(
+def test_repair_accepts_no_invalid_file(
     project: Project, database: Database, spoil: Callable[[Project], None], exit_code: int
 ) -> None:
     project.write_tables(1, 2, 3)
@@ -153,7 +154,7 @@ def test_a_password_is_not_in_what_repair_shows(project: Project, database: Data
     assert "hunter" not in one.diff
 
 
-def test_what_yoyo_applied_can_be_repaired_too(project: Project, database: Database) -> None:
+def test_a_history_that_yoyo_wrote_can_be_repaired(project: Project, database: Database) -> None:
     from yoyo import get_backend, read_migrations
 
     project.write_tables(1, 2)
@@ -175,7 +176,7 @@ def test_what_yoyo_applied_can_be_repaired_too(project: Project, database: Datab
 # --- baseline -------------------------------------------------------------------------------------
 
 
-def test_a_baseline_takes_what_is_there_as_applied_and_up_goes_on_behind_it(
+def test_a_baseline_marks_existing_migrations_as_applied_and_up_continues_after_it(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2, 3)
@@ -190,7 +191,7 @@ def test_a_baseline_takes_what_is_there_as_applied_and_up_goes_on_behind_it(
     assert database.tables() == set()
 
 
-def test_a_baseline_goes_into_an_empty_history_alone(project: Project, database: Database) -> None:
+def test_a_baseline_needs_an_empty_history(project: Project, database: Database) -> None:
     project.write_tables(1, 2)
     project.migrator(database).up(steps=1)
     with pytest.raises(ChatdbError) as caught:

@@ -156,9 +156,9 @@ def _a_standby_that_is_shutting_down(scene: Scene) -> Result:
             os.kill(pid, signal.SIGTERM)  # it waits for this session to end
             while "shutting down" not in _answer(server.url()):
                 pass
-            said = scene.up(url=server.url())
+            result = scene.up(url=server.url())
             assert conn.execute("SELECT 1").fetchone()
-        return said
+        return result
     finally:
         server.destroy()
 
@@ -193,25 +193,27 @@ PROVOKED: dict[str, str | Callable[[Scene], Result]] = {
 }
 
 
-def test_every_row_has_its_case() -> None:
+def test_every_sqlstate_with_a_hint_has_a_case() -> None:
     assert PROVOKED.keys() == HINTS.keys()
 
 
 @pytest.mark.parametrize("sqlstate", PROVOKED)
-def test_a_row_of_the_table(sqlstate: str, scene: Scene) -> None:
+def test_each_sqlstate_is_reported_with_its_hint(sqlstate: str, scene: Scene) -> None:
     way = PROVOKED[sqlstate]
-    said = scene.up(way) if isinstance(way, str) else way(scene)
+    result = scene.up(way) if isinstance(way, str) else way(scene)
     names = {"table": "t", "constraint": "t_rule", "right": "USAGE and CREATE on schema public"}
     hint = Advice(HINTS[sqlstate], **names).worded(COMMAND_LINE)
-    error = said.document["error"]
+    error = result.document["error"]
     assert (error["sqlstate"], error["hint"]) == (sqlstate, hint)
-    assert said.code == next(code.exit for code in Code if code.slug == error["code"]) in (3, 5, 7)
-    shown = report(said)
+    assert (
+        result.code == next(code.exit for code in Code if code.slug == error["code"]) in (3, 5, 7)
+    )
+    shown = report(result)
     assert f" [{sqlstate} {sqlstate_name(sqlstate)}]\n" in shown
     assert f"\n\nhint: {hint}\n" in shown
     if "constraint" in HINTS[sqlstate]:
         assert re.search(r"\n  = server detail: Key \(\w+\)=\(7\) is ", shown)
-    assert SECRET not in said.out + said.err
+    assert SECRET not in result.out + result.err
 
 
 RIGHTS = {
@@ -227,7 +229,7 @@ RIGHTS = {
 }
 
 
-def test_the_right_that_lacks_is_named(scene: Scene) -> None:
+def test_a_missing_right_is_named(scene: Scene) -> None:
     scene.database.execute(
         "CREATE TABLE theirs (); CREATE VIEW seen AS SELECT; CREATE SEQUENCE counter;"
         "CREATE FUNCTION work() RETURNS void LANGUAGE sql AS ''; REVOKE ALL ON FUNCTION work "
@@ -241,15 +243,15 @@ def test_the_right_that_lacks_is_named(scene: Scene) -> None:
 
 
 @first
-def test_a_role_that_may_not_make_or_enter_a_database(scene: Scene) -> None:
+def test_a_role_that_may_not_create_or_connect_to_a_database_is_told_so(scene: Scene) -> None:
     name = scene.database.name
     missing = scene.login.replace(name, "t_missing")
     assert missing != scene.login
     scene.setenv("DATABASE_URL", missing)
-    said = run_in_every_format(scene.call, "setup")
-    assert said.code == 3
-    assert "'t_missing' can't be made: permission denied to create database [42501 " in said.err
-    assert "give the role that migrates the attribute CREATEDB, or" in said.err
+    result = run_in_every_format(scene.call, "setup")
+    assert result.code == 3
+    assert "'t_missing' can't be made: permission denied to create database [42501 " in result.err
+    assert "give the role that migrates the attribute CREATEDB, or" in result.err
     scene.database.execute(f"REVOKE CONNECT ON DATABASE {name} FROM public")
     error = scene.up(url=scene.login).document["error"]
     assert (error["code"], error["sqlstate"]) == ("login", "42501")

@@ -17,7 +17,8 @@ from tests.support.project import Project, states
 # --- the ordinary day -----------------------------------------------------------------------------
 
 
-def test_up_applies_what_is_pending_and_down_takes_back_the_newest(
+@pytest.mark.quick
+def test_up_applies_pending_migrations_in_order_and_down_rolls_back_the_newest(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2, 3)
@@ -42,7 +43,7 @@ def test_up_applies_what_is_pending_and_down_takes_back_the_newest(
     ],
     ids=str,
 )
-def test_down_takes_back_what_was_asked_for(
+def test_down_rolls_back_what_was_asked_for(
     project: Project, database: Database, request_: dict[str, Any], left: str | None
 ) -> None:
     project.write_tables(1, 2, 3, 4, 5)
@@ -50,6 +51,7 @@ def test_down_takes_back_what_was_asked_for(
     assert project.migrator(database).down(**request_).current == left
 
 
+@pytest.mark.quick
 def test_redo_runs_the_down_and_the_up_that_are_on_disk_now(
     project: Project, database: Database
 ) -> None:
@@ -62,9 +64,7 @@ def test_redo_runs_the_down_and_the_up_that_are_on_disk_now(
     assert database.tables() == {"t1", "better"}
 
 
-def test_what_is_done_already_costs_nothing_and_changes_nothing(
-    project: Project, database: Database
-) -> None:
+def test_a_repeated_up_changes_nothing(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.migrator(database).up()
     before = database.query("SELECT xmin, * FROM chatdb_migration")
@@ -73,12 +73,12 @@ def test_what_is_done_already_costs_nothing_and_changes_nothing(
     assert database.query("SELECT xmin, * FROM chatdb_migration") == before
 
 
-def test_down_without_anything_applied_is_done(project: Project, database: Database) -> None:
+def test_down_with_nothing_applied_succeeds(project: Project, database: Database) -> None:
     project.write_tables(1)
     assert project.migrator(database).down().steps == ()
 
 
-def test_down_runs_without_the_file_as_the_history_keeps_it(
+def test_down_without_its_file_runs_the_one_in_the_history(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)
@@ -89,6 +89,7 @@ def test_down_runs_without_the_file_as_the_history_keeps_it(
     assert database.tables() == {"t1"}
 
 
+@pytest.mark.quick
 def test_status_needs_no_right_to_write_and_writes_nothing(
     project: Project, database: Database
 ) -> None:
@@ -118,7 +119,7 @@ def test_two_schemas_of_one_database_keep_their_own_history(
     assert database.tables("other") == {"t1", "t2"}
 
 
-def test_the_author_and_the_checksums_stand_in_the_history(
+def test_the_history_holds_the_author_and_the_checksums(
     project: Project, database: Database
 ) -> None:
     project.write("1_a", "\ufeffSELECT 1;\r\n", "SELECT 2;")
@@ -135,7 +136,7 @@ def test_the_author_and_the_checksums_stand_in_the_history(
 # --- the rest of a day ----------------------------------------------------------------------------
 
 
-def test_progress_tells_each_step_as_it_begins_and_ends(
+def test_progress_reports_each_step_as_it_begins_and_ends(
     project: Project, database: Database
 ) -> None:
     project.write("1_a", "DO $$ BEGIN RAISE NOTICE 'hello'; END $$")
@@ -155,7 +156,7 @@ def test_progress_tells_each_step_as_it_begins_and_ends(
     ]
 
 
-def test_the_shipped_schema_does_not_go_where_other_tables_are_unless_it_was_named(
+def test_the_shipped_schema_is_not_applied_beside_other_tables_unless_it_was_named(
     project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.path)
@@ -167,7 +168,7 @@ def test_the_shipped_schema_does_not_go_where_other_tables_are_unless_it_was_nam
     assert database.tables() == {"precious"}
 
 
-def test_a_schema_that_is_not_there_is_not_made(project: Project, database: Database) -> None:
+def test_a_missing_schema_is_not_created(project: Project, database: Database) -> None:
     project.write_tables(1)
     with pytest.raises(ChatdbError) as caught:
         project.migrator(database, schema="nowhere").up()

@@ -26,7 +26,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("url", ["service=far", "postgresql:///?service=far"])
 @pytest.mark.usefixtures("service")
-def test_a_service_is_shown_as_the_place_that_it_names(
+def test_a_service_is_shown_as_the_server_that_it_names(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGHOST", "elsewhere")
@@ -38,7 +38,7 @@ def test_a_service_is_shown_as_the_place_that_it_names(
 
 @pytest.mark.parametrize("url", ["service=fra", "postgresql:///?service=fra"])
 @pytest.mark.usefixtures("service")
-def test_a_service_that_is_nowhere_is_refused_and_never_the_default_place(url: str) -> None:
+def test_an_unknown_service_is_refused_and_never_the_default_server(url: str) -> None:
     settings = load_settings({"database_url": url}, environ={}, cwd=Path("/"))
     with pytest.raises(ChatdbError, match="definition of service") as caught:
         open_target(settings)
@@ -63,7 +63,7 @@ def test_production_is_not_reached_without_protection(url: str) -> None:
     "url",
     ["host=/run/postgresql", "host=127.0.0.1", "host=::1", "host=db.example sslmode=verify-full"],
 )
-def test_production_is_reached_when_nobody_can_listen(url: str) -> None:
+def test_production_is_reached_when_the_connection_is_protected(url: str) -> None:
     open_target(
         load_settings({"database_url": url, "env": "production"}, environ={}, cwd=Path("/"))
     )
@@ -88,7 +88,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("text", FAILURES)
-def test_of_several_addresses_the_one_that_answered_is_believed(text: str) -> None:
+def test_of_several_addresses_the_error_of_the_one_that_answered_is_reported(text: str) -> None:
     code, sqlstate, transient = FAILURES[text]
     error, again = connection_failure(psycopg.OperationalError(text), "app@localhost:5432/x")
     assert (error.code, error.sqlstate, again) == (code, sqlstate, transient)
@@ -116,14 +116,13 @@ def test_a_socket_keeps_the_name_of_its_error(text: str) -> None:
     assert error.hint
 
 
-def test_a_pool_looks_into_the_targets_schema(database: Database) -> None:
+@pytest.mark.quick
+def test_a_pool_uses_the_schema_of_the_target(database: Database) -> None:
     database.execute('CREATE SCHEMA "odd ""s"""')
     with open_pool(database.target(schema='odd "s"')) as pool, pool.connection() as conn:
         assert conn.execute("SELECT current_schema()").fetchone() == ('odd "s"',)
 
 
 @pytest.mark.parametrize(("tries", "nominal"), [(0, 0.1), (3, 0.8), (6, 5.0), (100_000, 5.0)])
-def test_the_pause_between_two_tries_doubles_up_to_its_limit_however_often(
-    tries: int, nominal: float
-) -> None:
+def test_the_pause_between_two_tries_doubles_up_to_its_limit(tries: int, nominal: float) -> None:
     assert 0.5 * nominal <= backoff_s(tries, 0.1, 5.0) < 1.5 * nominal

@@ -41,7 +41,7 @@ def _let_in(server: Server) -> None:
 # --- several at once ------------------------------------------------------------------------------
 
 
-def test_eight_at_once_apply_each_version_once_and_all_are_done(
+def test_eight_concurrent_migrators_apply_each_version_once_and_all_succeed(
     project: Project, database: Database
 ) -> None:
     for n in range(1, 11):
@@ -58,7 +58,7 @@ def test_eight_at_once_apply_each_version_once_and_all_are_done(
     assert len(database.applied()) == 10
 
 
-def test_an_up_and_a_down_at_once_never_pass_each_other(
+def test_a_concurrent_up_and_down_never_overtake_each_other(
     project: Project, database: Database
 ) -> None:
     project.write_tables(*range(1, 11))
@@ -77,7 +77,7 @@ def test_an_up_and_a_down_at_once_never_pass_each_other(
 # --- what it costs and leaves behind --------------------------------------------------------------
 
 
-def test_it_costs_no_more_round_trips_than_without(project: Project, database: Database) -> None:
+def test_a_pooler_costs_no_more_round_trips(project: Project, database: Database) -> None:
     project.write_tables(*range(1, 31))
     runs: list[Callable[[Migrator], object]] = [
         lambda m: m.up(),
@@ -113,7 +113,7 @@ LEAVES = (
 )
 
 
-def test_nothing_that_a_file_does_stays_on_a_connection_of_the_pool(
+def test_session_state_of_a_file_does_not_stay_on_a_pooled_connection(
     project: Project, database: Database
 ) -> None:
     project.write("1_leaves", LEAVES, LEAVES)
@@ -175,7 +175,7 @@ def test_a_file_without_a_transaction_is_refused_before_anything_runs(
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_who_blocks_a_statement_is_named_where_the_pool_has_a_connection_left(
+def test_the_blocking_session_is_named_where_the_pool_has_a_free_connection(
     project: Project, database: Database, size: int
 ) -> None:
     project.write_tables(1)
@@ -264,7 +264,7 @@ def test_an_interrupt_stops_the_statement_on_the_server(
 # --- what a way back would destroy ----------------------------------------------------------------
 
 
-def test_rows_are_guarded_behind_a_pooler_too(project: Project, database: Database) -> None:
+def test_data_loss_is_checked_through_a_pooler_too(project: Project, database: Database) -> None:
     project.write_tables(1, 2)
     with pooled(database) as pooler:
         migrator = pooler.migrator(project, database)
@@ -282,7 +282,9 @@ def test_rows_are_guarded_behind_a_pooler_too(project: Project, database: Databa
         assert states(migrator.redo()) == ["reverted", "applied"]
 
 
-def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: Database) -> None:
+def test_a_test_schema_is_isolated_through_a_pooler_too(
+    project: Project, database: Database
+) -> None:
     database.execute("CREATE EXTENSION citext; CREATE TABLE users (id int)")  # both in public
     project.write_tables(1)
     with pooled(database) as pooler:
@@ -300,7 +302,7 @@ def test_a_test_schema_is_as_closed_behind_a_pooler(project: Project, database: 
     assert database.tables() == {"users"}
 
 
-def test_a_pool_prepares_nothing_that_another_transaction_would_miss(database: Database) -> None:
+def test_a_pool_does_not_prepare_statements_in_transaction_mode(database: Database) -> None:
     with (
         pooled(database) as pooler,
         database.target(database_url=pooler.url(database.name)) as target,
@@ -314,7 +316,7 @@ def test_a_pool_prepares_nothing_that_another_transaction_would_miss(database: D
                 conn.commit()
 
 
-def test_a_pool_that_would_leave_its_search_path_to_others_is_refused(database: Database) -> None:
+def test_a_pool_that_would_leak_its_search_path_is_refused(database: Database) -> None:
     database.execute("CREATE SCHEMA mine")
     with (
         pooled(database) as pooler,

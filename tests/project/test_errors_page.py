@@ -27,6 +27,6 @@ def test_every_code_is_there_with_exit_cause_and_remedy(code: Code) -> None:
         assert "|" not in text  # it would end the cell
 
 
-def test_every_name_is_given_once() -> None:
+def test_every_error_code_has_one_name() -> None:
     assert len({code.slug for code in Code}) == len(Code)
     assert len({int(code) for code in Exit}) == len(Exit)

@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.quick
+
+
 TESTS = ROOT / "tests"
 MODULES = sorted(TESTS.rglob("*.py"))
 

@@ -43,9 +43,9 @@ class Trap:
 
 @pytest.fixture
 def trap() -> Iterator[Trap]:
-    made = Trap()
-    yield made
-    made.close()
+    trap = Trap()
+    yield trap
+    trap.close()
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
     }
     try:
         for _ in range(2):
-            said = make(checkout, "up", **settings)
-            assert said.returncode == 0, said.stderr
-            assert "0 pending" in said.stdout
-            assert "hunter2" not in said.stdout + said.stderr
-        assert "embedded server in ./.chatdb" in said.stderr
+            result = make(checkout, "up", **settings)
+            assert result.returncode == 0, result.stderr
+            assert "0 pending" in result.stdout
+            assert "hunter2" not in result.stdout + result.stderr
+        assert "embedded server in ./.chatdb" in result.stderr
         assert not trap.touched
         assert make(checkout, "down", **settings).returncode == 0
         # Stopped, and its data kept; and no clean ever removes it.
@@ -132,9 +132,9 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
 
 
 def test_plain_make_lists_the_targets(checkout: Path) -> None:
-    said = make(checkout).stdout
-    for target in ("up", "down", "demo", "test", "lint", "docs", "clean"):
-        assert f"make {target} " in said
+    result = make(checkout).stdout
+    for target in ("up", "down", "demo", "test", "test-quick", "lint", "docs", "clean"):
+        assert f"make {target} " in result
 
 
 def test_make_docs_writes_the_documents_again(checkout: Path) -> None:

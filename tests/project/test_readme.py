@@ -19,17 +19,17 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_runs_as_it_stands(example: str, project: Project, database: Database) -> None:
-    said = subprocess.run(
+def test_an_example_runs_unchanged(example: str, project: Project, database: Database) -> None:
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
         cwd=project.path,
         env=project.environment(DATABASE_URL=database.url, PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
     )
-    assert said.returncode == 0, said.stderr
-    assert said.stdout
-    assert said.stderr == ""
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+    assert result.stderr == ""
     assert "users" in database.tables()
 
 

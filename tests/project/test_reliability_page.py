@@ -16,7 +16,7 @@ def of(file: Path) -> set[str]:
     return set(re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_every_promise_names_tests_that_are_there() -> None:
+def test_every_promise_names_existing_tests() -> None:
     promises = re.findall(r"^\| (?!promise|---)(.+) \|$", TEXT, re.MULTILINE)
     assert len(promises) > 20
     for promise in promises:
@@ -25,7 +25,7 @@ def test_every_promise_names_tests_that_are_there() -> None:
         assert name in of(TESTS / file), f"{file}::{name}"
 
 
-def test_every_fault_that_is_tried_stands_there() -> None:
+def test_every_fault_test_is_named() -> None:
     named = set(NAMED)
     for file in (TESTS / "faults").glob("test_*.py"):
         assert named >= {(f"faults/{file.name}", name) for name in of(file)}

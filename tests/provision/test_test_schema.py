@@ -116,10 +116,10 @@ HOSTILE = {
 @pytest.fixture(scope="module")
 def outside(server: Server) -> Any:
     """One database whose every object has to stay as it is."""
-    made = server.create()
-    made.execute(OUTSIDE)
-    yield made
-    made.drop()
+    database = server.create()
+    database.execute(OUTSIDE)
+    yield database
+    database.drop()
 
 
 CATALOG = """\
@@ -143,7 +143,7 @@ def setup(project: Project, database: Database, name: str = "test", **flags: str
 
 @first
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_file_that_reaches_outside_fails_with_line_and_object_and_is_undone(
+def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_rolled_back(
     case: str, project: Project, outside: Database
 ) -> None:
     sql, reached = HOSTILE[case]
@@ -162,7 +162,7 @@ def test_a_file_that_reaches_outside_fails_with_line_and_object_and_is_undone(
 
 
 @first
-def test_what_a_refused_file_undid_is_said(project: Project, outside: Database) -> None:
+def test_a_refused_file_reports_what_was_rolled_back(project: Project, outside: Database) -> None:
     project.write("0001_good", GOOD)
     project.write("0002_bad", "DROP TABLE IF EXISTS users CASCADE;")
     with pytest.raises(MigrationError) as caught:
@@ -178,7 +178,7 @@ def around(database: Database) -> Database:
     return database
 
 
-def test_a_file_that_stays_inside_passes_while_others_make_tables_and_clean_up(
+def test_a_file_that_stays_inside_passes_while_others_create_and_drop_tables(
     project: Project, around: Database
 ) -> None:
     project.write("0001_good", GOOD)
@@ -219,7 +219,7 @@ def test_a_file_that_stays_inside_passes_while_others_make_tables_and_clean_up(
     assert len(around.query("SELECT FROM public.users")) == 2
 
 
-def test_the_shipped_schema_passes_beside_itself(database: Database) -> None:
+def test_the_shipped_schema_passes_beside_a_copy_of_itself(database: Database) -> None:
     target = open_target(settings_for_tests(database.settings(), "test"))
     for _ in range(2):
         assert (
@@ -236,7 +236,9 @@ TABLE = "SELECT 'test.mine'::regclass::oid"
 
 
 @first
-def test_the_same_files_empty_it_and_others_rebuild_it(project: Project, around: Database) -> None:
+def test_the_same_files_empty_the_test_schema_and_others_rebuild_it(
+    project: Project, around: Database
+) -> None:
     project.write("0001_good", GOOD)
     assert len(setup(project, around).steps) == 1
     table = around.query(TABLE)
@@ -260,7 +262,7 @@ def test_the_same_files_empty_it_and_others_rebuild_it(project: Project, around:
 
 @first
 @pytest.mark.parametrize("name", ["public", "other", "foreign"])
-def test_a_schema_that_was_there_before_is_left_alone(
+def test_a_schema_that_chatdb_did_not_create_is_left_alone(
     name: str, project: Project, around: Database
 ) -> None:
     around.execute('CREATE SCHEMA "foreign"; COMMENT ON SCHEMA "foreign" IS \'mine\'')
@@ -274,7 +276,7 @@ def test_a_schema_that_was_there_before_is_left_alone(
 
 
 @first
-def test_what_depends_on_it_from_outside_keeps_it_from_being_reset(
+def test_an_object_outside_that_depends_on_the_test_schema_prevents_its_reset(
     project: Project, around: Database
 ) -> None:
     project.write("0001_good", GOOD)
@@ -291,7 +293,7 @@ def test_what_depends_on_it_from_outside_keeps_it_from_being_reset(
 
 
 @first
-def test_several_at_once_wait_for_each_other(project: Project, around: Database) -> None:
+def test_concurrent_test_setups_wait_for_each_other(project: Project, around: Database) -> None:
     project.write("0001_good", GOOD)
     with ThreadPoolExecutor(3) as pool:
         runs = list(pool.map(lambda _: setup(project, around), range(3)))
@@ -299,7 +301,7 @@ def test_several_at_once_wait_for_each_other(project: Project, around: Database)
 
 
 @first
-def test_one_that_was_left_half_made_is_made_anew(project: Project, around: Database) -> None:
+def test_an_incomplete_test_schema_is_created_again(project: Project, around: Database) -> None:
     project.write("0001_good", GOOD)
     project.write("0002_bad", "SELECT nope")
     with pytest.raises(MigrationError):
@@ -312,23 +314,25 @@ def test_one_that_was_left_half_made_is_made_anew(project: Project, around: Data
 
 
 @first
-def test_the_command(project: Project, around: Database, server: Server) -> None:
+def test_setup_test_creates_the_test_schema(
+    project: Project, around: Database, server: Server
+) -> None:
     project.write(
         "0001_good",
         GOOD.replace("citext", "text").replace("SELECT note FROM public.users", "SELECT 'x'"),
     )
     env = {"DATABASE_URL": around.url}
-    said = project.chatdb("setup", "--test", env=env)
-    assert (said.returncode, said.stdout) == (0, "1 applied; current 0001\n"), said.stderr
-    assert "schema test (DATABASE_URL from the environment)" in said.stderr
-    said = project.chatdb("setup", "--test", "--name", "t2", "--format", "json", env=env)
-    assert json.loads(said.stdout)["schema"] == "t2"
+    result = project.chatdb("setup", "--test", env=env)
+    assert (result.returncode, result.stdout) == (0, "1 applied; current 0001\n"), result.stderr
+    assert "schema test (DATABASE_URL from the environment)" in result.stderr
+    result = project.chatdb("setup", "--test", "--name", "t2", "--format", "json", env=env)
+    assert json.loads(result.stdout)["schema"] == "t2"
     missing = Database(server, "t_setup_test")
     (project.path / ".env").write_text(f"TEST_DATABASE_URL={missing.url}\n")
     try:
-        said = project.chatdb("setup", "--test", env=env)
-        assert said.returncode == 0, said.stderr
-        assert "TEST_DATABASE_URL from ./.env" in said.stderr
+        result = project.chatdb("setup", "--test", env=env)
+        assert result.returncode == 0, result.stderr
+        assert "TEST_DATABASE_URL from ./.env" in result.stderr
         assert missing.tables("test") == {"mine"}
     finally:
         missing.drop()
@@ -350,28 +354,30 @@ def test_production_needs_yes(command: str, project: Project, database: Database
     if command == "server destroy":
         assert project.chatdb("server", "start").returncode == 0
     env["CHATDB_ENV"] = "production"
-    said = project.chatdb(*command.split(), env=env)
-    assert (said.returncode, said.stdout) == (8, ""), said.stderr
-    assert "--yes" in said.stderr
+    result = project.chatdb(*command.split(), env=env)
+    assert (result.returncode, result.stdout) == (8, ""), result.stderr
+    assert "--yes" in result.stderr
     assert project.chatdb(*command.split(), "--yes", env=env).returncode == 0
 
 
 @first
-def test_a_down_of_what_is_irreversible_is_refused(project: Project, database: Database) -> None:
+def test_a_down_of_an_irreversible_migration_is_refused(
+    project: Project, database: Database
+) -> None:
     project.write(
         "0001_t", "-- chatdb: irreversible: rows are merged\nCREATE TABLE t (id int);", None
     )
     env = {"DATABASE_URL": database.url}
     project.chatdb("migrate", "up", env=env)
     for command in ("down", "redo", "down --allow-data-loss --yes"):
-        said = project.chatdb("migrate", *command.split(), env=env)
-        assert (said.returncode, said.stdout) == (8, "")
-        assert "0001_t is irreversible: rows are merged" in said.stderr
+        result = project.chatdb("migrate", *command.split(), env=env)
+        assert (result.returncode, result.stdout) == (8, "")
+        assert "0001_t is irreversible: rows are merged" in result.stderr
     assert database.tables() == {"t"}
 
 
 @pytest.mark.parametrize("test", [False, True], ids=["setup", "setup --test"])
-def test_a_connection_that_is_lost_on_the_way_is_said_and_the_next_run_goes_on(
+def test_a_lost_connection_is_reported_and_the_next_run_continues(
     project: Project, database: Database, test: bool
 ) -> None:
     project.write_tables(1, 2)

@@ -39,12 +39,12 @@ def chat(server: Server, migrated: Conn) -> Database:
 @pytest.fixture(scope="module")
 def crowded(server: Server) -> Iterator[Conn]:
     """A database with an invented chat in it, to be looked at."""
-    made = server.create()
-    Migrator(made.target(), SHIPPED).up()
-    scale(made)
-    with made.connect() as conn:
+    database = server.create()
+    Migrator(database.target(), SHIPPED).up()
+    scale(database)
+    with database.connect() as conn:
         yield conn
-    made.drop()
+    database.drop()
 
 
 def small(database: Database, **flags: str) -> Seeded:
@@ -159,7 +159,7 @@ def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -
 
 
 @first
-def test_a_seed_that_fails_leaves_nothing_and_names_the_place(
+def test_a_seed_that_fails_leaves_no_rows_and_names_the_line(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -178,7 +178,7 @@ def test_a_seed_that_fails_leaves_nothing_and_names_the_place(
 
 
 @first
-def test_a_way_back_that_ends_while_the_seed_waits_is_seen(
+def test_a_down_that_ends_while_the_seed_waits_is_noticed(
     project: Project, database: Database
 ) -> None:
     project.write("0001_t1", "CREATE TABLE t1 (id int);", "DROP TABLE t1; SELECT pg_sleep(0.5);")
@@ -309,7 +309,7 @@ def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
 
 @pytest.mark.parametrize("messages", [1, 2, 63, 1000, 20_001])
 @pytest.mark.parametrize("random_seed", [0, 7])
-def test_as_many_messages_as_asked_for_whatever_the_number(messages: int, random_seed: int) -> None:
+def test_the_number_of_messages_is_the_requested_one(messages: int, random_seed: int) -> None:
     blocks = list(ChatGenerator(messages, random_seed).blocks())
     assert sum(b.rows for b in blocks if b.table == "messages") == messages
 
@@ -337,7 +337,7 @@ def odd(conn: Conn) -> None:
         conn.execute(statement)
 
 
-def test_the_schema_is_afterwards_what_it_was(chat: Database, migrated: Conn) -> None:
+def test_seeding_leaves_the_schema_unchanged(chat: Database, migrated: Conn) -> None:
     odd(migrated)
     before = schema(migrated)
     scale(chat)
@@ -355,7 +355,7 @@ def test_a_schema_of_any_name_is_filled(database: Database) -> None:
 
 
 @first
-def test_an_owner_without_other_rights_may_seed_and_nobody_else(
+def test_only_the_owner_may_seed(
     chat: Database, migrated: Conn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = f"owner_{chat.name}"
@@ -378,7 +378,7 @@ def test_an_owner_without_other_rights_may_seed_and_nobody_else(
 
 
 @first
-def test_a_failure_in_the_middle_leaves_no_row_and_the_schema_as_it_was(
+def test_a_failed_seed_leaves_no_row_and_the_schema_unchanged(
     chat: Database, migrated: Conn
 ) -> None:
     migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (size < 0)")
@@ -393,7 +393,7 @@ def test_a_failure_in_the_middle_leaves_no_row_and_the_schema_as_it_was(
 
 @first
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_who_stops_it_finds_no_row_and_the_schema_as_it_was(
+def test_an_interrupted_seed_leaves_no_row_and_the_schema_unchanged(
     project: Project, chat: Database, migrated: Conn, number: signal.Signals
 ) -> None:
     migrated.execute("SELECT pg_advisory_lock(42)")
@@ -434,7 +434,7 @@ def test_who_stops_it_finds_no_row_and_the_schema_as_it_was(
 
 
 @first
-def test_a_lost_connection_is_said_in_one_line(
+def test_a_lost_connection_is_reported_in_one_line(
     chat: Database, migrated: Conn, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def cut(progress: SeedProgress) -> None:
@@ -504,7 +504,7 @@ def no_schema(database: Database) -> None:
         (no_schema, Code.MISSING_SCHEMA, "there is no schema 'public'"),
     ],
 )
-def test_it_refuses_and_says_what_to_do(
+def test_seeding_refuses_and_says_what_to_do(
     chat: Database, prepare: Callable[[Database], None], code: Code, says: str
 ) -> None:
     prepare(chat)
@@ -515,7 +515,7 @@ def test_it_refuses_and_says_what_to_do(
 
 @first
 @pytest.mark.parametrize("run", [small, scale])
-def test_it_waits_for_no_lock_longer_than_it_may(
+def test_seeding_waits_no_longer_than_the_lock_timeout(
     chat: Database, migrated: Conn, run: Callable[..., Seeded]
 ) -> None:
     with migrated.transaction():
@@ -533,12 +533,12 @@ def test_the_command_says_where_to_and_prints_what_it_wrote(
     project: Project, chat: Database
 ) -> None:
     env = {"DATABASE_URL": chat.url, "CHATDB_DIR": "@chat"}
-    said = project.chatdb("seed", "--scale", "30", "--format", "json", env=env)
-    assert said.returncode == 0, said.stderr
-    target, *progress = said.stderr.splitlines()
+    result = project.chatdb("seed", "--scale", "30", "--format", "json", env=env)
+    assert result.returncode == 0, result.stderr
+    target, *progress = result.stderr.splitlines()
     assert target.startswith("target: ")
     assert [line.split(":")[0] for line in progress] == ["seeding", "seeding"]
-    document = json.loads(said.stdout)
+    document = json.loads(result.stdout)
     assert document.keys() == {"format", "target", "schema", "tables", "duration_ms"}
     assert {"table": "messages", "rows": 30} in document["tables"]
     again = project.chatdb("seed", "--scale", "30", env=env)
@@ -550,11 +550,11 @@ def test_the_command_says_where_to_and_prints_what_it_wrote(
 
 
 @first
-def test_setup_seeds_as_often_as_you_like(project: Project, database: Database) -> None:
+def test_setup_with_seed_can_be_repeated(project: Project, database: Database) -> None:
     env = {"DATABASE_URL": database.url}
-    said = project.chatdb("setup", "--seed", "--format", "json", env=env)
-    assert said.returncode == 0, said.stderr
-    document = json.loads(said.stdout)
+    result = project.chatdb("setup", "--seed", "--format", "json", env=env)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
     assert {"table": "users", "rows": 8} in document["seed"]["tables"]
     again = project.chatdb("setup", "--seed", env=env)
     assert again.returncode == 0
@@ -576,19 +576,19 @@ def test_setup_seeds_as_often_as_you_like(project: Project, database: Database) 
         (["setup", "--seed", "--dir", "here"], {}, 2),
     ],
 )
-def test_the_exit_code_says_why_not(
+def test_the_exit_code_says_why_seeding_failed(
     project: Project, chat: Database, arguments: list[str], env: dict[str, str], code: int
 ) -> None:
     (project.path / "here" / "up").mkdir(parents=True)
     env = {"DATABASE_URL": chat.url, **env}
     if "--dir" not in arguments:
         env["CHATDB_DIR"] = "@chat"
-    said = project.chatdb(*arguments, env=env)
-    assert said.returncode == code, said.stderr
+    result = project.chatdb(*arguments, env=env)
+    assert result.returncode == code, result.stderr
     if code:
-        assert said.stdout == ""
-        assert "error: " in said.stderr
-        assert "hint: " in said.stderr
+        assert result.stdout == ""
+        assert "error: " in result.stderr
+        assert "hint: " in result.stderr
         assert chat.query("SELECT count(*) FROM users") == [(0,)]
 
 

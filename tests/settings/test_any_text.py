@@ -62,7 +62,7 @@ def outcome(**given_to_load: Any) -> Settings | ChatdbError:
 
 @QUICK
 @given(st.sampled_from(sorted(SETTINGS)), ANY_TEXT)
-def test_no_value_raises_anything_but_exit_2(variable, value):
+def test_any_value_is_accepted_or_exit_2(variable, value):
     outcome(environ={variable: value})
     if variable.startswith("CHATDB_"):
         outcome(flags={SETTINGS[variable].name: value}, environ={})
@@ -78,7 +78,7 @@ SHOWN = {"CHATDB_DIR", "CHATDB_ENV_FILE", "CHATDB_HOME", "CHATDB_POSTGRES_BIN", 
     st.sampled_from(["postgres://app:{}@db/chat", "host=db password={}", "mysql://{}:x@db"]),
     SECRET,
 )
-def test_no_value_shows_a_password_in_it(variable, form, secret):
+def test_no_error_shows_a_password_of_a_value(variable, form, secret):
     result = outcome(environ={variable: form.format(secret)})
     shown = [str(result), repr(result), str(getattr(result, "hint", ""))]
     if variable != "SSH_HOST" or isinstance(result, ChatdbError):
@@ -87,7 +87,7 @@ def test_no_value_shows_a_password_in_it(variable, form, secret):
 
 @QUICK
 @given(st.binary(max_size=60))
-def test_no_env_file_raises_anything_but_exit_2(data):
+def test_any_env_file_is_accepted_or_exit_2(data):
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -130,7 +130,7 @@ def test_redact_leaves_what_has_no_password(text):
     assert redact(text) == text
 
 
-def test_psycopg_takes_the_params_as_they_are():
+def test_psycopg_accepts_the_params_unchanged():
     params = pin_keywords({"host": "127.0.0.1", "port": "1", "user": "u", "connect_timeout": "2"})
     with pytest.raises(psycopg.OperationalError, match=r"127\.0\.0\.1.*port 1"):
         psycopg.connect(**params)  # type: ignore[arg-type]

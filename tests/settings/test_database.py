@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.settings import FULL, PLACE, URL
 
+pytestmark = pytest.mark.quick
+
+
 # --- the POSTGRES_* family ------------------------------------------------------------------------
 
 
@@ -28,17 +31,17 @@ def test_the_family_has_localhost_and_5432(project):
         ({"POSTGRES_PASSWORD": "hunter2"}, "POSTGRES_DB and POSTGRES_USER"),
     ],
 )
-def test_a_half_set_family_is_refused_and_names_what_lacks(project, given, lacks):
+def test_an_incomplete_family_is_refused_and_names_what_is_missing(project, given, lacks):
     error = project.error(**given)
     assert f"POSTGRES_* from the environment is half-set: {lacks} not given" in str(error)
 
 
-def test_a_password_of_a_higher_origin_completes_the_family_of_a_lower_one(project):
+def test_a_password_of_a_higher_source_completes_the_family_of_a_lower_one(project):
     project.write(".env", FULL + "POSTGRES_PASSWORD=checked-in")
     assert project.load(POSTGRES_PASSWORD="exported").database.params["password"] == "exported"
 
 
-def test_a_password_of_a_lower_origin_never_goes_to_a_higher_ones_host(project):
+def test_a_password_of_a_lower_source_never_goes_to_the_host_of_a_higher_one(project):
     project.write(".env", FULL + "POSTGRES_PASSWORD=checked-in")
     environ = {"POSTGRES_HOST": "prod", "POSTGRES_DB": "d", "POSTGRES_USER": "u"}
     assert "password" not in project.load(**environ).database.params
@@ -65,7 +68,7 @@ def test_an_exported_member_does_not_send_a_run_to_the_host_of_a_checked_in_file
         (" postgres:// \n", {}),
     ],
 )  # fmt: skip
-def test_a_url_gives_its_keywords_and_pins_the_place(project, url, params):
+def test_a_url_gives_its_keywords_and_fixes_the_server(project, url, params):
     assert project.load(DATABASE_URL=url).database.params == PLACE | params
 
 

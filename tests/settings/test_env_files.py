@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     "text",
@@ -40,14 +42,14 @@ def test_values_are_literal(project):
         ("A=1\n".encode("utf-16"), 1),
     ],
 )
-def test_a_line_that_is_no_assignment_is_refused_with_its_number(project, text, line):
+def test_a_line_that_is_not_an_assignment_is_refused_with_its_number(project, text, line):
     error = project.write(".env", text).error()
     assert str(error).startswith(f"./.env line {line} ")
     assert (str(error.place.file), error.place.line) == (".env", line)
     assert "hunter2" not in f"{error} {error.hint} {error.place}"
 
 
-def test_a_named_env_file_stands_in_place_of_both(project):
+def test_a_named_env_file_replaces_both(project):
     project.write(".env", "broken line").write(".env.local", "broken line")
     project.write("ci.env", "CHATDB_SCHEMA=s")
     assert project.load(CHATDB_ENV_FILE="ci.env").schema == "s"

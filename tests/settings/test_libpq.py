@@ -12,6 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from chatdb_cli.settings.libpq import pin_keywords
 from tests.support.settings import PLACE, URL
 
+pytestmark = pytest.mark.quick
+
 
 def libpq_sees(params: Mapping[str, str]) -> dict[str, str]:
     """What libpq makes of the params in this environment, as it would connect."""
@@ -22,7 +24,7 @@ def libpq_sees(params: Mapping[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("url", ["postgres://u@127.0.0.1/chat", "postgres://u@127.0.0.1", "user=u"])
-def test_the_environments_variables_do_not_bend_a_url_elsewhere(project, monkeypatch, url):
+def test_libpq_variables_do_not_redirect_a_url(project, monkeypatch, url):
     params = project.load(DATABASE_URL=url).database.params
     straight = libpq_sees(params)
     monkeypatch.setenv("PGHOST", "192.0.2.1")
@@ -34,12 +36,12 @@ def test_the_environments_variables_do_not_bend_a_url_elsewhere(project, monkeyp
     assert straight["dbname"] == conninfo_to_dict(url).get("dbname", "u")
 
 
-def test_libpq_would_bend_a_url_that_is_not_pinned(monkeypatch):
+def test_libpq_would_redirect_a_url_that_is_not_pinned(monkeypatch):
     monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
     assert libpq_sees({"host": "127.0.0.1"})["hostaddr"] == "192.0.2.1"
 
 
-def test_a_service_of_the_environment_does_not_bend_a_url_elsewhere(monkeypatch, tmp_path):
+def test_a_service_of_the_environment_does_not_redirect_a_url(monkeypatch, tmp_path):
     (tmp_path / "services").write_text("[s]\nhostaddr=192.0.2.1\nport=1\ndbname=elsewhere\n")
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     monkeypatch.setenv("PGSERVICE", "s")
@@ -47,12 +49,12 @@ def test_a_service_of_the_environment_does_not_bend_a_url_elsewhere(monkeypatch,
     assert seen == {"host": "127.0.0.1", "hostaddr": "", "port": "5432", "dbname": "u"}
 
 
-def test_the_environments_own_are_left_to_libpq(project):
+def test_libpq_variables_of_the_environment_are_left_to_libpq(project):
     s = project.load(PGHOST="h", PGPASSWORD="hunter2")
     assert (s.database.params, s.database.embedded) == ({}, False)
 
 
-def test_those_of_a_file_become_params_and_never_mix_with_another_files_place(project):
+def test_libpq_variables_of_a_file_never_mix_with_the_server_of_another_file(project):
     project.write(".env.local", "PGHOST=a\nPGUSER=u\n")
     project.write(".env", "PGHOST=b\nPGDATABASE=d\nPGSSLMODE=disable\nPGPASSWORD=hunter2\n")
     s = project.load()
@@ -71,7 +73,7 @@ def test_those_of_a_file_become_params_and_never_mix_with_another_files_place(pr
         ({}, "", "PGHOST=elsewhere\nPGPORT=1\nPGDATABASE=y", {}),
     ],
 )
-def test_those_of_a_file_complete_a_url_of_the_same_or_a_lower_file(
+def test_libpq_variables_of_a_file_complete_a_url_of_the_same_or_a_lower_file(
     project, environ, local, env, login
 ):
     project.write(".env.local", local).write(".env", f"{env}\nDATABASE_URL={URL}")
@@ -79,6 +81,6 @@ def test_those_of_a_file_complete_a_url_of_the_same_or_a_lower_file(
     assert project.load(**environ).database.params == expected
 
 
-def test_those_of_a_file_never_reach_the_database_of_a_higher_origin(project):
+def test_libpq_variables_of_a_file_never_reach_the_database_of_a_higher_source(project):
     project.write(".env", "PGPASSWORD=hunter2\nPGSSLMODE=disable")
     assert project.load(DATABASE_URL=URL).database.params.keys() == PLACE.keys() | {"user"}

@@ -12,6 +12,9 @@ import pytest
 from chatdb_cli.settings.libpq import environment_without_libpq, forget_service
 from tests.support.settings import FULL, ONE, URL, source
 
+pytestmark = pytest.mark.quick
+
+
 # --- the embedded server --------------------------------------------------------------------------
 
 
@@ -51,7 +54,7 @@ def test_the_embedded_server_is_one_more_way_to_name_a_database(
         ({}, {"CHATDB_ENV": "production"}, "CHATDB_EMBEDDED=on", "production"),
     ],
 )  # fmt: skip
-def test_the_embedded_server_is_refused_where_it_contradicts(project, flags, environ, env, says):
+def test_the_embedded_server_is_refused_beside_another_database(project, flags, environ, env, says):
     assert says in str(project.write(".env", env).error(flags, **environ))
 
 
@@ -76,7 +79,7 @@ def test_a_folder_that_holds_no_server_is_not_used(project):
     assert project.load().database is None
 
 
-def test_no_variable_of_libpq_is_left_for_the_embedded_server(monkeypatch):
+def test_the_embedded_server_ignores_libpq_variables(monkeypatch):
     monkeypatch.setenv("PGSERVICE", "nowhere")
     monkeypatch.setenv("PGHOST", "nowhere")
     assert not {name for name in environment_without_libpq() if name.startswith("PG")}
@@ -94,7 +97,7 @@ def test_no_variable_of_libpq_is_left_for_the_embedded_server(monkeypatch):
         ({}, "CHATDB_EMBEDDED=false"),
     ],
 )
-def test_the_projects_own_server_is_not_a_surprise(project, environ, env):
+def test_using_the_projects_own_server_is_reported(project, environ, env):
     s = project.server().write(".env", env).load(**environ)
     assert s.database is None
     assert s.warnings[0].startswith("the embedded server in ./.chatdb is not used, because of ")

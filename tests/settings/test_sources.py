@@ -15,6 +15,9 @@ from chatdb_cli.settings.table import SETTINGS
 from tests.support.paths import ROOT
 from tests.support.settings import FULL, ONE, PLACE, URL, source
 
+pytestmark = pytest.mark.quick
+
+
 # --- what holds without anything ------------------------------------------------------------------
 
 
@@ -75,7 +78,7 @@ ORIGINS = ("flag", "environment", ".env.local", ".env")
 
 
 @pytest.mark.parametrize("highest", range(4))
-def test_the_highest_origin_wins(project, highest):
+def test_the_highest_source_wins(project, highest):
     flags, environ = {}, {}
     for name in ORIGINS[highest:]:
         value = f"s{ORIGINS.index(name)}"
@@ -104,7 +107,7 @@ def test_the_highest_origin_wins(project, highest):
         ({"PGSSLMODE": "require", "PGPASSWORD": "x"}, "", "", None),
     ],
 )  # fmt: skip
-def test_the_database_is_the_highest_origins(project, environ, local, env, expected):
+def test_the_database_is_that_of_the_highest_source(project, environ, local, env, expected):
     project.write(".env.local", local).write(".env", env)
     assert source(project.load(**environ)) == expected
 
@@ -116,7 +119,7 @@ def test_a_flag_names_the_database_before_all(project):
     assert s.database.params == PLACE | {"host": "a", "dbname": "b"}
 
 
-def test_a_switch_that_is_false_and_an_option_that_is_none_are_not_given(project):
+def test_a_false_switch_and_an_option_of_none_count_as_absent(project):
     s = project.load({"quiet": False, "wait": None, "embedded": False}, CHATDB_QUIET="yes")
     assert (s.quiet, s.wait_ms) == (True, 60_000)
 
@@ -128,6 +131,6 @@ def test_only_the_flag_makes_a_command_insecure(project):
     assert "CHATDB_INSECURE from the environment is not a setting" in s.warnings[0]
 
 
-def test_a_flag_that_is_no_setting_is_the_callers_mistake(project):
+def test_an_unknown_flag_is_an_error_of_the_caller(project):
     with pytest.raises(TypeError, match="databse"):
         project.load({"databse": "x"})

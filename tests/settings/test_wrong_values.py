@@ -8,6 +8,9 @@ import pytest
 from chatdb_cli.errors import Code
 from chatdb_cli.settings.parse import duration_ms
 
+pytestmark = pytest.mark.quick
+
+
 WRONG = [
     ("CHATDB_WAIT", "5", "has no unit"),
     ("CHATDB_WAIT", "-5s", "is not a duration"),
@@ -33,7 +36,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("variable", "value", "says"), WRONG)
-def test_a_wrong_value_is_refused_with_its_name_and_its_origin(project, variable, value, says):
+def test_a_wrong_value_is_refused_with_its_name_and_its_source(project, variable, value, says):
     error = project.error(**{variable: value})
     assert error.code is Code.SETTINGS
     assert str(error).startswith(f"{variable} from the environment: {value!r}"[:40])
@@ -89,6 +92,6 @@ def test_a_duration_is_exact_and_only_zero_is_zero(text, expected):
 @pytest.mark.parametrize(
     "text", ["", "5", "5.", "s", "-1s", "5 s", "5S", "5m", "1e3s", "\u0663s", ".5s", "1s\n", "25d"]
 )
-def test_what_is_no_duration_is_refused(text):
+def test_an_invalid_duration_is_refused(text):
     with pytest.raises(ValueError):
         duration_ms(text)

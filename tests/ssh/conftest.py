@@ -96,9 +96,9 @@ def proxy(server: Server) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def standing(server: Server) -> Iterator[Database]:
     """A database that no test writes to: a new one for each would cost more than the test."""
-    made = server.create()
-    yield made
-    made.drop()
+    database = server.create()
+    yield database
+    database.drop()
 
 
 @pytest.fixture

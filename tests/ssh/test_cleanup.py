@@ -23,7 +23,9 @@ from tests.support.sshd import children, free_port
 pytestmark = first  # it is not the server's version that matters here
 
 
-def test_an_interrupt_after_any_step_of_the_way_leaves_nothing(place: Place, home: Path) -> None:
+def test_an_interrupt_after_any_step_of_a_tunnel_leaves_nothing_behind(
+    place: Place, home: Path
+) -> None:
     settings = place.settings(**over_two(place, home))
     steps: list[TunnelStep] = []
     open_target(settings, note=steps.append).close()
@@ -39,7 +41,9 @@ def test_an_interrupt_after_any_step_of_the_way_leaves_nothing(place: Place, hom
 
 
 @pytest.mark.parametrize("banner", [b"", b"SSH-2.0-mute\r\n"])
-def test_an_interrupt_while_a_host_is_silent_leaves_nothing(place: Place, banner: bytes) -> None:
+def test_an_interrupt_while_a_host_is_silent_leaves_nothing_behind(
+    place: Place, banner: bytes
+) -> None:
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
     with mute(banner) as (port, _):
         timer.start()
@@ -48,9 +52,7 @@ def test_an_interrupt_while_a_host_is_silent_leaves_nothing(place: Place, banner
         timer.join()
 
 
-def test_an_interrupt_while_a_user_is_asked_or_told_leaves_nothing(
-    place: Place, keys: Path
-) -> None:
+def test_an_interrupt_while_a_user_is_asked_leaves_nothing_behind(place: Place, keys: Path) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
@@ -60,7 +62,7 @@ def test_an_interrupt_while_a_user_is_asked_or_told_leaves_nothing(
         place.target(interrupt, SSH_PORT=str(free_port()), SSH_MAX_RETRIES="1")
 
 
-def test_two_tunnels_of_one_process_live_and_end_apart(place: Place) -> None:
+def test_two_tunnels_of_one_process_are_independent(place: Place) -> None:
     with chatdb_cli.open_tunnel(place.settings()) as one:
         with chatdb_cli.open_tunnel(place.settings()) as two:
             assert one.port != two.port
@@ -113,7 +115,7 @@ def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
             os.kill(pid, 0)
 
 
-def test_no_secret_is_in_what_a_tunnel_says_of_itself(place: Place, keys: Path) -> None:
+def test_a_tunnel_never_shows_a_secret(place: Place, keys: Path) -> None:
     more: dict[str, Any] = {
         "SSH_KEY_PATH": str(keys / "rsa_locked"),
         "SSH_KEY_PASSPHRASE": "open sesame",

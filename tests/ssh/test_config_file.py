@@ -63,7 +63,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("config", "expected"), WAYS)
-def test_the_way_is_the_one_that_ssh_would_take(
+def test_the_route_is_the_one_that_ssh_would_take(
     config: str, expected: list[str], home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text(config)
@@ -72,7 +72,7 @@ def test_the_way_is_the_one_that_ssh_would_take(
     assert [f"{hop.host}:{hop.port}" for hop in read_hops(bastion)] == expected
 
 
-def test_where_nothing_is_said_it_is_port_22_ourselves_and_the_agent(home: Path) -> None:
+def test_the_defaults_are_port_22_the_current_user_and_the_agent(home: Path) -> None:
     bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
     assert bastion
     known = (home / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
@@ -104,7 +104,7 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
 
 
 @needs_sshd
-def test_a_failure_behind_the_first_hop_is_named_as_well(
+def test_a_failure_after_the_first_hop_is_named_as_well(
     place: Place, keys: Path, home: Path
 ) -> None:
     with mute() as (silent, _):
@@ -127,7 +127,7 @@ def test_a_failure_behind_the_first_hop_is_named_as_well(
 
 
 @needs_sshd
-def test_the_line_of_the_docs_lets_to_the_database_and_nowhere_else(
+def test_the_documented_key_option_permits_the_database_and_nothing_else(
     place: Place, tmp_path: Path
 ) -> None:
     docs = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

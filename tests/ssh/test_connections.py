@@ -40,9 +40,9 @@ def test_the_command_goes_through_by_variables_or_by_flags(
     fresh: Place, project: Project, offline: Chatdb
 ) -> None:
     project.write_tables(1)
-    said = fresh.run(offline, "migrate", "up")
-    assert said.code == 0, said.err
-    assert f", via {USER}@127.0.0.1:{fresh.bastion.port} (DATABASE_URL" in said.err
+    result = fresh.run(offline, "migrate", "up")
+    assert result.code == 0, result.err
+    assert f", via {USER}@127.0.0.1:{fresh.bastion.port} (DATABASE_URL" in result.err
     flags = [
         part
         for name, value in fresh.variables.items()
@@ -50,12 +50,12 @@ def test_the_command_goes_through_by_variables_or_by_flags(
         for part in ("--" + name.lower().replace("_", "-"), value)
     ]
     url = fresh.variables["DATABASE_URL"]
-    said = offline("migrate", "status", "--format", "json", "-d", url, *flags)
-    assert said.code == 0, said.err
-    assert said.document["target"]["via"] == f"{USER}@127.0.0.1:{fresh.bastion.port}"
+    result = offline("migrate", "status", "--format", "json", "-d", url, *flags)
+    assert result.code == 0, result.err
+    assert result.document["target"]["via"] == f"{USER}@127.0.0.1:{fresh.bastion.port}"
 
 
-def test_no_tunnel_goes_straight(place: Place) -> None:
+def test_no_tunnel_connects_directly(place: Place) -> None:
     for settings in (place.settings({"no_tunnel": True}), place.settings(SSH_ENABLED="false")):
         with open_target(settings) as target:
             assert (target.via, target.tunnel) == (None, None)
@@ -93,7 +93,7 @@ def test_only_this_machine_reaches_the_local_end(place: Place) -> None:
         assert {end for end in ends if end.endswith(f":{port}")} <= {f"0100007F:{port}"}
 
 
-def test_much_goes_both_ways_at_once(place: Place) -> None:
+def test_large_data_goes_both_ways_at_once(place: Place) -> None:
     """More than any buffer holds, each way; one thread for both directions would stand still."""
     size, number = 1_000_000, 12
     with place.target() as target, connect(target) as conn:
@@ -111,7 +111,7 @@ class Standby(Proxy):
             yield data.replace(b"\x17in_hot_standby\0off\0", b"\x16in_hot_standby\0on\0")
 
 
-def test_of_several_hosts_each_has_a_way_and_the_one_that_is_wanted_is_taken(
+def test_of_several_hosts_the_wanted_one_is_reached(
     place: Place, server: Server, offline: Chatdb
 ) -> None:
     with Standby(socket_of(server)) as standby:
@@ -141,10 +141,10 @@ def test_of_several_hosts_each_has_a_way_and_the_one_that_is_wanted_is_taken(
         assert place.refusal(DATABASE_URL=url("standby", "primary")).code is Code.UNREACHABLE
         # One that is down is shown, and no obstacle.
         check = "tunnel", "check", "--format", "json"
-        said = place.run(offline, *check, DATABASE_URL=url("down primary", "any"))
-        steps = [(s["step"], s["state"]) for s in said.document["steps"][-3:]]
+        result = place.run(offline, *check, DATABASE_URL=url("down primary", "any"))
+        steps = [(s["step"], s["state"]) for s in result.document["steps"][-3:]]
         assert steps == [("forward", "failed"), ("forward", "ok"), ("database", "ok")]
-        assert said.code == 0
+        assert result.code == 0
         assert place.run(offline, *check, DATABASE_URL=url("down down", "any")).code == 3
 
 
@@ -153,7 +153,7 @@ def test_of_several_hosts_each_has_a_way_and_the_one_that_is_wanted_is_taken(
     ["host=a,b port=1,2,3", "host=a hostaddr=10.0.0.1,10.0.0.2", "hostaddr=10.0.0.1 port=1,2",
      "host=a,b hostaddr=10.0.0.1 port=1"],
 )  # fmt: skip
-def test_hosts_and_ports_that_are_not_as_many_are_refused(several: str, place: Place) -> None:
+def test_different_numbers_of_hosts_and_ports_are_refused(several: str, place: Place) -> None:
     error = place.refusal(DATABASE_URL=f"{several} dbname=d user=u")
     assert (error.code, error.exit) == (Code.SETTINGS, 2)
     assert error.hint

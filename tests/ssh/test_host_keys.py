@@ -28,8 +28,8 @@ def test_an_unknown_host_is_refused_and_the_line_that_is_shown_makes_it_known(
     file.write_text("# nobody\n")
     error = any_place.refusal()
     public = any_place.bastion.folder / "ed25519.pub"
-    said = subprocess.run(["ssh-keygen", "-lf", public], capture_output=True, text=True)
-    shown = said.stdout.split()[1]
+    result = subprocess.run(["ssh-keygen", "-lf", public], capture_output=True, text=True)
+    shown = result.stdout.split()[1]
     assert (error.code, error.exit) == (Code.HOST_KEY_UNKNOWN, 4)
     assert shown in error.message
     assert f"add this line to {file}: " in (error.hint or "")
@@ -37,7 +37,7 @@ def test_an_unknown_host_is_refused_and_the_line_that_is_shown_makes_it_known(
     any_place.target().close()
 
 
-def test_nothing_is_sent_to_a_host_that_is_not_known(
+def test_an_unknown_host_receives_no_credentials(
     python_server: SshServer, proxy: Proxy, standing: Database, keys: Path, home: Path
 ) -> None:
     there = place_of(python_server, proxy, standing, keys, home)
@@ -86,7 +86,7 @@ def hashed(sshd_or_python: Any, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 @pytest.mark.parametrize("lines", KNOWN)
-def test_only_a_key_that_is_known_is_believed(
+def test_only_a_known_host_key_is_trusted(
     lines: str, sshd_or_python: Any, hashed: str, keys: Path, home: Path
 ) -> None:
     name, kind, key = entry(sshd_or_python)
@@ -127,8 +127,6 @@ def ssh_variables(bastion: Any, keys: Path) -> dict[str, str]:
     }
 
 
-def test_a_file_of_known_hosts_that_cannot_be_read_is_no_empty_one(
-    place: Place, home: Path
-) -> None:
+def test_an_unreadable_known_hosts_file_is_an_error(place: Place, home: Path) -> None:
     error = place.refusal(SSH_KNOWN_HOSTS=str(home))
     assert (error.code, error.errno) == (Code.TUNNEL, "EISDIR")

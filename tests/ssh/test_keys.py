@@ -23,12 +23,12 @@ pytestmark = first  # it is not the server's version that matters here
 
 
 @pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
-def test_keys_of_every_type_open_the_door(name: str, any_place: Place, keys: Path) -> None:
+def test_keys_of_every_type_log_in(name: str, any_place: Place, keys: Path) -> None:
     any_place.target(SSH_KEY_PATH=str(keys / name)).close()
 
 
 @pytest.mark.parametrize("name", ["ed25519_locked", "ecdsa_locked", "rsa_locked", "rsa_pem"])
-def test_a_locked_key_is_unlocked_by_the_setting_or_by_who_is_asked(
+def test_an_encrypted_key_is_decrypted_by_the_setting_or_the_prompt(
     name: str, place: Place, keys: Path
 ) -> None:
     key = str(keys / name)
@@ -47,10 +47,10 @@ def test_a_passphrase_is_asked_for_on_a_terminal(
     place: Place, project: Project, keys: Path
 ) -> None:
     env = place.variables | {"SSH_KEY_PATH": str(keys / "ed25519_locked")}
-    said = on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
-    assert "passphrase of " in said
-    assert "PostgreSQL" in said
-    assert "open sesame" not in said
+    result = on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
+    assert "passphrase of " in result
+    assert "PostgreSQL" in result
+    assert "open sesame" not in result
 
 
 def on_a_terminal(project: Project, env: dict[str, str], typed: str, *arguments: str) -> str:
@@ -68,17 +68,17 @@ def on_a_terminal(project: Project, env: dict[str, str], typed: str, *arguments:
         start_new_session=True,
     )
     os.close(theirs)
-    said = b""
+    output = b""
     with suppress(OSError):
         while data := os.read(ours, 4096):
-            said += data
-            if b"passphrase" in said and typed:
+            output += data
+            if b"passphrase" in output and typed:
                 time.sleep(0.1)  # until the terminal no longer echoes
                 os.write(ours, typed.encode())
                 typed = ""
     os.close(ours)
     process.wait(20)
-    return said.decode()
+    return output.decode()
 
 
 def write_bad_keys(folder: Path, keys: Path) -> None:
@@ -110,7 +110,7 @@ BAD_KEYS = [
 
 
 @pytest.mark.parametrize(("name", "passphrase", "code", "errno", "says"), BAD_KEYS)
-def test_a_key_that_is_of_no_use_is_named_with_the_reason_before_anything_is_dialled(
+def test_an_unusable_key_is_named_with_the_reason_before_connecting(
     name: str, passphrase: str, code: Code, errno: str | None, says: str, tmp_path: Path, keys: Path
 ) -> None:
     folder = tmp_path / "bad"

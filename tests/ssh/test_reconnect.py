@@ -32,7 +32,7 @@ pytestmark = first  # it is not the server's version that matters here
 # --- retries, loss, reconnecting ------------------------------------------------------------------
 
 
-def test_what_passes_by_itself_is_tried_again_and_nothing_else(place: Place, keys: Path) -> None:
+def test_only_a_transient_failure_is_retried(place: Place, keys: Path) -> None:
     told: list[str] = []
     again = {"SSH_MAX_RETRIES": "3"}
     place.bastion.stop()
@@ -74,7 +74,7 @@ def lose_in_the_middle(there: Place, lose: Callable[[], None]) -> threading.Thre
     return thread
 
 
-def test_a_tunnel_that_is_lost_in_a_migration_rolls_it_back_and_the_next_run_goes_on(
+def test_a_tunnel_lost_during_a_migration_rolls_it_back_and_the_next_run_continues(
     any_fresh: Place, project: Project
 ) -> None:
     project.write_tables(1, 3)
@@ -115,20 +115,20 @@ def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
     assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]
 
 
-def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_so(
+def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_unknown_and_says_so(
     fresh: Place, project: Project
 ) -> None:
     project.write("0001_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(60);", None)
     thread = lose_in_the_middle(fresh, fresh.bastion.stop)
     try:
-        said = project.chatdb("migrate", "up", "--format", "json", env=fresh.variables)
+        result = project.chatdb("migrate", "up", "--format", "json", env=fresh.variables)
     finally:
         thread.join()
         fresh.bastion.start()
-    assert said.returncode == 4, said.stderr
-    assert "Traceback" not in said.stderr
-    assert json.loads(said.stdout)["error"]["code"] == "tunnel-lost"
-    assert "chatdb migrate status" in said.stderr
+    assert result.returncode == 4, result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads(result.stdout)["error"]["code"] == "tunnel-lost"
+    assert "chatdb migrate status" in result.stderr
     fresh.database.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         f"WHERE {RUNNING} AND pid <> pg_backend_pid()"
@@ -136,9 +136,7 @@ def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_open_and_says_s
 
 
 @needs_sshd
-def test_a_bastion_that_falls_silent_is_given_up(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_bastion_is_disconnected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_KEEPALIVE_S", 0.2)
     monkeypatch.setattr(tunnel_module, "_SILENCE_S", 1.5)
     monkeypatch.setattr(tunnel_module, "_LISTEN_S", 0.25)
@@ -157,7 +155,7 @@ def test_a_bastion_that_falls_silent_is_given_up(
         assert "nothing was heard" in loss.message
 
 
-def test_a_pool_goes_on_after_a_loss(any_place: Place) -> None:
+def test_a_pool_reconnects_after_a_lost_tunnel(any_place: Place) -> None:
     with any_place.target() as target, open_pool(target) as pool:
         for _ in range(2):
             with pool.connection() as conn:
@@ -172,7 +170,7 @@ def test_a_pool_goes_on_after_a_loss(any_place: Place) -> None:
 # --- how long it takes ----------------------------------------------------------------------------
 
 
-def test_the_turns_through_a_tunnel_do_not_grow_with_the_files(
+def test_round_trips_through_a_tunnel_do_not_grow_with_the_files(
     sshd_or_python: Any,
     server: Server,
     keys: Path,

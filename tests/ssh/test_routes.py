@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,72 +21,128 @@ from tests.support.sshd import USER, Sshd, free_port
 pytestmark = first  # it is not the server's version that matters here
 
 
-def black_hole() -> socket.socket:
-    """A port that takes a connection and never says a word."""
-    return socket.create_server(("127.0.0.1", 0))
+@dataclass
+class Failure:
+    """A way that fails, and the error that says so.
+
+    Attributes:
+        settings: those that lead there; `{web}` and the like are ports (see PORTS).
+        code: of the error.
+        errno: the name of the system's own error, if it was one.
+        message: a part of the message that no other of these failures has.
+    """
+
+    settings: dict[str, str]
+    code: Code
+    errno: str | None
+    message: str
 
 
-def test_every_failure_of_the_way_has_its_own_name(place: Place, keys: Path, home: Path) -> None:
-    """Each hop's own trouble: code, errno, and what the message and the hint speak of."""
-    silent, web, shut = black_hole(), black_hole(), black_hole()
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)
-    fillers = [socket.socket() for _ in range(4)]
-    for filler in fillers:  # a port that does not even take the connection
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
+QUICK = {"CHATDB_CONNECT_TIMEOUT": "100ms"}
+FAILURES = {
+    "an unknown name": Failure(
+        {"SSH_HOST": "no-such-host.invalid"}, Code.TUNNEL_NAME, "ENOTFOUND", "is not found"
+    ),
+    "a closed port": Failure(
+        {"SSH_PORT": "{closed}"}, Code.TUNNEL_REFUSED, "ECONNREFUSED",
+        "at 127.0.0.1:{closed}: connection refused",
+    ),
+    "a port that accepts no connection": Failure(
+        {"SSH_PORT": "{full}", **QUICK}, Code.TUNNEL_TIMEOUT, "ETIMEDOUT", "no answer"
+    ),
+    "a port that says nothing": Failure(
+        {"SSH_PORT": "{silent}", **QUICK}, Code.TUNNEL_TIMEOUT, "ETIMEDOUT",
+        "does not say it is an SSH server",
+    ),
+    "a web server": Failure(
+        {"SSH_PORT": "{web}"}, Code.TUNNEL_PROTOCOL, None, "can't be spoken to"
+    ),
+    "a port that hangs up": Failure(
+        {"SSH_PORT": "{hangs_up}"}, Code.TUNNEL_CLOSED, "ECONNRESET", "in front of"
+    ),
+    "a key that is not authorized": Failure(
+        {"SSH_KEY_PATH": "{keys}/stranger"}, Code.TUNNEL_LOGIN, None, f"let {USER} in"
+    ),
+    "an unknown user": Failure(
+        {"SSH_USER": "nobody-of-that-name"}, Code.TUNNEL_LOGIN, None, "let nobody-of-that-name"
+    ),
+    "a closed port of the database": Failure(
+        {"DATABASE_URL": "postgresql://u@127.0.0.1:{closed}/d"}, Code.BEHIND_REFUSED,
+        "ECONNREFUSED", "can't connect to 127.0.0.1:",
+    ),
+    "an unknown name of the database": Failure(
+        {"DATABASE_URL": "postgresql://u@no-such-host.invalid/d"}, Code.BEHIND_NAME, "ENOTFOUND",
+        "no-such-host.invalid:5432: the name is not known there",
+    ),
+    "a Unix socket of the database": Failure(
+        {"DATABASE_URL": "postgresql:///d?host=/run/pg"}, Code.TUNNEL, None, "Unix socket"
+    ),
+}  # fmt: skip
 
-    def answer(listener: socket.socket, text: bytes) -> None:
-        listener.settimeout(20)
-        one, _ = listener.accept()
-        one.sendall(text)
-        one.recv(1000)
-        one.close()
 
-    threads = [
-        threading.Thread(target=answer, args=(web, b"HTTP/1.1 400 Bad Request\r\n\r\n" * 200)),
-        threading.Thread(target=answer, args=(shut, b"")),
-    ]
-    for thread in threads:
-        thread.start()
-    quick = {"CHATDB_CONNECT_TIMEOUT": "100ms"}
-    cases: list[tuple[dict[str, str], Code, str | None, str]] = [
-        ({"SSH_HOST": "no-such-host.invalid"}, Code.TUNNEL_NAME, "ENOTFOUND", "is not found"),
-        ({"SSH_PORT": str(free_port())}, Code.TUNNEL_REFUSED, "ECONNREFUSED", "can't reach"),
-        ({"SSH_PORT": str(full.getsockname()[1]), **quick}, Code.TUNNEL_TIMEOUT, "ETIMEDOUT",
-         "no answer"),
-        ({"SSH_PORT": str(silent.getsockname()[1]), **quick}, Code.TUNNEL_TIMEOUT, "ETIMEDOUT",
-         "does not say it is an SSH server"),
-        ({"SSH_PORT": str(web.getsockname()[1])}, Code.TUNNEL_PROTOCOL, None, "can't be spoken to"),
-        ({"SSH_PORT": str(shut.getsockname()[1])}, Code.TUNNEL_CLOSED, "ECONNRESET", "in front of"),
-        ({"SSH_KEY_PATH": str(keys / "stranger")}, Code.TUNNEL_LOGIN, None, f"let {USER} in"),
-        ({"SSH_USER": "nobody-of-that-name"}, Code.TUNNEL_LOGIN, None, "let nobody-of-that-name"),
-        ({"DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/d"}, Code.BEHIND_REFUSED,
-         "ECONNREFUSED", "can't connect to 127.0.0.1:"),
-        ({"DATABASE_URL": "postgresql://u@no-such-host.invalid/d"}, Code.BEHIND_NAME, "ENOTFOUND",
-         "no-such-host.invalid:5432: the name is not known there"),
-        ({"DATABASE_URL": "postgresql:///d?host=/run/pg"}, Code.TUNNEL, None, "Unix socket"),
-    ]  # fmt: skip
-    seen = set()
-    try:
-        for variables, code, errno, says in cases:
-            error = place.refusal(**variables)
-            assert (error.code, error.errno) == (code, errno), error
-            assert int(error.exit) == (3 if code.slug.startswith("behind") else 4)
-            assert says in error.message
-            assert error.hint
-            seen.add((error.message, error.hint))
-    finally:
-        for thread in threads:
+def answer_once(listener: socket.socket, text: bytes) -> None:
+    listener.settimeout(20)
+    with suppress(OSError):  # no test connected
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(text)
+            connection.recv(1000)
+
+
+@contextmanager
+def listener(answer: bytes | None = None, **options: Any) -> Iterator[int]:
+    """A port; it gives one answer, or accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), **options) as server:
+        thread = threading.Thread(target=answer_once, args=(server, answer))
+        if answer is not None:
+            thread.start()
+        yield server.getsockname()[1]
+        if answer is not None:
+            server.shutdown(socket.SHUT_RDWR)
             thread.join()
-        for one in (silent, web, shut, full, *fillers):
-            one.close()
-    assert len(seen) == len(cases)
+
+
+@contextmanager
+def full_port() -> Iterator[int]:
+    """A port with more connections than it lets wait."""
+    with listener(backlog=0) as port, ExitStack() as stack:
+        for _ in range(4):
+            connection = stack.enter_context(socket.socket())
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+PORTS: dict[str, Callable[[], AbstractContextManager[int]]] = {
+    "closed": lambda: nullcontext(free_port()),
+    "full": full_port,
+    "silent": listener,
+    "web": lambda: listener(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 200),
+    "hangs_up": lambda: listener(b""),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_each_failure_of_a_route_has_its_own_error(name: str, place: Place, keys: Path) -> None:
+    failure = FAILURES[name]
+    with ExitStack() as stack:
+        ports = {
+            port: stack.enter_context(listen())
+            for port, listen in PORTS.items()
+            if any(f"{{{port}}}" in text for text in failure.settings.values())
+        }
+        settings = {key: text.format(**ports, keys=keys) for key, text in failure.settings.items()}
+        error = place.refusal(**settings)
+    assert (error.code, error.errno) == (failure.code, failure.errno), error
+    assert int(error.exit) == (3 if failure.code.slug.startswith("behind") else 4)
+    assert failure.message.format(**ports) in error.message
+    others = [other.message for other in FAILURES.values() if other is not failure]
+    assert not any(message in error.message for message in others)
+    assert error.hint
 
 
 @needs_sshd  # asyncssh ends the session at the second key
-def test_who_is_not_let_in_hears_what_was_offered_and_what_was_tried(
-    place: Place, keys: Path
-) -> None:
+def test_a_refused_login_says_what_was_offered_and_what_was_tried(place: Place, keys: Path) -> None:
     error = place.refusal(SSH_KEY_PATH=str(keys / "stranger"))
     assert "it offers publickey" in error.notes
     assert any(print_of(keys / "stranger") in note for note in error.notes)
@@ -107,7 +165,9 @@ SSHD_REFUSES = {
 
 @needs_sshd
 @pytest.mark.parametrize("options", SSHD_REFUSES)
-def test_what_an_sshd_forbids_is_told(options: str, make_server: Callable[..., Place]) -> None:
+def test_a_restriction_of_the_sshd_is_reported(
+    options: str, make_server: Callable[..., Place]
+) -> None:
     there = make_server(Sshd, options, keys=("ed25519", "rsa"))
     code, says = SSHD_REFUSES[options]
     if code is None:
@@ -126,7 +186,7 @@ async def never(*_: Any) -> None:
     await asyncio.sleep(1000)
 
 
-def test_a_database_that_is_silent_behind_the_bastion_is_told_from_a_silent_bastion(
+def test_a_silent_database_behind_the_bastion_is_distinguished_from_a_silent_bastion(
     make_server: Callable[..., Place],
 ) -> None:
     error = make_server(SshServer, never).refusal()
@@ -134,7 +194,9 @@ def test_a_database_that_is_silent_behind_the_bastion_is_told_from_a_silent_bast
     assert "no answer" in error.message
 
 
-def test_a_server_that_takes_no_keys_says_what_it_takes(make_server: Callable[..., Place]) -> None:
+def test_a_server_that_accepts_no_keys_is_reported_with_what_it_accepts(
+    make_server: Callable[..., Place],
+) -> None:
     there = make_server(SshServer, takes_keys=False, takes_answers=True)
     error = there.refusal()
     assert error.code is Code.TUNNEL_LOGIN

@@ -110,8 +110,8 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     (home / ".pgpass").unlink()
     assert there.refusal(DATABASE_URL=url).code is Code.LOGIN
     project.write_tables(1)
-    said = there.run(offline, "migrate", "up", DATABASE_URL=url, PGPASSWORD="s3:cret\\x")
-    assert said.code == 0, said.err
+    result = there.run(offline, "migrate", "up", DATABASE_URL=url, PGPASSWORD="s3:cret\\x")
+    assert result.code == 0, result.err
 
 
 def test_production_without_protection_is_refused_and_a_tunnel_protects(place: Place) -> None:

@@ -56,10 +56,10 @@ def test_the_command_says_which_port_and_takes_one(
         project, place.variables, "tunnel", "--port", str(port), "--format", "json"
     )
     assert process.stdout
-    said = json.loads(process.stdout.readline())
-    assert said["local"] == {"host": "127.0.0.1", "port": port}
-    assert said["target"]["via"] == f"{USER}@127.0.0.1:{place.bastion.port}"
-    psycopg.connect(said["url"]).close()
+    document = json.loads(process.stdout.readline())
+    assert document["local"] == {"host": "127.0.0.1", "port": port}
+    assert document["target"]["via"] == f"{USER}@127.0.0.1:{place.bastion.port}"
+    psycopg.connect(document["url"]).close()
     second = place.run(offline, "tunnel", "--port", str(port))
     assert (second.code, second.out) == (4, "")
     assert "[EADDRINUSE]" in second.err
@@ -81,8 +81,8 @@ def table(text: str) -> list[list[str]]:
 def test_tunnel_check_walks_the_hops_as_the_readme_shows(
     place: Place, offline: Chatdb, keys: Path
 ) -> None:
-    said = place.run(offline, "tunnel", "check")
-    assert said.code == 0, said.err
+    result = place.run(offline, "tunnel", "check")
+    assert result.code == 0, result.err
     names = {
         f"127.0.0.1:{place.proxy.port}/{place.database.name}": "db.internal:5432/shop",
         f"127.0.0.1:{place.proxy.port}": "db.internal:5432",
@@ -91,17 +91,17 @@ def test_tunnel_check_walks_the_hops_as_the_readme_shows(
         "postgres@db.internal": "app@db.internal",
     }
     for ours, readme in names.items():
-        said.out = said.out.replace(ours, readme)
+        result.out = result.out.replace(ours, readme)
     _, _, shown = README.partition("$ chatdb tunnel check\n")
-    assert table(said.out) == table(shown.partition("```")[0])
+    assert table(result.out) == table(shown.partition("```")[0])
     stranger = {"SSH_KEY_PATH": str(keys / "stranger")}
-    said = place.run(offline, "tunnel", "check", "--format", "json", **stranger)
-    assert said.code == 4
-    assert [(s["step"], s["state"]) for s in said.document["steps"]] == [
+    result = place.run(offline, "tunnel", "check", "--format", "json", **stranger)
+    assert result.code == 4
+    assert [(s["step"], s["state"]) for s in result.document["steps"]] == [
         ("keys", "ok"), ("connect", "ok"), ("host key", "ok"), ("login", "failed"),
     ]  # fmt: skip
-    assert (said.document["ok"], said.document["error"]["code"]) == (False, "tunnel-login")
-    assert "error: " in said.err
+    assert (result.document["ok"], result.document["error"]["code"]) == (False, "tunnel-login")
+    assert "error: " in result.err
 
 
 def test_without_a_bastion_the_command_says_what_to_set(
@@ -109,6 +109,6 @@ def test_without_a_bastion_the_command_says_what_to_set(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app@db.internal/chat")
     for arguments in (["tunnel"], ["tunnel", "check"]):
-        said = offline(*arguments)
-        assert said.code == 2
-        assert "SSH_HOST" in said.err
+        result = offline(*arguments)
+        assert result.code == 2
+        assert "SSH_HOST" in result.err

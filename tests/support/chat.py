@@ -55,9 +55,9 @@ def refused(conn: Conn, state: str, constraint: str | None, table: str, **values
     """The row is refused with this SQLSTATE by this constraint (or, for NOT NULL, column)."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         insert(conn, table, **values)
-    said = caught.value.diag
-    named = said.column_name if state == NOT_NULL else said.constraint_name
-    assert (said.sqlstate, named) == (state, constraint)
+    diag = caught.value.diag
+    named = diag.column_name if state == NOT_NULL else diag.constraint_name
+    assert (diag.sqlstate, named) == (state, constraint)
 
 
 def user(conn: Conn, name: str, **values: Any) -> str:
@@ -137,9 +137,9 @@ def rows(conn: Conn, function: str, *args: Any, **named: Any) -> list[Row]:
 
 def call(conn: Conn, function: str, *args: Any, **named: Any) -> Row:
     """The one row of a function."""
-    found = rows(conn, function, *args, **named)
-    assert len(found) == 1
-    return found[0]
+    results = rows(conn, function, *args, **named)
+    assert len(results) == 1
+    return results[0]
 
 
 def answer(conn: Conn, function: str, *args: Any, **named: Any) -> Any:
@@ -167,11 +167,11 @@ def digest(text: str) -> bytes:
 
 def people(conn: Conn, *names: str) -> list[str]:
     """Users of these names."""
-    made = [
+    ids = [
         call(conn, "create_user", f"{n}@example.org", n, password_hash=BCRYPT)["id"] for n in names
     ]
-    assert made == sorted(made)
-    return made
+    assert ids == sorted(ids)
+    return ids
 
 
 def send(conn: Conn, channel: str, user: str, content: str = "Hi", **more: Any) -> str:
@@ -181,27 +181,27 @@ def send(conn: Conn, channel: str, user: str, content: str = "Hi", **more: Any) 
 def world(conn: Conn) -> dict[str, str]:
     """Ada runs a private room with Bob and a group; Eve is in the public hall alone."""
     ada, bob, eve = people(conn, "ada", "bob", "eve")
-    made = {"ada": ada, "bob": bob, "eve": eve, "nobody": NOBODY}
+    ids = {"ada": ada, "bob": bob, "eve": eve, "nobody": NOBODY}
 
     def create(by: str, kind: str, name: str, *members: str) -> str:
         return str(call(conn, "create_channel", by, kind, name, list(members))["id"])
 
-    made["room"] = create(ada, "private", "room", bob)
-    made["group"] = create(ada, "group", "group", bob)
-    made["hall"] = create(eve, "public", "hall")
-    made["archive"] = create(ada, "public", "archive", bob)
-    made["old"] = send(conn, made["archive"], bob, "Old")
-    call(conn, "archive_channel", made["archive"])
-    made["gone"] = create(ada, "private", "gone", bob)
-    made["lost"] = send(conn, made["gone"], bob, "Lost")
-    conn.execute("UPDATE channels SET deleted_at = now() WHERE id = %s", [made["gone"]])
-    made["direct"] = call(conn, "open_direct_channel", ada, bob)["id"]
-    made["first"] = send(conn, made["room"], ada, "First", client_message_id="a1")
-    made["second"] = send(conn, made["room"], bob, "Second")
-    made["deleted"] = send(conn, made["room"], ada, "Deleted")
-    assert answer(conn, "delete_message", made["deleted"], ada)
-    made["elsewhere"] = send(conn, made["hall"], eve, "Elsewhere")
-    return made
+    ids["room"] = create(ada, "private", "room", bob)
+    ids["group"] = create(ada, "group", "group", bob)
+    ids["hall"] = create(eve, "public", "hall")
+    ids["archive"] = create(ada, "public", "archive", bob)
+    ids["old"] = send(conn, ids["archive"], bob, "Old")
+    call(conn, "archive_channel", ids["archive"])
+    ids["gone"] = create(ada, "private", "gone", bob)
+    ids["lost"] = send(conn, ids["gone"], bob, "Lost")
+    conn.execute("UPDATE channels SET deleted_at = now() WHERE id = %s", [ids["gone"]])
+    ids["direct"] = call(conn, "open_direct_channel", ada, bob)["id"]
+    ids["first"] = send(conn, ids["room"], ada, "First", client_message_id="a1")
+    ids["second"] = send(conn, ids["room"], bob, "Second")
+    ids["deleted"] = send(conn, ids["room"], ada, "Deleted")
+    assert answer(conn, "delete_message", ids["deleted"], ada)
+    ids["elsewhere"] = send(conn, ids["hall"], eve, "Elsewhere")
+    return ids
 
 
 def filled(ids: dict[str, str], *values: Any) -> list[Any]:
@@ -210,10 +210,10 @@ def filled(ids: dict[str, str], *values: Any) -> list[Any]:
 
 
 def members(conn: Conn, channel: str) -> dict[str, str]:
-    found = conn.execute(
+    rows = conn.execute(
         "SELECT user_id, role FROM channel_members WHERE channel_id = %s", [channel]
     )
-    return dict(found.fetchall())
+    return dict(rows.fetchall())
 
 
 def related(conn: Conn) -> set[tuple[str, str, str, str]]:
@@ -223,12 +223,12 @@ def related(conn: Conn) -> set[tuple[str, str, str, str]]:
 def small_world(conn: Conn) -> dict[str, str]:
     """A few rows: two users, a channel of each type, a message."""
     ada, bob = sorted([user(conn, "ada"), user(conn, "bob")])
-    made = {"ada": ada, "bob": bob}
+    ids = {"ada": ada, "bob": bob}
     for kind in ("public", "private", "group"):
-        made[kind] = insert(conn, "channels", type=kind, name=kind)
-    made["direct"] = insert(conn, "channels", type="direct", direct_low=ada, direct_high=bob)
-    made["message"] = insert(conn, "messages", channel_id=made["public"], user_id=ada, content="Hi")
-    return made
+        ids[kind] = insert(conn, "channels", type=kind, name=kind)
+    ids["direct"] = insert(conn, "channels", type="direct", direct_low=ada, direct_high=bob)
+    ids["message"] = insert(conn, "messages", channel_id=ids["public"], user_id=ada, content="Hi")
+    return ids
 
 
 def counts(conn: Conn, *tables: str) -> list[int]:

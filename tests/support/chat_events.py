@@ -243,15 +243,15 @@ def private(folder: Path, server: Server) -> Server:
     folder.mkdir(mode=0o711, exist_ok=True)  # as root the server runs as another user
     embedded = EmbeddedServer(folder / ".chatdb", programs=server.embedded.programs)
     embedded.start()
-    made = Server(embedded, server.name)
-    made.execute("ALTER SYSTEM SET fsync = off")
-    made.execute("ALTER SYSTEM SET max_prepared_transactions = 20")
-    if made.version >= 17:
-        made.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
+    private_server = Server(embedded, server.name)
+    private_server.execute("ALTER SYSTEM SET fsync = off")
+    private_server.execute("ALTER SYSTEM SET max_prepared_transactions = 20")
+    if private_server.version >= 17:
+        private_server.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
     embedded.stop()
     embedded.start()
-    world_template(made)
-    return made
+    world_template(private_server)
+    return private_server
 
 
 def read(conn: Conn, cursor: str, limit: int = 500) -> list[tuple[int | None, str]]:
@@ -266,12 +266,12 @@ def now(conn: Conn) -> str:
 
 def drain(conn: Conn, cursor: str, limit: int = 500) -> list[int]:
     """All events after the cursor, page by page."""
-    found: list[int] = []
+    numbers: list[int] = []
     while True:
         page = read(conn, cursor, limit)
         if page[-1][0] is None:
-            return found
-        found += [seq for seq, _ in page if seq is not None]
+            return numbers
+        numbers += [seq for seq, _ in page if seq is not None]
         cursor = page[-1][1]
 
 

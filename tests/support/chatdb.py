@@ -69,8 +69,8 @@ def offline(
             assert isinstance(stream, io.TextIOWrapper)
             stream.reconfigure(errors="backslashreplace")
         code = run(arguments)
-        said = capsys.readouterr()
-        return Result(code, said.out, said.err)
+        output = capsys.readouterr()
+        return Result(code, output.out, output.err)
 
     return call
 

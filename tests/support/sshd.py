@@ -46,10 +46,10 @@ USER = _user()
 
 def make_folder() -> Path:
     """Make a folder that this user can enter, which pytest's own are not."""
-    made = Path(tempfile.mkdtemp(prefix="chatdb-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="chatdb-test-"))
     if IS_ROOT:
-        shutil.chown(made, USER)
-    return made
+        shutil.chown(folder, USER)
+    return folder
 
 
 def free_port() -> int:
@@ -88,8 +88,8 @@ def _keygen(*arguments: str | Path) -> None:
 
 def children(*parents: int) -> list[int]:
     """Every process below some."""
-    said = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    above = {int(pid): int(parent) for pid, parent in map(str.split, said.stdout.splitlines())}
+    result = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    above = {int(pid): int(parent) for pid, parent in map(str.split, result.stdout.splitlines())}
     found = set(parents)
     while more := {pid for pid, parent in above.items() if parent in found} - found:
         found |= more

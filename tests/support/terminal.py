@@ -58,11 +58,11 @@ class Terminal:
     def _read(self) -> bool:
         select.select([self.master], [], [], 30)
         try:
-            said = os.read(self.master, 65536)
+            output = os.read(self.master, 65536)
         except OSError:  # the other side is closed
             return False
-        self.text += said.decode().replace("\r\n", "\n")
-        return bool(said)
+        self.text += output.decode().replace("\r\n", "\n")
+        return bool(output)
 
 
 def _take_terminal() -> None:

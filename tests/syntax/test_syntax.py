@@ -17,17 +17,20 @@ from chatdb_cli.syntax.scan import comments, leading_comments
 from chatdb_cli.syntax.source import canonical, decode
 from chatdb_cli.syntax.statements import split_statements
 
+pytestmark = pytest.mark.quick
+
+
 PATH = Path("sql/up/0001_x.sql")
 
 
 def texts(text: str) -> list[str] | None:
     """The statements, each at the offset that it claims."""
-    found = split_statements(text)
-    if found is None:
+    statements = split_statements(text)
+    if statements is None:
         return None
-    for s in found:
+    for s in statements:
         assert text[s.offset : s.offset + len(s.text)] == s.text
-    return [s.text for s in found]
+    return [s.text for s in statements]
 
 
 def refusal(text: str) -> Refusal | None:
@@ -69,12 +72,12 @@ WHOLE = {  # one statement each, however many semicolons it holds
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_one_statement_is_not_cut(name: str) -> None:
+def test_a_single_statement_is_not_split(name: str) -> None:
     assert texts(WHOLE[name]) == [WHOLE[name]]
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_statement_among_others_is_found_where_it_stands(name: str) -> None:
+def test_each_statement_is_found_at_its_offset(name: str) -> None:
     text = f"/* é; */ ;; SELECT 'é';\r\n-- ü;\n{WHOLE[name]}\n;SELECT 2 -- end"
     found = texts(text)
     assert found is not None
@@ -104,7 +107,7 @@ def test_a_statement_among_others_is_found_where_it_stands(name: str) -> None:
         ),
     ],
 )
-def test_a_file_is_cut_where_the_grammar_cuts(text: str, expected: list[str]) -> None:
+def test_a_file_is_split_where_the_grammar_splits(text: str, expected: list[str]) -> None:
     assert texts(text) == expected
 
 
@@ -129,12 +132,12 @@ def test_a_file_is_cut_where_the_grammar_cuts(text: str, expected: list[str]) ->
     ],
     ids=range(15),
 )
-def test_what_the_grammar_cannot_read_is_left_whole_to_the_server(text: str) -> None:
+def test_a_file_that_the_grammar_cannot_read_is_sent_whole(text: str) -> None:
     assert split_statements(text) is None
     assert refusal(text) is None
 
 
-def test_a_statement_deeper_than_the_parse_tree_can_be_read_is_cut_all_the_same() -> None:
+def test_a_statement_too_deep_for_the_parser_is_split_all_the_same() -> None:
     deep = "SELECT " + "(" * 3000 + "1" + ")" * 3000
     assert texts(f"SELECT 1; {deep}; SELECT 2") == ["SELECT 1", deep, "SELECT 2"]
 
@@ -168,9 +171,9 @@ def test_joined_statements_come_back_at_their_places(
         offsets.append(len(text))
         text += f"{statement};"
     text += tail
-    found = split_statements(text)
-    assert found is not None
-    assert [(s.offset, s.text) for s in found] == [
+    statements = split_statements(text)
+    assert statements is not None
+    assert [(s.offset, s.text) for s in statements] == [
         (offset, statement) for offset, (_, statement) in zip(offsets, parts, strict=True)
     ]
 
@@ -228,39 +231,41 @@ AFTER = ["SELECT 1", "CREATE NEW THING", "SELECT 'open", "1\tdon't\n\\.\n", r"SE
 
 
 @pytest.mark.parametrize("statement", REFUSED, ids=lambda s: s[:40])
-def test_it_is_refused_at_its_place_whatever_comes_before(statement: str) -> None:
+def test_a_forbidden_statement_is_refused_at_its_place_whatever_comes_before(
+    statement: str,
+) -> None:
     for before in BEFORE:
-        found = refusal(f"{before}{statement}")
-        assert found is not None
-        assert found.offset == len(before)
-        assert found.message.startswith(f"{REFUSED[statement]} ")
-        assert found.hint
+        refusal_ = refusal(f"{before}{statement}")
+        assert refusal_ is not None
+        assert refusal_.offset == len(before)
+        assert refusal_.message.startswith(f"{REFUSED[statement]} ")
+        assert refusal_.hint
 
 
 @pytest.mark.parametrize("statement", CONTROL | COPY, ids=lambda s: s[:40])
-def test_it_is_refused_at_its_place_whatever_comes_after(statement: str) -> None:
+def test_a_forbidden_statement_is_refused_at_its_place_whatever_comes_after(statement: str) -> None:
     for after in AFTER:
-        found = refusal(f"SELECT 'é'; {statement};\n{after};")
-        assert found is not None
-        assert found.offset == len("SELECT 'é'; ")
+        refusal_ = refusal(f"SELECT 'é'; {statement};\n{after};")
+        assert refusal_ is not None
+        assert refusal_.offset == len("SELECT 'é'; ")
 
 
 @pytest.mark.parametrize("command", [r"\gexec", r"\g", r"\crosstabview a b", r"\;", r"\watch 1"])
-def test_a_psql_command_behind_a_statement_is_refused_at_the_backslash(command: str) -> None:
+def test_a_psql_command_after_a_statement_is_refused_at_the_backslash(command: str) -> None:
     text = f"SELECT 'é\\d' AS \"\\x\",\n  $$\\y$$ {command}\n"
-    found = refusal(text)
-    assert found is not None
-    assert found.offset == text.rindex("\\")
-    assert found.message.startswith(command.split()[0])
+    refusal_ = refusal(text)
+    assert refusal_ is not None
+    assert refusal_.offset == text.rindex("\\")
+    assert refusal_.message.startswith(command.split()[0])
 
 
 def test_a_dump_is_refused_at_its_first_obstacle() -> None:
     dump = (
         "--\n-- PostgreSQL database dump\n--\n\n\\restrict k3y\n\nSET x = 0;\nCOPY t FROM stdin;\n"
     )
-    found = refusal(dump + "1\tit's\n\\.\n\n\\unrestrict k3y\n")
-    assert found is not None
-    assert found.offset == dump.index("\\restrict")
+    refusal_ = refusal(dump + "1\tit's\n\\.\n\n\\unrestrict k3y\n")
+    assert refusal_ is not None
+    assert refusal_.offset == dump.index("\\restrict")
 
 
 FINE = [
@@ -291,7 +296,7 @@ FINE = [
 
 
 @pytest.mark.parametrize("statement", FINE, ids=lambda s: s[:40])
-def test_what_only_looks_like_it_is_fine(statement: str) -> None:
+def test_statements_that_only_look_forbidden_are_accepted(statement: str) -> None:
     assert split_statements(statement) is not None
     assert refusal(statement) is None
     unread = f"{statement}\n; CREATE NEW THING"
@@ -319,7 +324,7 @@ def test_the_leading_comments_end_with_the_first_statement(text: str, expected: 
     assert all(text.startswith(c, offset) for offset, c in found)
 
 
-def test_a_comment_is_what_the_server_takes_for_one() -> None:
+def test_comments_are_recognized_as_the_server_does() -> None:
     text = "-- é\nSELECT '\n-- no\n', $$\n-- no\n$$, \"-- no\" /* \n-- no */ -- yes\n;\n-- end\n'\n-- ?"
     found = list(comments(text))
     assert [c for _, c in found] == ["-- é", "-- yes", "-- end"]
@@ -345,7 +350,7 @@ def test_text_is_read_as_it_is_but_for_a_byte_order_mark(data: bytes, text: str)
 
 
 @pytest.mark.parametrize(
-    ("data", "said", "line", "column"),
+    ("data", "text", "line", "column"),
     [
         ("SELECT 1;".encode("utf-16"), "UTF-16", 1, 1),
         (b"\xfe\xff\x00S", "UTF-16", 1, 1),
@@ -357,14 +362,14 @@ def test_text_is_read_as_it_is_but_for_a_byte_order_mark(data: bytes, text: str)
         (b"\xed\xa0\x80", "0xed", 1, 1),  # half of a pair
     ],
 )
-def test_bytes_that_are_no_text_are_refused_at_their_place(
-    data: bytes, said: str, line: int, column: int
+def test_bytes_that_are_not_utf_8_are_refused_at_their_place(
+    data: bytes, text: str, line: int, column: int
 ) -> None:
     with pytest.raises(ChatdbError) as caught:
         decode(data, PATH)
     error = caught.value
     assert error.code is Code.BAD_FILE
-    assert said in error.message
+    assert text in error.message
     assert error.hint
     assert error.place is not None
     assert (error.place.file, error.place.line, error.place.column) == (PATH, line, column)
@@ -378,7 +383,7 @@ def test_the_line_of_a_bad_byte_is_shown_whole() -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_whatever_was_written_is_read_back(text: str) -> None:
+def test_any_text_is_read_back_unchanged(text: str) -> None:
     assert decode(b"\xef\xbb\xbf" + text.encode(), PATH) == text
 
 
@@ -410,7 +415,7 @@ def test_an_offset_is_a_line_and_a_column_in_characters(
     assert [f"{n} {t}" for n, t in place.excerpt] == shown
 
 
-def test_an_offset_behind_the_end_is_the_end() -> None:
+def test_an_offset_after_the_end_is_the_end() -> None:
     assert locate("a\nb", 99, PATH) == locate("a\nb", 3, PATH)
 
 
@@ -433,7 +438,7 @@ def test_every_character_is_found_again(lines: list[str], end: str, data: st.Dat
         assert place.excerpt[-1] == (n + 1, line)
 
 
-def test_a_place_in_a_large_file_is_found_at_once() -> None:
+def test_a_place_in_a_large_file_is_found_quickly() -> None:
     text = "INSERT INTO t VALUES (1, 'é');\r\n" * 10_000
     for _ in range(100):
         assert locate(text, len(text) - 2, PATH).line == 10_000
@@ -493,7 +498,7 @@ def test_a_password_is_never_shown(holder: str, secret: str) -> None:
         "SELECT a.password = b.password FROM c",
     ],
 )
-def test_what_is_no_password_is_shown(text: str) -> None:
+def test_text_that_is_not_a_password_is_shown(text: str) -> None:
     assert mask(text) == text
 
 

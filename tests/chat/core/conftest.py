@@ -31,10 +31,10 @@ def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
             for stem in STEMS:
                 run(conn, "up", stem)
         server.templates["core"] = template.name
-    made = server.create(server.templates["core"])
-    with made.connect() as conn:
+    database = server.create(server.templates["core"])
+    with database.connect() as conn:
         yield conn, small_world(conn)
-    made.drop()
+    database.drop()
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ USERS_REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
 
 
 @pytest.mark.parametrize(("change", "state", "constraint"), USERS_REFUSED)
-def test_a_user_who_breaks_a_rule_is_refused(
+def test_a_user_who_violates_a_constraint_is_refused(
     chat: Conn, change: dict[str, Any], state: str, constraint: str | None
 ) -> None:
     refused(chat, state, constraint, "users", **{**USER, **change})
@@ -75,7 +75,9 @@ def test_a_user_who_breaks_a_rule_is_refused(
      {"auth0_id": None, "password_hash": BCRYPT.replace("2b", "2y").replace("12", "31")},
      {"auth0_id": None, "password_hash": ARGON2}],
 )  # fmt: skip
-def test_a_user_at_the_edge_of_the_rules_is_taken(chat: Conn, change: dict[str, Any]) -> None:
+def test_a_user_at_the_limits_of_the_constraints_is_accepted(
+    chat: Conn, change: dict[str, Any]
+) -> None:
     insert(chat, "users", **{**USER, **change})
 
 
@@ -88,9 +90,9 @@ def test_a_deleted_user_leaves_email_username_and_auth0_id_to_others(migrated: C
 
 
 def test_email_and_username_compare_without_case(migrated: Conn) -> None:
-    made = user(migrated, "Ada", email="Ada@Example.ORG")
+    user_id = user(migrated, "Ada", email="Ada@Example.ORG")
     find = "SELECT id FROM users WHERE email = 'ada@example.org' AND username = 'ADA'"
-    assert value(migrated, find) == made
+    assert value(migrated, find) == user_id
 
 
 # Values in braces stand for the ids of the small world.
@@ -182,7 +184,7 @@ def filled(table: str, change: dict[str, Any], ids: dict[str, str]) -> dict[str,
 
 
 @pytest.mark.parametrize(("table", "change", "state", "constraint"), ROWS_REFUSED)
-def test_a_row_that_breaks_a_rule_is_refused(
+def test_a_row_that_violates_a_constraint_is_refused(
     chat: Conn,
     there: dict[str, str],
     table: str,
@@ -209,7 +211,7 @@ def test_a_row_that_breaks_a_rule_is_refused(
         ("user_settings", {"user_id": "{ada}", "theme": "system", "preferences": '{"a": [1]}'}),
     ],
 )
-def test_a_row_at_the_edge_of_the_rules_is_taken(
+def test_a_row_at_the_limits_of_the_constraints_is_accepted(
     chat: Conn, there: dict[str, str], table: str, change: dict[str, Any]
 ) -> None:
     insert(chat, table, **filled(table, change, there))
@@ -227,7 +229,7 @@ def test_a_row_at_the_edge_of_the_rules_is_taken(
         ("sync_state", {}, "sync_state_user_type_key"),
     ],
 )
-def test_what_is_unique_is_refused_a_second_time(
+def test_a_duplicate_of_a_unique_value_is_refused(
     chat: Conn, there: dict[str, str], table: str, change: dict[str, Any], constraint: str
 ) -> None:
     row = filled(table, change, there)

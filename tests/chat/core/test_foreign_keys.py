@@ -18,7 +18,7 @@ from tests.support.chat import (
 # --- what goes with what --------------------------------------------------------------------------
 
 
-def test_with_a_message_go_its_receipts_reactions_and_files(
+def test_deleting_a_message_deletes_its_receipts_reactions_and_files(
     migrated: Conn, full: dict[str, str]
 ) -> None:
     migrated.execute("DELETE FROM messages WHERE id = %s", [full["message"]])
@@ -26,12 +26,14 @@ def test_with_a_message_go_its_receipts_reactions_and_files(
     assert value(migrated, "SELECT reply_to_id FROM messages") is None
 
 
-def test_with_a_channel_go_its_messages_and_members(migrated: Conn, full: dict[str, str]) -> None:
+def test_deleting_a_channel_deletes_its_messages_and_members(
+    migrated: Conn, full: dict[str, str]
+) -> None:
     migrated.execute("DELETE FROM channels WHERE id = %s", [full["public"]])
     assert counts(migrated, "channel_members", "messages") == [0, 1]
 
 
-def test_with_a_user_goes_what_only_they_have(migrated: Conn, full: dict[str, str]) -> None:
+def test_deleting_a_user_deletes_what_only_they_have(migrated: Conn, full: dict[str, str]) -> None:
     migrated.execute("DELETE FROM users WHERE id = %s", [full["bob"]])
     gone = ("user_settings", "user_status", "sync_state", "channel_members", "message_reads")
     assert counts(migrated, *gone) == [0, 0, 0, 0, 0]
@@ -42,7 +44,7 @@ def test_with_a_user_goes_what_only_they_have(migrated: Conn, full: dict[str, st
     ("kept", "constraint"),
     [("messages", "messages_user_id_fkey"), ("reactions", "reactions_user_id_fkey")],
 )
-def test_a_user_who_has_written_something_stays(
+def test_a_user_who_has_written_a_message_can_not_be_deleted(
     migrated: Conn, full: dict[str, str], kept: str, constraint: str
 ) -> None:
     if kept == "reactions":
@@ -54,7 +56,7 @@ def test_a_user_who_has_written_something_stays(
     assert caught.value.diag.constraint_name == constraint
 
 
-def test_a_user_of_a_direct_channel_stays(migrated: Conn, ids: dict[str, str]) -> None:
+def test_a_user_of_a_direct_channel_can_not_be_deleted(migrated: Conn, ids: dict[str, str]) -> None:
     with pytest.raises(psycopg.errors.IntegrityError) as caught:
         migrated.execute("DELETE FROM users WHERE id = %s", [ids["bob"]])
     assert caught.value.diag.constraint_name == "channels_direct_high_fkey"
@@ -84,7 +86,7 @@ OLD = datetime(2020, 1, 1, tzinfo=UTC)
         ("sync_state", "metadata = metadata", "last_sync = now() + '1 s'"),
     ],
 )
-def test_updated_at_moves_when_and_only_when_the_row_changes(
+def test_updated_at_changes_if_and_only_if_the_row_changes(
     migrated: Conn, full: dict[str, str], table: str, same: str, other: str
 ) -> None:
     name = sql.Identifier(table)

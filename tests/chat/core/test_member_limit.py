@@ -40,7 +40,7 @@ def refusal(action: Any, *arguments: Any) -> str | None:
     return caught.value.diag.constraint_name
 
 
-def test_a_group_takes_100_members_and_not_one_more(migrated: Conn, ids: dict[str, str]) -> None:
+def test_a_group_has_100_members_at_most(migrated: Conn, ids: dict[str, str]) -> None:
     people = users(migrated, 101)
     add(migrated, ids["group"], people[:100])
     assert refusal(add, migrated, ids["group"], people[100:]) == LIMIT
@@ -53,7 +53,7 @@ def test_101_members_at_once_are_refused(migrated: Conn, ids: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
-def test_a_public_or_private_channel_takes_any_number(
+def test_a_public_or_private_channel_has_any_number_of_members(
     migrated: Conn, ids: dict[str, str], kind: str
 ) -> None:
     add(migrated, ids[kind], users(migrated, 150))
@@ -101,7 +101,7 @@ def test_the_100th_place_is_safe_under_repeatable_read(
     assert counts(migrated, "channel_members") == [100]
 
 
-def test_who_joins_while_the_channel_becomes_a_group_is_counted(
+def test_a_member_who_joins_while_the_channel_becomes_a_group_is_counted(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
     people = users(migrated, 101)
@@ -126,7 +126,7 @@ def test_who_joins_while_the_channel_becomes_a_group_is_counted(
     assert counts(migrated, "channel_members") == [100]
 
 
-def test_joining_a_public_channel_waits_for_nobody(
+def test_joining_a_public_channel_waits_for_no_lock(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
     people = users(migrated, 2)

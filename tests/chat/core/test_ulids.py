@@ -19,35 +19,37 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def test_a_generated_id_is_a_ulid_of_now(migrated: Conn) -> None:
     before = value(migrated, "SELECT clock_timestamp()")
-    made = value(migrated, "SELECT generate_ulid()")
+    generated = value(migrated, "SELECT generate_ulid()")
     after = value(migrated, "SELECT clock_timestamp()")
-    assert re.fullmatch(f"[0-7][{ALPHABET}]{{25}}", made)
-    when = value(migrated, "SELECT ulid_timestamp(%s)", made)
+    assert re.fullmatch(f"[0-7][{ALPHABET}]{{25}}", generated)
+    when = value(migrated, "SELECT ulid_timestamp(%s)", generated)
     assert before - timedelta(milliseconds=1) < when <= after
 
 
 def test_ids_sort_by_time_also_within_a_millisecond(migrated: Conn) -> None:
-    made = value(
+    generated = value(
         migrated,
         "SELECT array_agg(ulid_encode(n, gen_random_uuid()) ORDER BY random())"
         " FROM generate_series(1::bigint << 50, (1::bigint << 50) + 2000) n",
     )
-    ticks = [sum(ALPHABET.index(c) << 5 * (11 - i) for i, c in enumerate(u[:12])) for u in made]
-    by_id = [tick for _, tick in sorted(zip(made, ticks, strict=True))]
+    ticks = [
+        sum(ALPHABET.index(c) << 5 * (11 - i) for i, c in enumerate(u[:12])) for u in generated
+    ]
+    by_id = [tick for _, tick in sorted(zip(generated, ticks, strict=True))]
     assert by_id == sorted(ticks)
 
 
-def test_ids_made_one_after_the_other_sort_by_the_microsecond(migrated: Conn) -> None:
-    made = [value(migrated, "SELECT generate_ulid()") for _ in range(200)]
-    assert made == sorted(made)  # a turn to the server takes more than a microsecond
+def test_ids_generated_in_sequence_sort_by_the_microsecond(migrated: Conn) -> None:
+    generated = [value(migrated, "SELECT generate_ulid()") for _ in range(200)]
+    assert generated == sorted(generated)  # a turn to the server takes more than a microsecond
 
 
 @pytest.mark.parametrize(
     "tick", [0, 1, 31, 32, 1023, 1024, 1_700_000_000_000 << 10, (1 << 53) - 1, (10 << 50) - 1]
 )
 def test_each_five_bits_of_the_time_are_one_character(chat: Conn, tick: int) -> None:
-    made = value(chat, "SELECT ulid_encode(%s, gen_random_uuid())", tick)
-    assert made[:12] == "".join(ALPHABET[tick >> 5 * i & 31] for i in range(11, -1, -1))
+    generated = value(chat, "SELECT ulid_encode(%s, gen_random_uuid())", tick)
+    assert generated[:12] == "".join(ALPHABET[tick >> 5 * i & 31] for i in range(11, -1, -1))
 
 
 def test_every_position_of_the_alphabet_is_encoded(chat: Conn) -> None:

@@ -103,7 +103,7 @@ def test_each_down_is_the_exact_inverse_of_its_up(database: Database) -> None:
 
 
 @pytest.mark.parametrize("order", [["one", "Two"], ["Two", "one"]])
-def test_two_copies_live_in_one_database_and_the_last_one_clears_up(
+def test_two_copies_share_a_database_and_the_last_one_drops_the_extensions(
     database: Database, order: list[str]
 ) -> None:
     notices: list[str | None] = []
@@ -176,7 +176,9 @@ def stranger(database: Database) -> Iterator[str]:
     database.server.execute(f"DROP ROLE {name}")
 
 
-def test_who_may_not_create_citext_is_told_what_to_do(database: Database, stranger: str) -> None:
+def test_a_role_that_may_not_create_citext_is_told_what_to_do(
+    database: Database, stranger: str
+) -> None:
     with database.connect() as conn:
         conn.execute(f"SET ROLE {stranger}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match='"citext" is required') as e:
@@ -184,7 +186,7 @@ def test_who_may_not_create_citext_is_told_what_to_do(database: Database, strang
         assert "CREATE EXTENSION citext" in str(e.value.diag.message_hint)
 
 
-def test_who_may_not_create_extensions_migrates_where_citext_is_there(
+def test_a_role_that_may_not_create_extensions_migrates_where_citext_exists(
     database: Database, stranger: str
 ) -> None:
     with database.connect() as conn:

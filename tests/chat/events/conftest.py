@@ -22,18 +22,18 @@ def world(server: Server) -> str:
 @pytest.fixture
 def database(server: Server, world: str) -> Iterator[Database]:
     """A copy of the world of the test's own, with an empty log."""
-    made = server.create(world)
-    yield made
-    made.drop()
+    database = server.create(world)
+    yield database
+    database.drop()
 
 
 @pytest.fixture(scope="module")
 def chat(server: Server) -> Iterator[Conn]:
     """A session in a copy of the world; each test rolls back what it does."""
-    made = server.create(world_template(server))
-    with made.connect() as conn:
+    database = server.create(world_template(server))
+    with database.connect() as conn:
         yield conn
-    made.drop()
+    database.drop()
 
 
 @pytest.fixture
@@ -58,17 +58,17 @@ def own(server: Server) -> Iterator[Server]:
     """A server of this file's own: it is killed and copied, and its queue is small."""
     with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
         Path(folder).chmod(0o711)
-        made = private(Path(folder, "own"), server)
-        yield made
-        made.embedded.destroy()
+        private_server = private(Path(folder, "own"), server)
+        yield private_server
+        private_server.embedded.destroy()
 
 
 @pytest.fixture
 def owned(own: Server) -> Iterator[Database]:
     """A copy of the world on that server."""
-    made = own.create(own.templates["world"])
-    yield made
-    made.drop()
+    database = own.create(own.templates["world"])
+    yield database
+    database.drop()
 
 
 @pytest.fixture

@@ -67,10 +67,10 @@ def test_a_page_costs_the_same_however_long_the_log_and_a_transaction_are(
 ) -> None:
     seen = []
     for events in (1_000, 200_000):
-        made = server.create(world)
-        with made.connect() as conn, made.connect() as long:
+        database = server.create(world)
+        with database.connect() as conn, database.connect() as long:
             seen.append(cost(conn, long, events, plans))
-        made.drop()
+        database.drop()
     few, many = seen
     for what, touched in many.items():
         assert touched < 2 * few[what] + 30, (what, few, many)

@@ -189,7 +189,7 @@ def test_a_dump_restored_into_the_same_database_is_noticed(database: Database) -
 
 
 @pytest.mark.parametrize("savepoint", [False, True])
-def test_the_first_reader_of_all_has_what_it_wrote_itself_later_like_any_other(
+def test_the_reader_that_begins_the_epoch_reads_its_own_later_events(
     database: Database, savepoint: bool
 ) -> None:
     """It begins the epoch, and an old event may even have the xid that it has."""
@@ -240,7 +240,7 @@ def test_a_reset_is_possible_in_a_transaction_of_any_kind(database: Database, le
         assert len(drain(conn, fresh)) == (2 if level == "READ COMMITTED" else 3)
 
 
-def test_a_cursor_ahead_of_the_database_is_told(database: Database) -> None:
+def test_a_cursor_ahead_of_the_database_is_refused(database: Database) -> None:
     with database.connect() as conn:
         conn.execute(SEND)
         epoch, snapshot = now(conn).split("|")
@@ -249,7 +249,9 @@ def test_a_cursor_ahead_of_the_database_is_told(database: Database) -> None:
             assert "restored" in refuses(conn, f"{epoch}|{ahead}")
 
 
-def test_a_transaction_older_than_the_cursor_is_told_and_loses_nothing(database: Database) -> None:
+def test_a_transaction_older_than_the_cursor_is_refused_and_loses_nothing(
+    database: Database,
+) -> None:
     """It does not see yet what the cursor holds for read, or what the page is about."""
     with database.connect() as conn, database.connect() as old, database.connect() as writer:
         conn.execute(SEND)
@@ -268,7 +270,7 @@ def test_a_transaction_older_than_the_cursor_is_told_and_loses_nothing(database:
         assert [len(drain(old, cursor)) for cursor in cursors] == [1, 0]
 
 
-def test_after_a_crash_events_under_xids_given_anew_are_not_lost(own: Server) -> None:
+def test_after_a_crash_events_with_reused_xids_are_not_lost(own: Server) -> None:
     """The xids of transactions that were rolled back just before it have not reached the disk."""
     database = own.create(own.templates["world"])
     with database.connect() as conn:
@@ -296,7 +298,7 @@ def kill(server: Server) -> None:
     server.embedded.start()
 
 
-def test_a_restart_is_nothing_to_a_cursor(own: Server) -> None:
+def test_a_cursor_stays_valid_after_a_restart(own: Server) -> None:
     database = own.create(own.templates["world"])
     with database.connect() as conn:
         begin = now(conn)
@@ -313,7 +315,7 @@ def test_a_restart_is_nothing_to_a_cursor(own: Server) -> None:
 
 
 @first
-def test_a_standby_says_that_it_is_one(own: Server) -> None:
+def test_a_standby_refuses_readers_with_its_own_sqlstate(own: Server) -> None:
     database = own.create(own.templates["world"])
     with database.connect() as conn:
         begin = now(conn)

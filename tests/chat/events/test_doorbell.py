@@ -49,7 +49,9 @@ def rung(listener: Conn) -> list[dict[str, Any]]:
 SITTING = "SELECT (date_part('epoch', clock_timestamp()) * 50)::bigint"
 
 
-def test_the_bell_says_what_has_changed_and_no_more(database: Database, listener: Conn) -> None:
+def test_a_notification_says_what_has_changed_and_no_more(
+    database: Database, listener: Conn
+) -> None:
     with database.connect() as conn:
         some = "CASE id WHEN %s THEN 'read' ELSE status END"  # touches all rows, and changes one
         for statement, table, op, channel, ids in (
@@ -68,7 +70,9 @@ def test_the_bell_says_what_has_changed_and_no_more(database: Database, listener
             assert said == expected | {"channel_id": channel, "ids": ids, "more": False}
 
 
-def test_what_is_no_event_or_rolled_back_does_not_ring(database: Database, listener: Conn) -> None:
+def test_changes_that_are_not_events_or_are_rolled_back_send_no_notification(
+    database: Database, listener: Conn
+) -> None:
     with database.connect() as conn:
         conn.execute(PAUSE)
         conn.execute("UPDATE messages SET updated_at = now()")
@@ -78,20 +82,22 @@ def test_what_is_no_event_or_rolled_back_does_not_ring(database: Database, liste
         assert rung(listener) == []
 
 
-def test_typing_rings_and_writes_no_event(database: Database, listener: Conn) -> None:
+def test_typing_sends_a_notification_and_writes_no_event(
+    database: Database, listener: Conn
+) -> None:
     with database.connect() as conn:
         for _ in range(2):
             conn.execute(PAUSE)
             conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
-        said = rung(listener)
-        assert [(s["table"], s["channel_id"], s["ids"]) for s in said] == [
+        notifications = rung(listener)
+        assert [(s["table"], s["channel_id"], s["ids"]) for s in notifications] == [
             ("typing_indicators", HALL, [f"{HALL}:{ADA}"])
         ] * 2
         assert value(conn, "SELECT count(*) FROM events") == 0
 
 
 @pytest.mark.parametrize("table", MODES)
-def test_the_session_says_when_to_ring_else_the_table(
+def test_the_session_decides_when_to_notify_else_the_table(
     database: Database, listener: Conn, table: str
 ) -> None:
     """Others, who write all the time as the table says, change nothing about it."""
@@ -106,7 +112,7 @@ def test_the_session_says_when_to_ring_else_the_table(
                 conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
                 conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
             sittings = value(conn, SITTING) - begin + 1
-            rings = [said["table"] for said in rung(listener)]
+            rings = [notifications["table"] for notifications in rung(listener)]
             mine, others = rings.count("user_status"), rings.count("messages")
             assert others == {"every": 20, "off": 0}.get(table, others), session
             mode = session or table
@@ -122,13 +128,15 @@ def test_the_session_says_when_to_ring_else_the_table(
 
 
 @first
-def test_a_mode_that_is_none_is_refused(database: Database) -> None:
+def test_an_unknown_notification_mode_is_refused(database: Database) -> None:
     with database.connect() as conn:
         refused(conn, "23514", "SELECT set_notify_mode('loud')")
         refused(conn, "23502", "SELECT set_notify_mode(NULL)")
 
 
-def test_the_bell_rings_once_in_20_ms_whatever_the_load(database: Database, listener: Conn) -> None:
+def test_one_notification_is_sent_in_20_ms_whatever_the_load(
+    database: Database, listener: Conn
+) -> None:
     def write() -> None:
         with database.connect() as conn:
             for _ in range(150):
@@ -145,9 +153,7 @@ def test_the_bell_rings_once_in_20_ms_whatever_the_load(database: Database, list
 
 
 @first
-def test_who_looked_at_the_same_moment_does_not_ring_after_the_first(
-    database: Database, listener: Conn
-) -> None:
+def test_statements_of_one_session_notify_once_in_20_ms(database: Database, listener: Conn) -> None:
     with database.connect() as conn:
         begin = value(conn, SITTING)
         for _ in range(100):
@@ -155,7 +161,7 @@ def test_who_looked_at_the_same_moment_does_not_ring_after_the_first(
         assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
 
 
-def test_a_transaction_that_stays_open_after_ringing_silences_nobody(
+def test_a_transaction_that_stays_open_after_notifying_does_not_silence_others(
     database: Database, listener: Conn
 ) -> None:
     """Be it idle, or writing on through more sittings than the bell has keys."""
@@ -177,7 +183,7 @@ def test_a_transaction_that_stays_open_after_ringing_silences_nobody(
         assert len(rung(listener)) == 1
 
 
-def test_a_ring_that_a_savepoint_took_back_does_not_count(
+def test_a_notification_that_a_savepoint_rolled_back_does_not_count(
     database: Database, listener: Conn
 ) -> None:
     with database.connect() as conn:
@@ -192,7 +198,7 @@ def test_a_ring_that_a_savepoint_took_back_does_not_count(
 
 
 @first
-def test_every_rings_for_each_statement_up_to_ten_and_then_says_more(
+def test_mode_every_notifies_for_each_statement_up_to_ten_and_then_says_more(
     database: Database, listener: Conn
 ) -> None:
     with database.connect() as conn:
@@ -201,14 +207,14 @@ def test_every_rings_for_each_statement_up_to_ten_and_then_says_more(
             with conn.transaction():
                 for _ in range(statements):
                     conn.execute(SEND)
-            said = rung(listener)
-            assert len(said) == min(statements, 10)
-            assert [s["more"] for s in said] == [False] * min(statements, 9) + [True] * (
+            notifications = rung(listener)
+            assert len(notifications) == min(statements, 10)
+            assert [s["more"] for s in notifications] == [False] * min(statements, 9) + [True] * (
                 statements > 9
             )
 
 
-def test_each_listener_is_rung_and_reads_for_itself(database: Database) -> None:
+def test_each_listener_is_notified_and_reads_for_itself(database: Database) -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(database.connect()) for _ in range(4)]
         conn = stack.enter_context(database.connect())
@@ -229,8 +235,8 @@ HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
 
 @first
 def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
-    made = server.create()
-    with made.connect() as conn, made.connect() as listener:
+    database = server.create()
+    with database.connect() as conn, database.connect() as listener:
         name = sql.Identifier(HOSTILE)
         assert len(HOSTILE.encode()) == 63
         conn.execute(sql.SQL("CREATE SCHEMA {}").format(name))
@@ -248,17 +254,19 @@ def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
         )
         listener.execute("NOTIFY chat_events, 'end'")
         payload = next(iter(listener.notifies(timeout=60))).payload
-        said = json.loads(payload)
+        document = json.loads(payload)
         assert len(payload.encode()) <= 2000
-        assert set(said) == {"v", "schema", "table", "op", "channel_id", "ids", "more"}
-        assert said["schema"] == HOSTILE
-        assert (len(said["ids"]), said["more"], said["channel_id"]) == (20, True, None)
-        assert {len(one) for one in said["ids"]} == {53}
-    made.drop()
+        assert set(document) == {"v", "schema", "table", "op", "channel_id", "ids", "more"}
+        assert document["schema"] == HOSTILE
+        assert (len(document["ids"]), document["more"], document["channel_id"]) == (20, True, None)
+        assert {len(one) for one in document["ids"]} == {53}
+    database.drop()
 
 
 @first
-def test_two_copies_in_one_database_ring_and_read_apart(database: Database, listener: Conn) -> None:
+def test_two_copies_in_one_database_notify_and_read_separately(
+    database: Database, listener: Conn
+) -> None:
     with database.connect() as conn, database.connect() as other:
         other.execute("CREATE SCHEMA other")
         migrate(other, "other")
@@ -270,9 +278,9 @@ def test_two_copies_in_one_database_ring_and_read_apart(database: Database, list
         while value(conn, SITTING) < begin + 5:
             conn.execute(SEND)
             other.execute(SEND)
-        said = [s["schema"] for s in rung(listener)]
-        assert said.count("public") >= 3, "one is rung as often as the other"
-        assert said.count("other") >= 3
+        notifications = [s["schema"] for s in rung(listener)]
+        assert notifications.count("public") >= 3, "one is rung as often as the other"
+        assert notifications.count("other") >= 3
         written = [
             value(c, "SELECT count(*) FROM events WHERE op = 'insert' AND row_id !~ '^0{9}'")
             for c in (conn, other)

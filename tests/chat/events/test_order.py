@@ -332,7 +332,7 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
                 assert of_row == sorted(of_row)
 
 
-def test_a_reader_goes_on_from_any_row_of_any_page(database: Database) -> None:
+def test_a_reader_continues_from_any_row_of_any_page(database: Database) -> None:
     with database.connect() as conn:
         begin = now(conn)
         for _ in range(4):
@@ -374,7 +374,7 @@ def test_without_an_event_one_row_brings_the_cursor_to_keep(database: Database) 
 
 
 @first
-def test_events_since_is_called_with_limits_of_all_sizes(database: Database) -> None:
+def test_events_since_accepts_any_positive_limit(database: Database) -> None:
     with database.connect() as conn:
         begin = now(conn)
         conn.execute(SEND)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from tests.support.chat_events import RESYNCHRONISE, SEND, drain, now, read, refuses, value
+from tests.support.chat_events import RESYNCHRONISE, SEND, Conn, drain, now, read, refuses, value
 from tests.support.database import Database
 from tests.support.servers import first
 
 
-def test_purging_goes_in_batches_oldest_first_and_keeps_what_is_young(database: Database) -> None:
+def test_purging_deletes_the_oldest_events_first_in_batches_and_keeps_young_ones(
+    database: Database,
+) -> None:
     with database.connect() as conn:
         for _ in range(10):
             conn.execute(SEND)
@@ -25,7 +28,7 @@ def test_purging_goes_in_batches_oldest_first_and_keeps_what_is_young(database: 
         assert value(conn, "SELECT count(*) FROM events") == 3
 
 
-def test_a_cursor_from_before_what_was_purged_is_told_and_others_are_not(
+def test_a_cursor_before_purged_events_is_refused_and_others_are_not(
     database: Database,
 ) -> None:
     with database.connect() as conn:
@@ -49,7 +52,7 @@ def test_a_cursor_from_before_what_was_purged_is_told_and_others_are_not(
         refuses(conn, done)
 
 
-def test_what_a_long_transaction_may_still_change_the_order_of_is_not_purged(
+def test_events_newer_than_a_running_transaction_are_not_purged(
     database: Database,
 ) -> None:
     """Nothing that a reader has not got yet goes, and nobody is told of a purge that hurt nobody."""
@@ -73,7 +76,7 @@ def test_what_a_long_transaction_may_still_change_the_order_of_is_not_purged(
         refuses(conn, begin)
 
 
-def test_who_has_not_read_a_late_commit_is_told_when_it_is_purged(database: Database) -> None:
+def test_a_reader_that_missed_a_late_commit_is_told_when_it_is_purged(database: Database) -> None:
     """The cursor is newer than it, but for the one transaction that was running then."""
     with database.connect() as conn, database.connect() as writer:
         begin = now(conn)
@@ -87,7 +90,7 @@ def test_who_has_not_read_a_late_commit_is_told_when_it_is_purged(database: Data
 
 
 @first
-def test_two_who_purge_at_once_do_not_wait_for_each_other(database: Database) -> None:
+def test_two_concurrent_purges_do_not_wait_for_each_other(database: Database) -> None:
     with database.connect() as conn, database.connect() as other:
         for _ in range(4):
             conn.execute(SEND)
@@ -98,65 +101,89 @@ def test_two_who_purge_at_once_do_not_wait_for_each_other(database: Database) ->
         assert value(other, "SELECT purge_events('0s', 9)") == 2
 
 
-def test_readers_have_all_or_are_told_while_it_is_purged_under_them(database: Database) -> None:
-    """Each event is written down a second time, where nothing is purged."""
+def record_numbers_aside(database: Database) -> None:
+    """Write the number of each event a second time, into a table that is never purged."""
     database.execute(
-        "SELECT events_since(); CREATE TABLE shadow (seq bigint);"
-        "CREATE FUNCTION cast_shadow() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN INSERT INTO shadow VALUES (NEW.seq); RETURN NULL; END';"
-        "CREATE TRIGGER shadow AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION cast_shadow()"
+        "SELECT events_since(); CREATE TABLE recorded (seq bigint);"
+        "CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO recorded VALUES (NEW.seq); RETURN NULL; END';"
+        "CREATE TRIGGER record AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION record()"
     )
-    done = threading.Event()
-    told: list[int] = []
-    failed: list[str] = []
 
-    def follow(number: int) -> None:
-        chance = random.Random(number)
-        with database.connect() as conn:
+
+class Follower:
+    """Reads page by page, begins again when it is told to, and must then miss nothing.
+
+    A page and the recorded numbers are read in one snapshot.  The recorded numbers of the first page
+    after a start are those of the events that came before the start.
+    """
+
+    def __init__(self, database: Database, seed: int) -> None:
+        self.database = database
+        self.dice = random.Random(seed)
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        self.cursor = ""
+        self.before_start: set[int] = set()
+        self.received: set[int] = set()
+
+    def follow(self, stop: threading.Event) -> None:
+        with self.database.connect() as conn:
             conn.execute("SET default_transaction_isolation = 'repeatable read'")
-            cursor, before, got = "", set[int](), set[int]()
-            while not done.is_set():
+            while not stop.is_set():
                 try:
-                    with conn.transaction():
-                        page = read(conn, cursor, chance.choice([1, 5, 100]))
-                        there = {row[0] for row in conn.execute("SELECT seq FROM shadow")}
+                    self.read_page(conn)
                 except psycopg.Error as error:
                     if error.sqlstate != RESYNCHRONISE:
-                        failed.append(str(error))
-                        return
-                    told.append(number)
-                    cursor, got = "", set()
-                    continue
-                if not cursor:
-                    before = there
-                elif page[-1][0] is None and there - before != got:
-                    failed.append(f"{number} misses {there - before - got}")
-                got |= {seq for seq, _ in page if seq is not None}
-                cursor = page[-1][1]
-                if chance.random() < 0.05:
+                        raise
+                    self.begin_again()
+                if self.dice.random() < 0.05:
                     time.sleep(0.02)  # falls behind
 
-    def write() -> None:
-        with database.connect() as conn:
-            while not done.is_set():
-                conn.execute(SEND)
+    def read_page(self, conn: Conn) -> None:
+        with conn.transaction():
+            page = read(conn, self.cursor, self.dice.choice([1, 5, 100]))
+            recorded = {row[0] for row in conn.execute("SELECT seq FROM recorded")}
+        at_the_end = page[-1][0] is None
+        if not self.cursor:
+            self.before_start = recorded
+        elif at_the_end:
+            assert recorded - self.before_start == self.received
+        self.received |= {seq for seq, _ in page if seq is not None}
+        self.cursor = page[-1][1]
 
-    threads = [threading.Thread(target=follow, args=[n]) for n in range(3)]
-    threads += [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
+
+def write_events(database: Database, stop: threading.Event) -> None:
+    with database.connect() as conn:
+        while not stop.is_set():
+            conn.execute(SEND)
+
+
+def purge_with_and_without_a_long_transaction(database: Database) -> int:
+    """Purge again and again; return how many events are gone."""
+    purge = "SELECT purge_events('2 ms', 7)"
     purged = 0
     with database.connect() as conn, database.connect() as long:
         for _ in range(3):
             long.execute("BEGIN")
             long.execute(SEND)
-            for _ in range(30):
-                purged += value(conn, "SELECT purge_events('2 ms', 7)")
+            purged += sum(value(conn, purge) for _ in range(30))
             long.execute("COMMIT")
-            for _ in range(30):
-                purged += value(conn, "SELECT purge_events('2 ms', 7)")
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert not failed
+            purged += sum(value(conn, purge) for _ in range(30))
+    return purged
+
+
+def test_a_reader_misses_no_event_or_is_told_while_events_are_purged(database: Database) -> None:
+    record_numbers_aside(database)
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        try:
+            threads = [pool.submit(Follower(database, seed).follow, stop) for seed in range(3)]
+            threads += [pool.submit(write_events, database, stop) for _ in range(2)]
+            purged = purge_with_and_without_a_long_transaction(database)
+        finally:
+            stop.set()
+        for thread in threads:
+            thread.result()
     assert purged

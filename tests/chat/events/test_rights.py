@@ -12,7 +12,7 @@ def as_role(conn: Conn, role: str, user: str = ADA) -> None:
     conn.execute("SELECT set_config('chat.user_id', %s, true)", [user])
 
 
-def test_who_may_write_messages_needs_no_right_on_the_log(chat: Conn) -> None:
+def test_a_role_that_writes_messages_needs_no_right_on_the_log(chat: Conn) -> None:
     with chat.transaction(force_rollback=True):
         before = value(chat, "SELECT count(*) FROM events")
         as_role(chat, "chat_app")
@@ -42,7 +42,7 @@ LOG = {
 
 @pytest.mark.parametrize("role", ["chat_app", "chat_readonly", "chat_listener"])
 @pytest.mark.parametrize("what", LOG)
-def test_only_the_listener_reads_the_log_and_nobody_writes_it(
+def test_only_the_listener_reads_the_log_and_no_role_writes_it(
     chat: Conn, role: str, what: str
 ) -> None:
     with chat.transaction(force_rollback=True):
@@ -71,7 +71,7 @@ def test_the_listener_may_do_nothing_else(chat: Conn) -> None:
 @pytest.mark.parametrize(
     "name", [*(f"log_{name}" for name in TABLES), "ring_typing", "keep_message_edit"]
 )
-def test_nobody_forges_with_a_trigger_on_a_table_of_their_own(chat: Conn, name: str) -> None:
+def test_a_trigger_on_a_table_of_ones_own_can_not_forge_events(chat: Conn, name: str) -> None:
     with chat.transaction(force_rollback=True):
         as_role(chat, "chat_app")
         chat.execute("CREATE TEMPORARY TABLE mine (id text, channel_id text, user_id text)")

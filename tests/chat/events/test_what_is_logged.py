@@ -49,7 +49,9 @@ def test_each_column_of_a_logged_table_is_known_to_matter_or_not(chat: Conn, nam
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_an_insert_and_a_delete_are_one_event_a_row(log: Callable[..., Events], name: str) -> None:
+def test_an_insert_and_a_delete_write_one_event_a_row(
+    log: Callable[..., Events], name: str
+) -> None:
     table = TABLES[name]
     assert log(insert(name, table.row)) == [(name, "insert", *table.new)]
     (gone,) = [e for e in log(f"DELETE FROM {name} WHERE {table.key}") if e[0] == name]
@@ -57,7 +59,7 @@ def test_an_insert_and_a_delete_are_one_event_a_row(log: Callable[..., Events], 
 
 
 @pytest.mark.parametrize(("name", "column"), [(n, c) for n, t in TABLES.items() for c in t.matters])
-def test_a_change_that_matters_is_an_event(
+def test_a_change_that_matters_writes_an_event(
     log: Callable[..., Events], name: str, column: str
 ) -> None:
     table = TABLES[name]
@@ -70,7 +72,7 @@ def test_a_change_that_matters_is_an_event(
     ("name", "column"),
     [("channels", "description"), ("channel_members", "muted_until"), ("notifications", "read_at")],
 )
-def test_a_change_to_null_and_from_it_is_an_event(
+def test_a_change_to_null_or_from_null_writes_an_event(
     log: Callable[..., Events], name: str, column: str
 ) -> None:
     table = TABLES[name]
@@ -80,7 +82,7 @@ def test_a_change_to_null_and_from_it_is_an_event(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_heartbeat_or_a_marker_alone_is_no_event(
+def test_a_heartbeat_or_a_read_marker_alone_writes_no_event(
     chat: Conn, log: Callable[..., Events], name: str
 ) -> None:
     table = TABLES[name]
@@ -91,7 +93,7 @@ def test_a_heartbeat_or_a_marker_alone_is_no_event(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_statement_that_changes_nothing_is_no_event(
+def test_a_statement_that_changes_nothing_writes_no_event(
     log: Callable[..., Events], name: str
 ) -> None:
     table = TABLES[name]
@@ -275,7 +277,9 @@ ON_15 = {
 
 
 @pytest.mark.parametrize("case", CASES | ON_15)
-def test_what_is_an_event(chat: Conn, log: Callable[..., Events], case: str) -> None:
+def test_each_statement_writes_the_documented_events(
+    chat: Conn, log: Callable[..., Events], case: str
+) -> None:
     if case in ON_15 and chat.info.server_version < 150000:
         pytest.skip("MERGE came with PostgreSQL 15")
     done, expected = (CASES | ON_15)[case]
@@ -283,7 +287,9 @@ def test_what_is_an_event(chat: Conn, log: Callable[..., Events], case: str) -> 
 
 
 @first
-def test_a_hard_delete_is_one_too_where_soft_deletes_are_off(log: Callable[..., Events]) -> None:
+def test_a_hard_delete_writes_an_event_where_soft_deletes_are_off(
+    log: Callable[..., Events],
+) -> None:
     events = log(
         "SELECT set_config('chat.soft_delete', 'off', true)",
         f"SELECT delete_message('{YO}', '{ADA}')",

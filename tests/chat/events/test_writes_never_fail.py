@@ -65,7 +65,7 @@ def small_queue(server: Server) -> None:
 
 
 @first
-def test_a_listener_that_sits_in_a_transaction_makes_no_write_fail(
+def test_an_idle_listener_in_a_transaction_makes_no_write_fail(
     own: Server, owned: Database
 ) -> None:
     small_queue(own)
@@ -137,7 +137,7 @@ def test_a_listener_that_died_makes_no_write_fail(database: Database) -> None:
 
 
 @pytest.mark.parametrize("where", ["session", "table"])
-def test_two_phase_commit_works_with_the_bell_off(owned: Database, where: str) -> None:
+def test_two_phase_commit_works_with_notifications_off(owned: Database, where: str) -> None:
     with owned.connect() as conn:
         conn.execute(
             "SET chat.notify = 'off'" if where == "session" else "SELECT set_notify_mode('off')"
@@ -155,7 +155,7 @@ def test_two_phase_commit_works_with_the_bell_off(owned: Database, where: str) -
         assert len(drain(conn, begin)) == 2
 
 
-def test_a_sequence_that_fell_back_makes_no_write_fail_and_loses_nothing(
+def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
     database: Database,
 ) -> None:
     """As it does after a crash of a copied database, and on a replica that takes over."""
@@ -189,7 +189,7 @@ def test_a_sequence_that_fell_back_makes_no_write_fail_and_loses_nothing(
 
 
 @first
-def test_a_write_goes_on_where_the_state_is_gone(database: Database) -> None:
+def test_a_write_succeeds_where_the_state_row_is_missing(database: Database) -> None:
     with database.connect() as conn:
         conn.execute("DELETE FROM events_state")
         conn.execute(SEND)
@@ -198,7 +198,7 @@ def test_a_write_goes_on_where_the_state_is_gone(database: Database) -> None:
 
 @first
 @pytest.mark.parametrize("mode", MODES)
-def test_the_search_path_of_the_caller_is_nothing_to_the_log(chat: Conn, mode: str) -> None:
+def test_the_log_ignores_the_search_path_of_the_caller(chat: Conn, mode: str) -> None:
     """Tables, functions and operators of the same names, in a schema and among the temporary ones."""
     with chat.transaction(force_rollback=True):
         chat.execute("CREATE SCHEMA evil")

@@ -16,10 +16,10 @@ from tests.support.servers import Server
 
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
-    made = server.chat()
-    with made.connect() as conn:
+    database = server.chat()
+    with database.connect() as conn:
         yield conn, world(conn)
-    made.drop()
+    database.drop()
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def ids(shared: tuple[Conn, dict[str, str]]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def pair(server: Server) -> Iterator[Two]:
-    made = server.chat()
-    with made.connect() as one, made.connect() as other:
+    database = server.chat()
+    with database.connect() as one, database.connect() as other:
         yield Two(one, other)
-    made.drop()
+    database.drop()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_a_token_is_used_once(chat: Conn, ids: dict[str, str]) -> None:
      "UPDATE users SET is_active = false", "UPDATE users SET deleted_at = now()",
      "SELECT revoke_tokens(user_id) FROM refresh_tokens"],
 )  # fmt: skip
-def test_a_token_that_ended_is_of_no_use(chat: Conn, ids: dict[str, str], end: str) -> None:
+def test_an_expired_or_revoked_token_is_refused(chat: Conn, ids: dict[str, str], end: str) -> None:
     call(chat, "issue_token", ids["ada"], digest("t"), LATER)
     chat.execute(end)
     assert answer(chat, "use_token", digest("t")) is None
@@ -56,7 +56,7 @@ def test_all_live_tokens_of_a_user_are_revoked_and_counted(chat: Conn, ids: dict
     assert answer(chat, "use_token", digest("4")) == ids["bob"]
 
 
-def test_a_friend_is_asked_and_answers(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_friend_request_is_sent_and_answered(chat: Conn, ids: dict[str, str]) -> None:
     ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
     asked = call(chat, "request_friend", ada, bob)
     assert call(chat, "request_friend", ada, bob) == asked
@@ -72,7 +72,7 @@ def test_a_friend_is_asked_and_answers(chat: Conn, ids: dict[str, str]) -> None:
     assert related(chat) == {(ada, bob, "friend", "accepted"), (ada, eve, "friend", "accepted")}
 
 
-def test_a_block_ends_what_was_between_two_and_refuses_new(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_block_ends_a_relationship_and_refuses_new_ones(chat: Conn, ids: dict[str, str]) -> None:
     ada, bob = ids["ada"], ids["bob"]
     call(chat, "request_friend", bob, ada)
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_a_block_ends_what_was_between_two_and_refuses_new(chat: Conn, ids: dict
     call(chat, "request_friend", ada, bob)
 
 
-def test_a_friend_who_is_blocked_is_no_friend_any_more(chat: Conn, ids: dict[str, str]) -> None:
+def test_blocking_a_friend_ends_the_friendship(chat: Conn, ids: dict[str, str]) -> None:
     ada, bob = ids["ada"], ids["bob"]
     for asks, answers in ((ada, bob), (bob, ada)):
         call(chat, "request_friend", asks, answers)
@@ -102,7 +102,7 @@ def test_a_friend_who_is_blocked_is_no_friend_any_more(chat: Conn, ids: dict[str
 
 
 @pytest.mark.parametrize("gone", ["one", "both"])
-def test_nobody_makes_friends_with_a_deleted_user(
+def test_a_friend_request_to_a_deleted_user_is_refused(
     chat: Conn, ids: dict[str, str], gone: str
 ) -> None:
     chat.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [ids["bob"]])
@@ -132,28 +132,28 @@ def test_nobody_makes_friends_with_a_deleted_user(
         ("notification_preferences", {"other": '{"message": false}'}, "message", True),
     ],
 )  # fmt: skip
-def test_who_does_not_want_to_be_told_is_not(
+def test_a_user_who_has_turned_notifications_off_gets_none(
     chat: Conn, ids: dict[str, str], table: str | None, wish: Row, type_: str, told: bool
 ) -> None:
     if table:
         insert(chat, table, user_id=ids["ada"], **wish)
-    made = answer(chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"])
-    assert (made is not None) is told
-    assert ids_of(rows(chat, "list_notifications", ids["ada"])) == ([made] if told else [])
+    notification = answer(chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"])
+    assert (notification is not None) is told
+    assert ids_of(rows(chat, "list_notifications", ids["ada"])) == ([notification] if told else [])
 
 
 def test_notifications_come_in_pages_and_are_read_once(chat: Conn, ids: dict[str, str]) -> None:
     ada = ids["ada"]
-    made = [answer(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
-    made.reverse()
-    assert ids_of(rows(chat, "list_notifications", ada, 2)) == made[:2]
-    assert ids_of(rows(chat, "list_notifications", ada, 9, made[1])) == made[2:]
-    assert answer(chat, "mark_notification_read", made[0], ids["bob"]) is False
-    assert answer(chat, "mark_notification_read", made[0], ada) is True
-    assert answer(chat, "mark_notification_read", made[0], ada) is False
-    assert ids_of(rows(chat, "list_notifications", ada, unread_only=True)) == made[1:]
-    assert ids_of(rows(chat, "list_notifications", ada)) == made
-    assert ids_of(rows(chat, "list_notifications", ada, None, None, None)) == made
+    notification = [answer(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
+    notification.reverse()
+    assert ids_of(rows(chat, "list_notifications", ada, 2)) == notification[:2]
+    assert ids_of(rows(chat, "list_notifications", ada, 9, notification[1])) == notification[2:]
+    assert answer(chat, "mark_notification_read", notification[0], ids["bob"]) is False
+    assert answer(chat, "mark_notification_read", notification[0], ada) is True
+    assert answer(chat, "mark_notification_read", notification[0], ada) is False
+    assert ids_of(rows(chat, "list_notifications", ada, unread_only=True)) == notification[1:]
+    assert ids_of(rows(chat, "list_notifications", ada)) == notification
+    assert ids_of(rows(chat, "list_notifications", ada, None, None, None)) == notification
 
 
 SETTINGS: list[tuple[str, Any, tuple[str, bool, Any]]] = [
@@ -171,7 +171,7 @@ SETTINGS: list[tuple[str, Any, tuple[str, bool, Any]]] = [
 
 
 @pytest.mark.parametrize(("key", "to", "then"), SETTINGS)
-def test_a_setting_is_put_where_it_belongs_and_null_takes_it_back(
+def test_a_setting_is_stored_by_its_path_and_null_removes_it(
     chat: Conn, ids: dict[str, str], key: str, to: Any, then: tuple[str, bool, Any]
 ) -> None:
     call(chat, "put_setting", ids["ada"], "a", Jsonb(1))
@@ -181,7 +181,7 @@ def test_a_setting_is_put_where_it_belongs_and_null_takes_it_back(
 
 
 @pytest.mark.parametrize("key", ["theme", "notifications_enabled", "other"])
-def test_a_setting_that_is_taken_back_first_leaves_the_defaults(
+def test_removing_a_setting_that_was_never_set_leaves_the_defaults(
     chat: Conn, ids: dict[str, str], key: str
 ) -> None:
     row = call(chat, "put_setting", ids["ada"], key, Jsonb(None))

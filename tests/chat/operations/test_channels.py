@@ -23,37 +23,43 @@ from tests.support.chat import (
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "group"])
-def test_a_channel_is_made_with_its_members_and_roles(
+def test_a_channel_is_created_with_its_members_and_roles(
     chat: Conn, ids: dict[str, str], kind: str
 ) -> None:
     ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
-    made = call(
+    channel = call(
         chat, "create_channel", ada, kind, "New", [bob, eve, eve, ada, None], [eve, ada],
         description="d", avatar_url="u", metadata={"a": 1},
     )  # fmt: skip
-    assert (made["type"], made["name"], made["created_by"]) == (kind, "New", ada)
-    assert (made["description"], made["avatar_url"], made["metadata"]) == ("d", "u", {"a": 1})
-    assert members(chat, made["id"]) == {ada: "owner", bob: "member", eve: "admin"}
-    assert call(chat, "find_channel", made["id"]) == made
+    assert (channel["type"], channel["name"], channel["created_by"]) == (kind, "New", ada)
+    assert (channel["description"], channel["avatar_url"], channel["metadata"]) == (
+        "d",
+        "u",
+        {"a": 1},
+    )
+    assert members(chat, channel["id"]) == {ada: "owner", bob: "member", eve: "admin"}
+    assert call(chat, "find_channel", channel["id"]) == channel
 
 
-def test_a_channel_is_made_alone_or_not_at_all(chat: Conn, ids: dict[str, str]) -> None:
-    made = call(chat, "create_channel", ids["ada"], "public", "Alone", None, None)
-    assert members(chat, made["id"]) == {ids["ada"]: "owner"}
+def test_a_channel_is_created_with_every_member_or_not_at_all(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    channel = call(chat, "create_channel", ids["ada"], "public", "Alone", None, None)
+    assert members(chat, channel["id"]) == {ids["ada"]: "owner"}
     before = value(chat, "SELECT count(*) FROM channels")
     denied(chat, FOREIGN_KEY, "create_channel", ids["ada"], "public", "x", [ids["bob"], NOBODY])
     assert value(chat, "SELECT count(*) FROM channels") == before
 
 
-def test_a_group_is_not_made_with_101_members(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_group_with_101_members_is_not_created(chat: Conn, ids: dict[str, str]) -> None:
     many = users(chat, 100)
     named = denied(chat, CHECK, "create_channel", ids["ada"], "group", "x", many)
     assert named == "channel_members_limit"
-    made = call(chat, "create_channel", ids["ada"], "group", "x", many[:99])
-    assert denied(chat, CHECK, "add_member", made["id"], many[99]) == "channel_members_limit"
+    channel = call(chat, "create_channel", ids["ada"], "group", "x", many[:99])
+    assert denied(chat, CHECK, "add_member", channel["id"], many[99]) == "channel_members_limit"
 
 
-def test_a_channel_is_changed_archived_and_brought_back(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_channel_is_changed_archived_and_restored(chat: Conn, ids: dict[str, str]) -> None:
     room = ids["room"]
     before = call(chat, "find_channel", room)
     changed = call(chat, "update_channel", room, {"name": "N", "metadata": {"b": 2}})
@@ -88,18 +94,18 @@ def test_a_direct_channel_is_the_same_however_it_is_opened(chat: Conn, ids: dict
      "UPDATE channels SET archived_at = now() WHERE id = %s",
      "DELETE FROM channel_members WHERE channel_id = %s"],
 )  # fmt: skip
-def test_a_direct_channel_that_was_deleted_archived_or_left_comes_back(
+def test_opening_a_direct_channel_restores_a_deleted_archived_or_abandoned_one(
     chat: Conn, ids: dict[str, str], end: str
 ) -> None:
-    said = send(chat, ids["direct"], ids["ada"])
+    message = send(chat, ids["direct"], ids["ada"])
     chat.execute(end, [ids["direct"]])
     back = call(chat, "open_direct_channel", ids["bob"], ids["ada"])
     assert (back["id"], back["deleted_at"], back["archived_at"]) == (ids["direct"], None, None)
     assert set(members(chat, back["id"])) == {ids["ada"], ids["bob"]}
-    assert ids_of(rows(chat, "list_messages", back["id"])) == [said]
+    assert ids_of(rows(chat, "list_messages", back["id"])) == [message]
 
 
-def test_a_member_is_added_given_a_role_and_taken_out(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_member_is_added_given_a_role_and_removed(chat: Conn, ids: dict[str, str]) -> None:
     room, eve = ids["room"], ids["eve"]
     assert answer(chat, "add_member", room, eve) is True
     assert answer(chat, "add_member", room, eve, "admin") is False

@@ -25,14 +25,14 @@ from tests.support.chat import (
 )
 
 
-def test_a_direct_channel_that_both_open_at_once_is_one(two: Two) -> None:
+def test_a_direct_channel_opened_by_both_at_once_is_created_once(two: Two) -> None:
     ada, bob = two.people()
     one, other = two.race(("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada))
     assert one["id"] == other["id"]
     assert members(two.one, one["id"]) == {ada: "member", bob: "member"}
 
 
-def test_the_same_message_sent_twice_at_once_is_one(two: Two) -> None:
+def test_the_same_message_sent_twice_at_once_is_stored_once(two: Two) -> None:
     ada, _, room, first = two.room()
     again = ("send_message", room, ada, "Hi", "c1")
     one, other = two.race(again, again)
@@ -40,7 +40,7 @@ def test_the_same_message_sent_twice_at_once_is_one(two: Two) -> None:
     assert ids_of(rows(two.one, "list_messages", room)) == [one["id"], first]
 
 
-def test_of_two_that_send_the_same_message_the_second_goes_on_when_the_first_fails(
+def test_the_second_sender_of_a_message_continues_when_the_first_fails(
     two: Two,
 ) -> None:
     ada, _, room, _ = two.room()
@@ -57,7 +57,7 @@ def test_of_two_that_send_the_same_message_the_second_goes_on_when_the_first_fai
 @pytest.mark.parametrize(
     "case", ["direct", "message", "friend", "friend again", "token", "reaction", "edit", "limit"]
 )
-def test_under_repeatable_read_the_second_is_told_to_try_again_and_then_is_right(
+def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_and_then_succeeds(
     two: Two, case: str
 ) -> None:
     """A snapshot from before the other's commit must lead to 40001, never to two of one thing."""
@@ -113,13 +113,13 @@ def test_an_edit_that_comes_during_a_delete_finds_no_message(two: Two, soft: str
     assert value(two.one, edits, first) == 0
 
 
-def test_of_two_that_delete_a_message_at_once_one_did(two: Two) -> None:
+def test_only_one_of_two_concurrent_deletes_deletes_the_message(two: Two) -> None:
     ada, _, _, first = two.room()
     both = two.race(("delete_message", first, ada), ("delete_message", first, ada))
     assert [row["delete_message"] for row in both] == [True, False]
 
 
-def test_who_ask_each_other_at_once_are_friends(two: Two) -> None:
+def test_two_users_who_ask_each_other_at_once_become_friends(two: Two) -> None:
     ada, bob = two.people()
     one, other = two.race(("request_friend", ada, bob), ("request_friend", bob, ada))
     assert (one["status"], other["status"], one["id"]) == ("pending", "accepted", other["id"])
@@ -127,13 +127,13 @@ def test_who_ask_each_other_at_once_are_friends(two: Two) -> None:
     assert rows(two.one, "unblock_user", bob, ada)[0]["unblock_user"] is False
 
 
-def test_who_asks_twice_at_once_has_asked_once(two: Two) -> None:
+def test_two_friend_requests_at_once_count_as_one(two: Two) -> None:
     ada, bob = two.people()
     one, other = two.race(("request_friend", ada, bob), ("request_friend", ada, bob))
     assert one == other
 
 
-def test_of_a_block_and_a_request_at_once_the_block_stays(two: Two) -> None:
+def test_a_block_wins_over_a_friend_request_at_the_same_time(two: Two) -> None:
     ada, bob = two.people()
     two.race(("request_friend", ada, bob), ("block_user", bob, ada))
     mine = {r for r in related(two.one) if ada in r}
@@ -143,7 +143,7 @@ def test_of_a_block_and_a_request_at_once_the_block_stays(two: Two) -> None:
         two.race(("block_user", cay, dan), ("request_friend", dan, cay))
 
 
-def test_two_who_block_each_other_at_once_both_do(two: Two) -> None:
+def test_two_users_who_block_each_other_at_once_are_both_blocked(two: Two) -> None:
     ada, bob = two.people()
     two.race(("block_user", ada, bob), ("block_user", bob, ada))
     mine = {r[:3] for r in related(two.one) if ada in r}
@@ -158,27 +158,27 @@ def test_a_request_is_answered_once(two: Two) -> None:
     assert (ada, bob, "friend", "accepted") in related(two.one)
 
 
-def test_of_two_that_use_a_token_at_once_one_gets_the_user(two: Two) -> None:
+def test_only_one_of_two_concurrent_uses_of_a_token_succeeds(two: Two) -> None:
     ada, _ = two.people()
     call(two.one, "issue_token", ada, digest(ada), LATER)
     both = two.race(("use_token", digest(ada)), ("use_token", digest(ada)))
     assert [row["use_token"] for row in both] == [ada, None]
 
 
-def test_of_two_that_put_the_same_emoji_at_once_both_get_the_one(two: Two) -> None:
+def test_the_same_emoji_added_twice_at_once_is_stored_once(two: Two) -> None:
     _, bob, _, first = two.room()
     one, other = two.race(("add_reaction", first, bob, "👍"), ("add_reaction", first, bob, "👍"))
     assert one == other
 
 
-def test_the_marker_of_two_that_read_at_once_is_the_newer_one(two: Two) -> None:
+def test_of_two_concurrent_read_markers_the_newer_one_wins(two: Two) -> None:
     ada, bob, room, first = two.room()
     newer = send(two.one, room, ada)
     both = two.race(("mark_read", newer, bob), ("mark_read", first, bob))
     assert [row["mark_read"] for row in both] == [newer, newer]
 
 
-def test_of_two_that_change_different_things_at_once_neither_is_lost(two: Two) -> None:
+def test_concurrent_changes_of_different_columns_are_both_kept(two: Two) -> None:
     ada, _, room, _ = two.room()
     two.race(("update_user", ada, {"full_name": "A"}), ("update_user", ada, {"avatar_url": "u"}))
     changed = call(two.one, "find_user", ada)
@@ -192,7 +192,7 @@ def test_of_two_that_change_different_things_at_once_neither_is_lost(two: Two) -
     assert (last["theme"], last["preferences"]) == ("dark", {"a": 3, "b": 2})
 
 
-def test_a_purge_waits_for_nobody(two: Two) -> None:
+def test_a_purge_waits_for_no_lock(two: Two) -> None:
     ada, _ = two.people()
     call(two.one, "put_session", digest(ada), {}, "yesterday")
     two.other.execute("SET lock_timeout = '2s'")
@@ -202,7 +202,7 @@ def test_a_purge_waits_for_nobody(two: Two) -> None:
     assert call(two.one, "get_session", digest(ada))["user_id"] == ada
 
 
-def test_a_rate_limit_counts_exactly_however_many_hit_it_at_once(two: Two) -> None:
+def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: Two) -> None:
     ada, _ = two.people()
     said: list[bool] = []
     together = threading.Barrier(4)

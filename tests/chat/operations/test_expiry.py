@@ -19,19 +19,19 @@ from tests.support.chat import (
 )
 
 
-def test_a_session_is_put_found_and_replaced(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_session_is_stored_found_and_replaced(chat: Conn, ids: dict[str, str]) -> None:
     call(chat, "put_session", digest("s"), {"a": 1}, LATER)
     assert call(chat, "get_session", digest("s"))["user_id"] is None
     call(chat, "put_session", digest("s"), {"b": 2}, LATER, ids["ada"])
-    found = call(chat, "get_session", digest("s"))
-    assert (found["user_id"], found["data"]) == (ids["ada"], {"b": 2})
+    session = call(chat, "get_session", digest("s"))
+    assert (session["user_id"], session["data"]) == (ids["ada"], {"b": 2})
 
 
-def test_who_is_typing_is_seen_for_a_while(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_typing_indicator_is_visible_until_it_expires(chat: Conn, ids: dict[str, str]) -> None:
     until = answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(hours=1))
     answer(chat, "start_typing", ids["room"], ids["bob"], timedelta(0))
-    found = rows(chat, "list_typing", ids["room"])
-    assert [(r["user_id"], r["expires_at"]) for r in found] == [(ids["ada"], until)]
+    results = rows(chat, "list_typing", ids["room"])
+    assert [(r["user_id"], r["expires_at"]) for r in results] == [(ids["ada"], until)]
     answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(0))
     assert rows(chat, "list_typing", ids["room"]) == []
 
@@ -60,7 +60,7 @@ def test_no_read_ever_returns_an_expired_row(chat: Conn, ids: dict[str, str], wh
     assert answer(chat, "hit_rate_limit", "k", 1, "1 h") is True
 
 
-def test_what_expired_is_purged_and_nothing_else(chat: Conn, ids: dict[str, str]) -> None:
+def test_only_expired_rows_are_purged(chat: Conn, ids: dict[str, str]) -> None:
     expired_rows(chat, ids, "yesterday")
     call(chat, "notify_user", ids["ada"], "system")
     call(chat, "notify_user", ids["ada"], "system", expires_at="tomorrow")

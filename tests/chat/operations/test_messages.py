@@ -41,7 +41,7 @@ def test_a_resend_gives_the_first_message_back_also_after_it_was_deleted(
     assert send(chat, ids["group"], ids["bob"], client_message_id="a1") != ids["first"]
 
 
-def test_what_a_message_said_before_is_kept(chat: Conn, ids: dict[str, str]) -> None:
+def test_earlier_versions_of_an_edited_message_are_kept(chat: Conn, ids: dict[str, str]) -> None:
     first, ada = ids["first"], ids["ada"]
     for content in ("Two", "Two", "Three"):
         edited = call(chat, "edit_message", first, ada, content)
@@ -55,7 +55,7 @@ def test_what_a_message_said_before_is_kept(chat: Conn, ids: dict[str, str]) -> 
     assert edits.fetchall() == [("First", ada), ("Two", ada)]
 
 
-def test_a_deleted_message_is_gone_from_every_read(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_deleted_message_appears_in_no_read(chat: Conn, ids: dict[str, str]) -> None:
     call(
         chat,
         "edit_message",
@@ -74,7 +74,7 @@ def test_a_deleted_message_is_gone_from_every_read(chat: Conn, ids: dict[str, st
     assert unread[ids["room"]] == 0
 
 
-def test_an_admin_of_the_channel_may_delete_what_another_wrote(
+def test_an_admin_of_the_channel_may_delete_messages_of_others(
     chat: Conn, ids: dict[str, str]
 ) -> None:
     assert answer(chat, "delete_message", ids["second"], ids["ada"]) is True
@@ -115,7 +115,7 @@ def test_the_setting_decides_whether_a_delete_keeps_the_row(
         ("tw\no", {"tw\no lines"}),
     ],
 )
-def test_a_search_takes_every_character_for_itself(
+def test_a_search_matches_every_character_literally(
     chat: Conn, ids: dict[str, str], query: str, found: set[str]
 ) -> None:
     texts = ["100% sure", "1000 sures", "snake_case", "snakexcase", "C:\\temp", r"%\_",
@@ -187,7 +187,7 @@ def test_a_delivery_is_written_once(chat: Conn, ids: dict[str, str]) -> None:
     assert answer(chat, "mark_delivered", ids["first"], ids["bob"]) is False
 
 
-def test_an_emoji_is_put_on_a_message_once_and_taken_off(chat: Conn, ids: dict[str, str]) -> None:
+def test_an_emoji_is_added_to_a_message_once_and_removed(chat: Conn, ids: dict[str, str]) -> None:
     first, bob = ids["first"], ids["bob"]
     made = call(chat, "add_reaction", first, bob, "👍")
     assert call(chat, "add_reaction", first, bob, "👍") == made

@@ -32,7 +32,7 @@ NUMBERED = st.lists(
 
 @given(NUMBERED, st.integers(1, 5))
 @FEW
-def test_pages_of_messages_lose_none_and_double_none_while_others_write(
+def test_pages_of_messages_have_no_gaps_or_duplicates_while_others_write(
     shared: tuple[Conn, dict[str, str]], messages: list[tuple[int, bool]], size: int
 ) -> None:
     conn, ids = shared
@@ -54,7 +54,7 @@ def test_pages_of_messages_lose_none_and_double_none_while_others_write(
 @given(st.lists(st.lists(st.tuples(st.integers(1, 999), st.booleans()), max_size=3), max_size=7),
        st.integers(1, 3))  # fmt: skip
 @FEW
-def test_pages_of_channels_come_by_last_activity_each_channel_once(
+def test_pages_of_channels_are_ordered_by_last_activity_without_duplicates(
     shared: tuple[Conn, dict[str, str]],
     channels: list[list[tuple[int, bool]]],
     size: int,
@@ -126,13 +126,13 @@ def test_unread_messages_are_counted_up_to_100(
 
 
 def test_a_channel_in_the_list_has_what_a_client_shows(chat: Conn, ids: dict[str, str]) -> None:
-    said = send(chat, ids["direct"], ids["ada"], "é" * 150)
+    message = send(chat, ids["direct"], ids["ada"], "é" * 150)
     listed = {r["id"]: r for r in rows(chat, "list_channels", ids["bob"])}
     assert set(listed) == {ids[n] for n in ("room", "group", "archive", "direct")}
     direct = listed[ids["direct"]]
     assert direct["direct_user_id"] == ids["ada"]
     assert direct["last_message_preview"] == "é" * 100
-    assert (direct["last_message_id"], direct["last_message_user_id"]) == (said, ids["ada"])
+    assert (direct["last_message_id"], direct["last_message_user_id"]) == (message, ids["ada"])
     assert (direct["last_message_at"], direct["unread"]) == (value(chat, "SELECT now()"), 1)
     assert listed[ids["group"]]["last_message_id"] is None
     assert listed[ids["group"]]["last_activity"] == ids["group"]

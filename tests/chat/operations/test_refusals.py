@@ -144,7 +144,7 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
 
 
 @pytest.mark.parametrize(("function", "args", "state", "constraint"), REFUSALS)
-def test_what_an_operation_refuses_it_says_by_sqlstate(
+def test_an_operation_refuses_bad_arguments_with_the_documented_sqlstate(
     chat: Conn,
     ids: dict[str, str],
     function: str,
@@ -193,14 +193,14 @@ NOTHING: list[tuple[str, list[Any], Any]] = [
 
 
 @pytest.mark.parametrize(("function", "args", "said"), NOTHING)
-def test_what_finds_nothing_says_so_without_an_error(
+def test_an_operation_that_finds_nothing_returns_so_without_an_error(
     chat: Conn, ids: dict[str, str], function: str, args: list[Any], said: Any
 ) -> None:
-    found = rows(chat, function, *filled(ids, *args))
-    assert (found if said == [] else found[0][function]) == said
+    results = rows(chat, function, *filled(ids, *args))
+    assert (results if said == [] else results[0][function]) == said
 
 
-def test_every_function_of_the_schema_is_tried(chat: Conn) -> None:
+def test_every_function_of_the_schema_has_a_test(chat: Conn) -> None:
     """A new operation needs its cases here."""
     tried = {case[0] for case in REFUSALS} | {case[0] for case in NOTHING}
     made = chat.execute(

@@ -95,7 +95,7 @@ def whole(table: str, ids: dict[str, str], **change: Any) -> Row:
 
 
 @pytest.mark.parametrize(("table", "change", "state", "constraint"), TABLE_RULES)
-def test_a_row_that_breaks_a_rule_is_refused(
+def test_a_row_that_violates_a_constraint_is_refused(
     chat: Conn, ids: dict[str, str], table: str, change: Row, state: str, constraint: str | None
 ) -> None:
     refused(chat, state, constraint, table, **whole(table, ids, **change))
@@ -112,7 +112,7 @@ def test_a_row_that_breaks_a_rule_is_refused(
         ("message_edits", {"edited_by": "{ada}"}),
     ],
 )
-def test_a_row_at_the_edge_of_the_rules_is_taken(
+def test_a_row_at_the_limits_of_the_constraints_is_accepted(
     chat: Conn, ids: dict[str, str], table: str, change: Row
 ) -> None:
     insert(chat, table, **whole(table, ids, **change))
@@ -131,7 +131,7 @@ def test_a_row_at_the_edge_of_the_rules_is_taken(
         ("notification_preferences", "notification_preferences_pkey"),
     ],
 )
-def test_what_is_unique_is_refused_a_second_time(
+def test_a_duplicate_of_a_unique_value_is_refused(
     chat: Conn, ids: dict[str, str], table: str, constraint: str
 ) -> None:
     insert(chat, table, **whole(table, ids))
@@ -160,7 +160,7 @@ def test_states_have_the_promised_defaults(
     assert {key: row[key] for key in defaults} == defaults
 
 
-def test_what_need_not_survive_a_crash_is_unlogged_and_nothing_else(chat: Conn) -> None:
+def test_only_tables_that_need_not_survive_a_crash_are_unlogged(chat: Conn) -> None:
     unlogged = chat.execute(
         "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'"
     )
@@ -168,7 +168,9 @@ def test_what_need_not_survive_a_crash_is_unlogged_and_nothing_else(chat: Conn) 
 
 
 @pytest.mark.parametrize("of", ["user", "message", "channel"])
-def test_what_belongs_to_a_row_goes_with_it(chat: Conn, ids: dict[str, str], of: str) -> None:
+def test_deleting_a_row_deletes_what_belongs_to_it(
+    chat: Conn, ids: dict[str, str], of: str
+) -> None:
     chat.execute("DELETE FROM channels WHERE type = 'direct'")
     for table in WHOLE:
         insert(chat, table, **whole(table, ids))
@@ -214,7 +216,7 @@ def test_an_edit_outlives_its_editor(chat: Conn, ids: dict[str, str]) -> None:
         ("notification_preferences", "email = true", "email = false"),
     ],
 )
-def test_updated_at_moves_when_and_only_when_the_row_changes(
+def test_updated_at_changes_if_and_only_if_the_row_changes(
     chat: Conn, ids: dict[str, str], table: str, same: str, other: str
 ) -> None:
     old = value(chat, "SELECT 'yesterday'::timestamptz")

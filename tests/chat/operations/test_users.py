@@ -49,9 +49,7 @@ def test_operations_work_whatever_the_search_path(
     assert value(chat, "SELECT public.mark_read(%s, %s)", sent, ids["bob"]) == sent
 
 
-def test_a_change_of_a_user_leaves_alone_what_it_does_not_name(
-    chat: Conn, ids: dict[str, str]
-) -> None:
+def test_a_change_of_a_user_leaves_other_columns_alone(chat: Conn, ids: dict[str, str]) -> None:
     before = call(chat, "find_user", ids["ada"])
     changed = call(
         chat, "update_user", ids["ada"],
@@ -70,9 +68,9 @@ def test_the_public_view_has_no_email_hash_or_flag_and_no_deleted_user(
 ) -> None:
     chat.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [ids["eve"]])
     view = chat.cursor(row_factory=dict_row).execute("SELECT * FROM public_users ORDER BY id")
-    found = view.fetchall()
-    assert ids_of(found) == [ids["ada"], ids["bob"]]
-    assert set(found[0]) == {"id", "username", "display_name", "avatar_url", "created_at"}
+    rows = view.fetchall()
+    assert ids_of(rows) == [ids["ada"], ids["bob"]]
+    assert set(rows[0]) == {"id", "username", "display_name", "avatar_url", "created_at"}
 
 
 def test_presence_and_last_seen_are_kept(chat: Conn, ids: dict[str, str]) -> None:
@@ -83,7 +81,7 @@ def test_presence_and_last_seen_are_kept(chat: Conn, ids: dict[str, str]) -> Non
     assert answer(chat, "touch_last_seen", ids["ada"]) == value(chat, "SELECT now()")
 
 
-def test_who_is_erased_leaves_what_they_wrote_and_nothing_of_themselves(
+def test_an_erased_user_leaves_their_messages_and_no_personal_data(
     chat: Conn, ids: dict[str, str]
 ) -> None:
     bob = ids["bob"]

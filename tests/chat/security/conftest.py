@@ -20,12 +20,12 @@ from tests.support.servers import Server
 
 @pytest.fixture(scope="module")
 def built(server: Server) -> Iterator[Scene]:
-    made = server.chat()
-    with made.connect() as conn:
-        scene = Scene(made, conn)
+    database = server.chat()
+    with database.connect() as conn:
+        scene = Scene(database, conn)
         yield scene
         conn.execute(f"DROP ROLE {scene.login}")
-    made.drop()
+    database.drop()
 
 
 @pytest.fixture

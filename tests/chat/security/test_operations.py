@@ -114,8 +114,8 @@ def test_operations_do_what_the_user_may(
     scene: Scene, who: str | None, function: str, args: list[Any], something: bool
 ) -> None:
     with scene.acting(who) as conn:
-        found = rows(conn, function, *scene.fill(args))
-    told = found[0][function] if found and list(found[0]) == [function] else found
+        results = rows(conn, function, *scene.fill(args))
+    told = results[0][function] if results and list(results[0]) == [function] else results
     assert bool(told) is something
 
 
@@ -191,22 +191,22 @@ def test_operations_refuse_what_the_user_may_not(
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "group"])
-def test_a_user_makes_a_channel_with_others_and_runs_it(scene: Scene, kind: str) -> None:
+def test_a_user_creates_a_channel_with_others_and_owns_it(scene: Scene, kind: str) -> None:
     bob, eve, ousted = (scene.ids[n] for n in ("bob", "eve", "ousted"))
     with scene.acting("bob") as conn:
-        made = call(conn, "create_channel", bob, kind, "New", [eve], [ousted])["id"]
-        assert members(conn, made) == {bob: "owner", eve: "member", ousted: "admin"}
-        said = send(conn, made, bob)
-        assert call(conn, "archive_channel", made)["archived_at"] is not None
-        call(conn, "archive_channel", made, False)
+        channel_id = call(conn, "create_channel", bob, kind, "New", [eve], [ousted])["id"]
+        assert members(conn, channel_id) == {bob: "owner", eve: "member", ousted: "admin"}
+        message = send(conn, channel_id, bob)
+        assert call(conn, "archive_channel", channel_id)["archived_at"] is not None
+        call(conn, "archive_channel", channel_id, False)
     with scene.acting("ousted") as conn:
-        assert answer(conn, "delete_message", said, ousted) is True
-        assert answer(conn, "remove_member", made, eve) is True
+        assert answer(conn, "delete_message", message, ousted) is True
+        assert answer(conn, "remove_member", channel_id, eve) is True
     with scene.acting("eve") as conn:
-        assert len(rows(conn, "find_channel", made)) == (kind == "public")
+        assert len(rows(conn, "find_channel", channel_id)) == (kind == "public")
 
 
-def test_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) -> None:
+def test_a_user_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) -> None:
     ousted, hall = scene.ids["ousted"], scene.ids["hall"]
     with scene.acting("ousted") as conn:
         assert rows(conn, "list_messages", hall) == []
@@ -219,7 +219,7 @@ def test_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) -> None
         denied(conn, FORBIDDEN, "send_message", hall, ousted, "x")
 
 
-def test_a_direct_channel_that_both_left_comes_back_for_both(scene: Scene) -> None:
+def test_a_direct_channel_that_both_left_is_restored_for_both(scene: Scene) -> None:
     ada, bob, direct = (scene.ids[n] for n in ("ada", "bob", "direct"))
     for who in ("ada", "bob"):
         with scene.acting(who) as conn:
@@ -243,7 +243,7 @@ def test_a_row_may_be_deleted_for_good_by_its_author_and_those_who_run_the_chann
     assert value(scene.conn, gone, scene.ids["first"], scene.ids["second"]) == 0
 
 
-def test_who_is_erased_by_themselves_is_erased_as_by_the_owner(scene: Scene) -> None:
+def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) -> None:
     """Also what others hold of them, such as a block, which they could not delete themselves."""
     eve = scene.ids["eve"]
     with scene.acting("eve") as conn:
@@ -263,7 +263,7 @@ def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene
         assert edits.fetchall() == [("First", scene.ids["ada"]), ("Second", scene.ids["bob"])]
 
 
-def test_a_marker_that_waits_for_a_promotion_is_moved(built: Scene) -> None:
+def test_a_read_marker_that_waits_for_a_change_of_role_is_moved(built: Scene) -> None:
     """The policy must not judge the member's new row by the role of a moment ago."""
     conn = built.conn
     ada, bob = people(conn, "marker_ada", "marker_bob")
@@ -272,8 +272,8 @@ def test_a_marker_that_waits_for_a_promotion_is_moved(built: Scene) -> None:
         other.execute(f"SET ROLE {built.login}")
         built.behalf(other, bob)
         for role in ("admin", "member"):
-            said = send(conn, room, ada)
-            promotion, mark = ("set_role", room, bob, role), ("mark_read", said, bob)
+            message = send(conn, room, ada)
+            promotion, mark = ("set_role", room, bob, role), ("mark_read", message, bob)
             error = race(
                 conn,
                 other,
@@ -282,5 +282,5 @@ def test_a_marker_that_waits_for_a_promotion_is_moved(built: Scene) -> None:
             )
             assert error is None
             marker = "SELECT last_read_message_id FROM channel_members WHERE user_id = %s"
-            assert value(conn, marker, bob) == said
+            assert value(conn, marker, bob) == message
     conn.execute("DELETE FROM channels WHERE id = %s", [room])

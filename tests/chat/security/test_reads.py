@@ -23,13 +23,13 @@ def seen(conn: Conn, table: str) -> list[Any]:
     return sorted(conn.execute(f"SELECT t::text FROM {table} t").fetchall())
 
 
-def test_row_level_security_is_on_where_it_says_who_says_what_to_whom(scene: Scene) -> None:
-    found = scene.conn.execute(
+def test_row_level_security_is_enabled_on_exactly_the_tables_of_private_rows(scene: Scene) -> None:
+    rows = scene.conn.execute(
         "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
         " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
         " AND relname !~ 'yoyo|^chatdb'"
     )
-    state = {name: (on, forced) for name, on, forced in found}
+    state = {name: (on, forced) for name, on, forced in rows}
     assert state == {
         **dict.fromkeys(SEEN, (True, False)),
         **dict.fromkeys((*OPEN, *CLOSED), (False, False)),
@@ -37,7 +37,7 @@ def test_row_level_security_is_on_where_it_says_who_says_what_to_whom(scene: Sce
 
 
 @pytest.mark.parametrize("who", ["ada", "bob", "eve", "ousted"])
-def test_a_user_sees_what_is_theirs_and_nothing_else(scene: Scene, who: str) -> None:
+def test_a_user_sees_only_their_own_rows(scene: Scene, who: str) -> None:
     me = {"me": scene.ids[who]}
     for table, condition in SEEN.items():
         mine = f"SELECT t::text FROM {table} t WHERE {condition}"
@@ -52,7 +52,9 @@ def test_a_user_sees_what_is_theirs_and_nothing_else(scene: Scene, who: str) -> 
 
 
 @pytest.mark.parametrize("who", [None, NOBODY, "no id at all", "' OR true --"])
-def test_who_acts_for_nobody_sees_and_changes_nothing(scene: Scene, who: str | None) -> None:
+def test_without_a_user_the_application_sees_and_changes_no_row(
+    scene: Scene, who: str | None
+) -> None:
     with scene.acting(who) as conn:
         for table in SEEN:
             public = " WHERE type <> 'public'" if table == "channels" and who else ""
@@ -65,7 +67,7 @@ WAYS = ["login", "session authorization", "role"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_row_level_security_holds_on_whichever_way_one_becomes_the_application(
+def test_row_level_security_holds_however_a_session_becomes_the_application(
     scene: Scene, login: Conn, way: str
 ) -> None:
     conn = login if way == "login" else scene.conn
@@ -90,10 +92,10 @@ def test_row_level_security_holds_on_whichever_way_one_becomes_the_application(
         conn.execute("RESET SESSION AUTHORIZATION")
 
 
-def test_the_owner_is_not_held_back(scene: Scene) -> None:
+def test_the_owner_sees_every_row(scene: Scene) -> None:
     assert value(scene.conn, "SELECT count(*) FROM messages") > 5
-    found = rows(scene.conn, "search_messages", scene.ids["ada"], "first")
-    assert ids_of(found) == [scene.ids["first"]]
+    results = rows(scene.conn, "search_messages", scene.ids["ada"], "first")
+    assert ids_of(results) == [scene.ids["first"]]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,9 @@ def test_a_page_is_one_index_range_under_row_level_security_too(
     assert any(condition in line.replace("(id)::text", "id") for line in ranges), plan
 
 
-def test_who_may_become_the_owner_but_has_not_acts_for_themselves_alone(scene: Scene) -> None:
+def test_a_member_of_the_owner_role_without_its_rights_is_held_to_the_policies(
+    scene: Scene,
+) -> None:
     """A member of the owner without its rights is held back by the policies: here, too."""
     scene.conn.execute("CREATE ROLE heir NOINHERIT IN ROLE chat_app, postgres")
     scene.conn.execute("GRANT USAGE ON SCHEMA public TO heir")

@@ -23,13 +23,13 @@ from tests.support.servers import Server
 
 
 def functions(conn: Conn, condition: str) -> set[str]:
-    found = conn.execute(
+    rows = conn.execute(
         f"SELECT proname FROM pg_proc p WHERE pronamespace = 'public'::regnamespace AND {condition}"
     )
-    return {name for (name,) in found}
+    return {name for (name,) in rows}
 
 
-def test_what_is_security_definer_is_not_for_everybody(scene: Scene) -> None:
+def test_security_definer_functions_are_not_granted_to_public(scene: Scene) -> None:
     """But for triggers, and what policies ask: that answers for the acting user alone."""
     everybody = "prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege({}, oid, 'EXECUTE')"  # noqa: E501
     asked = {"sees_channel", "runs_channel", "is_empty_channel", "may_add_member",
@@ -54,7 +54,7 @@ def test_the_application_has_rights_on_rows_alone(scene: Scene) -> None:
     assert dict(granted) == {**rows_, **others}
 
 
-def test_nothing_is_granted_to_everybody(scene: Scene) -> None:
+def test_nothing_is_granted_to_public(scene: Scene) -> None:
     public = scene.conn.execute(
         "SELECT relname FROM pg_class, aclexplode(relacl)"
         " WHERE relnamespace = 'public'::regnamespace AND grantee = 0"
@@ -106,13 +106,13 @@ def test_a_listener_reads_no_table(scene: Scene) -> None:
         assert call(conn, "events_since")["cursor"]
 
 
-def test_no_one_logs_in_as_a_group_and_the_owners_may_build(scene: Scene) -> None:
-    found = scene.conn.execute(
+def test_group_roles_can_not_log_in_and_owners_may_create(scene: Scene) -> None:
+    rows = scene.conn.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND NOT rolcanlogin"
         " AND NOT rolsuper AND NOT rolbypassrls AND NOT rolcreaterole",
         [ROLES],
     )
-    assert {name for (name,) in found} == set(ROLES)
+    assert {name for (name,) in rows} == set(ROLES)
     with scene.acting(None, role="chat_owner") as conn:
         conn.execute("CREATE TABLE mine ()")
 
@@ -153,21 +153,21 @@ def test_where_roles_cannot_be_made_the_schema_is_complete_and_a_notice_says_so(
 
 
 @pytest.mark.parametrize("open_", [True, False])
-def test_a_schema_that_is_open_to_everybody_is_named(server: Server, open_: bool) -> None:
-    made = server.chat()
+def test_a_schema_where_public_may_create_is_named(server: Server, open_: bool) -> None:
+    database = server.chat()
     notices: list[str | None] = []
-    with made.connect() as conn:
+    with database.connect() as conn:
         for stem in reversed(STEMS[STEMS.index("0033_roles") :]):
             run(conn, "down", stem)
         conn.execute(f"{'GRANT' if open_ else 'REVOKE'} CREATE ON SCHEMA public "
                      f"{'TO' if open_ else 'FROM'} PUBLIC")  # fmt: skip
         conn.add_notice_handler(lambda said: notices.append(said.message_primary))
         run(conn, "up", "0033_roles")
-    made.drop()
+    database.drop()
     assert ('every role may create objects in schema "public"' in notices) is open_
 
 
-def test_several_databases_make_the_roles_at_the_same_moment(server: Server) -> None:
+def test_several_databases_create_the_roles_at_the_same_time(server: Server) -> None:
     """Roles belong to the whole cluster: no database may fail for what another does."""
     steps = STEMS[STEMS.index("0033_roles") :]
     made = [server.chat() for _ in range(3)]

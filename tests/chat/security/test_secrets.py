@@ -52,7 +52,7 @@ def test_a_token_or_session_id_in_plain_text_is_refused(scene: Scene, token: byt
     assert named == "sessions_session_hash_digest"
 
 
-def test_digests_are_taken_whatever_their_bytes(scene: Scene) -> None:
+def test_digests_of_any_bytes_are_accepted(scene: Scene) -> None:
     scene.conn.execute(
         "INSERT INTO refresh_tokens (user_id, token_hash, expires_at)"
         " SELECT %s, sha256(n::text::bytea), now() FROM generate_series(1, 2000) n",
@@ -68,7 +68,7 @@ def test_digests_are_taken_whatever_their_bytes(scene: Scene) -> None:
         call(scene.conn, "issue_token", scene.ids["ada"], odd, LATER)
 
 
-def test_hashes_of_both_kinds_are_taken(scene: Scene) -> None:
+def test_password_hashes_of_both_kinds_are_accepted(scene: Scene) -> None:
     for good in (BCRYPT, ARGON2):
         call(scene.conn, "update_user", scene.ids["ada"], {"password_hash": good})
 
@@ -76,9 +76,9 @@ def test_hashes_of_both_kinds_are_taken(scene: Scene) -> None:
 def test_an_identifier_of_sql_in_an_argument_is_only_text(scene: Scene) -> None:
     nasty = "'; DROP TABLE messages; --"
     with scene.acting("ada") as conn:
-        said = send(conn, scene.ids["room"], scene.ids["ada"], nasty, client_message_id=nasty)
-        found = rows(conn, "search_messages", scene.ids["ada"], nasty)
-        assert ids_of(found) == [said]
+        message = send(conn, scene.ids["room"], scene.ids["ada"], nasty, client_message_id=nasty)
+        results = rows(conn, "search_messages", scene.ids["ada"], nasty)
+        assert ids_of(results) == [message]
         denied(conn, NO_DATA, "update_channel", nasty, {"name": "x"})
         denied(conn, "22023", "update_channel", scene.ids["room"], {nasty: "x"})
         name = call(conn, "update_channel", scene.ids["room"], {"name": nasty})["name"]

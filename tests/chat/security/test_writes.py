@@ -83,7 +83,7 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
 
 
 @pytest.mark.parametrize(("who", "statement", "outcome"), STATEMENTS)
-def test_a_forgotten_where_reaches_no_row_of_others(
+def test_a_forgotten_where_clause_changes_no_row_of_others(
     scene: Scene, who: str, statement: str, outcome: int | str
 ) -> None:
     filled_in = re.sub(r"{(\w+)}", lambda name: scene.ids[name[1]], statement)
@@ -139,7 +139,7 @@ INSERTS: list[tuple[str | None, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("who", "table", "row"), INSERTS)
-def test_nobody_writes_in_the_name_of_another(
+def test_a_user_can_not_write_in_the_name_of_another(
     scene: Scene, who: str | None, table: str, row: dict[str, Any]
 ) -> None:
     values = dict(zip(row, scene.fill(list(row.values())), strict=True))
@@ -189,7 +189,7 @@ NEVER = [
 
 
 @pytest.mark.parametrize("statement", NEVER)
-def test_the_application_builds_empties_and_becomes_nothing(
+def test_the_application_can_not_create_truncate_or_change_its_role(
     built: Scene, login: Conn, statement: str
 ) -> None:
     with login.transaction(force_rollback=True):

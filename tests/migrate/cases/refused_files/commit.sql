@@ -1,0 +1,3 @@
+SELECT 1;
+  COMMIT;
+SELECT 1/0;

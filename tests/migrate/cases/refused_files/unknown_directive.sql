@@ -1,0 +1,2 @@
+-- chatdb: transactionl: false
+SELECT 1;

@@ -1,0 +1,1 @@
+DROP TABLE chatdb_migration CASCADE;

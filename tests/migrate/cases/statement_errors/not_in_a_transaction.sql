@@ -1,0 +1,2 @@
+CREATE TABLE a (id int);
+CREATE INDEX CONCURRENTLY ON a (id);

@@ -1,0 +1,1 @@
+CREATE ROLE t_nobody PASSWORD 'hunter2-secret' NOPE;

@@ -1,0 +1,2 @@
+-- chatdb: statement-timeout: 50ms
+SELECT pg_sleep(10);

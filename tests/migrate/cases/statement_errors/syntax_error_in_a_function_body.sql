@@ -1,0 +1,4 @@
+CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  SELEC 1;
+END $$;

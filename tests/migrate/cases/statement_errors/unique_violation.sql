@@ -1,0 +1,7 @@
+CREATE TABLE a (id int PRIMARY KEY);
+INSERT INTO a VALUES (1);
+
+-- again
+INSERT INTO a
+  SELECT 1;
+SELECT 3;
