@@ -546,9 +546,10 @@ Written by `python bench/migrate.py {" ".join(arguments)}`: {bench.files} files,
 {table(bench, rows)}
 
 A cell shows the tool's time as a multiple of chatdb's time in the same round (above 1 is slower than
-chatdb), and in parentheses the seconds, which depend on the machine; both are medians. The time covers the
-whole command, from start to end. The tools take turns within each round, and each round starts with another
-tool, so a slow minute of the machine affects all of them. A dash means that the tool has no such command.
+chatdb), and in parentheses the seconds, which depend on the machine; both are medians. The time covers
+the whole command, from start to end. The tools take turns within each round, and each round starts with
+another tool, so a slow minute of the machine affects all of them. A dash means that the tool has no such
+command.
 
 Each file creates a table of four columns with a key, a check and an index, in its own transaction.
 The server is PostgreSQL {server}, embedded, reached by its Unix socket, with its default settings

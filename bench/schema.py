@@ -264,18 +264,18 @@ def main() -> None:
 
 Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
 prepared statements, {words.seconds} s each, the median of {words.rounds} rounds;
-{os.cpu_count()} processors for clients and server together. They are all busy, so calls wait for each other: compare the
-last row, which reads no table.
+{os.cpu_count()} processors for clients and server together. They are all busy, so calls wait for each
+other: compare the last row, which reads no table.
 
 | p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
 |---|{"---:|" * (len(sizes) + 3)}
 {table}
 
 The first columns are numbers of messages, with one channel per 500 messages, at least 100; the user is a
-member of 50 channels unless the row says otherwise. "Growth" is p99 at the largest size divided by p99 at the
-smallest. The last two columns are for {sizes[-1]:,} messages: p50 as a member of `chat_app` divided by p50 as
-the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients takes
-{bench.nothing(words.clients)} ms here.
+member of 50 channels unless the row says otherwise. "Growth" is p99 at the largest size divided by p99
+at the smallest. The last two columns are for {sizes[-1]:,} messages: p50 as a member of `chat_app`
+divided by p50 as the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients
+takes {bench.nothing(words.clients)} ms here.
 
 `generate_ulid()` takes {bench.ids():.2f} times as long as `gen_random_uuid()` (the best of 30, in turn).
 """

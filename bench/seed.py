@@ -138,8 +138,8 @@ def report(messages: int, version: str, seconds: dict[str, list[float]], alone: 
         return f"{statistics.median(a / b for a, b in pairs):.2f}"
 
     lines = [
-        f"{messages:,} messages and the rows that belong to them, {len(seconds['chatdb'])} rounds, PostgreSQL "
-        f"{version}, {os.cpu_count()} processors, Python {platform.python_version()}.",
+        f"{messages:,} messages and the rows that belong to them, {len(seconds['chatdb'])} rounds, "
+        f"PostgreSQL {version}, {os.cpu_count()} processors, Python {platform.python_version()}.",
         f"Generating the rows alone takes {alone:.1f} s.",
         "",
         "| | seconds | messages/s | relative to `chatdb` | relative to `no search` |",

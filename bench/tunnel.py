@@ -1,4 +1,4 @@
-"""The tunnel compared with `ssh -L`: round trips and throughput, as ratios; and 100 files over a slow link.
+"""The tunnel compared with `ssh -L`: round trips and throughput; and 100 files over a slow link.
 
 Run it by hand; it needs OpenSSH: `python bench/tunnel.py [ROUNDS]`.  Both go through one sshd
 to one PostgreSQL, alternating in one run.
