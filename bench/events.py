@@ -1,8 +1,8 @@
-"""What the change log and its doorbell cost a chat, and how soon an event is there.
+"""The cost of the change log and of its notifications, and the delay of an event.
 
 Run it by hand: `python bench/events.py [--seconds N] [--rounds N] [--save]`.  pgbench inserts into the
-real `messages`; the ways to tell others of it take turns.  Consumers are processes of their own, which
-read with `chatdb_cli.listen()`.
+real `messages`; the ways to notify others take turns.  Consumers are separate processes, which read
+with `chatdb_cli.listen()`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ VALUES ((SELECT id FROM bench_channels WHERE n = :channel), (SELECT id FROM benc
 WAYS = {
     "no events": ("none", "off", 0),
     "log alone": ("log", "off", 0),
-    "log and bell, nobody listens": ("log", "doorbell", 0),
-    "log and bell, 1 consumer": ("log", "doorbell", 1),
-    "log and bell, 4 consumers": ("log", "doorbell", 4),
-    "log, every transaction rings, 1 consumer": ("log", "every", 1),
+    "log and notifications, no listener": ("log", "doorbell", 0),
+    "log and notifications, 1 consumer": ("log", "doorbell", 1),
+    "log and notifications, 4 consumers": ("log", "doorbell", 4),
+    "log, every transaction notifies, 1 consumer": ("log", "every", 1),
     "the row as payload, 1 listener": ("row", "off", 1),
 }
 CLIENTS = (1, 8, 32)
@@ -71,7 +71,7 @@ RATES = (50, 200, 1000, 0)  # transactions a second; 0 is as many as go
 
 
 def consume(url: str) -> None:
-    """Read events until interrupted, then say how late each was, in milliseconds."""
+    """Read events until interrupted, then print the delay of each, in milliseconds."""
     from chatdb_cli.events.listener import listen
 
     late: list[float] = []
@@ -128,7 +128,7 @@ class Bench:
 
     @contextmanager
     def consumers(self, number: int, what: str) -> Iterator[list[float]]:
-        """Have consumers read; the answer holds, at the end, how late the events of all were."""
+        """Run consumers; at the end, the yielded list holds the delays of all events."""
         late: list[float] = []
         command = [sys.executable, __file__, what, self.url]
         running = [
@@ -145,7 +145,7 @@ class Bench:
                 late += json.loads(one.communicate()[0] or "[]")
 
     def write(self, clients: int, rate: int = 0) -> float:
-        """Insert for a while; the answer is transactions a second."""
+        """Insert for a while; return the transactions per second."""
         said = subprocess.run(
             [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared",
              f"--client={clients}", "--jobs=2", f"--time={self.seconds}", f"--file={self.script}",
@@ -178,13 +178,13 @@ def delivery(bench: Bench) -> Iterator[str]:
     for rate in RATES:
         cells = []
         for number in (1, 4):
-            bench.arrange("log and bell, 1 consumer")
+            bench.arrange("log and notifications, 1 consumer")
             with bench.consumers(number, "consume") as late:
                 bench.write(8, rate)
             late.sort()
             at = [late[int(share * len(late))] for share in (0.5, 0.99)]
             cells.append(f"{at[0]:.1f} / {at[1]:.1f}")
-        yield f"| {rate or 'flat out'} | {' | '.join(cells)} |"
+        yield f"| {rate or 'maximum'} | {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o711)  # as root the server runs as another user
+        Path(folder).chmod(0o711)  # for root, the server runs as another user
         server = EmbeddedServer(Path(folder) / ".chatdb")
         server.start()
         try:
@@ -210,17 +210,17 @@ Written by `python bench/events.py {" ".join(sys.argv[1:])}`: pgbench inserts in
 statements, {words.seconds} s each, {words.rounds} rounds; {os.cpu_count()} processors for pgbench,
 server and consumers together.
 
-| inserts, as a share of those without events (a second), clients: | {" | ".join(map(str, CLIENTS))} |
+| inserts compared with no events (per second), clients: | {" | ".join(map(str, CLIENTS))} |
 |---|{"---:|" * len(CLIENTS)}
 {rows}
 
-A share is the median of those of each round, in which the ways take turns.
+A share is the median over the rounds; the variants take turns within each round.
 
-| delivery p50 / p99 in ms, at events a second from 8 clients | 1 consumer | 4 consumers |
+| delivery p50 / p99 in ms, at this many events per second from 8 clients | 1 consumer | 4 consumers |
 |---|---:|---:|
 {late}
 
-From the trigger of the INSERT, before its COMMIT, to the consumer's hands.
+The time from the trigger of the INSERT, before its COMMIT, until the consumer has the event.
 """
     print(text)
     if words.save:

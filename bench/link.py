@@ -1,7 +1,7 @@
-"""50 files over a link of 20 ms: chatdb against a plain psycopg loop with one message a file.
+"""50 files over a link of 20 ms: chatdb compared with a psycopg loop that sends one message per file.
 
-Run it by hand: `python bench/link.py [FILES] [ROUNDS]`.  It prints how often each had to wait for the
-server, and the time as a ratio of the loop's, alternating in one run.
+Run it by hand: `python bench/link.py [FILES] [ROUNDS]`.  It prints how often each waits for the
+server, and the time relative to the loop's, alternating in one run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def with_chatdb(url: str, folder: Path) -> None:
 
 
 def with_loop(url: str, folder: Path) -> None:
-    """What one writes without a tool: a transaction and one message a file, a row of history."""
+    """Migrate without a tool: for each file a transaction, one message and a row of history."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("CREATE TABLE history (name text PRIMARY KEY)")
         done = {row[0] for row in conn.execute("SELECT name FROM history")}

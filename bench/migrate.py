@@ -1,12 +1,12 @@
-"""chatdb beside psql and other migration tools, alternating in one run.
+"""chatdb compared with psql and other migration tools, alternating in one run.
 
 Run it by hand: `python bench/migrate.py [FILES] [ROUNDS] [ROW...] [TOOL...] [--save]`, such as
-`python bench/migrate.py 100 3 up down psql yoyo`; without rows and tools it takes all of them.  It
+`python bench/migrate.py 100 3 up down psql yoyo`; without rows and tools it runs all of them.  It
 installs the other tools into `bench/.tools` the first time (pip, npm), and `--save` writes the table
 to `bench/RESULTS.md`.
 
-Every tool gets the same statements, in files as its users write them for the best speed, each in a
-transaction of its own, and a fresh database of one embedded server with its default settings.
+Every tool gets the same statements, in files written for the best speed of that tool, each in its own
+transaction, and a new database of one embedded server with default settings.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LONGEST_S = 900
 
 @dataclass(frozen=True)
 class Migration:
-    """What every tool is given, in its own form."""
+    """One migration, which each tool gets in its own form."""
 
     number: int
 
@@ -82,7 +82,7 @@ class Migration:
 
 @dataclass
 class Place:
-    """Where a tool runs: a folder with its files, and a database."""
+    """The place where a tool runs: a folder with its files, and a database."""
 
     folder: Path
     url: str
@@ -93,7 +93,7 @@ class Place:
 
 
 class Tool:
-    """One way to migrate; a command that is None is one that the tool has not.
+    """One way to migrate; a command is None if the tool does not have it.
 
     In a command `{url}` stands for the database, and `{files}` for how many files there are.
     """
@@ -108,7 +108,7 @@ class Tool:
     note = ""
 
     def missing(self) -> str | None:
-        """Say why the tool can't run here, or None."""
+        """Return why the tool cannot run here, or None."""
         program = self.program[-1]
         return None if Path(program).exists() else "it could not be installed"
 
@@ -143,7 +143,7 @@ class Chatdb(Tool):
 
 
 class Psql(Tool):
-    """The floor: no history, no lock, nothing but the files."""
+    """The lower bound: only the files, without a history or a lock."""
 
     name = "psql"
     up = ("-Xqf", "up.sql", "{url}")
@@ -163,7 +163,7 @@ class Psql(Tool):
 
 
 class PsqlAsync(Psql):
-    """The same floor without waiting for the disk."""
+    """The same lower bound, without waiting for the disk."""
 
     name = "psql-nowait"
     note = "the same with `synchronous_commit = off`"
@@ -174,7 +174,7 @@ class PsqlAsync(Psql):
 
 
 class Bare(Tool):
-    """What a Python program has to do in any case: start, connect, ask one thing."""
+    """The minimum for a Python program: start, connect, run one query."""
 
     name = "psycopg"
     program = (sys.executable,)
@@ -212,7 +212,7 @@ class Yoyo(Tool):
 
 
 class YoyoPsycopg3(Yoyo):
-    """With the driver that chatdb uses: most of what both take to start is its import."""
+    """yoyo with the driver that chatdb uses, whose import is most of the start-up time of both."""
 
     name = "yoyo-psycopg3"
     start = None  # type: ignore[assignment]
@@ -279,7 +279,7 @@ class Dbmate(Tool):
     _rest = ("--no-dump-schema", "--migrations-dir", "migrations")
     up = noop = (*_rest, "migrate")
     status = (*_rest, "status")
-    note = "its binary without the wrapper; `rollback` takes back one only"
+    note = "its binary without the wrapper; `rollback` rolls back one migration only"
 
     def write(self, folder: Path, migrations: list[Migration]) -> None:
         for m in migrations:
@@ -288,7 +288,7 @@ class Dbmate(Tool):
 
 
 class NodeTool(Tool):
-    """A tool that node runs."""
+    """A tool that runs in Node.js."""
 
     script = ""
 
@@ -347,7 +347,7 @@ def _python_version(package: str) -> str:
 
 
 def install() -> None:
-    """Install the other tools, where that has not been done."""
+    """Install the other tools, unless they are installed already."""
     commands = []
     if not (TOOLS / "python" / "bin" / "alembic").exists():
         pip = TOOLS / "python" / "bin" / "pip"
@@ -368,7 +368,7 @@ def install() -> None:
 
 
 def available(programs: Path, wanted: list[str]) -> list[Tool]:
-    """The tools that are wanted and can run here; says why another can't."""
+    """Return the requested tools that can run here; print why others cannot."""
     tools = [Chatdb(), Psql(programs), PsqlAsync(programs), Bare(), Yoyo(), YoyoPsycopg3(),
              Alembic(), Dbmate(),
              NodePgMigrate(), DbMigrate()]  # fmt: skip
@@ -387,7 +387,7 @@ def available(programs: Path, wanted: list[str]) -> list[Tool]:
 
 
 class Bench:
-    """Runs the rows, and keeps the seconds of each."""
+    """Run the rows, and record the seconds of each."""
 
     def __init__(self, server: EmbeddedServer, folder: Path, tools: list[Tool], files: int) -> None:
         self.server = server
@@ -406,7 +406,7 @@ class Bench:
                 tool.write(folder, [Migration(n) for n in range(1, count + 1)])
 
     def round(self, rows: list[str]) -> None:
-        """Every row once, the short ones more often; the tools take turns within each.
+        """Run every row once, the short ones more often; the tools take turns within each.
 
         Another begins each round: the first finds the server in another state than the last.
         """
@@ -423,7 +423,7 @@ class Bench:
             self.life(rows)
 
     def life(self, rows: list[str]) -> None:
-        """From an empty database and back: up, nothing to do, status, down."""
+        """Migrate an empty database up and down again: up, nothing to do, status, down."""
         names = {tool: f"life_{n}" for n, tool in enumerate(self.turns)}
         for database in names.values():
             self.sql(f"CREATE DATABASE {database}")
@@ -456,7 +456,7 @@ class Bench:
         return Place(self.folder / str(files) / tool.name, url, environment)
 
     def time(self, tool: Tool, row: str, place: Place) -> None:
-        """Run one command and keep how long it took, or that it failed."""
+        """Run one command, and record its duration or its failure."""
         template = tool.command(row)
         if template is None:
             return
@@ -483,7 +483,7 @@ class Bench:
         self.seconds.setdefault((tool.name, row), []).append(seconds)
 
     def wrong(self, row: str, place: Place) -> str | None:
-        """Whoever did less than the others must not win."""
+        """Check the number of tables, so that no tool wins by doing less than the others."""
         expected = {"up": self.files, "link": LINK_FILES, "down": 0}.get(row)
         if expected is None:
             return None
@@ -515,7 +515,7 @@ class Bench:
 
 
 def table(bench: Bench, rows: list[str]) -> str:
-    """Each cell: how many times chatdb's time, and the median in seconds."""
+    """Return the table; a cell is a multiple of chatdb's time, and the median in seconds."""
     lines = [f"| | {' | '.join(ROWS[row] for row in rows)} |", f"|---{'|---:' * len(rows)}|"]
     for tool in bench.tools:
         cells = (_cell(bench, tool, row) for row in rows)
@@ -534,24 +534,24 @@ def _cell(bench: Bench, tool: Tool, row: str) -> str:
 
 
 def report(bench: Bench, rows: list[str], rounds: int, arguments: list[str]) -> str:
-    """The table with what one has to know to read it."""
+    """Return the chapter: the table, and how to read it."""
     with psycopg.connect(bench.server.url("postgres")) as conn:
         (server,) = conn.execute("SHOW server_version").fetchone() or ("",)
     tools = "\n".join(f"- {t.name} {t.version()}: {t.note}." for t in bench.tools)
     return f"""\
-# chatdb beside other tools
+# chatdb compared with other tools
 
 Written by `python bench/migrate.py {" ".join(arguments)}`: {bench.files} files, {rounds} rounds.
 
 {table(bench, rows)}
 
-How to read it: a cell is a multiple of chatdb's time in the same round, so above 1 is slower than
-chatdb, and in parentheses are seconds, which say more about the machine than about the tool; both are
-medians. Each time is that of the whole command, from its start to its end. The tools take turns within
-each round, and another begins the next, so a slow minute of the machine hits all of them. A dash: the
-tool has no such command.
+A cell shows the tool's time as a multiple of chatdb's time in the same round (above 1 is slower than
+chatdb), and in parentheses the seconds, which depend on the machine; both are medians. The time covers
+the whole command, from start to end. The tools take turns within each round, and each round starts with
+another tool, so a slow minute of the machine affects all of them. A dash means that the tool has no such
+command.
 
-Each file makes a table of four columns with a key, a check and an index, in a transaction of its own.
+Each file creates a table of four columns with a key, a check and an index, in its own transaction.
 The server is PostgreSQL {server}, embedded, reached by its Unix socket, with its default settings
 (`fsync` and `synchronous_commit` are on); {os.cpu_count()} processors for client and server together.
 

@@ -1,4 +1,4 @@
-"""bench/RESULTS.md: the newest results of each benchmark, a chapter each."""
+"""bench/RESULTS.md: the newest results of each benchmark, one chapter each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def keep(chapter: str) -> None:
-    """Put a chapter, `# Title` and all, in the place of the one of this title, or at the end."""
+    """Replace the chapter with the same title, or append the chapter; it begins with `# Title`."""
     title = chapter.partition("\n")[0]
     there = re.split(r"(?m)^(?=# )", RESULTS.read_text()) if RESULTS.exists() else []
     chapters = {text.partition("\n")[0]: text.strip() for text in there if text.strip()}

@@ -1,8 +1,8 @@
-"""The hot operations of the chat schema: as messages grow, with row-level security and without.
+"""The frequent operations of the chat schema, for growing tables, with and without row-level security.
 
 Run it by hand: `python bench/schema.py [MESSAGES...] [--seconds N] [--clients N] [--save]`, such as
 `python bench/schema.py 10000 100000 1000000 5000000`.  pgbench calls each operation from 8 clients; the
-sizes take turns in each round, and the latencies are those of its log.
+sizes take turns in each round, and the latencies come from its log.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ SET session_replication_role = origin;
 
 
 def channels(messages: int) -> int:
-    """How many there are: 100, 200, 400, 1,000, 2,000 ..."""
+    """Return the number of channels: 100, 200, 400, 1,000, 2,000 ..."""
     return max(100, messages // 500)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What pgbench calls: as whom, and what."""
+    """An operation that pgbench calls, and its user."""
 
     name: str
     sql: str
@@ -140,7 +140,7 @@ class Bench:
         self.seconds = seconds
 
     def load(self, messages: int) -> str:
-        """Make a database with this many messages; the answer is its name."""
+        """Create a database with this many messages, and return its name."""
         name = f"chat_{messages}"
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as conn:
             conn.execute(f"CREATE DATABASE {name}")
@@ -162,7 +162,7 @@ class Bench:
     def time(
         self, database: str, operation: Operation, clients: int, role: str = "none"
     ) -> list[float]:
-        """The milliseconds of each call, as this role, sorted."""
+        """Return the milliseconds of each call as this role, sorted."""
         user = self.user(database, WHO[operation.channels])
         sql = operation.sql.format(channels=operation.channels)
         with tempfile.TemporaryDirectory() as folder:
@@ -182,12 +182,12 @@ class Bench:
             )
 
     def nothing(self, clients: int) -> str:
-        """What a call costs that does nothing: p50 / p99."""
+        """Return the cost of a call that does nothing: p50 / p99."""
         times = self.time("chat_1", Operation("nothing", "SELECT 1", 20), clients)
         return f"{at(0.5, times):.2f} / {at(0.99, times):.2f}"
 
     def ids(self) -> float:
-        """What a ULID costs, as a multiple of gen_random_uuid(): the best of 30, in turn."""
+        """Return the cost of a ULID as a multiple of gen_random_uuid(): the best of 30, in turn."""
         best: dict[str, float] = {}
         with psycopg.connect(self.server.url("chat_1"), autocommit=True) as conn:
             for _ in range(30):
@@ -206,7 +206,7 @@ def at(share: float, times: list[float]) -> float:
 def cells(
     bench: Bench, names: dict[int, str], operation: Operation, clients: int, rounds: int
 ) -> str:
-    """A row of the table; each cell is the median of those of the rounds."""
+    """Return a row of the table; each cell is the median over the rounds."""
     sizes = [size for size in names if channels(size) >= operation.channels]
     largest = names[sizes[-1]]
     p50: dict[int, list[float]] = {size: [] for size in sizes}
@@ -264,19 +264,20 @@ def main() -> None:
 
 Written by `python bench/schema.py {" ".join(sys.argv[1:])}`: pgbench, {words.clients} clients,
 prepared statements, {words.seconds} s each, the median of {words.rounds} rounds;
-{os.cpu_count()} processors for clients and server together, which they keep busy: each waits for the
-others, as the last row shows, which reads no table.
+{os.cpu_count()} processors for clients and server together. They are all busy, so calls wait for each
+other: compare the last row, which reads no table.
 
 | p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
 |---|{"---:|" * (len(sizes) + 3)}
 {table}
 
-Columns are numbers of messages, with a channel for 500 of them and 100 at the least; the user is in 50
-channels where nothing else is said. Then come p99 at the largest size by p99 at the smallest; and at
-{sizes[-1]:,} messages p50 as a member of `chat_app` by p50 as the owner, and what one client has that is
-alone. A `SELECT 1` by {words.clients} clients takes {bench.nothing(words.clients)} ms here.
+The first columns are numbers of messages, with one channel per 500 messages, at least 100; the user is a
+member of 50 channels unless the row says otherwise. "Growth" is p99 at the largest size divided by p99
+at the smallest. The last two columns are for {sizes[-1]:,} messages: p50 as a member of `chat_app`
+divided by p50 as the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients
+takes {bench.nothing(words.clients)} ms here.
 
-A ULID costs {bench.ids():.2f} times what `gen_random_uuid()` costs (the best of 30, in turn).
+`generate_ulid()` takes {bench.ids():.2f} times as long as `gen_random_uuid()` (the best of 30, in turn).
 """
         finally:
             server.destroy()

@@ -1,15 +1,15 @@
-"""`chatdb seed --scale` beside a plain COPY of the same rows, alternating in one run.
+"""`chatdb seed --scale` compared with a plain COPY of the same rows, alternating in one run.
 
-Run it by hand: `python bench/seed.py [MESSAGES] [ROUNDS] [--save]`.  It prints the messages a second of
-each, and the speed of `chatdb seed` as a share of theirs within a round.  The same generator feeds all,
-in the same blocks, so that only the load differs.  `--save` keeps it in bench/RESULTS.md.
+Run it by hand: `python bench/seed.py [MESSAGES] [ROUNDS] [--save]`.  It prints the messages per
+second of each, and the speed of `chatdb seed` relative to it within a round.  The same generator feeds
+all of them, in the same blocks, so that only the loading differs.  `--save` writes bench/RESULTS.md.
 
-    chatdb       the real tables: foreign keys and indexes built behind the rows, ANALYZE, checks
-    no search    the same where the schema has no search index (no pg_trgm)
-    bare         tables of the same columns: no index, no key, no check, no trigger
-    own          the real tables with their keys, checks and indexes, but for foreign keys, triggers and
-                 the search index: what a COPY meets at the least when nothing is built afterwards
-    all          the real tables as they are, with everything: what a plain COPY really meets
+    chatdb       the real tables: foreign keys and indexes built after the rows, ANALYZE, checks
+    no search    the same, in a schema without the search index (no pg_trgm)
+    bare         tables with the same columns: no index, no key, no check, no trigger
+    own          the real tables with their keys, checks and indexes, without foreign keys, triggers and
+                 the search index: the least that a COPY must maintain if nothing is built afterwards
+    all          the real tables unchanged, with everything: what a plain COPY must maintain
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Conn = psycopg.Connection[Any]
 
 
 def copy(conn: Conn, schema: str, messages: int) -> None:
-    """What one does without a tool: COPY, in one transaction."""
+    """Load without a tool: COPY, in one transaction."""
     blocks = ChatGenerator(messages, 1).blocks()
     with conn.transaction():
         for table, some in groupby(blocks, attrgetter("table")):
@@ -138,11 +138,11 @@ def report(messages: int, version: str, seconds: dict[str, list[float]], alone: 
         return f"{statistics.median(a / b for a, b in pairs):.2f}"
 
     lines = [
-        f"{messages:,} messages and what belongs to them, {len(seconds['chatdb'])} rounds, PostgreSQL "
-        f"{version}, {os.cpu_count()} processors, Python {platform.python_version()}.",
-        f"Inventing the rows alone takes {alone:.1f} s.",
+        f"{messages:,} messages and the rows that belong to them, {len(seconds['chatdb'])} rounds, "
+        f"PostgreSQL {version}, {os.cpu_count()} processors, Python {platform.python_version()}.",
+        f"Generating the rows alone takes {alone:.1f} s.",
         "",
-        "| | seconds | messages/s | speed of `chatdb seed` | of it without search index |",
+        "| | seconds | messages/s | relative to `chatdb` | relative to `no search` |",
         "|---|---:|---:|---:|---:|",
     ]
     for variant, times in seconds.items():
@@ -163,7 +163,7 @@ def main(arguments: list[str]) -> None:
     print(said)
     if "--save" in arguments:
         about = (__doc__ or "").split("\n\n")[-1]
-        keep(f"# `chatdb seed --scale` beside a plain COPY\n\n{said}\n\n```\n{about}```")
+        keep(f"# `chatdb seed --scale` compared with a plain COPY\n\n{said}\n\n```\n{about}```")
 
 
 if __name__ == "__main__":

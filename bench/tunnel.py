@@ -1,6 +1,6 @@
-"""Through the tunnel against `ssh -L`: round trips and throughput, as ratios; and 100 files over a link.
+"""The tunnel compared with `ssh -L`: round trips and throughput; and 100 files over a slow link.
 
-Run it by hand, where OpenSSH is installed: `python bench/tunnel.py [ROUNDS]`.  Both go through one sshd
+Run it by hand; it needs OpenSSH: `python bench/tunnel.py [ROUNDS]`.  Both go through one sshd
 to one PostgreSQL, alternating in one run.
 """
 
@@ -53,7 +53,7 @@ def main(rounds: int = 5) -> None:
 
 
 def start_postgres(embedded: EmbeddedServer, folder: Path) -> tuple[int, subprocess.Popen[bytes]]:
-    """Start a PostgreSQL that listens on loopback, which the embedded one never does."""
+    """Start a PostgreSQL that listens on loopback, unlike the embedded one."""
     options: dict[str, Any] = {
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,

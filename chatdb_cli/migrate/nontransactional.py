@@ -19,8 +19,8 @@ import psycopg
 from psycopg import errors, pq
 
 from chatdb_cli.migrate import queries
-from chatdb_cli.migrate.transaction import Part
-from chatdb_cli.postgres.pipeline import Message, Outcome, run_pipeline
+from chatdb_cli.migrate.transaction import Part, StepTag
+from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.effects import is_setting, parse_concurrent_index_statement
 
@@ -95,9 +95,9 @@ class Journal:
         try:
             outcome = self._run(head)
         except psycopg.Error as error:
-            outcome = Outcome(0, self._at, error, lost=self._conn.closed)
+            outcome = Outcome(self._batch([self._at]), self._at, error, lost=self._conn.closed)
         except KeyboardInterrupt as signal:
-            outcome = Outcome(0, self._at, interrupt=signal)
+            outcome = Outcome(self._batch([self._at]), self._at, interrupt=signal)
         if outcome.is_bad and not (outcome.lost or self._conn.closed):
             self._leave()
         return outcome
@@ -159,6 +159,9 @@ class Journal:
             return outcome
         return self._send(self._frame.finish(self._step, self._timeouts), Part.RECORD, Part.COMMIT)
 
+    def _batch(self, messages: list[Message]) -> Batch:
+        return Batch(messages, StepTag(self._step, durable=True))
+
     def _send(self, messages: list[Message], *parts: Part) -> Outcome:
         """Send a transaction, and pass on what becomes of some parts of it."""
 
@@ -166,7 +169,7 @@ class Journal:
             if done.message.part in parts:
                 self._on_done(done)
 
-        return run_pipeline(self._conn, [messages], passed_on, self._on_idle)
+        return run_pipeline(self._conn, [self._batch(messages)], passed_on, self._on_idle)
 
     def _statement(self, number: int, message: Message) -> Outcome:
         self._at = message
@@ -197,7 +200,7 @@ class Journal:
                 f"the index {invalid} is there already and INVALID, and IF NOT EXISTS would leave it "
                 f"so: drop it first, with DROP INDEX CONCURRENTLY {invalid}"
             )
-            return Outcome(0, message, error)
+            return Outcome(self._batch([message]), message, error)
         begun = self._frame.begun(self._step, number, text, before, patient=patient)
         outcome = self._send(begun)
         if not outcome.is_bad:

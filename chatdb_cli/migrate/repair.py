@@ -19,7 +19,7 @@ from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.model import Repair
 from chatdb_cli.migrate.transaction import kept
 from chatdb_cli.postgres.diagnosis import unexpected_error
-from chatdb_cli.postgres.pipeline import run_pipeline
+from chatdb_cli.postgres.pipeline import Batch, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.source import canonical
@@ -187,10 +187,10 @@ def _write(
 ) -> None:
     """Send a transaction, behind the one that makes what the history lacks."""
 
-    def batches() -> Iterator[list[Message]]:
+    def batches() -> Iterator[Batch]:
         if not past.complete:
-            yield frame.prepare(past, timeouts)
-        yield messages
+            yield Batch(frame.prepare(past, timeouts))
+        yield Batch(messages)
 
     outcome = run_pipeline(conn, batches())
     if outcome.interrupt:

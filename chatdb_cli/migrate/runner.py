@@ -41,7 +41,7 @@ from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import backoff_s, connect
 from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
-from chatdb_cli.postgres.pipeline import OnIdle, Outcome, run_pipeline
+from chatdb_cli.postgres.pipeline import Batch, OnIdle, Outcome, run_pipeline
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
@@ -152,7 +152,10 @@ class Runner:
         """Return the plan with all that would be sent; takes no lock and writes nothing."""
         self._lock = None
         batches = (
-            [transaction.script_text(b) for b in self._batches(self._steps, prepared=False)]
+            [
+                transaction.script_text(b.messages)
+                for b in self._batches(self._steps, prepared=False)
+            ]
             if self._steps
             else []
         )
@@ -307,8 +310,8 @@ class Runner:
         outcome = self._make_tables()
         if outcome.is_bad:
             return outcome
-        self._sent, self._leading = self._steps[:1], 0
-        ((step, head),) = self._with_heads()
+        self._sent = self._steps[:1]
+        ((step, head),) = self._with_heads(self._sent)
         return self._journal(step).run(head, self._done, self._idle())
 
     def _make_tables(self) -> Outcome:
@@ -334,15 +337,17 @@ class Runner:
         safe = [*map(self._is_safe, self._steps), True].index(True)
         if safe > _TOGETHER and self._steps[0].key not in self._looked and not outcome.is_bad:
             outcome, _ = self._together(safe, each=False)
-            self._looked = {s.key for s in self._sent}
+            self._looked = {s.key for s in self._steps[:safe]}
         if outcome.is_bad:
             return outcome
         outcome, guards = self._together(min(safe, _TOGETHER), each=True)
         if not outcome.is_bad:
-            self._guards |= dict(zip((s.key for s in self._sent), guards, strict=True))
+            self._guards |= guards
         return outcome
 
-    def _together(self, count: int, *, each: bool) -> tuple[Outcome, tuple[transaction.Guard, ...]]:
+    def _together(
+        self, count: int, *, each: bool
+    ) -> tuple[Outcome, dict[tuple[Direction, int], transaction.Guard]]:
         """Try some downs in one transaction, and see what rows they would destroy.
 
         One that fails behind others may do so because they are all one transaction now: they come
@@ -350,36 +355,40 @@ class Runner:
         """
         while True:
             trial = DataLossTrial(self._conn, self._target.schema, self._idle())
-            self._sent, self._leading = self._steps[:count], 0
+            steps = self._steps[:count]
             writer = self._frame()
             files = (
-                writer.trial(
-                    step,
-                    loaded.script,
-                    loaded.statements,
-                    head,
-                    self._timeouts(loaded.script),
-                    trial.guard if each or n == count else transaction.Guard(),
+                Batch(
+                    writer.trial(
+                        step,
+                        loaded.script,
+                        loaded.statements,
+                        head,
+                        self._timeouts(loaded.script),
+                        trial.guard if each or n == count else transaction.Guard(),
+                    ),
+                    transaction.StepTag(step, durable=False),
                 )
-                for n, (step, head) in enumerate(self._with_heads(), 1)
+                for n, (step, head) in enumerate(self._with_heads(steps), 1)
                 for loaded in [self._loaded[step.key]]
             )
             with self._unheard():
                 outcome = trial.run(writer.opening(self._timeouts()), files)
             passes = outcome.error is None or outcome.error.sqlstate in _PASSING
             claim = outcome.message is not None and outcome.message.part == transaction.Part.CLAIM
-            if not outcome.batch or outcome.lost or passes or claim:
+            failed = _step_of(outcome.batch)
+            if failed in (None, steps[0]) or outcome.lost or passes or claim:
                 break
             self._roll_back()
-            count = outcome.batch
+            count = steps.index(failed)
         if not outcome.is_bad:
             self._losses = (*(self._losses or ()), *trial.losses)
             if trial.losses:
                 stays = self._stays() or "nothing was changed"
-                raise refused([s.id for s in self._sent], stays)
-        return outcome, trial.guards
+                raise refused([s.id for s in steps], stays)
+        return outcome, dict(zip((s.key for s in steps), trial.guards, strict=False))
 
-    def _run(self, batches: Iterator[list[Message]]) -> Outcome:
+    def _run(self, batches: Iterator[Batch]) -> Outcome:
         return run_pipeline(self._conn, batches, self._done, self._idle())
 
     def _journal(self, step: Step) -> Journal:
@@ -396,47 +405,46 @@ class Runner:
             lambda text: self._tell(text, step),
         )
 
-    def _batches(self, steps: tuple[Step, ...], *, prepared: bool) -> Iterator[list[Message]]:
+    def _batches(self, steps: tuple[Step, ...], *, prepared: bool) -> Iterator[Batch]:
         """Write each transaction when the pipeline has room for it."""
         writer = self._frame(prepared=prepared)
         self._sent = steps
         makes_tables = not self._past.complete
         takes_turn = self._lock is not None and not self._lock.held
         ends_turn = len(steps) == len(self._steps)
-        self._leading = takes_turn + makes_tables + prepared
         if self._lock and takes_turn:
-            yield writer.turn(self._lock.acquire_sql)
+            yield Batch(writer.turn(self._lock.acquire_sql))
         if makes_tables:
-            yield writer.prepare(self._past, self._timeouts())
+            yield Batch(writer.prepare(self._past, self._timeouts()))
         if prepared:
-            yield writer.preparation()
-        for n, (step, head) in enumerate(self._with_heads(), 1):
+            yield Batch(writer.preparation())
+        for n, (step, head) in enumerate(self._with_heads(steps), 1):
             loaded = self._loaded[step.key]
             if self._is_piecewise(step, loaded.script):  # only a dry run comes here with one
-                yield self._journal(step).script(head)
+                yield Batch(
+                    self._journal(step).script(head), transaction.StepTag(step, durable=True)
+                )
                 continue
-            batch = writer.migration(
+            durable = self._options.sync_each or n == len(steps)
+            messages = writer.migration(
                 step,
                 loaded.script,
                 loaded.other,
                 loaded.statements,
                 head,
                 self._timeouts(loaded.script),
-                wait_for_disk=self._waits_for_disk(n),
+                wait_for_disk=durable,
                 guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
             if self._lock and ends_turn and n == len(steps):
-                batch.append(writer.end_of_turn(self._lock.release_sql))
-            yield batch
+                messages.append(writer.end_of_turn(self._lock.release_sql))
+            yield Batch(messages, transaction.StepTag(step, durable))
 
-    def _waits_for_disk(self, number: int) -> bool:
-        return self._options.sync_each or number == len(self._sent)
-
-    def _with_heads(self) -> Iterator[tuple[Step, int | None]]:
+    def _with_heads(self, steps: Iterable[Step]) -> Iterator[tuple[Step, int | None]]:
         """Yield each step with the highest version that the history has to have before it."""
         numbers = {n for n in self._applied if n >= 0}
         head = max(numbers, default=None)
-        for step in self._sent:
+        for step in steps:
             yield step, head
             if step.direction == "up":
                 numbers.add(step.number)
@@ -488,13 +496,8 @@ class Runner:
 
     # --- what comes back --------------------------------------------------------------------------
 
-    def _step_of(self, batch: int | None) -> Step | None:
-        """Return the step that a batch of the present pipeline carries; the first may prepare."""
-        number = -1 if batch is None else batch - self._leading
-        return self._sent[number] if number >= 0 else None
-
     def _done(self, done: Completed) -> None:
-        step = self._step_of(done.batch)
+        step = _step_of(done.batch)
         if self._lock and done.message.part == transaction.Part.ACQUIRE_LOCK:
             self._lock.held = True
         elif self._lock and done.message.part == transaction.Part.RELEASE_LOCK:
@@ -511,7 +514,7 @@ class Runner:
         elif done.message.part == transaction.Part.RECORD:
             self._duration = round(_milliseconds(done) - self._claimed)
         elif done.message.part == transaction.Part.COMMIT:
-            self._unflushed = not self._waits_for_disk(done.batch - self._leading + 1)
+            self._unflushed = not done.batch.tag.durable
             done_as: StepState = "applied" if step.direction == "up" else "reverted"
             self._finish(step, "resumed" if self._begun(step) else done_as, self._duration)
             self._running = None
@@ -594,7 +597,7 @@ class Runner:
         if transaction is None and not self._unflushed:
             return True
         waits = transaction or self._frame().flush(self._timeouts())
-        outcome = run_pipeline(self._conn, [waits])
+        outcome = run_pipeline(self._conn, [Batch(waits)])
         if outcome.error is not None or outcome.lost or outcome.interrupt:
             if not outcome.lost:
                 self._roll_back()
@@ -650,7 +653,7 @@ class Runner:
         if outcome.message and outcome.message.part == transaction.Part.GUARD and "zero" in said:
             said = "what it would destroy has changed meanwhile"
         tries = f"{self._tries} of {self._options.retries}"
-        self._tell(f"{said}; trying again ({tries})", self._step_of(outcome.batch))
+        self._tell(f"{said}; trying again ({tries})", _step_of(outcome.batch))
         time.sleep(pause)
         self._believe(read_history(self._conn, self._target.schema))
         self._steps = self._left()
@@ -700,7 +703,7 @@ class Runner:
         self._steps = new.steps
 
     def _failure(self, outcome: Outcome) -> ChatdbError:
-        step = self._step_of(outcome.batch)
+        step = _step_of(outcome.batch)
         error = self._error(outcome, step)
         if step is not None:
             self._finish(step, "failed")
@@ -870,6 +873,11 @@ def _explained(problem: BaseException) -> ChatdbError:
         return _cut_error(Outcome(interrupt=problem), None, known=True)
     assert isinstance(problem, psycopg.Error)  # noqa: S101
     return unexpected_error(problem)
+
+
+def _step_of(batch: Batch | None) -> Step | None:
+    """Return the step that a batch carries; None for one that only prepares."""
+    return batch.tag.step if batch and batch.tag else None
 
 
 def _milliseconds(done: Completed) -> float:

@@ -70,6 +70,18 @@ def author() -> tuple[str, str, str]:
     return user, socket.gethostname(), __version__
 
 
+class StepTag(NamedTuple):
+    """What the batch of a step carries through the pipeline and back.
+
+    Attributes:
+        step: the migration, in its direction.
+        durable: its COMMIT waits for the disk.
+    """
+
+    step: Step
+    durable: bool
+
+
 class Timeouts(NamedTuple):
     """How long a migration may wait for a lock, and a statement may run; 0 is for ever.
 

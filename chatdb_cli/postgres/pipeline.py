@@ -1,6 +1,7 @@
 """Run many transactions over one connection; round trips do not grow with their number.
 
     Message      one statement to send
+    Batch        the messages of one transaction
     Completed    a message that the server has executed, with its result
     OnIdle       what to do while the server is silent
     Outcome      how far the run came, and what stopped it
@@ -60,18 +61,30 @@ class Message(NamedTuple):
     flush: bool = False
 
 
+class Batch(NamedTuple):
+    """The messages of one transaction, from BEGIN to COMMIT.
+
+    Attributes:
+        messages: what is sent, in order.
+        tag: the caller's own; it comes back with each message of the batch.
+    """
+
+    messages: Sequence[Message]
+    tag: Any = None
+
+
 class Completed(NamedTuple):
     """A message that the server has executed.
 
     Attributes:
-        batch: which batch, from 0.
+        batch: the batch that it is part of.
         message: what was sent.
         row: the first row of its result, as text, or nothing.
         command: the command tag, such as `CREATE TABLE`.
         milliseconds: time since the previous result; meaningful only if both were flushed.
     """
 
-    batch: int
+    batch: Batch
     message: Message
     row: tuple[str | None, ...]
     command: str
@@ -89,7 +102,7 @@ class Outcome(NamedTuple):
         interrupt: the signal that ended the run; here too only the history tells what was committed.
     """
 
-    batch: int | None = None
+    batch: Batch | None = None
     message: Message | None = None
     error: psycopg.Error | None = None
     lost: bool = False
@@ -115,19 +128,19 @@ class OnIdle(NamedTuple):
 
 def run_pipeline(
     conn: psycopg.Connection[Any],
-    batches: Iterable[Sequence[Message]],
+    batches: Iterable[Batch],
     on_done: Callable[[Completed], None] | None = None,
     on_idle: OnIdle | None = None,
 ) -> Outcome:
     """Send every batch, and read the results as they arrive.
 
-    A batch is a transaction from BEGIN to COMMIT.  After an error the session remains in the failed
+    After an error the session remains in the failed
     transaction: the caller must send ROLLBACK.  On a KeyboardInterrupt the statements in flight are
     cancelled, and the outcome is returned when the server has stopped.
 
     Args:
         conn: an idle connection.
-        batches: the messages of each transaction, consumed as there is room for them.
+        batches: the transactions, consumed as there is room for them.
         on_done: called for each message that was executed, in order.
         on_idle: called whenever the server has been silent for a while.
     """
@@ -137,7 +150,7 @@ def run_pipeline(
 class _Sent(NamedTuple):
     """A message that was sent and not yet answered; `ends` is its batch's size if it is the last."""
 
-    batch: int
+    batch: Batch
     message: Message
     ends: int
 
@@ -205,13 +218,13 @@ class _Run:
         self.last_result: PGresult | None = None
         self.clock = time.monotonic()
 
-    def run(self, batches: Iterable[Sequence[Message]]) -> Outcome:
+    def run(self, batches: Iterable[Batch]) -> Outcome:
         interrupt = None
         try:
-            for simple, group in groupby(enumerate(batches), lambda b: _has_simple_query(b[1])):
+            for simple, group in groupby(batches, _has_simple_query):
                 if simple:
-                    for number, messages in group:
-                        self._run_with_simple_query(number, messages)
+                    for batch in group:
+                        self._run_with_simple_query(batch)
                 else:
                     self._run_pipelined(group)
                 if self.error is not None:
@@ -224,33 +237,32 @@ class _Run:
         except BaseException:  # from a callback: the server must not continue with what was sent
             self._stop()
             raise
-        batch, message = self.failed[:2] if self.failed else (None, None)
+        failed_batch, message = self.failed[:2] if self.failed else (None, None)
         lost = self.lost or self.pgconn.status != pq.ConnStatus.OK
-        return Outcome(batch, message, self.error, lost, interrupt)
+        return Outcome(failed_batch, message, self.error, lost, interrupt)
 
-    def _run_with_simple_query(self, number: int, batch: Sequence[Message]) -> None:
+    def _run_with_simple_query(self, batch: Batch) -> None:
         """Send a batch in three parts: what precedes the simple query, that query, and the rest."""
-        at = next(n for n, m in enumerate(batch) if m.simple_query)
-        before, rest = batch[:at], batch[at + 1 :]
+        messages = batch.messages
+        at = next(n for n, m in enumerate(messages) if m.simple_query)
+        before, rest = messages[:at], messages[at + 1 :]
         if before:
-            self._run_pipelined(iter([(number, before)]), ends=False)
+            self._run_pipelined(iter([batch._replace(messages=before)]), ends=False)
         if self.error is None:
-            self._run_simple_query(number, batch[at])
+            self._run_simple_query(batch, messages[at])
         if self.error is None and rest:
-            self._run_pipelined(iter([(number, rest)]))
+            self._run_pipelined(iter([batch._replace(messages=rest)]))
 
-    def _run_pipelined(
-        self, batches: Iterator[tuple[int, Sequence[Message]]], *, ends: bool = True
-    ) -> None:
+    def _run_pipelined(self, batches: Iterator[Batch], *, ends: bool = True) -> None:
         self.pgconn.enter_pipeline_mode()
         self.clock = time.monotonic()
         more, self.synced = True, False
         while True:
             while more and self.in_flight.has_room:
-                if (item := next(batches, None)) is None:
+                if (batch := next(batches, None)) is None:
                     more = False
                 else:
-                    self._send(*item, ends=ends)
+                    self._send(batch, ends=ends)
             if not self.synced and (not more or self.error is not None):
                 self.pgconn.pipeline_sync()
                 more, self.synced = False, True
@@ -261,16 +273,17 @@ class _Run:
         self.pgconn.exit_pipeline_mode()
         self.in_flight.reset_size()
 
-    def _send(self, number: int, batch: Sequence[Message], *, ends: bool) -> None:
+    def _send(self, batch: Batch, *, ends: bool) -> None:
         """Send a whole batch, then ask for its results as soon as they are available.
 
         The COMMIT is sent with the rest, so that a client that freezes or dies leaves no open
         transaction.
         """
-        size = sum(len(m.sql) for m in batch) or 1
-        for n, message in enumerate(batch, 1):
+        messages = batch.messages
+        size = sum(len(m.sql) for m in messages) or 1
+        for n, message in enumerate(messages, 1):
             self.pgconn.send_query_params(message.sql, None)
-            self.in_flight.add(_Sent(number, message, size if ends and n == len(batch) else 0))
+            self.in_flight.add(_Sent(batch, message, size if ends and n == len(messages) else 0))
             if len(self.in_flight) == 1:
                 self._request_single_rows()
             if message.flush:
@@ -323,10 +336,10 @@ class _Run:
                 )
             )
 
-    def _run_simple_query(self, number: int, message: Message) -> None:
+    def _run_simple_query(self, batch: Batch, message: Message) -> None:
         """Send a text that could not be split with the simple query protocol."""
         self.clock = time.monotonic()
-        self.in_flight.add(_Sent(number, message, 0))
+        self.in_flight.add(_Sent(batch, message, 0))
         self.pgconn.send_query(message.sql)
         self.pgconn.set_single_row_mode()
         while True:
@@ -410,8 +423,8 @@ def _do_nothing() -> None:
     """Do nothing."""
 
 
-def _has_simple_query(batch: Sequence[Message]) -> bool:
-    return any(message.simple_query for message in batch)
+def _has_simple_query(batch: Batch) -> bool:
+    return any(message.simple_query for message in batch.messages)
 
 
 def _first_row(result: PGresult) -> tuple[str | None, ...]:

@@ -1,6 +1,6 @@
-"""Settings: what the command line, the environment and .env files say, as values.
+"""Settings: flags, the environment and .env files, as values.
 
-What belongs here: which settings exist, where each value came from, and which database is meant.  The
-only reader of the environment.  What does not belong here: connecting (`postgres/`), the embedded
-server itself (`embedded/`).
+What belongs here: which settings exist (`table.py` says how to add one), which source each value comes
+from, and which database they name.  The only reader of the environment.  What does not belong here:
+connecting (`postgres/`), the embedded server itself (`embedded/`).
 """

@@ -1,4 +1,4 @@
-"""Read every setting from its highest source.
+"""Loading: every setting, from its highest source.
 
     load_settings    flags, environment and .env files, as one value
 
@@ -7,22 +7,21 @@ What does not belong here: the table of settings (`table.py`), choosing a databa
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.settings import parse
 from chatdb_cli.settings.database import (
+    display_path,
     embedded_database,
     holds_server,
-    libpq_database,
     named_database,
     reason_against_embedded,
-    shown_path,
     test_database,
     tunnel_source,
 )
+from chatdb_cli.settings.libpq import libpq_database, process_environment
 from chatdb_cli.settings.model import Bastion, Settings
 from chatdb_cli.settings.sources import read_sources, value_of
 from chatdb_cli.settings.table import SETTINGS
@@ -40,44 +39,46 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Settings:
-    """Read every setting from its highest origin; reads files, writes nothing.
+    """Read every setting from its highest source; reads files, writes nothing.
 
     Args:
-        flags: by setting name (`lock_timeout`); None, and False for a switch, is "not given".
-        environ: in place of the process's own environment.
+        flags: text by the name of a setting (`lock_timeout`); None is "not given", and False is too.
+        environ: in place of the environment of the process.
         cwd: in place of the working directory.
 
     Raises:
-        ChatdbError: SETTINGS or USAGE, a value is wrong or two contradict each other; it names
-            the setting, its origin and, unless it may be a secret, the value.
+        ChatdbError: SETTINGS or USAGE, a value is wrong or two contradict each other; the message names
+            the setting, its source and, unless it may be a secret, the value.
         TypeError: a flag is not the name of a setting.
     """
     try:
         cwd = (cwd or Path()).absolute()
     except FileNotFoundError:
-        raise ChatdbError(Code.SETTINGS, "the working directory is gone", errno="ENOENT") from None
-    given = dict(flags or {})
-    insecure = given.pop("insecure", None) is True
-    if given.pop("no_tunnel", None):
-        given["ssh_enabled"] = "false"
-    origins = read_sources(given, os.environ if environ is None else environ, cwd)
-    fields = {s.field: value_of(origins, s.variable) for s in SETTINGS.values() if s.field}
+        raise ChatdbError(
+            Code.SETTINGS, "the working directory does not exist any more", errno="ENOENT"
+        ) from None
+    arguments = dict(flags or {})
+    insecure = arguments.pop("insecure", None) is True
+    if arguments.pop("no_tunnel", None):
+        arguments["ssh_enabled"] = "false"
+    sources = read_sources(arguments, process_environment() if environ is None else environ, cwd)
+    fields = {s.field: value_of(sources, s.variable) for s in SETTINGS.values() if s.field}
     if fields["postgres_programs"] is not None:
         fields["postgres_programs"] = cwd / fields["postgres_programs"]
-    home = cwd / value_of(origins, "CHATDB_HOME")
-    warnings = _name_warnings(origins)
-    database = named_database(origins, shown_path(home, cwd), warnings)
-    database = database or libpq_database(origins, warnings)
-    against = None if database else reason_against_embedded(origins)
+    home = cwd / value_of(sources, "CHATDB_HOME")
+    warnings = _unused_variables(sources)
+    database = named_database(sources, display_path(home, cwd), warnings)
+    database = database or libpq_database(sources, warnings)
+    reason = None if database else reason_against_embedded(sources)
     if database is None and holds_server(home):
-        shown = shown_path(home, cwd)
-        if against:
-            warnings.append(f"the embedded server in {shown} is not used, because of {against}")
+        shown_home = display_path(home, cwd)
+        if reason:
+            warnings.append(f"the embedded server in {shown_home} is not used, because of {reason}")
         else:
-            database = embedded_database(shown)
-    asked = None if database and database.embedded else tunnel_source(origins)
-    bastion = _bastion(origins, asked, fields["environment"], cwd) if asked else None
-    if "SSH_KEY_PASSPHRASE" in origins[0].values:
+            database = embedded_database(shown_home)
+    tunnel = None if database and database.embedded else tunnel_source(sources)
+    bastion = _read_bastion(sources, tunnel, fields["environment"], cwd) if tunnel else None
+    if "SSH_KEY_PASSPHRASE" in sources[0].values:
         warnings.append("--ssh-key-passphrase is a secret: the process list shows it")
     return Settings(
         database=database,
@@ -85,53 +86,63 @@ def load_settings(
         bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
-        test_database=test_database(origins),
-        embeddable=None if database or against else embedded_database(shown_path(home, cwd)),
+        test_database=test_database(sources),
+        embeddable=None if database or reason else embedded_database(display_path(home, cwd)),
         **fields,
     )
 
 
 def debug_requested() -> bool:
-    """Say whether CHATDB_DEBUG asks for tracebacks; for the moment when `load` has failed."""
-    return os.environ.get("CHATDB_DEBUG", "").lower() in parse.TRUE
+    """Return whether CHATDB_DEBUG requests tracebacks, even if the settings can't be loaded."""
+    return process_environment().get("CHATDB_DEBUG", "").lower() in parse.TRUE
 
 
 def requested_format(arguments: Sequence[str]) -> Literal["text", "json"]:
-    """Say which format a command line asks for, also where it can't be parsed as a whole."""
+    """Return the format that a command line requests, even if it can't be parsed."""
     line = " ".join(arguments).replace("--format=", "--format ")
     _, flag, rest = f"{line} ".rpartition("--format ")
-    asked = rest.partition(" ")[0] if flag else os.environ.get("CHATDB_FORMAT", "")
-    return "json" if asked.lower() == "json" else "text"
+    word = rest.partition(" ")[0] if flag else process_environment().get("CHATDB_FORMAT", "")
+    return "json" if word.lower() == "json" else "text"
 
 
-def _name_warnings(origins: Sequence[Source]) -> list[str]:
-    """Variables that are set and do nothing."""
+def _unused_variables(sources: Sequence[Source]) -> list[str]:
+    """Return a warning for each variable that is set and has no effect."""
     known = [variable for variable in SETTINGS if variable.startswith("CHATDB_")]
     warnings = []
-    for origin in origins[1:]:
-        for variable in origin.values:
+    for source in sources[1:]:
+        for variable in source.values:
             if variable.startswith("CHATDB_") and variable not in known:
-                near = parse.did_you_mean(variable, known)
-                warnings.append(f"{origin.label(variable, line=True)} is not a setting{near}")
+                suggestion = parse.did_you_mean(variable, known)
+                warnings.append(f"{source.label(variable, line=True)} is not a setting{suggestion}")
         for variable in ("CHATDB_ENV_FILE", "PGSERVICEFILE"):
-            if origin.lines is not None and variable in origin.values:
-                label = origin.label(variable, line=True)
+            if source.lines is not None and variable in source.values:
+                label = source.label(variable, line=True)
                 warnings.append(f"{label} does nothing there; only the environment's is read")
     return warnings
 
 
-def _bastion(origins: Sequence[Source], asked: Source, environment: str, cwd: Path) -> Bastion:
-    key, known = (value_of(origins, name) for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"))
-    retries, delay = (value_of(origins, name) for name in ("SSH_MAX_RETRIES", "SSH_RETRY_DELAY"))
+def _read_bastion(
+    sources: Sequence[Source], tunnel: Source, environment: str, cwd: Path
+) -> Bastion:
+    """Return the SSH options.
+
+    Args:
+        sources: highest first.
+        tunnel: the source of SSH_HOST.
+        environment: production has other defaults.
+        cwd: the directory that relative paths start from.
+    """
+    key, known = (value_of(sources, name) for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"))
+    retries, delay = (value_of(sources, name) for name in ("SSH_MAX_RETRIES", "SSH_RETRY_DELAY"))
     production = environment == "production"
     return Bastion(
-        host=asked.read("SSH_HOST"),
-        port=value_of(origins, "SSH_PORT"),
-        user=value_of(origins, "SSH_USER"),
+        host=tunnel.read("SSH_HOST"),
+        port=value_of(sources, "SSH_PORT"),
+        user=value_of(sources, "SSH_USER"),
         key_path=cwd / key if key else None,
-        passphrase=value_of(origins, "SSH_KEY_PASSPHRASE"),
+        passphrase=value_of(sources, "SSH_KEY_PASSPHRASE"),
         known_hosts=cwd / known if known else None,
-        agent=value_of(origins, "SSH_AGENT"),
+        agent=value_of(sources, "SSH_AGENT"),
         retries=(5 if production else 3) if retries is None else retries,
         retry_delay_ms=(2000 if production else 1000) if delay is None else delay,
     )

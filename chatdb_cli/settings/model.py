@@ -1,6 +1,8 @@
-"""The settings as values: the database that is named, the bastion, everything else.
+"""The settings as values: the database that they name, the bastion, everything else.
 
-What does not belong here: where they come from (`sources.py`), how a text is parsed (`parse.py`).
+A new setting is a field of `Settings`, a new SSH option a field of `Bastion`; `table.py` lists the other
+steps.  What does not belong here: which source a value comes from (`sources.py`), how a text is parsed
+(`parse.py`).
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Which database was named, and by what.
+    """A database that the settings name.
 
     Attributes:
         params: libpq keywords; empty for libpq's own defaults and for the embedded server.
-        source: what named it, for people: `DATABASE_URL from ./.env`.
-        embedded: the server of `Settings.home` is meant; it gives the params.
+        source: the setting that names it, for people: `DATABASE_URL from ./.env`.
+        embedded: it is on the embedded server of `Settings.home`, which has the params.
     """
 
     params: Mapping[str, str] = field(repr=False)
@@ -31,18 +33,18 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Bastion:
-    """The host that an SSH tunnel goes through, as far as the settings say; ~/.ssh/config has the rest.
+    """The SSH options: the host that a tunnel goes through; ~/.ssh/config completes what is None.
 
     Attributes:
         host: a name, an address, or an alias of ~/.ssh/config.
-        port: None for what ~/.ssh/config says, or 22.
-        user: None for what ~/.ssh/config says, or who runs chatdb.
-        key_path: the private key; None for what ~/.ssh/config says, or the agent's keys.
+        port: None for the port in ~/.ssh/config, or 22.
+        user: None for the user in ~/.ssh/config, or the user that runs chatdb.
+        key_path: the private key; None for the keys in ~/.ssh/config, or the agent's keys.
         passphrase: unlocks the key.
-        known_hosts: None for what ~/.ssh/config says, or ~/.ssh/known_hosts.
-        agent: whether the agent's keys are tried; None is only where no key is named.
-        retries: how often what passes is tried again.
-        retry_delay_ms: the pause before it, times the attempt.
+        known_hosts: None for the file in ~/.ssh/config, or ~/.ssh/known_hosts.
+        agent: whether the agent's keys are tried; None for only if no key is named.
+        retries: how many times a transient failure is tried again.
+        retry_delay_ms: the pause before the first retry, in milliseconds; before the second, twice that.
     """
 
     host: str
@@ -61,13 +63,14 @@ class Settings:
     """Every setting, checked; durations in milliseconds.
 
     Attributes:
-        database: None when nothing names one; `require_database` raises then.
-        directory: `--dir` as it was given (`@chat` included), None when it was not.
-        bastion: what a tunnel goes through, when one is asked for.
+        database: None if no setting names one; `require_database` raises then.
+        directory: the folder of the migrations as it was given (`@chat` included), or None.
+        bastion: the host of the SSH tunnel, or None for no tunnel.
         warnings: sentences to show, without secrets.
-        test_database: what TEST_DATABASE_URL names, for `setup --test`.
-        embeddable: the embedded server, which `setup` may make, where nothing hints at another.
-        insecure: `--insecure`, which has no variable: nothing takes that protection away for good.
+        test_database: the database that TEST_DATABASE_URL names, for the test schema.
+        embeddable: the embedded server, which `setup` may create if no setting names another database.
+        insecure: allow an unprotected connection in production.  It has a flag and no variable, so that
+            the protection is never turned off for good.
     """
 
     database: Database | None
@@ -99,5 +102,5 @@ class Settings:
 
     @property
     def ssh_host(self) -> str | None:
-        """The bastion's name, when a tunnel is asked for."""
+        """The name of the bastion, or None for no tunnel."""
         return self.bastion.host if self.bastion else None

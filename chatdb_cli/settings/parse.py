@@ -1,8 +1,8 @@
-"""The texts of settings and directives as values: durations, ports, URLs, yes and no.
+"""Parsers for the texts of settings and directives: durations, ports, URLs, true and false.
 
-Each parser returns the value, or raises ValueError("what is wrong") or ("what is wrong; what to do"),
-without the name of the setting and without the text itself, which may be a secret.  Pure.  What does
-not belong here: which settings exist (`table.py`), and where a text came from (`sources.py`).
+Each parser returns the value, or raises ValueError with a problem or "problem; hint", without the name
+of the setting and without the text itself, which may be a secret.  Pure.  What does not belong here:
+which settings exist (`table.py`), and the source of a text (`sources.py`).
 """
 
 from __future__ import annotations
@@ -16,52 +16,57 @@ if TYPE_CHECKING:
 
 TRUE = ("true", "1", "yes", "on")
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-LONGEST_MS = 2**31 - 1  # what PostgreSQL's own timeouts can hold
+LONGEST_MS = 2**31 - 1  # the maximum of PostgreSQL's own timeouts
 
 
 def duration_ms(text: str) -> int:
     """Read `500ms`, `5s`, `1.5min`, `1h`, `1d` as milliseconds.
 
-    A fraction of a millisecond is rounded up: 0 means "never" or "not at all", so only 0 becomes 0.
+    A fraction of a millisecond is rounded up: 0 means "no timeout" or "no wait", so only 0 becomes 0.
 
     Raises:
-        ValueError: there is no unit, no number, or more than PostgreSQL's timeouts can hold.
+        ValueError: the unit or the number is missing, or it exceeds PostgreSQL's maximum.
     """
     match = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ms|s|min|h|d)", text)
     if match is None:
-        what = "has no unit" if re.fullmatch(r"[0-9.]+", text) else "is not a duration"
-        raise ValueError(f"{what}; write it like 500ms, 5s, 2min, 1h or 1d")
+        problem = "has no unit" if re.fullmatch(r"[0-9.]+", text) else "is not a duration"
+        raise ValueError(f"{problem}; write it like 500ms, 5s, 2min, 1h or 1d")
     whole, fraction, unit = match[1], match[2] or "", match[3]
     scale: int = 10 ** len(fraction)
     milliseconds = -(-int(whole + fraction) * UNITS_MS[unit] // scale)
     if milliseconds > LONGEST_MS:
-        raise ValueError("is too long; 24d is the most")
+        raise ValueError("is too long; the maximum is 24d")
     return milliseconds
 
 
 def choice(*names: str) -> Callable[[str], str]:
-    """Make the parser of one of several words."""
+    """Return a parser that accepts one of several words."""
 
     def parse(text: str) -> str:
         if text in names:
             return text
-        raise ValueError(f"is none of {', '.join(names)}" + did_you_mean(text, names))
+        raise ValueError(f"is not one of {', '.join(names)}" + did_you_mean(text, names))
 
     return parse
 
 
 def did_you_mean(text: str, names: Iterable[str]) -> str:
-    """Name the nearest of several words, as the end of a sentence; nothing where none is near."""
-    import difflib  # costs milliseconds, and only a mistake needs it
+    """Return the most similar of several names as the end of a sentence, or an empty text.
+
+    Args:
+        text: what was written.
+        names: what could have been meant.
+    """
+    import difflib  # takes milliseconds, and only an error needs it
 
     lower = {name.lower(): name for name in names}
-    near = [name for name in lower if len(text) > 1 and name.startswith(text.lower())]
-    near = near or difflib.get_close_matches(text.lower(), lower, n=1)
-    return f"; did you mean {lower[near[0]]}?" if near else ""
+    matches = [name for name in lower if len(text) > 1 and name.startswith(text.lower())]
+    matches = matches or difflib.get_close_matches(text.lower(), lower, n=1)
+    return f"; did you mean {lower[matches[0]]}?" if matches else ""
 
 
 def count(least: int) -> Callable[[str], int]:
-    """Make the parser of a whole number from `least` on."""
+    """Return a parser for a whole number that is not less than `least`."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
@@ -89,23 +94,23 @@ def schema(text: str) -> str:
 
 
 def path(text: str) -> Path:
-    """Read a path; `~` is the home directory."""
+    """Read a path; `~` is expanded to the home directory."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError("starts with ~, and there is no such home directory") from None
+        raise ValueError("starts with ~, but that home directory does not exist") from None
 
 
 def host(text: str) -> str:
-    """Read a host name, or several with commas between."""
-    if "://" in text or "@" in text[1:]:  # a name in front of @ would be shown as part of the host
-        raise ValueError("is not a host name; a URL belongs into DATABASE_URL")
+    """Read a host name, or several separated by commas."""
+    if "://" in text or "@" in text[1:]:  # text before @ would be shown as part of the host
+        raise ValueError("is not a host name; set a URL as DATABASE_URL")
     return text
 
 
 def ports(text: str) -> str:
-    """Read a port, or several with commas between."""
-    for port in text.split(","):  # libpq takes one for each of several hosts, empty for 5432
+    """Read a port, or several separated by commas."""
+    for port in text.split(","):  # one for each of several hosts, empty for 5432
         if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
             raise ValueError("is not a port from 1 to 65535")
     return text
@@ -122,7 +127,7 @@ def port(text: str) -> int:
 def bastion(text: str) -> str:
     """Read the name of one SSH host."""
     if "://" in text or "@" in text or "," in text or any(c.isspace() for c in text):
-        raise ValueError("is not the name of one host; the user belongs into SSH_USER")
+        raise ValueError("is not the name of one host; set the user as SSH_USER")
     if text.startswith("-"):
         raise ValueError("is not the name of a host")
     return text
@@ -146,10 +151,10 @@ def url(text: str) -> dict[str, str]:
     scheme, separator, rest = text.partition("://")
     if re.fullmatch(r"(jdbc:)?postgres(ql)?[+:]?\w*", scheme, re.IGNORECASE) and separator:
         if scheme.lower() not in ("postgres", "postgresql"):
-            raise ValueError('names a driver in its scheme; write "postgresql://" in its place')
+            raise ValueError('names a driver in its scheme; write "postgresql://" instead')
         text = f"{scheme.lower()}://{rest}"
-        # libpq ends the user at the first @, or has none when a / comes first: an @ that is left
-        # over means that it would take a piece of the password for the host or the database.
+        # To libpq the login ends at the first @, and there is no login if a / comes first.  Another @
+        # after that means that libpq would read a part of the password as host or database.
         login, at, place = rest.partition("@")
         if "@" in (rest if "/" in login or not at else place).partition("?")[0]:
             raise ValueError(f"has an @ or a / that is ambiguous; {ENCODE}")
@@ -164,7 +169,12 @@ def url(text: str) -> dict[str, str]:
 
 
 def _libpq_parse(text: str) -> dict[str, str]:
-    from psycopg import ProgrammingError  # a tenth of a second: only for who names a database
+    """Return the keywords of a URL or a keyword string, as libpq parses it.
+
+    Raises:
+        ValueError: libpq refuses it.
+    """
+    from psycopg import ProgrammingError  # takes a tenth of a second, so only for a URL
     from psycopg.conninfo import conninfo_to_dict
 
     try:
@@ -172,16 +182,16 @@ def _libpq_parse(text: str) -> dict[str, str]:
     except UnicodeError:
         raise ValueError(f"is not UTF-8 when decoded; {ENCODE}") from None
     except ProgrammingError as error:
-        said = str(error)
-    # What libpq quotes may be a piece of the password; what it says in front of the quotes is not.
-    if said.startswith('missing "="'):
+        message = str(error)
+    # What libpq quotes may be a part of the password; its words before the quotes are not.
+    if message.startswith('missing "="'):
         raise ValueError(
             "is neither a URL nor keywords; write postgresql://user@host/database"
             ' or "host=... dbname=..."'
         )
-    reason = said.partition('"')[0].strip(" \n:(")
+    reason = message.partition('"')[0].strip(" \n:(")
     if "query parameter" in reason or "connection option" in reason:
-        way = "only libpq's own parameters can stand there (so no schema=; --schema names it)"
+        hint = "only libpq's own parameters are allowed (so no schema=; set CHATDB_SCHEMA)"
     else:
-        way = ENCODE
-    raise ValueError(f"can't be read ({reason}); {way}")
+        hint = ENCODE
+    raise ValueError(f"can't be read ({reason}); {hint}")

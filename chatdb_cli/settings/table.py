@@ -1,6 +1,14 @@
 """The table of all settings: variable, parser, default, and the field of `Settings` that it fills.
 
-A new setting is one row here and one field in `model.py`.  What does not belong here: reading values.
+To add a setting:
+    1. one row in SETTINGS, with a parser of `parse.py`;
+    2. the field of the row, in `model.Settings` or, for an SSH option, in `model.Bastion`;
+    3. for an SSH option, whose row names no field: fill the field of `Bastion` in `load.py`;
+    4. one line in .env.example; a test compares it with the table;
+    5. its flag, if it is an option of a command: one entry in `cli/options.py`.
+
+The package that obeys the setting reads it from `Settings`; an SSH option is merged with ~/.ssh/config
+in `ssh/config.py`.  What does not belong here: reading values (`sources.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its variable, how its text is read, and what holds without it.
+    """One setting.
 
-    `CHATDB_LOCK_TIMEOUT` has the name `lock_timeout` in the flags and is `--lock-timeout` for
-    people, `SSH_HOST` is `ssh_host` and `--ssh-host`; no other has a flag.  `field` is where it stands
-    in `Settings`; without one, `load` works it into something else.
+    Attributes:
+        variable: its variable in the environment and in .env files.  `CHATDB_LOCK_TIMEOUT` is also the
+            flag `lock_timeout` (`--lock-timeout`), `SSH_HOST` is `ssh_host`; no others are flags.
+        parse: turns its text into a value, or raises ValueError.
+        default: its text if no source sets it; None for no value.
+        field: the field of `Settings` that it fills; empty if `load.py` derives something else from it.
+        secret: its value is never shown.
     """
 
     variable: str
@@ -32,13 +44,14 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The key in the flags."""
+        """The key of its flag."""
         return self.variable.removeprefix("CHATDB_").lower()
 
 
 SETTINGS = {
     setting.variable: setting
     for setting in (
+        # The database.
         Setting("CHATDB_DATABASE_URL", parse.url, secret=True),
         Setting("DATABASE_URL", parse.url, secret=True),
         Setting("POSTGRES_HOST", parse.host, "localhost"),
@@ -46,9 +59,19 @@ SETTINGS = {
         Setting("POSTGRES_DB", str),
         Setting("POSTGRES_USER", str),
         Setting("POSTGRES_PASSWORD", str, secret=True),
+        Setting("PGHOST", parse.host),
+        Setting("PGHOSTADDR", str),
+        Setting("PGPORT", parse.ports),
+        Setting("PGDATABASE", str),
+        Setting("PGUSER", str),
+        Setting("PGSERVICE", str),
+        Setting("PGPASSWORD", str, secret=True),
+        Setting("TEST_DATABASE_URL", parse.url, secret=True),
+        # The embedded server.
         Setting("CHATDB_EMBEDDED", parse.boolean),
         Setting("CHATDB_HOME", parse.path, ".chatdb"),
         Setting("CHATDB_POSTGRES_BIN", parse.path, field="postgres_programs"),
+        # The project.
         Setting(
             "CHATDB_ENV",
             parse.choice("development", "test", "staging", "production"),
@@ -58,28 +81,25 @@ SETTINGS = {
         Setting("CHATDB_ENV_FILE", parse.path),
         Setting("CHATDB_SCHEMA", parse.schema, "public", "schema"),
         Setting("CHATDB_DIR", str, field="directory"),
+        # Connections.
         Setting("CHATDB_CONNECT_TIMEOUT", parse.duration_ms, "2s", "connect_timeout_ms"),
         Setting("CHATDB_CONNECT_RETRIES", parse.count(0), "3", "connect_retries"),
         Setting("CHATDB_CONNECT_RETRY_DELAY", parse.duration_ms, "1s", "connect_retry_delay_ms"),
         Setting("CHATDB_POOL_SIZE", parse.count(1), "20", "pool_size"),
         Setting("CHATDB_POOL_IDLE", parse.duration_ms, "30s", "pool_idle_ms"),
+        Setting("CHATDB_POOLER", parse.choice("session", "transaction"), field="pooler"),
+        # Migrations.
         Setting("CHATDB_LOCK_TIMEOUT", parse.duration_ms, "5s", "lock_timeout_ms"),
         Setting("CHATDB_STATEMENT_TIMEOUT", parse.duration_ms, "0s", "statement_timeout_ms"),
         Setting("CHATDB_RETRIES", parse.count(0), "10", "retries"),
         Setting("CHATDB_WAIT", parse.duration_ms, "60s", "wait_ms"),
-        Setting("CHATDB_POOLER", parse.choice("session", "transaction"), field="pooler"),
+        # Output.
         Setting("CHATDB_FORMAT", parse.choice("text", "json"), "text", "format"),
         Setting("CHATDB_LOG_FORMAT", parse.choice("text", "json"), "text", "log_format"),
         Setting("CHATDB_QUIET", parse.boolean, "false", "quiet"),
         Setting("CHATDB_VERBOSE", parse.boolean, "false", "verbose"),
         Setting("CHATDB_DEBUG", parse.boolean, "false", "debug"),
-        Setting("PGHOST", parse.host),
-        Setting("PGHOSTADDR", str),
-        Setting("PGPORT", parse.ports),
-        Setting("PGDATABASE", str),
-        Setting("PGUSER", str),
-        Setting("PGSERVICE", str),
-        Setting("PGPASSWORD", str, secret=True),
+        # The SSH tunnel; all but SSH_ENABLED are fields of `Bastion`.
         Setting("SSH_HOST", parse.bastion),
         Setting("SSH_ENABLED", parse.boolean, "true"),
         Setting("SSH_PORT", parse.port),
@@ -90,11 +110,7 @@ SETTINGS = {
         Setting("SSH_AGENT", parse.boolean),
         Setting("SSH_MAX_RETRIES", parse.count(0)),
         Setting("SSH_RETRY_DELAY", parse.milliseconds),
-        Setting("TEST_DATABASE_URL", parse.url, secret=True),
     )
 }
-URLS = ("CHATDB_DATABASE_URL", "DATABASE_URL")
-FAMILY = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER")
-LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
-LIBPQ_PLACE = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
-LIBPQ_SECRETS = ("PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE")
+URL_VARIABLES = ("CHATDB_DATABASE_URL", "DATABASE_URL")
+POSTGRES_VARIABLES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER")

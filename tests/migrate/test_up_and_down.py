@@ -184,10 +184,10 @@ def test_history_is_complete_only_with_every_table() -> None:
 def test_the_connection_is_as_it_was_after_a_failed_run(
     project: Project, database: Database
 ) -> None:
-    from chatdb_cli.postgres.pipeline import Message, run_pipeline
+    from chatdb_cli.postgres.pipeline import Batch, Message, run_pipeline
 
     with database.connect() as conn:
-        bad = [[Message(b"BEGIN", "frame"), Message(b"SELECT 1/0", "file", 0)]]
+        bad = [Batch([Message(b"BEGIN", "frame"), Message(b"SELECT 1/0", "file", 0)])]
         outcome = run_pipeline(conn, bad)
         assert isinstance(outcome.error, psycopg.errors.DivisionByZero)
         conn.execute("ROLLBACK")

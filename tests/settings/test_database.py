@@ -33,7 +33,7 @@ def test_the_family_has_localhost_and_5432(project):
 )
 def test_an_incomplete_family_is_refused_and_names_what_is_missing(project, given, lacks):
     error = project.error(**given)
-    assert f"POSTGRES_* from the environment is half-set: {lacks} not given" in str(error)
+    assert f"POSTGRES_* from the environment is incomplete: {lacks} not set" in str(error)
 
 
 def test_a_password_of_a_higher_source_completes_the_family_of_a_lower_one(project):
@@ -103,7 +103,7 @@ def test_a_service_is_left_to_its_service_file(project):
         ("host=h hunter2=x", "only libpq's own"),
         ("postgres://h/d?password=a&hunter2=b", "only libpq's own"),
         ("postgres://h/d?password=a&hunter2", "missing key/value separator"),
-        ("postgres://h/d?schema=x", "--schema"),
+        ("postgres://h/d?schema=x", "CHATDB_SCHEMA"),
     ],
 )
 def test_a_wrong_url_is_explained_without_showing_any_of_it(project, url, says):

@@ -44,7 +44,7 @@ def test_no_database_is_an_error_that_says_what_to_do(project):
     assert caught.value.code is Code.NOT_CONFIGURED
     assert str(caught.value) == "no database configured"
     assert "DATABASE_URL" in str(caught.value.hint)
-    assert "chatdb setup" in str(caught.value.hint)
+    assert "setup()" in str(caught.value.hint)
 
 
 def test_every_setting_has_its_line_in_the_example_file_and_the_other_way_round():

@@ -23,7 +23,7 @@ from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries as migrate_guards_queries
 from chatdb_cli.migrate.model import Loss
 from chatdb_cli.migrate.transaction import Guard, Part
-from chatdb_cli.postgres.pipeline import Message, run_pipeline
+from chatdb_cli.postgres.pipeline import Batch, Message, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.effects import find_lasting_effects
 from chatdb_cli.syntax.location import locate
@@ -106,7 +106,7 @@ class DataLossTrial:
         """What looks at each file of the trial."""
         return Guard(after=(self._names.fill(migrate_guards_queries.TOUCHED, target=self._schema),))
 
-    def run(self, opening: Sequence[Message], files: Iterable[Sequence[Message]]) -> Outcome:
+    def run(self, opening: Sequence[Message], files: Iterable[Batch]) -> Outcome:
         """Do it, look, and undo it; what came out stands in the attributes then.
 
         After an error, which is of the file of that number, a ROLLBACK is still due.
@@ -115,7 +115,9 @@ class DataLossTrial:
             opening: what begins the transaction.
             files: for each down, its messages, with `guard` in them.
         """
-        outcome, (storage, *answers) = self._send(self._tries(opening, files))
+        batches = list(files)
+        tag = batches[0].tag  # what fails afterwards is reported as a failure of the first file
+        outcome, (storage, *answers) = self._send(self._tries(opening, batches))
         if outcome.is_bad:
             return outcome
         seen = [_touched(answer) for answer in answers]
@@ -126,8 +128,8 @@ class DataLossTrial:
         oids = {oid for touched in seen for oid in (*touched.gone, *touched.kept, *touched.written)}
         look = self._names.fill(migrate_guards_queries.RELATIONS_BEFORE, oids=_array(oids))
         outcome, (*counts, answer) = self._send(
-            [[_set(migrate_guards_queries.ALL_ROWS), *map(self._count, rewritten.values()),
-              _set(migrate_guards_queries.ROLLBACK_TO), _look(look)]]
+            [Batch([_set(migrate_guards_queries.ALL_ROWS), *map(self._count, rewritten.values()),
+                    _set(migrate_guards_queries.ROLLBACK_TO), _look(look)], tag)]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
@@ -142,8 +144,10 @@ class DataLossTrial:
             for n in r.dropped(now.kept[oid])
         ]
         outcome, counts = self._send(
-            [[_set(migrate_guards_queries.ALL_ROWS), *(self._count(tables[oid]) for oid in whole),
-              *(self._count(tables[oid], n) for oid, n in columns), _set(migrate_queries.ROLLBACK)]]
+            [Batch([_set(migrate_guards_queries.ALL_ROWS),
+                    *(self._count(tables[oid]) for oid in whole),
+                    *(self._count(tables[oid], n) for oid, n in columns),
+                    _set(migrate_queries.ROLLBACK)], tag)]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
@@ -158,19 +162,17 @@ class DataLossTrial:
         self.guards = tuple(guards)
         return outcome
 
-    def _tries(
-        self, opening: Sequence[Message], files: Iterable[Sequence[Message]]
-    ) -> Iterator[list[Message]]:
+    def _tries(self, opening: Sequence[Message], files: Iterable[Batch]) -> Iterator[Batch]:
         first = [
             *opening,
             _look(self._names.fill(migrate_guards_queries.STORAGE)),
             _set(migrate_guards_queries.SAVEPOINT),
         ]
-        for messages in files:
-            yield [*first, *messages]
+        for batch in files:
+            yield batch._replace(messages=[*first, *batch.messages])
             first = []
 
-    def _send(self, batches: Iterable[Sequence[Message]]) -> tuple[Outcome, list[Any]]:
+    def _send(self, batches: Iterable[Batch]) -> tuple[Outcome, list[Any]]:
         """Send, and return what the statements that look have answered."""
         answers: list[Any] = []
 
