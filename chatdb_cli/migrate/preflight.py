@@ -1,0 +1,143 @@
+"""Load the file of every step, and refuse a file that can't run, before anything runs.
+
+    LoadedStep    a step with its file, split into statements
+    Rules         what the connection and the options require of files
+    load          read and check files
+
+What does not belong here: which statements no migration may contain (`syntax/refusal.py`), what a
+guard refuses (`guards/`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.errors import ChatdbError, Code, Location
+from chatdb_cli.files.read import find_refused_statement, make_script
+from chatdb_cli.migrate import compare
+from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.statements import split_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from chatdb_cli.files.model import Direction, Script
+    from chatdb_cli.history.model import AppliedMigration, AppliedTexts
+    from chatdb_cli.migrate.model import Step
+    from chatdb_cli.syntax.statements import Statement
+
+
+class LoadedStep(NamedTuple):
+    """A step with its file.
+
+    Attributes:
+        step: the migration, in its direction.
+        script: the file that runs.
+        statements: its statements, or None if it could not be split and is sent as one message.
+        down: the down file of an up step, which the history keeps too.
+        transactional: the file runs inside one transaction, not statement by statement.
+    """
+
+    step: Step
+    script: Script
+    statements: tuple[Statement, ...] | None
+    down: Script | None
+    transactional: bool
+
+
+class Rules(NamedTuple):
+    """What the connection and the options require of files.
+
+    Attributes:
+        prepare: returns the statements of a file as they run inside a transaction; None if a file
+            that asks for it runs outside of one.
+        refusals: each returns why a file can't run, or None; called in order.
+    """
+
+    prepare: (
+        Callable[[Script, tuple[Statement, ...] | None], tuple[Statement, ...] | None] | None
+    ) = None
+    refusals: Sequence[Callable[[LoadedStep], ChatdbError | None]] = ()
+
+
+def load(
+    steps: Iterable[Step],
+    texts: Mapping[str, AppliedTexts],
+    rules: Rules,
+    resumed_row: Callable[[Step], AppliedMigration | None],
+) -> dict[tuple[Direction, int], LoadedStep]:
+    """Return each step with its file, by the step's key.
+
+    Args:
+        steps: the steps.
+        texts: the texts that the history keeps, by id, of the steps that `needs_text`.
+        rules: what the connection and the options require.
+        resumed_row: returns the history's row of a step that continues where it stopped, or None.
+
+    Raises:
+        ChatdbError: `BAD_FILE` for the first file that no migration may contain; `REFUSED` or
+            `HISTORY` for one that can't run here.
+    """
+    return {step.key: _load_step(step, texts, rules, resumed_row(step)) for step in steps}
+
+
+def needs_text(step: Step) -> bool:
+    """Return whether a step runs the down text that the history keeps, because it has no file."""
+    return step.direction == "down" and not (step.migration and step.migration.down)
+
+
+def is_transactional(script: Script, rules: Rules, resumes: AppliedMigration | None) -> bool:
+    """Return whether a file runs inside one transaction.
+
+    A file that stopped part-way outside of one continues outside of one.
+    """
+    return bool(rules.prepare) or (script.directives.transactional and resumes is None)
+
+
+def refuse_behind_pooler(loaded: LoadedStep) -> ChatdbError | None:
+    """Return the error of a file that needs a session of its own, or None."""
+    if loaded.transactional:
+        return None
+    return ChatdbError(
+        Code.REFUSED,
+        "the file runs outside of a transaction, which needs one session of the server, but the "
+        "pooler gives each transaction another session",
+        hint=Advice(
+            "connect to the server directly, not through the pooler; or give {pooler_session}, if "
+            "the pooler assigns one session to each client"
+        ),
+        place=Location(loaded.script.path),
+    )
+
+
+def _load_step(
+    step: Step,
+    texts: Mapping[str, AppliedTexts],
+    rules: Rules,
+    resumes: AppliedMigration | None,
+) -> LoadedStep:
+    script = _script(step, texts)
+    statements = split_statements(script.text)
+    if rules.prepare:
+        statements = rules.prepare(script, statements)
+    if error := find_refused_statement(script, statements):
+        raise error
+    if resumes:
+        compare.resume_point(script, resumes)
+    down = step.migration.down if step.direction == "up" and step.migration else None
+    loaded = LoadedStep(step, script, statements, down, is_transactional(script, rules, resumes))
+    for refuse in rules.refusals:
+        if error := refuse(loaded):
+            raise error
+    return loaded
+
+
+def _script(step: Step, texts: Mapping[str, AppliedTexts]) -> Script:
+    """Return the file that a step runs, or the text that the history keeps."""
+    if step.migration:
+        script = step.migration.up if step.direction == "up" else step.migration.down
+        if script:
+            return script
+    path = Path(f"{step.id}.sql (down, from the history)")
+    return make_script(path, texts[step.id].down or "", "down")
