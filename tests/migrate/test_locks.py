@@ -180,7 +180,7 @@ def test_a_file_that_releases_the_lock_is_applied_and_the_run_warns(
 ) -> None:
     project.write("1_unlock", "CREATE TABLE t1 (id int); SELECT pg_advisory_unlock_all();")
     texts: list[str] = []
-    progress = on_waiting(texts.append, "the migration lock was gone before the end")
+    progress = on_waiting(texts.append, "the migration lock was lost before the end")
     assert states(project.migrator(database, progress=progress).up()) == ["applied"]
     assert len(texts) == 1
 
