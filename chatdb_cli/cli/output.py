@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.seed.model import Seeded
     from chatdb_cli.seed.model import SeedProgress as SeedProgress
-    from chatdb_cli.ssh.session import TunnelStep
+    from chatdb_cli.ssh.model import TunnelStep
 
 FORMAT = 1
 Document = dict[str, Any]

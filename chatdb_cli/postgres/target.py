@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatdb_cli.settings.model import Settings
-    from chatdb_cli.ssh.session import TunnelStep
+    from chatdb_cli.ssh.model import TunnelStep
     from chatdb_cli.ssh.tunnel import Tunnel
 
 EMBEDDED_DATABASE = "chat"

@@ -1,68 +1,61 @@
-"""The tunnel under a connection: a local end for libpq, and the route after it kept open.
+"""A tunnel: a local end for libpq, and a route to the host of the database that is kept open.
 
-    Tunnel   an open route to the host of the database; opens again by itself what was lost
-
-What belongs here: noticing a loss, opening again, closing.  What does not: dialling, verifying and
-logging in (`session.py`), listening (`forward.py`), which database is meant (`postgres/`).
+What does not belong here: the route (`open_route.py`), listening (`forward.py`), which database is meant
+(`postgres/`).
 """
 
 from __future__ import annotations
 
-import errno
 import socket
-import threading
-import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import sshtunnel
 
 from chatdb_cli.callbacks import ignore, no_answer
-from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.ssh.failures import behind_bastion, errno_in
+from chatdb_cli.closing import Closing
+from chatdb_cli.errors import ChatdbError, Code, errno_name
+from chatdb_cli.remedy import Advice
+from chatdb_cli.ssh.connections import Connections
+from chatdb_cli.ssh.failures import behind_bastion
 from chatdb_cli.ssh.forward import CLOSED_WITHIN_S, LOOPBACK, Forwarder
-from chatdb_cli.ssh.session import PASSING, Route, shut, why_it_ended
+from chatdb_cli.ssh.open_route import OpenRoute
+from chatdb_cli.ssh.session import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
+    import threading
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from chatdb_cli.settings.model import Bastion
     from chatdb_cli.ssh.keys import Ask
-    from chatdb_cli.ssh.session import Transport, TunnelStep
-
-_LISTEN_S, _SILENCE_S = (
-    1.0,
-    15.0,
-)  # then nobody is there any more; a sign of life was asked for three times
-_LONGEST_PAUSE_S = 30.0
+    from chatdb_cli.ssh.model import TunnelStep
+    from chatdb_cli.ssh.transport import Transport
 
 
-class Tunnel:
-    """An open way through SSH to one host, or several; a context manager.
+class Tunnel(Closing):
+    """An open tunnel through SSH to one or several hosts; a context manager.
 
-    What is lost is opened again when it is needed: by the next connection at the local end, by
-    `ensure`, or at once while `hold` runs.  The local end stays the same.
+    A route that was lost is opened again when it is needed: by the next connection at the local end, by
+    `ensure`, or at once while `keep_open` runs.  The local ports stay the same.
 
     Args:
-        bastion: where the settings want to go through.
+        bastion: the settings of the bastion.
         places: host and port of the database, as seen from the bastion; several of a cluster.
-        timeout_ms: how long one host may take to be reached.
-        report: called with a line before each new try.
+        timeout_ms: how long the connection to one host may take, in milliseconds.
+        report: called with a line before each retry.
         ask: asks a person for the passphrase of a key.
-        port: of the local end; 0 is one that the system chooses.
-        watch: called with a line when connections come and go.
-        note: called with each step of the way.
+        port: the first local port; 0 lets the system choose.
+        watch: called with a line when a connection is opened or closed.
+        note: called with each step of the route.
 
     Attributes:
         via: the bastion, as `user@host`.
         ports: the local ports, one for each place; the host is `LOOPBACK`.
-        url: what other programs connect to; no password is in it.
-        closing: set when it is to end.
+        url: the URL for other programs, without a password.
 
     Raises:
-        ChatdbError: what stands in the way, and where.
+        ChatdbError: the tunnel can't be opened; the error tells at which hop.
     """
 
     def __init__(
@@ -79,24 +72,11 @@ class Tunnel:
     ) -> None:
         self.places = tuple(places)
         self.url = ""
-        self._bastion = bastion
-        self._report = report
-        self._watch = watch
-        self._way = Route(bastion, timeout_ms / 1000, note, ask)
-        self.via = str(self._way.hops[-1])
-        self.step = self._way.step
-        self._chain: list[Transport] = []
-        self._lock = threading.RLock()
-        self.closing = threading.Event()
-        self._carried: dict[int, tuple[threading.Thread, socket.socket]] = {}
-        self._count = 0
-        self._opening: dict[int, tuple[str, int]] = {}  # asked of the bastion and not answered yet
-        self._failure: ChatdbError | None = None
-        self._silence: str | None = None
-        self._noted: Transport | None = None
-        self.lost: ChatdbError | None = None
+        self._route = Route(bastion, timeout_ms / 1000, note, ask)
+        self.via = str(self._route.hops[-1])
+        self._open_route = OpenRoute(bastion, self._route, report)
+        self._connections = Connections(watch)
         self._forwarder: Forwarder | None = None
-        self._guard = threading.Thread(target=self._stand_guard, daemon=True)
         try:
             if port:
                 _check_free(port, len(places))
@@ -107,227 +87,116 @@ class Tunnel:
             except sshtunnel.BaseSSHTunnelForwarderError as error:
                 raise ChatdbError(Code.TUNNEL, str(error)) from None
             self.ports = self._forwarder.ports
-            self._guard.start()
+            self._open_route.watch()
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> Tunnel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    # --- its life ---------------------------------------------------------------------------------
+    # --- the route --------------------------------------------------------------------------------
 
     @property
     def last(self) -> Transport:
         """The session with the bastion itself."""
-        return self._chain[-1]
+        return self._open_route.last
 
     @property
     def alive(self) -> bool:
-        """Whether the way is open, as far as is known."""
-        return bool(self._chain) and all(t.is_active() for t in self._chain)
+        """The route is open, as far as is known."""
+        return self._open_route.alive
+
+    @property
+    def lost(self) -> ChatdbError | None:
+        """How the route was lost the last time, or None."""
+        return self._open_route.lost
+
+    @property
+    def closing(self) -> threading.Event:
+        """Set when the tunnel is to end."""
+        return self._open_route.closing
 
     @property
     def host(self) -> str:
-        """The local end's address."""
+        """The address of the local end."""
         return LOOPBACK
 
     @property
     def port(self) -> int:
-        """The local end's port; of several, the first."""
+        """The port of the local end; of several, the first."""
         return self.ports[0]
 
     def ensure(self, retries: int | None = None) -> None:
-        """Open the way if it is not open; what passes by itself is tried again.
+        """Open the route if it is not open; the arguments and errors are those of `OpenRoute.ensure`."""
+        self._open_route.ensure(retries)
 
-        Args:
-            retries: how often, in place of the settings' own.
-
-        Raises:
-            ChatdbError: what stands in the way, and where.
-        """
-        retries = self._bastion.retries if retries is None else retries
-        with self._lock:
-            attempt = 0
-            while not self.alive and not self.closing.is_set():
-                self._note_loss()
-                self._silence = None
-                shut(self._chain)
-                try:
-                    self._chain = self._way.open()
-                except ChatdbError as failure:
-                    attempt += 1
-                    if failure.code not in PASSING or attempt > retries:
-                        raise
-                    delay = self._bastion.retry_delay_ms * attempt / 1000
-                    self._report(
-                        f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})"
-                    )
-                    self.closing.wait(delay)
-                    continue
-                if self.closing.is_set():  # by another thread, in the meantime
-                    shut(self._chain)
-            if self.closing.is_set():
-                raise ChatdbError(Code.TUNNEL, "the tunnel is closed")
-
-    def hold(self) -> None:
-        """Keep the way open until interrupted, however often it is lost.
+    def keep_open(self) -> None:
+        """Open the route again whenever it is lost, until interrupted.
 
         Raises:
-            ChatdbError: it can't be opened again for a reason that does not pass by itself.
+            ChatdbError: it can't be opened again, and the failure is not temporary.
         """
-        while not self.closing.is_set():
-            self.last.join(1)
-            if self.alive:
-                continue
-            loss = self.notice(self.last)
-            self._report(f"{loss.message if loss else 'the tunnel was lost'}; opening it again")
-            pause = self._bastion.retry_delay_ms / 1000
-            while True:
-                try:
-                    self.ensure(retries=0)
-                    break
-                except ChatdbError as failure:
-                    if failure.code not in PASSING:
-                        raise
-                    self._report(f"{failure.message}; trying again in {pause:g} s")
-                    self.closing.wait(pause)
-                    pause = min(2 * pause + 0.1, _LONGEST_PAUSE_S)
-            self._report("the tunnel is open again")
+        self._open_route.keep_open()
+
+    def step(self, hop: str, what: str) -> AbstractContextManager[list[str]]:
+        """Note one step of the route when the block ends, as `Route.step` does."""
+        return self._route.step(hop, what)
 
     def close(self) -> None:
-        """End every connection and the tunnel itself; nothing of it stays."""
-        self.closing.set()
-        for transport in reversed(self._chain):
-            transport.close()
+        """Close every connection and the tunnel itself; no thread is left."""
+        self._open_route.begin_closing()
         if self._forwarder:
             self._forwarder.shut()
-        deadline = time.monotonic() + CLOSED_WITHIN_S
-        for thread, request in list(self._carried.values()):
-            with suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-        shut(self._chain)
-        if self._guard.is_alive() and self._guard is not threading.current_thread():
-            self._guard.join(CLOSED_WITHIN_S)
+        self._connections.close(CLOSED_WITHIN_S)
+        self._open_route.close()
 
-    # --- what went wrong --------------------------------------------------------------------------
+    # --- connections ------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Forget what went wrong with connections before the one that is made now."""
-        self._failure = None
+        """Forget the failure of earlier connections, before a new one is opened."""
+        self._connections.failure = None
 
     def explain(self) -> ChatdbError | None:
-        """Say why a connection at the local end came to nothing, if the tunnel knows."""
-        if self._failure:
-            return self._failure
-        if self._chain and not self.alive:
-            return self.notice(self.last)
-        for host, port in list(self._opening.values()):
-            return behind_bastion(
-                Code.BEHIND_SILENT, self.via, host, port, "no answer", "ETIMEDOUT"
-            )
+        """Return why a connection at the local end failed, if the tunnel is the cause."""
+        if self._connections.failure:
+            return self._connections.failure
+        if self._open_route.was_opened and not self.alive:
+            return self.notice_loss(self.last)
+        if place := self._connections.unanswered:
+            return behind_bastion(Code.BEHIND_SILENT, self.via, *place, "no answer", "ETIMEDOUT")
         return None
 
-    def notice(self, transport: Transport) -> ChatdbError | None:
-        """Return how a session was lost, if it was; one that is just ending is waited for."""
-        if transport is not threading.current_thread() and self.alive:
-            transport.join(1)
-        if not self._chain or transport is not self.last or self.alive:
-            return self.lost
-        self._note_loss()
-        return self.lost
-
-    def _note_loss(self) -> None:
-        dead = next((n for n, t in enumerate(self._chain) if not t.is_active()), None)
-        if dead is None or self.closing.is_set() or self._chain[dead] is self._noted:
-            return
-        self._noted = self._chain[dead]
-        hop = self._way.hops[dead]
-        why = self._silence or why_it_ended(self._chain[dead])
-        self.lost = ChatdbError(
-            Code.TUNNEL_LOST,
-            f"the tunnel through {hop} was lost: {why}",
-            hint="run the same command again to go on",
-            errno=errno_in(why),
-        )
-
-    def _stand_guard(self) -> None:
-        """Give up a way from which nothing more is heard."""
-        before, silent = 0, 0.0
-        while not self.closing.wait(_LISTEN_S):
-            chain = self._chain
-            heard = chain[-1].line.bytes_heard if self.alive else before - 1
-            # What this process itself stood still does not count.
-            silent = silent + _LISTEN_S if heard == before else 0.0
-            before = heard
-            if silent > _SILENCE_S:
-                self._silence = f"nothing was heard for {silent:g} s"
-                shut(chain)
-
-    # --- connections at the local end -------------------------------------------------------------
+    def notice_loss(self, transport: Transport) -> ChatdbError | None:
+        """Return how a session was lost, or None; waits a moment for a session that is ending."""
+        return self._open_route.notice_loss(transport)
 
     def open_channel(
         self, kind: str, dest_addr: tuple[str, int], src_addr: tuple[str, int], timeout: float
     ) -> Any:
-        """Ask the bastion for a connection to a place; sshtunnel calls it for each one.
+        """Ask the bastion for a connection to a place; sshtunnel calls this for each connection.
 
         Raises:
-            ChatdbError: none was to be had; `explain` says so later, too.
+            ChatdbError: the bastion did not open it; `explain` returns the same error afterwards.
         """
         del kind
-        me = threading.get_ident()
-        self._opening[me] = dest_addr
-        try:
-            self.ensure(retries=0)
-            channel = self._way.channel(self.last, dest_addr, src_addr, timeout)
-            self._failure = None
-            return channel
-        except ChatdbError as failure:
-            self._failure = failure
-            raise
-        finally:
-            del self._opening[me]
+        with self._connections.requesting(dest_addr):
+            bastion = self._open_route.ensure(retries=0)
+            return self._route.open_channel(bastion, dest_addr, src_addr, timeout)
 
-    @contextmanager
-    def carrying(self, request: socket.socket) -> Iterator[None]:
-        """Count a connection at the local end while it lasts."""
-        with self._lock:
-            self._count += 1
-            number = self._count
-        self._carried[number] = (threading.current_thread(), request)
-        start = time.monotonic()
-        self._watch(f"connection {number} opened")
-        try:
-            yield
-        finally:
-            del self._carried[number]
-            failed = f": {self._failure.message}" if self._failure else ""
-            self._watch(
-                f"connection {number} closed after {time.monotonic() - start:.1f} s{failed}"
-            )
+    def carrying(self, request: socket.socket) -> AbstractContextManager[None]:
+        """Count a connection at the local end as open while the block runs."""
+        return self._connections.carrying(request)
 
     def probe(self) -> None:
-        """Ask the bastion for a connection to each place, and give it back at once.
+        """Open a connection from the bastion to each place, and close it at once.
 
         Raises:
-            ChatdbError: none is to be had; of several places one is enough.
+            ChatdbError: no place can be reached; the error is that of the first.
         """
         failures = []
         for host, port in self.places:
             try:
-                with self._way.step(f"{host}:{port}", "forward") as said:
-                    self._way.channel(self.last, (host, port)).close()
-                    said.append(f"{self.via} connects to it")
+                with self.step(f"{host}:{port}", "forward") as details:
+                    self._route.open_channel(self.last, (host, port)).close()
+                    details.append(f"{self.via} connects to it")
             except ChatdbError as failure:
                 failures.append(failure)
         if len(failures) == len(self.places):
@@ -335,7 +204,7 @@ class Tunnel:
 
 
 def _check_free(port: int, count: int) -> None:
-    """Refuse a local port that is in use; sshtunnel would not say why."""
+    """Refuse local ports that are in use; sshtunnel would not report the reason."""
     try:
         for number in range(port, port + count):
             socket.create_server((LOOPBACK, number)).close()
@@ -343,6 +212,6 @@ def _check_free(port: int, count: int) -> None:
         raise ChatdbError(
             Code.TUNNEL,
             f"the tunnel can't listen on {LOOPBACK}:{number}: {(error.strerror or '').lower()}",
-            hint="give another --port, or none",
-            errno=errno.errorcode.get(error.errno or 0),
+            hint=Advice("give another {port}, or none"),
+            errno=errno_name(error),
         ) from None

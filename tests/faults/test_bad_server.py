@@ -91,7 +91,7 @@ def test_a_full_disk_rolls_the_file_back_and_with_room_the_next_run_continues(
         assert states(error) == ["applied", "failed", "not-run", "not-run"]
         assert error.place
         assert error.place.line == 2
-        assert "make room on the server's disk" in (error.hint or "")
+        assert "free space on the server's disk" in (error.hint or "")
         assert (database.tables(), database.applied()) == ({"t1"}, ["0001_t1"])
 
         subprocess.run(["mount", "-o", "remount,size=42m", small_disk], check=True)

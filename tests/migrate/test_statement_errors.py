@@ -160,7 +160,7 @@ error: relation "b" already exists [42P07 duplicate_table]
 1 | CREATE TABLE a (); CREATE TABLE b ()
   = 0001 was rolled back; 0001 stays taken back
 
-hint: something of that name is there already, perhaps made by hand: drop it, or name yours differently
+hint: an object of that name exists already, perhaps created by hand: drop it, or choose another name
 """
     )
     assert database.tables() == {"b"}

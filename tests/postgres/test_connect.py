@@ -56,7 +56,7 @@ def test_production_is_not_reached_without_protection(url: str) -> None:
     with pytest.raises(ChatdbError) as caught:
         open_target(settings)
     assert caught.value.exit == 8
-    assert "--insecure" in (caught.value.hint or "")
+    assert "the setting insecure" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

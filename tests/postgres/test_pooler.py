@@ -325,7 +325,7 @@ def test_a_pool_that_would_leak_its_search_path_is_refused(database: Database) -
     ):
         open_pool(target)
     assert caught.value.exit == 8
-    assert "--pooler session" in (caught.value.hint or "")
+    assert "pooler='session'" in (caught.value.hint or "")
     with (
         pooled(database, mode="session") as pooler,
         database.target(

@@ -14,7 +14,7 @@ import pytest
 
 import chatdb_cli
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.ssh.session import TunnelStep
+from chatdb_cli.ssh.model import TunnelStep
 from tests.support.project import Project
 from tests.support.servers import first
 from tests.support.ssh import Place, can_connect, mute, over_two, start_command, wait_for

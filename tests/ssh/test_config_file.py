@@ -16,7 +16,8 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.target import check_tunnel
 from chatdb_cli.settings.load import load_settings
-from chatdb_cli.ssh.config import Hop, read_hops
+from chatdb_cli.ssh.config import read_hops
+from chatdb_cli.ssh.model import Hop
 from tests.support.paths import ROOT
 from tests.support.servers import first
 from tests.support.ssh import Place, entry, mute, needs_sshd, over_two

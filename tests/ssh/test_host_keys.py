@@ -10,7 +10,8 @@ import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.settings.load import load_settings
-from chatdb_cli.ssh.session import Route, shut
+from chatdb_cli.ssh.session import Route
+from chatdb_cli.ssh.transport import shut
 from tests.support.database import Database
 from tests.support.proxy import Proxy
 from tests.support.servers import first

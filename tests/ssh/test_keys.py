@@ -97,14 +97,14 @@ def write_bad_keys(folder: Path, keys: Path) -> None:
 
 
 BAD_KEYS = [
-    ("nowhere", "", Code.KEY_MISSING, "ENOENT", "there is no key "),
+    ("nowhere", "", Code.KEY_MISSING, "ENOENT", " does not exist"),
     ("folder", "", Code.KEY_UNREADABLE, "EISDIR", "is a directory"),
     ("open", "", Code.KEY_TOO_OPEN, None, "mode 0644"),
     ("group", "", Code.KEY_TOO_OPEN, None, "mode 0640"),
     ("locked", "", Code.KEY_LOCKED, None, "none was given"),
     ("locked", "open window", Code.KEY_LOCKED, None, "does not unlock"),
-    ("junk", "", Code.KEY_INVALID, None, "no private key"),
-    ("empty", "", Code.KEY_INVALID, None, "no private key"),
+    ("junk", "", Code.KEY_INVALID, None, "not a usable private key"),
+    ("empty", "", Code.KEY_INVALID, None, "not a usable private key"),
     ("public", "", Code.KEY_INVALID, None, "is a public key"),
 ]
 

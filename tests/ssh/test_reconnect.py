@@ -18,8 +18,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.seed.files import seed_files
-from chatdb_cli.ssh import session
-from chatdb_cli.ssh import tunnel as tunnel_module
+from chatdb_cli.ssh import open_route, session
 from tests.support.project import Project, states
 from tests.support.proxy import Link, Proxy
 from tests.support.servers import Server, first, socket_of
@@ -138,8 +137,8 @@ def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_unknown_and_say
 @needs_sshd
 def test_a_silent_bastion_is_disconnected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_KEEPALIVE_S", 0.2)
-    monkeypatch.setattr(tunnel_module, "_SILENCE_S", 1.5)
-    monkeypatch.setattr(tunnel_module, "_LISTEN_S", 0.25)
+    monkeypatch.setattr(open_route, "_SILENCE_S", 1.5)
+    monkeypatch.setattr(open_route, "_LISTEN_S", 0.25)
     assert isinstance(place.bastion, Sshd)
     with place.target() as target, connect(target) as conn:
         conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
@@ -152,7 +151,7 @@ def test_a_silent_bastion_is_disconnected(place: Place, monkeypatch: pytest.Monk
         assert target.tunnel
         loss = target.tunnel.explain()
         assert loss
-        assert "nothing was heard" in loss.message
+        assert "no data was received" in loss.message
 
 
 def test_a_pool_reconnects_after_a_lost_tunnel(any_place: Place) -> None:

@@ -41,7 +41,7 @@ class Failure:
 QUICK = {"CHATDB_CONNECT_TIMEOUT": "100ms"}
 FAILURES = {
     "an unknown name": Failure(
-        {"SSH_HOST": "no-such-host.invalid"}, Code.TUNNEL_NAME, "ENOTFOUND", "is not found"
+        {"SSH_HOST": "no-such-host.invalid"}, Code.TUNNEL_NAME, "ENOTFOUND", "can't be resolved"
     ),
     "a closed port": Failure(
         {"SSH_PORT": "{closed}"}, Code.TUNNEL_REFUSED, "ECONNREFUSED",
@@ -52,10 +52,10 @@ FAILURES = {
     ),
     "a port that says nothing": Failure(
         {"SSH_PORT": "{silent}", **QUICK}, Code.TUNNEL_TIMEOUT, "ETIMEDOUT",
-        "does not say it is an SSH server",
+        "did not identify as SSH",
     ),
     "a web server": Failure(
-        {"SSH_PORT": "{web}"}, Code.TUNNEL_PROTOCOL, None, "can't be spoken to"
+        {"SSH_PORT": "{web}"}, Code.TUNNEL_PROTOCOL, None, "no SSH session"
     ),
     "a port that hangs up": Failure(
         {"SSH_PORT": "{hangs_up}"}, Code.TUNNEL_CLOSED, "ECONNRESET", "in front of"

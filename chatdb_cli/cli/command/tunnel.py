@@ -44,7 +44,7 @@ def tunnel(
     session.out.say(f"target: {target}")
     session.out.tunnel(target, opened.url, (opened.host, opened.port))
     try:
-        opened.hold()
+        opened.keep_open()
     except KeyboardInterrupt as ending:
         session.close()
         session.out.say("the tunnel is closed")
