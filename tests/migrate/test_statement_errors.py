@@ -190,7 +190,8 @@ error: canceling statement due to lock timeout [55P03 lock_not_available]
 1 | ALTER TABLE busy ADD x int;
   = 0001 was rolled back; nothing else was changed
 
-hint: another session holds a lock on what this changes: run it again when that is done, end it with \
+hint: another session holds a lock on what this changes: run it again when that session is done, \
+end it with \
 SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout
 """
     )
