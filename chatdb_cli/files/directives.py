@@ -1,6 +1,7 @@
-"""Directives: what the leading comment of a file asks chatdb to do.
+"""Directives: instructions for chatdb in the leading comment of a file.
 
-What does not belong here: obeying them (`migrate/`), finding comments (`syntax/scan.py`).
+A new directive is one row in _PARSERS and a field of `model.Directives`.  What does not belong here:
+following them (`migrate/`), finding comments (`syntax/scan.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import NO_DIRECTIVES, Directives
-from chatdb_cli.settings.parse import duration_ms
+from chatdb_cli.settings.parse import did_you_mean, duration_ms
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.scan import comments, leading_comments
 
@@ -19,33 +20,38 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Direction
 
-_OURS = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
-_PERHAPS = re.compile(r"--\s*(?:chatdb|depends|transactional)\s*:", re.IGNORECASE)
+_CHATDB = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
+_CANDIDATE = re.compile(r"--\s*(?:chatdb|depends|transactional)\s*:", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
-# yoyo writes these two without the `chatdb:` in front.
-_OF_YOYO = ("depends", "transactional")
-_OF_UP = ("depends", "irreversible")
+# yoyo writes these two without `chatdb:` before them.
+_YOYO_NAMES = ("depends", "transactional")
+_UP_ONLY = ("depends", "irreversible")
 
 
 def parse_directives(path: Path | str, text: str, direction: Direction) -> Directives:
-    """Return what the leading comment of a file asks for.
+    """Read the directives in the leading comment of a file.
+
+    Args:
+        path: the file, for errors.
+        text: its text.
+        direction: a down file allows fewer directives.
 
     Raises:
-        ChatdbError: `BAD_FILE` for an unknown directive, a wrong value, or a wrong place.
+        ChatdbError: `BAD_FILE`, a directive is unknown, has a wrong value, or is in the wrong place.
     """
-    if not _PERHAPS.search(text):  # hardly a file asks for anything
+    if not _CANDIDATE.search(text):  # most files have no directive
         return NO_DIRECTIVES
     fields: dict[str, object] = {}
     end = offset = 0
     try:
         for offset, comment in leading_comments(text):
             end = offset + len(comment)
-            _obey(comment, direction, fields)
-        # Cutting the text into tokens costs something, and hardly ever has to be done.
-        for offset, comment in comments(text) if _OURS.search(text, end) else ():
-            if offset >= end and _OURS.match(comment):
-                raise ValueError("a directive stands in the leading comment, before any statement")
+            _read_directive(comment, direction, fields)
+        # Scanning for tokens takes time, and is rarely needed.
+        for offset, comment in comments(text) if _CHATDB.search(text, end) else ():
+            if offset >= end and _CHATDB.match(comment):
+                raise ValueError("a directive must be in the leading comment, before any statement")
     except ValueError as error:
         raise ChatdbError(
             Code.BAD_FILE,
@@ -56,58 +62,51 @@ def parse_directives(path: Path | str, text: str, direction: Direction) -> Direc
     return Directives(**fields)  # type: ignore[arg-type]
 
 
-def _obey(comment: str, direction: Direction, fields: dict[str, object]) -> None:
-    """Add what a comment of the head asks for, if it is a directive, to the fields of Directives.
+def _read_directive(comment: str, direction: Direction, fields: dict[str, object]) -> None:
+    """Add the directive in a comment, if it holds one, to the fields of `Directives`.
 
     Raises:
-        ValueError: it is a wrong one.
+        ValueError: the directive is wrong.
     """
-    ours = _OURS.match(comment)
-    found = _DIRECTIVE.match(comment, ours.end() if ours else len("--"))
-    if not ours and (found is None or found[1] not in _OF_YOYO):
+    prefix = _CHATDB.match(comment)
+    match = _DIRECTIVE.match(comment, prefix.end() if prefix else len("--"))
+    if not prefix and (match is None or match[1] not in _YOYO_NAMES):
         return
-    if found is None:
+    if match is None:
         raise ValueError("a directive has the form '-- chatdb: name: value'")
-    key, value = found[1].lower(), found[2].strip()
+    key, value = match[1].lower(), match[2].strip()
     if key not in _NAMES:
-        raise ValueError(f"there is no directive '{key}'{_nearest(key)}")
-    if direction == "down" and key in _OF_UP:
-        raise ValueError(f"'{key}' belongs into the up file")
+        raise ValueError(f"there is no directive '{key}'{did_you_mean(key, _NAMES)}")
+    if direction == "down" and key in _UP_ONLY:
+        raise ValueError(f"'{key}' is allowed in an up file only")
     if key == "depends":
         fields[key] = (*fields.get(key, ()), *value.split())  # type: ignore[misc]
         return
     name, parse = _PARSERS[key]
     if name in fields:
-        raise ValueError(f"'{key}' stands there twice")
+        raise ValueError(f"'{key}' is given twice")
     try:
         fields[name] = parse(value)
     except ValueError as error:
         raise ValueError(f"'{key}: {value}': {error}") from None
 
 
-def _nearest(key: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, _NAMES, 1)
-    return f"; did you mean '{near[0]}'?" if near else ""
-
-
 def _parse_bool(value: str) -> bool:
     try:
         return {"true": True, "false": False}[value.lower()]
     except KeyError:
-        raise ValueError("true or false is expected") from None
+        raise ValueError("must be true or false") from None
 
 
 def _parse_isolation(value: str) -> str:
     if " ".join(value.lower().split()) not in _ISOLATION:
-        raise ValueError(f"one of {', '.join(_ISOLATION)} is expected")
+        raise ValueError(f"must be one of {', '.join(_ISOLATION)}")
     return " ".join(value.upper().split())
 
 
 def _parse_reason(value: str) -> str:
     if not value:
-        raise ValueError("say why")
+        raise ValueError("must give the reason")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Which folder holds the migrations: the one that is named, `./sql`, or the chat schema of chatdb.
+"""The folder of the migrations: a named one, `./sql`, or the chat schema that chatdb ships.
 
 What does not belong here: reading the files in it (`read.py`).
 """
@@ -10,19 +10,20 @@ from pathlib import Path
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import Folder
 from chatdb_cli.files.names import file_error
+from chatdb_cli.remedy import Advice
 
 SHIPPED = "@chat"
 
 
 def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
-    """Choose the folder: the one that was named, else `./sql`, else the shipped chat schema.
+    """Choose the folder: the named one, else `./sql`, else the shipped chat schema.
 
     Args:
-        directory: what `--dir` says, `@chat` for the shipped schema, or None.
+        directory: the named folder, `@chat` for the shipped schema, or None.
         root: the directory that relative names start from; the working directory by default.
 
     Raises:
-        ChatdbError: `USAGE` when a named folder, or a `./sql` without `up/`, can't serve.
+        ChatdbError: `USAGE`, the named folder or `./sql` is missing, can't be read or has no `up/`.
     """
     if directory == SHIPPED:
         return Folder(shipped_folder(), shipped=True, named=True)
@@ -30,49 +31,51 @@ def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
     try:
         if (path / "up").is_dir():
             return Folder(path, shipped=False, named=directory is not None)
-        # A link that leads nowhere was meant to lead somewhere.
+        # A broken link is an error: the user meant it to lead somewhere.
         if directory is None and not path.exists() and not path.is_symlink():
             return Folder(shipped_folder(), shipped=True, named=False)
-        there, is_folder = path.exists(), path.is_dir()
+        exists, is_folder = path.exists(), path.is_dir()
     except OSError as error:
         raise file_error(path, error, "read", Code.USAGE) from None
-    what = f"{path} has no folder up/" if is_folder else f"{path} is not a folder"
+    problem = f"{path} has no folder up/" if is_folder else f"{path} is not a folder"
     raise ChatdbError(
         Code.USAGE,
-        what if there else f"there is no folder {path}",
-        hint="name the folder that holds up/ and down/ with --dir, or the shipped chat schema "
-        f"with --dir {SHIPPED}",
-        errno=None if there else "ENOENT",
+        problem if exists else f"there is no folder {path}",
+        hint=Advice(
+            "name the folder that holds up/ and down/ with {directory}, or the shipped chat schema "
+            "with {directory_shipped}"
+        ),
+        errno=None if exists else "ENOENT",
     )
 
 
 def writable_folder(directory: str | None) -> Folder:
-    """Choose the folder for a new migration: never the shipped one; it is made where missing.
+    """Choose the folder for a new migration, never the shipped one, and create it if it is missing.
 
     Args:
-        directory: what `--dir` says, or None for `./sql`.
+        directory: the named folder, or None for `./sql`.
 
     Raises:
-        ChatdbError: `USAGE` when the folder is the shipped one, or can't be made.
+        ChatdbError: `USAGE`, the folder is the shipped one, or can't be created.
     """
     if directory == SHIPPED:
         raise ChatdbError(
             Code.USAGE,
-            "the shipped chat schema is not yours to write to",
-            hint="name a folder of your own with --dir",
+            "the shipped chat schema is read-only",
+            hint=Advice("name a folder of your own with {directory}"),
         )
     path = Path(directory or "sql")
     try:
         (path / "up").mkdir(parents=True, exist_ok=True)
         (path / "down").mkdir(exist_ok=True)
     except OSError as error:
-        raise file_error(path, error, "made", Code.USAGE) from None
+        raise file_error(path, error, "created", Code.USAGE) from None
     return Folder(path, shipped=False, named=directory is not None)
 
 
 def shipped_folder() -> Path:
     """Return the folder of the chat schema that comes with chatdb."""
-    # Inside the wheel the folder stands in the package; in a checkout, beside it.
+    # In the wheel the folder is inside the package; in a checkout, beside it.
     package = Path(__file__).parent.parent
     inside = package / "sql"
     return inside if inside.is_dir() else package.parent / "sql"

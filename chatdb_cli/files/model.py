@@ -1,9 +1,9 @@
-"""The files of a schema as values.
+"""The SQL files of a project as values.
 
     Folder      a directory with `up/` and `down/`, and how it was chosen
     Migration   one version: an up script and, unless it is irreversible, a down script
     Script      one file: its text, its checksum, its directives
-    Files       all migrations of a folder, and what is wrong with its files
+    Files       all migrations of a folder, and the problems of its files
 
 What does not belong here: reading them (`read.py`).
 """
@@ -26,15 +26,15 @@ Direction = Literal["up", "down"]
 
 
 class Directives(NamedTuple):
-    """What the leading comment of a file asks for.
+    """The instructions for chatdb in the leading comment of a file.
 
     Attributes:
-        transactional: False when the file can't run inside a transaction.
-        depends: names of the migrations that have to come before.
+        transactional: False if the file can't run inside a transaction.
+        depends: names of the migrations that must be applied before.
         isolation: the transaction's isolation level, in upper case.
-        lock_timeout_ms: in place of the run's own; None for that.
-        statement_timeout_ms: likewise.
-        irreversible: why there is no way back, or None.
+        lock_timeout_ms: overrides the run's lock timeout, in milliseconds; None for no override.
+        statement_timeout_ms: overrides its statement timeout, in milliseconds; None for no override.
+        irreversible: why the migration can't be rolled back, or None.
     """
 
     transactional: bool = True
@@ -53,10 +53,10 @@ class Script:
     """One SQL file.
 
     Attributes:
-        file: where it was read, as it is shown to the user.
-        text: without a byte order mark, line ends as they are.
+        file: its path, as it is shown to the user.
+        text: its text without a byte order mark, line ends unchanged.
         checksum: `sha256:` and the digest of the canonical text; empty for a file that was not read.
-        directives: what its leading comment asks for.
+        directives: those of its leading comment.
     """
 
     file: str
@@ -66,7 +66,7 @@ class Script:
 
     @property
     def path(self) -> Path:
-        """The same as a path; to make one of each of thousands of files takes its time."""
+        """Return `file` as a path; made on demand, because thousands of paths take time."""
         return Path(self.file)
 
 
@@ -74,11 +74,11 @@ class Migration(NamedTuple):
     """One version.
 
     Attributes:
-        id: the file name without its suffix, which is how yoyo knows it.
-        version: the leading digits, as they stand in the file name.
-        name: what comes behind them.
+        id: the file name without its suffix, as in yoyo's tables.
+        version: the leading digits of the file name, unchanged.
+        name: the rest of the file name.
         up: the script that applies it.
-        down: the script that takes it back, or None.
+        down: the script that rolls it back, or None.
     """
 
     id: str
@@ -89,7 +89,7 @@ class Migration(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The version as the number that it is compared by."""
+        """Return the version as a number, for comparison."""
         return int(self.version)
 
 
@@ -99,7 +99,7 @@ class Folder(NamedTuple):
     Attributes:
         path: the directory.
         shipped: it is the chat schema that comes with chatdb.
-        named: the user named it, so that nobody is surprised.
+        named: the user named it; False for a default.
     """
 
     path: Path
@@ -111,11 +111,11 @@ class Files(NamedTuple):
     """All migrations of a folder.
 
     Attributes:
-        folder: where they come from.
+        folder: the folder that was read.
         migrations: in the order in which they are applied.
-        duplicates: the file names that use one version twice, by version.
-        refused: why a file can't be a migration.
-        warnings: what is odd and does no harm.
+        duplicates: the file names that share a version, by version.
+        refused: one error for each file that can't be a migration.
+        warnings: what is unusual but harmless.
     """
 
     folder: Folder
@@ -126,5 +126,5 @@ class Files(NamedTuple):
 
 
 def checksum(text: str) -> str:
-    """Return the checksum of a text without a byte order mark, the same whatever its line ends."""
+    """Return the checksum of a text without a byte order mark; line ends do not change it."""
     return "sha256:" + hashlib.sha256(canonical(text).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The order of migrations: by version, and each after those that it depends on.
+"""The order of migrations: by version, and each after its dependencies.
 
 What does not belong here: what is pending, or out of order in a database (`migrate/compare.py`).
 """
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def order_migrations(migrations: list[Migration]) -> tuple[Migration, ...]:
-    """Sort by version, then so that each comes behind those that it depends on."""
+    """Sort migrations so that each comes after its dependencies, and otherwise by version.
+
+    Args:
+        migrations: sorted by version.
+
+    Raises:
+        ChatdbError: `BAD_FILE`, a dependency is unknown, or dependencies form a circle.
+    """
     if not any(m.up.directives.depends for m in migrations):
         return tuple(migrations)
     known = {normalize_name(key): m.id for m in migrations for key in (m.version, m.id)}
@@ -28,16 +35,16 @@ def order_migrations(migrations: list[Migration]) -> tuple[Migration, ...]:
             if other is None:
                 raise ChatdbError(
                     Code.BAD_FILE,
-                    f"{m.id} depends on {name!r}, and there is no such migration",
+                    f"{m.id} depends on {name!r}, which does not exist",
                     place=Location(m.up.path),
-                    hint="name it as its file is named, without .sql",
+                    hint="use the version or the file name of a migration, without .sql",
                 )
             graph[m.id].add(other)
     return tuple(_sort(migrations, graph))
 
 
 def _sort(migrations: list[Migration], graph: Mapping[str, set[str]]) -> Iterator[Migration]:
-    """Yield each migration once its dependencies were yielded, of several the lowest version first."""
+    """Yield each migration after its dependencies; of several possible ones, the lowest version."""
     from graphlib import CycleError, TopologicalSorter
     from heapq import heapify, heappop, heappush
 

@@ -1,7 +1,7 @@
-"""Read `up/`, `down/` and `seed/` from the disk, as migrations and scripts.
+"""Reading: the files in `up/`, `down/` and `seed/`, as migrations and scripts.
 
-What does not belong here: whether a migration was applied (`migrate/compare.py`), how a text is cut
-into statements (`syntax/`).
+What does not belong here: whether a migration was applied (`migrate/compare.py`), splitting a text into
+statements (`syntax/`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.directives import parse_directives
-from chatdb_cli.files.folder import SHIPPED
 from chatdb_cli.files.model import NO_DIRECTIVES, Files, Migration, Script, checksum
 from chatdb_cli.files.names import file_error, list_sql_files, normalize_name, parse_file_name
 from chatdb_cli.files.order import order_migrations
+from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.refusal import find_refusal
 from chatdb_cli.syntax.source import decode
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 def read_migrations(where: Folder, *, downs: bool = True) -> Files:
     """Read every migration of a folder.
 
-    A file that can't be a migration (its name, its bytes, its directives, a down that belongs to
-    another name) does not stop the reading: it stands in `refused`.
+    A file that can't be a migration (because of its name, its bytes, its directives, or a down file of
+    another name) does not stop the reading: it is listed in `Files.refused`.
 
     Args:
         where: the folder.
-        downs: also what the down files hold, not their names alone.
+        downs: read the content of down files too, not only their names.
 
     Raises:
-        ChatdbError: `BAD_FILE` for a folder that can't be read, or an unknown or circular
-            dependency.
+        ChatdbError: `BAD_FILE`, the folder can't be read, a dependency is unknown, or dependencies form
+            a circle.
     """
     refused: list[ChatdbError] = []
     ups = _read_files(where.path / "up", "up", refused)
@@ -59,49 +59,51 @@ def read_migrations(where: Folder, *, downs: bool = True) -> Files:
     for stem, version, name, script in ups:
         down = down_of.get(normalize_name(stem))
         if down is None and script.directives.irreversible is None:
-            warnings.append(f"{script.path} has no down file: it can't be taken back")
+            warnings.append(f"{script.path} has no down file: it can't be rolled back")
         migrations.append(Migration(stem, version, name, script, down))
     migrations.sort(key=lambda m: (m.number, m.id))
     return Files(where, order_migrations(migrations), duplicates, tuple(refused), tuple(warnings))
 
 
 def read_seed_files(where: Folder) -> tuple[Script, ...]:
-    """Read the files of a folder's `seed/`, in the order of their names.
+    """Read the files in `seed/` of a folder, in the order of their names.
 
     Args:
-        where: the folder that holds `up/` and `down/` too.
+        where: the folder that also holds `up/` and `down/`.
 
     Raises:
-        ChatdbError: `USAGE` when there is no such file; `BAD_FILE` for one that can't be read, or
-            that holds what no migration may hold.
+        ChatdbError: `USAGE`, no seed file exists; `BAD_FILE`, one can't be read, or contains a
+            statement that chatdb refuses in every file.
     """
-    found = []
+    scripts = []
     for entry in list_sql_files(where.path / "seed"):
-        text = decode(_bytes(entry.path), entry.path)
-        found.append(Script(entry.path, text, "", NO_DIRECTIVES))
-        if error := find_refused_statement(found[-1], split_statements(text)):
+        text = decode(_read_bytes(entry.path), entry.path)
+        scripts.append(Script(entry.path, text, "", NO_DIRECTIVES))
+        if error := find_refused_statement(scripts[-1], split_statements(text)):
             raise error
-    if not found:
+    if not scripts:
         raise ChatdbError(
             Code.USAGE,
             f"there is no SQL file in {where.path / 'seed'}",
-            hint="write your own data there as INSERT ... ON CONFLICT DO NOTHING; for that of the "
-            f"chat schema say --dir {SHIPPED}",
+            hint=Advice(
+                "write your own data there as INSERT ... ON CONFLICT DO NOTHING; for the data of the "
+                "chat schema use {directory_shipped}"
+            ),
         )
-    return tuple(found)
+    return tuple(scripts)
 
 
 def make_script(path: Path | str, text: str, direction: Direction) -> Script:
-    """Make a script of a text that was read from a file, or from the history.
+    """Return the script of a text that was read from a file, or from the history.
 
     Args:
         path: the file, as it is shown to the user; it is not read.
         text: without a byte order mark.
-        direction: a way back has fewer directives.
+        direction: a down file allows fewer directives.
 
     Raises:
-        ChatdbError: `BAD_FILE` for a directive that is unknown, has a wrong value, or stands
-            behind the beginning of the first statement.
+        ChatdbError: `BAD_FILE`, a directive is unknown, has a wrong value, or comes after the start of
+            the first statement.
     """
     return Script(str(path), text, checksum(text), parse_directives(path, text, direction))
 
@@ -109,11 +111,11 @@ def make_script(path: Path | str, text: str, direction: Direction) -> Script:
 def find_refused_statement(
     script: Script, statements: tuple[Statement, ...] | None
 ) -> ChatdbError | None:
-    """Return why no migration may hold what a file holds, or None.
+    """Return the error for the first statement of a file that no migration may contain, or None.
 
     Args:
         script: the file.
-        statements: what `sqltext.split` returned for it.
+        statements: the result of `split_statements` for it.
     """
     refusal = find_refusal(script.text, statements)
     if refusal is not None:
@@ -123,7 +125,7 @@ def find_refused_statement(
 
 
 class _File(NamedTuple):
-    """A file of a folder, with its name taken apart."""
+    """A file of a folder, with the parts of its name."""
 
     stem: str
     version: str
@@ -134,10 +136,17 @@ class _File(NamedTuple):
 def _read_files(
     directory: Path, direction: Direction, refused: list[ChatdbError], *, names_only: bool = False
 ) -> list[_File]:
-    """Read the files of a folder; one that can't be a migration is noted, and read as empty."""
-    found = []
+    """Read the files of a folder.
+
+    Args:
+        directory: the folder.
+        direction: a down file allows fewer directives.
+        refused: gets an error for each file that can't be a migration.
+        names_only: do not read their content.
+    """
+    files = []
     for entry in list_sql_files(directory):
-        read = Script(entry.path, "", "", NO_DIRECTIVES)
+        script = Script(entry.path, "", "", NO_DIRECTIVES)
         try:
             stem, version, name = parse_file_name(entry.name, entry.path)
         except ChatdbError as error:
@@ -145,17 +154,17 @@ def _read_files(
             continue
         if not names_only:
             try:
-                text = decode(_bytes(entry.path), entry.path)
-                read = make_script(entry.path, text, direction)
+                text = decode(_read_bytes(entry.path), entry.path)
+                script = make_script(entry.path, text, direction)
             except ChatdbError as error:
                 refused.append(error)
-        found.append(_File(stem, version, name, read))
-    return found
+        files.append(_File(stem, version, name, script))
+    return files
 
 
-def _bytes(path: str) -> bytes:
+def _read_bytes(path: str) -> bytes:
     try:
-        with FileIO(path) as file:  # half the time of `path.read_bytes()`, for thousands of files
+        with FileIO(path) as file:  # takes half the time of `path.read_bytes()`
             return file.readall()
     except OSError as error:
         raise file_error(Path(path), error, "read") from None
@@ -164,12 +173,12 @@ def _bytes(path: str) -> bytes:
 def _check_downs(
     downs: Iterable[_File], ups_of: Mapping[int, list[_File]], refused: list[ChatdbError]
 ) -> Iterator[str]:
-    """Yield a warning for each down without an up; one of another name is refused.
+    """Yield a warning for each down file without an up file, and refuse one of another name.
 
     Args:
         downs: the down files.
         ups_of: the up files, by version.
-        refused: where a refusal is added.
+        refused: gets an error for each down file of another name.
     """
     for down in downs:
         path = down.script.path
@@ -181,8 +190,8 @@ def _check_downs(
                 ChatdbError(
                     Code.BAD_FILE,
                     f"the down file {path.name!r} and the up file {same[0].script.path.name!r} "
-                    "have the same version and not the same name",
+                    "have the same version but different names",
                     place=Location(path),
-                    hint="give both the same name",
+                    hint="rename one of them",
                 )
             )

@@ -1,6 +1,6 @@
-"""What a statement would do, as far as its text shows: beyond a rollback, to the session, to an index.
+"""Effects of a statement that its text shows: not rolled back, on the session, on an index.
 
-What does not belong here: which statements are refused in every file (`refusal.py`).
+What does not belong here: statements that are refused in every file (`refusal.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.syntax.identifiers import quote_identifier
 from chatdb_cli.syntax.scan import scan_tokens
 from chatdb_cli.syntax.statements import Statement
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
-# What no rollback undoes.
+# Functions and commands whose effects are not rolled back.
 _LASTING = re.compile(
     r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b",
     re.IGNORECASE,
@@ -27,12 +28,12 @@ _LASTING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentIndexStatement:
-    """A statement that builds or drops an index in the course of several transactions.
+    """A statement that builds or drops an index CONCURRENTLY, in several transactions.
 
     Attributes:
-        kind: what it does.
-        names: the table of an index to create; the indexes to drop; as SQL, quoted.
-        index: the name of the index to create, quoted, or None where PostgreSQL chooses it.
+        kind: the command.
+        names: for `create` the table of the index, for `drop` the indexes; quoted as SQL.
+        index: the name of the index to create, quoted, or None if PostgreSQL chooses it.
     """
 
     kind: Literal["create", "drop", "reindex"]
@@ -41,12 +42,12 @@ class ConcurrentIndexStatement:
 
 
 class LastingEffect(NamedTuple):
-    """Something in a file that no rollback undoes.
+    """A call or command in a file whose effect is not rolled back.
 
     Attributes:
-        offset: where in the text, in characters.
-        what: such as `setval` or `COPY`.
-        argument: its first argument, where that is a literal.
+        offset: its place in the text, in characters.
+        what: the function or command, such as `setval` or `COPY`.
+        argument: its first argument if that is a literal, else None.
     """
 
     offset: int
@@ -57,11 +58,11 @@ class LastingEffect(NamedTuple):
 def find_lasting_effects(
     text: str, statements: tuple[Statement, ...] | None
 ) -> Iterator[LastingEffect]:
-    """Yield what no rollback undoes, as far as the text shows it: what a function does it does not.
+    """Yield each effect that is not rolled back, if the text itself shows it.
 
     Args:
-        text: the file.
-        statements: what `split` returned for it.
+        text: the text of the file.
+        statements: the result of `split_statements` for it.
     """
     for statement in (Statement(text, 0),) if statements is None else statements:
         if not _LASTING.search(statement.text):
@@ -71,29 +72,29 @@ def find_lasting_effects(
             for offset, body in tokens:
                 if quote := re.match(r"\$\w*\$", body):
                     inner = body.removeprefix(quote[0]).removesuffix(quote[0])
-                    for found in find_lasting_effects(inner, None):
+                    for effect in find_lasting_effects(inner, None):
                         start = statement.offset + offset + len(quote[0])
-                        yield found._replace(offset=start + found.offset)
+                        yield effect._replace(offset=start + effect.offset)
         for n, (offset, word) in enumerate(tokens):
             following = [t for _, t in tokens[n + 1 : n + 3]]
             if _LASTING.fullmatch(word) and (following[:1] == ["("] or word.upper() == "COPY"):
-                said = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
-                if word.upper() != "COPY" or _to_outside([t.upper() for _, t in tokens[n:]]):
-                    yield LastingEffect(statement.offset + offset, word, said)
+                literal = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
+                if word.upper() != "COPY" or _leaves_database([t.upper() for _, t in tokens[n:]]):
+                    yield LastingEffect(statement.offset + offset, word, literal)
 
 
-def _to_outside(words: list[str]) -> bool:
-    """Return whether a COPY, given as words, writes a file or runs a program."""
+def _leaves_database(words: list[str]) -> bool:
+    """Return whether a COPY, as a list of words, writes a file or runs a program."""
     return "PROGRAM" in words or any(a == "TO" and b[0] == "'" for a, b in pairwise(words))
 
 
 def is_setting(statement: str) -> bool:
-    """Return whether a statement sets something that the session's next statements go by."""
+    """Return whether a statement sets a parameter for the following statements of the session."""
     return bool(_SETTING.match(statement))
 
 
 def parse_concurrent_index_statement(statement: str) -> ConcurrentIndexStatement | None:
-    """Return what a statement does to indexes CONCURRENTLY, or None where it does no such thing."""
+    """Return the index command of a statement with CONCURRENTLY, or None for any other statement."""
     if "concurrently" not in statement.lower():
         return None
     import postgast
@@ -107,22 +108,22 @@ def parse_concurrent_index_statement(statement: str) -> ConcurrentIndexStatement
         index, table = node.index_stmt, node.index_stmt.relation
         return ConcurrentIndexStatement(
             "create",
-            (_quoted(table.catalogname, table.schemaname, table.relname),),
-            _quoted(index.idxname) or None,
+            (quote_identifier(table.catalogname, table.schemaname, table.relname),),
+            quote_identifier(index.idxname) or None,
         )
     if kind == "drop_stmt" and node.drop_stmt.concurrent:
         names = (
-            _quoted(*(item.string.sval for item in one.list.items))
-            for one in node.drop_stmt.objects
+            quote_identifier(*(item.string.sval for item in name.list.items))
+            for name in node.drop_stmt.objects
         )
         return ConcurrentIndexStatement("drop", tuple(names))
-    if kind == "reindex_stmt" and _asks_for(node.reindex_stmt.params, "concurrently"):
+    if kind == "reindex_stmt" and _has_option(node.reindex_stmt.params, "concurrently"):
         return ConcurrentIndexStatement("reindex")
     return None
 
 
 def without_concurrently(statement: str) -> str:
-    """Return a statement on an index as it runs at once; every offset stays what it is."""
+    """Return an index statement without CONCURRENTLY; blanks in its place keep every offset."""
     if parse_concurrent_index_statement(statement) is None:
         return statement
     for offset, token in scan_tokens(statement):
@@ -132,9 +133,5 @@ def without_concurrently(statement: str) -> str:
     return statement
 
 
-def _quoted(*parts: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
-
-
-def _asks_for(params: Any, option: str) -> bool:
+def _has_option(params: Any, option: str) -> bool:
     return any(param.def_elem.defname == option for param in params)

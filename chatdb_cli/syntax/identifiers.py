@@ -1,6 +1,7 @@
-"""Quoting of identifiers, for every package that writes SQL.
+"""Identifiers: quoting them, for every package that writes SQL.
 
-What does not belong here: quoting of values, and names that a server has quoted (`postgres/quoting.py`).
+What does not belong here: quoting by libpq, of names and values, for a connection
+(`postgres/quoting.py`).
 """
 
 

@@ -1,6 +1,6 @@
-"""From an offset in a text to a line, a column and the lines to show.
+"""Locations: the line and column of an offset in a text, with the lines to show.
 
-Every offset counts characters, because PostgreSQL's error positions do.  What does not belong here:
+Offsets count characters, as PostgreSQL's error positions do.  What does not belong here:
 drawing the excerpt (`cli/render/`).
 """
 
@@ -20,16 +20,16 @@ def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Loc
 
     Args:
         text: the whole text of the file.
-        offset: in characters, from 0; one behind the end is the end.
-        path: the file, as it will be named.
-        context: how many lines before the one in question are shown.
+        offset: in characters, from 0; one after the end counts as the end.
+        path: the file, for `Location.file`.
+        context: the number of lines before that line to show.
     """
     offset = min(offset, len(text))
-    if text[offset - 1 : offset + 1] == "\r\n":  # one line end, and no column
+    if text[offset - 1 : offset + 1] == "\r\n":  # one line end, not two
         offset -= 1
     start = _line_start(text, offset)
     line = 1 + sum(text.count(end, 0, start) for end in "\r\n") - text.count("\r\n", 0, start)
-    # Masked with what stands before: the word may be on another line than the password.
+    # Masked with the text before: the word `password` may be on another line than its value.
     before = max(0, start - LONGEST_SECRET)
     lines = LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
     return Location(
@@ -42,5 +42,5 @@ def _line_start(text: str, offset: int) -> int:
 
 
 def _line_end(text: str, offset: int) -> int:
-    found = LINE_END.search(text, offset)
-    return found.start() if found else len(text)
+    match = LINE_END.search(text, offset)
+    return match.start() if match else len(text)

@@ -1,6 +1,6 @@
-"""Which statements a migration must not contain: transaction control, client COPY, psql commands.
+"""Refusals: statements that a migration must not contain (transaction control, client COPY, psql).
 
-What does not belong here: refusing for the sake of the data (`migrate/guards/`).
+What does not belong here: refusals that depend on the database (`migrate/guards/`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from chatdb_cli.syntax.statements import Statement
 
 _WORD = re.compile(r"[A-Za-z]+")
-# The words that a statement of a refused kind can begin with.
+# The first words of the statements that may be refused.
 _SUSPECT = frozenset(("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "COPY"))
-# What a refused statement looks like as words, without comments and what stands in parentheses.
+# Refused statements as words, without comments and without text in parentheses.
 _COPY_CLIENT = re.compile(r"COPY .*\b(FROM|TO) (?:STDIN|STDOUT)\b")
 _CONTROL = re.compile(
     r"(BEGIN|START TRANSACTION|COMMIT|END|ABORT|ROLLBACK|PREPARE TRANSACTION)\b"
@@ -29,9 +29,9 @@ class Refusal(NamedTuple):
     """Why a statement can't be part of a migration.
 
     Attributes:
-        offset: where in the text, in characters.
+        offset: its place in the text, in characters.
         message: what is wrong.
-        hint: the way out.
+        hint: what to do instead.
     """
 
     offset: int
@@ -40,14 +40,14 @@ class Refusal(NamedTuple):
 
 
 def find_refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | None:
-    """Return the first thing in the file that no migration may hold, or None.
+    """Return the first statement of a file that no migration may contain, or None.
 
-    Transaction control would end the transaction that makes a migration whole; COPY from or to the
-    client has no client; a psql command is no SQL.
+    Transaction control would end the transaction that keeps a migration atomic; COPY from or to the
+    client has no client; a psql command is not SQL.
 
     Args:
-        text: the file.
-        statements: what `split` returned for it.
+        text: the text of the file.
+        statements: the result of `split_statements` for it.
     """
     if statements is None:
         return _refusal_by_words(text, 0)
@@ -56,16 +56,20 @@ def find_refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal
         if (
             word
             and word[0].upper() in _SUSPECT
-            and (found := _refusal_by_words(statement.text, statement.offset))
+            and (refusal := _refusal_by_words(statement.text, statement.offset))
         ):
-            return found
+            return refusal
     return None
 
 
 def _refusal_by_words(text: str, base: int) -> Refusal | None:
-    """Return the first refused thing of a text that stands at offset `base` of its file.
+    """Return the first refusal in a part of a file.
 
-    The scanner's words tell it without the parser, which may not know a newer server's syntax.
+    This compares the scanner's words, because the parser may not know the syntax of a newer server.
+
+    Args:
+        text: the part.
+        base: the offset of the part in its file.
     """
     words: list[str] = []
     start = depth = 0
@@ -75,37 +79,37 @@ def _refusal_by_words(text: str, base: int) -> Refusal | None:
         if piece == "\\":
             return Refusal(base + offset, *_psql_command(text, offset))
         if piece == ";" and (depth == 0 or offset == len(text)):
-            if found := _refused_statement(" ".join(words)):
-                return Refusal(base + start, *found)
+            if refusal := _refused_statement(" ".join(words)):
+                return Refusal(base + start, *refusal)
             words = []
             continue
         if not words:
             start = offset
         depth += _nesting(piece.upper(), words, depth)
         if depth == 0 or not words:
-            # A literal or a quoted name is no word, whatever it holds.
+            # A literal or a quoted name is not a word, whatever its content.
             words.append(piece.upper() if len(piece) == 1 or piece.isidentifier() else "?")
     return None
 
 
 def _nesting(word: str, before: list[str], depth: int) -> int:
-    """Return by how much a word opens or closes parentheses or the body of BEGIN ATOMIC."""
+    """Return 1 if a word opens parentheses or a BEGIN ATOMIC body, -1 if it closes one, else 0."""
     if word == "(" or (word == "ATOMIC" and before[-1:] == ["BEGIN"]) or (word == "CASE" and depth):
         return 1
     return -1 if depth and word in (")", "END") else 0
 
 
 def _refused_statement(words: str) -> tuple[str, str] | None:
-    """Return message and hint for a statement, given as words, that no migration may hold."""
-    if found := _COPY_CLIENT.match(words):
-        what = "FROM STDIN" if found[1] == "FROM" else "TO STDOUT"
+    """Return message and hint for a refused statement, given as words, or None."""
+    if match := _COPY_CLIENT.match(words):
+        direction = "FROM STDIN" if match[1] == "FROM" else "TO STDOUT"
         return (
-            f"COPY {what} needs a client that sends or takes the rows",
-            "write the rows as INSERT ... VALUES, or COPY from a file of the server",
+            f"COPY {direction} needs a client that sends or receives the rows",
+            "write the rows as INSERT ... VALUES, or COPY from a file on the server",
         )
-    if found := _CONTROL.match(words):
+    if match := _CONTROL.match(words):
         return (
-            f"{found[1]} would interfere with the transaction that makes a migration whole",
+            f"{match[1]} would interfere with the transaction that keeps a migration atomic",
             "remove it: chatdb runs each file in one transaction; a SAVEPOINT is fine",
         )
     return None
@@ -113,4 +117,4 @@ def _refused_statement(words: str) -> tuple[str, str] | None:
 
 def _psql_command(text: str, offset: int) -> tuple[str, str]:
     command = text[offset:].split(maxsplit=1)[0]
-    return f"{command} is a command of psql, not SQL", "write what it does as SQL, or leave it out"
+    return f"{command} is a command of psql, not SQL", "write the same in SQL, or remove it"

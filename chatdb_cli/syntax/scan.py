@@ -1,6 +1,6 @@
-"""Tokens and comments of SQL text, by PostgreSQL's own scanner.
+"""Tokens and comments of SQL text, from PostgreSQL's own scanner.
 
-What does not belong here: statements (`statements.py`), what a directive means (`files/directives.py`).
+What does not belong here: statements (`statements.py`), directives (`files/directives.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
 def leading_comments(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (offset, comment) for each `--` comment that stands before the first statement."""
+    """Yield (offset, comment) for each `--` comment before the first statement."""
     position = 0
     while position < len(text):
         if blank := _BLANK.match(text, position):
@@ -32,29 +32,28 @@ def leading_comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (offset, comment) for each `--` comment, up to where the scanner can't read on.
+    """Yield (offset, comment) for each `--` comment, up to the first error of the scanner.
 
-    What looks like one inside a literal, a function body in dollar quotes or a block comment is
-    none.
+    Text inside a literal, a dollar-quoted function body or a block comment is not a comment.
     """
     return ((offset, token) for offset, token in scan_tokens(text) if token.startswith("--"))
 
 
 def _block_comment_end(text: str, position: int) -> int:
-    """Return where the block comment that begins at `position` ends; they nest."""
+    """Return the end of the block comment that starts at `position`; block comments nest."""
     depth = 0
-    for found in _COMMENT_MARK.finditer(text, position):
-        depth += 1 if found[0] == "/*" else -1
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += 1 if mark[0] == "/*" else -1
         if depth == 0:
-            return found.end()
+            return mark.end()
     return len(text)
 
 
 def skip_blanks(text: str, position: int) -> int:
-    """Return the first offset from `position` on that is neither blank, semicolon nor comment."""
+    """Return the first offset, from `position`, that is not a blank, a semicolon or a comment."""
     while True:
-        if found := _BLANK.match(text, position) or _LINE_COMMENT.match(text, position):
-            position = found.end()
+        if match := _BLANK.match(text, position) or _LINE_COMMENT.match(text, position):
+            position = match.end()
         elif text.startswith("/*", position):
             position = _block_comment_end(text, position)
         else:
@@ -62,7 +61,7 @@ def skip_blanks(text: str, position: int) -> int:
 
 
 def scan_tokens(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (offset, token), comments too, up to where the scanner can't read on."""
+    """Yield (offset, token), including comments, up to the first error of the scanner."""
     import postgast
 
     scanned = None
@@ -70,8 +69,8 @@ def scan_tokens(text: str) -> Iterator[tuple[int, str]]:
         try:
             scanned = postgast.scan(text)
         except postgast.PgQueryError as error:
-            # All or nothing: what stands before the place that it names, in characters from 1, is
-            # tried again.  A literal without an end begins there, or an escape inside one is wrong.
+            # The scanner returns no tokens at all, so scan the text before the error again.  The error
+            # is at an unterminated literal or a wrong escape; its position counts characters from 1.
             text = text[: min(max(error.cursorpos - 1, 0), len(text) - 1)]
     data = text.encode()
     byte = offset = 0

@@ -1,6 +1,6 @@
-"""The text of a SQL file: decoded from bytes, and in the canonical form that has a checksum.
+"""The text of a SQL file: decoded from bytes, and in the canonical form for a checksum.
 
-What does not belong here: reading the disk (`files/`), cutting the text into statements
+What does not belong here: reading the disk (`files/`), splitting the text into statements
 (`statements.py`).
 """
 
@@ -14,14 +14,14 @@ from chatdb_cli.syntax.location import LINE_END, locate
 
 
 def decode(data: bytes, path: Path | str) -> str:
-    """Return the text of a SQL file, without a byte order mark and with its line ends as they are.
+    """Return the text of a SQL file, without a byte order mark and with line ends unchanged.
 
     Args:
         data: the bytes of the file.
-        path: the file, as it will be named in an error.
+        path: the file, for errors.
 
     Raises:
-        ChatdbError: `BAD_FILE` when the bytes are no UTF-8 or hold a NUL, with the place.
+        ChatdbError: `BAD_FILE`, with the place: the bytes are not UTF-8, or one is NUL.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ChatdbError(
@@ -44,7 +44,7 @@ def decode(data: bytes, path: Path | str) -> str:
     if "\0" in text:
         raise ChatdbError(
             Code.BAD_FILE,
-            "the file holds a NUL character, where PostgreSQL would stop reading",
+            "the file contains a NUL character, where PostgreSQL would stop reading",
             place=locate(text, text.index("\0"), path),
             hint="remove it",
         )
@@ -52,5 +52,5 @@ def decode(data: bytes, path: Path | str) -> str:
 
 
 def canonical(text: str) -> str:
-    """Return the text with every line end as a single newline: what a checksum is made of."""
+    """Return the text with every line end as a single newline, for a checksum."""
     return LINE_END.sub("\n", text) if "\r" in text else text

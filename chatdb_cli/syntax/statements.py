@@ -1,6 +1,6 @@
-"""A SQL file cut into its statements, where PostgreSQL's own grammar cuts it.
+"""The statements of a SQL file, split by PostgreSQL's own grammar.
 
-What does not belong here: what a statement does (`effects.py`), which ones are refused (`refusal.py`).
+What does not belong here: effects of a statement (`effects.py`), refused statements (`refusal.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Statement(NamedTuple):
     """One statement of a file.
 
     Attributes:
-        text: the statement as it stands in the file, without its semicolon.
-        offset: where it begins in the file's text, in characters.
+        text: the text of the statement, unchanged, without its semicolon.
+        offset: its start in the text of the file, in characters.
     """
 
     text: str
@@ -26,11 +26,11 @@ class Statement(NamedTuple):
 
 
 def split_statements(text: str) -> tuple[Statement, ...] | None:
-    """Cut a file into its statements where PostgreSQL's own grammar does.
+    """Split a file into its statements, as PostgreSQL's own grammar does.
 
     Returns:
-        The statements, none for a file of comments alone, or None when the grammar can't read the
-        file: a mistake in it, or the syntax of a server that is newer than the parser.
+        The statements, none for a file of comments only; or None if the grammar can't read the file:
+        it has a syntax error, or the syntax of a server that is newer than the parser.
     """
     import postgast
 
@@ -42,8 +42,9 @@ def split_statements(text: str) -> tuple[Statement, ...] | None:
 
 
 def _locate_pieces(text: str, pieces: list[str]) -> Iterator[Statement]:
-    # The splitter gives texts without offsets, but in order, and nothing but blanks, comments and
-    # semicolons stands between two of them.
+    """Yield the pieces of a text as statements with their offsets."""
+    # The splitter returns texts without offsets, but in order, and only blanks, comments and
+    # semicolons are between two of them.
     position = 0
     for piece in pieces:
         stripped = piece[skip_blanks(piece, 0) :]

@@ -315,7 +315,7 @@ def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
     project.write("0001_a", "SELECT 1", None)
     result = chatdb("migrate", "up")
     assert result.code == 0
-    assert "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n" in result.err
+    assert "warning: sql/up/0001_a.sql has no down file: it can't be rolled back\n" in result.err
     assert chatdb("migrate", "down").code == 8
 
 
@@ -324,7 +324,7 @@ def test_quiet_prints_the_result_and_warnings_alone(project: Project, chatdb: Ch
     project.write("0001_a", "DO $$ BEGIN RAISE NOTICE 'psst'; END $$", None)
     result = chatdb("migrate", "up", "-q")
     assert result.out == "1 applied; current 0001\n"
-    assert result.err == "warning: sql/up/0001_a.sql has no down file: it can't be taken back\n"
+    assert result.err == "warning: sql/up/0001_a.sql has no down file: it can't be rolled back\n"
     project.write("0002_b", "SELEC 1")
     assert chatdb("migrate", "up", "--quiet").err.startswith("error: syntax error")
 

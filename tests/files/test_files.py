@@ -349,7 +349,7 @@ def test_a_byte_order_mark_hides_no_directive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "line"),
     [
-        ("-- chatdb: transctional: false", "did you mean 'transactional'?", 1),
+        ("-- chatdb: transctional: false", "did you mean transactional?", 1),
         ("\n-- chatdb: lock_timeout: 5s", "did you mean 'lock-timeout'?", 2),
         ("-- chatdb: locktimeout: 5s", "did you mean 'lock-timeout'?", 1),
         ("-- chatdb: zzz: 1", "'zzz'", 1),
@@ -396,7 +396,7 @@ def test_a_comment_in_a_body_or_a_string_is_not_a_directive(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["-- depends: 2", "-- chatdb: irreversible: why"])
 def test_a_down_file_may_not_have_dependencies_or_be_irreversible(text: str) -> None:
-    with pytest.raises(ChatdbError, match="belongs into the up file"):
+    with pytest.raises(ChatdbError, match="is allowed in an up file only"):
         directives(text, "down")
     assert directives("-- chatdb: lock-timeout: 2s", "down").lock_timeout_ms == 2000
 
