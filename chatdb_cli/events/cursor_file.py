@@ -1,16 +1,15 @@
-"""A file that keeps a cursor, so that a listener continues where it stopped.
+"""A file with a cursor, so that a listener continues where it stopped.
 
 What does not belong here: what a cursor means (`events_since()` in the schema).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.errors import ChatdbError, Code, errno_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def read_cursor(path: Path) -> str:
-    """Return the cursor that a file keeps; empty where there is no file yet.
+    """Return the cursor in a file, or an empty one if the file does not exist.
 
     Raises:
-        ChatdbError: `USAGE` for a file that can't be read, or holds nothing.
+        ChatdbError: `USAGE` for a file that can't be read, or is empty.
     """
-    with _of_file(path):
+    with _file_errors(path):
         if not path.exists():
             return ""
         cursor = path.read_text(encoding="ascii").strip() if path.is_file() else ""
-    if not cursor:  # it would begin from now, and nobody would know that something is missing
+    if not cursor:  # listening would begin from now, and events would be missed without a message
         raise ChatdbError(
             Code.USAGE,
             f"{path} holds no cursor",
@@ -37,13 +36,13 @@ def read_cursor(path: Path) -> str:
 
 
 def write_cursor(path: Path, cursor: str) -> None:
-    """Keep a cursor in a file, which holds the old one or the new one whatever happens.
+    """Write a cursor to a file; after a crash the file has the old cursor or the new one.
 
     Raises:
         ChatdbError: `USAGE` for a file that can't be written.
     """
-    with _of_file(path):
-        path = path.resolve()  # a link stays one
+    with _file_errors(path):
+        path = path.resolve()  # replace the target of a symbolic link, not the link
         new = path.with_name(f"{path.name}.new")
         with new.open("w", encoding="ascii") as file:
             file.write(f"{cursor}\n")
@@ -53,14 +52,14 @@ def write_cursor(path: Path, cursor: str) -> None:
 
 
 @contextmanager
-def _of_file(path: Path) -> Iterator[None]:
+def _file_errors(path: Path) -> Iterator[None]:
+    """Turn errors of reading and writing a file into a `ChatdbError`."""
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
-        number = getattr(error, "errno", None)
         raise ChatdbError(
             Code.USAGE,
             f"{path}: {(getattr(error, 'strerror', None) or 'it holds no cursor').lower()}",
             hint="name a file that can be read and written",
-            errno=errno.errorcode.get(number or 0),
+            errno=errno_name(error) if isinstance(error, OSError) else None,
         ) from None

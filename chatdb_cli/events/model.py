@@ -1,4 +1,4 @@
-"""A change event, and what was read of the change log at once.
+"""A change event, and the events of one read of the change log.
 
 What does not belong here: reading it (`listener.py`).
 """
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An event: something has happened to a row.  What is in the row is not said.
+    """An event: a row was changed.  It does not contain the row's values.
 
     Attributes:
-        seq: orders what was read at once; no position to go on from.
-        table: one of `TABLES`.
-        op: a soft delete is a delete.
-        row_id: its id; both columns of a key of two, joined by a colon.
-        channel_id: the channel that it is about, if there is one.
-        user_id: the user whose row it is.
+        seq: the order of the events of one read; not a position to continue from.
+        table: the table, one of `TABLES`.
+        op: what was done; a soft delete is a delete.
+        row_id: the id of the row; for a key of two columns, both joined by a colon.
+        channel_id: the channel of the row, if it has one.
+        user_id: the user of the row, if it has one.
         at: when, in UTC.
-        cursor: where to go on behind it.
+        cursor: where to continue after this event.
     """
 
     seq: int
@@ -40,11 +40,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was read at once.
+    """The events of one read.
 
     Attributes:
-        events: in their order; none where no topic wants any.
-        cursor: where to go on behind them.
+        events: the events in order; empty if no topic matches.
+        cursor: where to continue after them.
         resync: why events may be missing before this cursor, or None.
     """
 

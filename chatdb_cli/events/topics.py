@@ -1,4 +1,4 @@
-"""Topics: which changes a listener asks for.
+"""Topics: which changes a listener wants.
 
 What does not belong here: reading them (`listener.py`).
 """
@@ -25,16 +25,20 @@ TABLES = (
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
-def rings_for(schema: str, payload: str) -> bool:
-    """Return whether the bell rang for a schema; each copy in a database rings the same one."""
+def concerns_schema(schema: str, payload: str) -> bool:
+    """Return whether a notification is about a schema; all schemas of a database use one channel."""
     try:
         return bool(json.loads(payload)["schema"] == schema)
     except (ValueError, TypeError, LookupError, RecursionError):
-        return True  # whoever rings so: to look is never wrong
+        return True  # not our payload; an extra read is harmless
 
 
 def topic_filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
-    """Return what an event has to be to be wanted, by any of the topics."""
+    """Return a predicate for the events of any of the topics, or None without topics.
+
+    Raises:
+        ChatdbError: `USAGE`, a topic is not valid.
+    """
     tables = set[str]()
     channels = set[str]()
     users = set[str]()
@@ -46,7 +50,7 @@ def topic_filter(topics: Sequence[str]) -> Callable[[Change], bool] | None:
             if not _ID.fullmatch(key):
                 raise ChatdbError(
                     Code.USAGE,
-                    f"{topic!r} names no {kind}: {key!r} is no ULID",
+                    f"{topic!r} does not name a {kind}: {key!r} is not a ULID",
                     hint="an id has 26 characters, digits and capitals",
                 )
             (channels if kind == "channel" else users).add(key)

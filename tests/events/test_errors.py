@@ -93,8 +93,8 @@ Wrong = Callable[[Chat], Listener]
 WRONG: dict[str, tuple[Wrong, Code, str]] = {
     "unknown table": (lambda c: c.listener(topics=["message"]), Code.USAGE, "mean messages?"),
     "no event": (lambda c: c.listener(topics=["typing_indicators"]), Code.USAGE, "no events of"),
-    "no id": (lambda c: c.listener(topics=["channel:"]), Code.USAGE, "is no ULID"),
-    "bad id": (lambda c: c.listener(topics=["user:ada"]), Code.USAGE, "'ada' is no ULID"),
+    "no id": (lambda c: c.listener(topics=["channel:"]), Code.USAGE, "is not a ULID"),
+    "bad id": (lambda c: c.listener(topics=["user:ada"]), Code.USAGE, "'ada' is not a ULID"),
     "unknown kind": (lambda c: c.listener(topics=[f"room:{ULID}"]), Code.USAGE, "no events of"),
     "no cursor": (lambda c: c.listener("yesterday"), Code.USAGE, "this is no cursor"),
     "half a cursor": (lambda c: c.listener(f"{'0' * 12}|9:1:"), Code.USAGE, "no cursor"),

@@ -21,7 +21,7 @@ from chatdb_cli.events import listener as listener_module
 from chatdb_cli.events.cursor_file import read_cursor
 from chatdb_cli.events.listener import Listener
 from chatdb_cli.events.model import Batch
-from chatdb_cli.events.topics import rings_for
+from chatdb_cli.events.topics import concerns_schema
 from chatdb_cli.migrate.migrator import Migrator
 from tests.support.listen import Chat, Command, Heard, take
 from tests.support.paths import SHIPPED
@@ -63,7 +63,7 @@ def test_several_listeners_hear_each_event_once_through_restarts_of_the_server(
     writers, seconds = (32, 20.0) if request.config.getoption("--long") else (3, 0.2)
     lines: list[str] = []
     old = chat.logged()[-1]
-    heard = [Heard(chat, chat.listener(tell=lines.append)) for _ in range(2)]
+    heard = [Heard(chat, chat.listener(report=lines.append)) for _ in range(2)]
     with chat.writers(writers):
         for _ in range(2):
             time.sleep(seconds)
@@ -135,7 +135,7 @@ def test_a_failover_is_waited_for_and_a_standby_is_refused_at_the_start(
 ) -> None:
     server = chat.database.server
     lines: list[str] = []
-    heard = Heard(chat, chat.listener(tell=lines.append))
+    heard = Heard(chat, chat.listener(report=lines.append))
     data = server.embedded.status().data
     assert data
     signal_file = data / "standby.signal"
@@ -209,7 +209,7 @@ def test_through_a_pooler_in_transaction_mode_it_warns_once_and_polls(chat: Chat
     let_in(chat.database.server)
     with pooled(chat.database) as pooler:
         target = chat.database.target(database_url=pooler.url(chat.database.name))
-        heard = Heard(chat, Listener(target, tell=lines.append))
+        heard = Heard(chat, Listener(target, report=lines.append))
         with chat.writers(1):
             time.sleep(0.2)
             pooler.restart()
@@ -229,7 +229,7 @@ def test_through_a_pooler_in_session_mode_it_listens_when_told_so(chat: Chat) ->
     with pooled(chat.database, mode="session") as pooler:
         url = pooler.url(chat.database.name)
         target = chat.database.target(database_url=url, pooler="session")
-        listener = Listener(target, tell=lines.append)
+        listener = Listener(target, report=lines.append)
         row = chat.say("hello")
         assert [e.row_id for e in take(1, listener)] == [row]
     assert lines == []
@@ -240,8 +240,8 @@ def test_a_notification_wakes_a_listener(
     chat: Chat, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        listener_module, "_SOON_S", 300.0
-    )  # without a bell it would look after so long
+        listener_module, "_SHORTEST_GAP_S", 300.0
+    )  # without a notification it would read only then
     with chat.mode(mode):
         heard = iter(chat.listener())
         for text in ("one", "two", "three"):
@@ -301,7 +301,7 @@ def test_two_copies_in_one_database_do_not_hear_each_other(chat: Chat) -> None:
     ],
 )
 def test_a_notification_counts_unless_it_names_another_schema(payload: str, rings: bool) -> None:
-    assert rings_for("mine", payload) is rings
+    assert concerns_schema("mine", payload) is rings
 
 
 def test_a_notification_with_a_foreign_payload_does_no_harm(chat: Chat) -> None:

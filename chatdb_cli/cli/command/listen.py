@@ -69,7 +69,7 @@ def listen(
 
     try:
         target = session.target()
-        with Listener(target, printed, topics=topic or (), tell=session.out.say) as listener:
+        with Listener(target, printed, topics=topic or (), report=session.out.say) as listener:
             keep(listener.cursor)
             session.out.say(f"listens to {target}")
             for batch in listener.batches(resync=resync):
