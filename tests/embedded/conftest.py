@@ -38,7 +38,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def fresh(ground: Path) -> Iterator[Make]:
-    """Give servers of projects in which nothing has been made yet; all are removed at the end."""
+    """A function that returns the server of a new project; all are removed at the end."""
     servers: list[EmbeddedServer] = []
 
     def give(name: str = "project", **options: Any) -> EmbeddedServer:

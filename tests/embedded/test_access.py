@@ -47,7 +47,7 @@ def test_root_gives_the_server_of_a_users_project_to_that_user(ground: Path, fre
     assert server.stop()
 
 
-def test_the_url_works_in_psql_as_it_stands(running: EmbeddedServer) -> None:
+def test_the_url_works_in_psql_unchanged(running: EmbeddedServer) -> None:
     command = [
         str(running.programs / "psql"),
         "-XAtc",
@@ -58,7 +58,7 @@ def test_the_url_works_in_psql_as_it_stands(running: EmbeddedServer) -> None:
     assert running.url("a b/c").startswith("postgresql://postgres@/a%20b%2Fc?host=/")
 
 
-def test_the_environment_can_not_lead_a_connection_astray(
+def test_variables_of_the_environment_do_not_redirect_a_connection(
     stopped: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traps = {

@@ -1,4 +1,4 @@
-"""`destroy` removes what was made, and nothing else."""
+"""`destroy` removes every file that chatdb created, and no other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.embedded import Make, pid_of, refused
 
 
-def test_destroy_removes_all_that_was_made(stopped: Make) -> None:
+def test_destroy_removes_every_file_that_chatdb_created(stopped: Make) -> None:
     for running in (False, True):
         server = stopped(f"running-{running}")
         pid = None
@@ -48,6 +48,3 @@ def test_destroy_leaves_the_files_of_others(stopped: Make, fresh: Make) -> None:
     for work in (foreign.destroy, foreign.start):
         refused(work, "was not created by chatdb", "CHATDB_HOME")
     assert (foreign.home / "data").exists()
-
-
-# ---- errors

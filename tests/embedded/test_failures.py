@@ -20,7 +20,7 @@ from tests.support.embedded import IS_ROOT, Make, as_root, as_user, fake_program
 from tests.support.paths import ROOT
 
 
-def test_a_start_that_fails_shows_what_the_log_says(stopped: Make) -> None:
+def test_a_failed_start_shows_the_end_of_the_log(stopped: Make) -> None:
     server = stopped()
     with (server.home / "data" / "postgresql.conf").open("a") as conf:
         conf.write("shared_buffers = 'plenty'\n")
@@ -56,7 +56,7 @@ def test_without_programs_the_remedy_is_named(
     refused(fresh(programs=ground).start, "no PostgreSQL programs", str(ground))
 
 
-def test_programs_that_do_not_run_here_are_passed_over(ground: Path) -> None:
+def test_programs_that_do_not_run_here_are_skipped(ground: Path) -> None:
     broken = ground / "musl"
     broken.mkdir()
     for name in ("initdb", "pg_ctl", "postgres"):
@@ -65,9 +65,7 @@ def test_programs_that_do_not_run_here_are_passed_over(ground: Path) -> None:
     refused(lambda: EmbeddedServer(ground / ".chatdb", programs=broken).programs, str(broken))
 
 
-def test_windows_is_told_that_it_is_a_client_only(
-    fresh: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_is_refused_on_windows(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     refused(fresh().start, "Windows", "DATABASE_URL")
 
@@ -112,7 +110,7 @@ def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.Mon
     assert error.errno == "ENOSPC"
 
 
-def test_a_chatdb_that_hangs_is_named_and_not_waited_for_forever(
+def test_a_lock_that_another_chatdb_holds_is_reported_after_a_time(
     hollow: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl

@@ -31,7 +31,7 @@ def test_a_project_may_have_any_name(stopped: Make, name: str) -> None:
     assert server.stop()
 
 
-def test_a_path_too_long_for_a_socket_gets_one_elsewhere(stopped: Make) -> None:
+def test_a_socket_is_outside_of_a_project_whose_path_is_too_long(stopped: Make) -> None:
     server = stopped("long/" * 30)
     assert server.start()
     outside = sockets_of(server).parent
@@ -105,7 +105,7 @@ def test_a_project_that_only_root_can_enter_has_its_data_elsewhere(
 
 
 @as_root
-def test_a_new_clone_in_the_same_place_never_meets_the_data_of_the_old_one(
+def test_a_new_clone_at_the_same_path_never_uses_the_data_of_the_old_one(
     ground: Path, fresh: Make
 ) -> None:
     (ground / "closed").mkdir(mode=0o700)
@@ -120,7 +120,7 @@ def test_a_new_clone_in_the_same_place_never_meets_the_data_of_the_old_one(
 
 
 @as_root
-def test_programs_that_only_root_can_run_are_copied_for_everybody_once(
+def test_programs_that_only_root_can_run_are_copied_once_for_all_users(
     stopped: Make, ground: Path, fresh: Make
 ) -> None:
     site = ground / "site"
@@ -142,7 +142,7 @@ def test_programs_that_only_root_can_run_are_copied_for_everybody_once(
 
 
 @pytest.mark.skipif(not DEBIAN_15.exists(), reason="needs Debian's PostgreSQL 15")
-def test_an_installed_postgresql_of_another_version_serves_as_well(
+def test_an_installed_postgresql_of_another_version_works(
     fresh: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = fresh(programs=DEBIAN_15)
@@ -155,13 +155,10 @@ def test_an_installed_postgresql_of_another_version_serves_as_well(
         "UTF8",
     )
     server.stop()
-    assert EmbeddedServer(server.home).programs == DEBIAN_15  # and it is found again by itself
+    assert EmbeddedServer(server.home).programs == DEBIAN_15  # found without being named
     refused(EmbeddedServer(server.home, programs=find_programs("18")[0]).start, "PostgreSQL 15")
 
 
-def test_a_new_database_is_utf8_and_sorts_alike_everywhere(running: EmbeddedServer) -> None:
+def test_a_new_database_is_utf8_and_sorts_the_same_on_every_system(running: EmbeddedServer) -> None:
     encoding = "SELECT pg_encoding_to_char(encoding), datlocprovider::text, datlocale"
     assert query(running, f"{encoding} FROM pg_database") == [("UTF8", "b", "C.UTF-8")] * 4
-
-
-# ---- destroy

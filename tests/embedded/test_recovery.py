@@ -24,8 +24,6 @@ from tests.support.embedded import (
     start_in_new_processes,
 )
 
-# --- test_a_child_that_can_not_end_does_not_keep ---
-
 
 def test_a_child_process_that_can_not_exit_does_not_keep_a_killed_server_from_starting(
     fresh: Make,
@@ -41,9 +39,6 @@ def test_a_child_process_that_can_not_exit_does_not_keep_a_killed_server_from_st
     assert query(server, "SELECT 1") == [(1,)]
 
 
-# --- test_two_projects_have_two_servers ---
-
-
 def test_two_projects_have_two_servers(stopped: Make) -> None:
     one, two = stopped("one"), stopped("two")
     assert one.start()
@@ -55,7 +50,7 @@ def test_two_projects_have_two_servers(stopped: Make) -> None:
     assert two.status().running
 
 
-def test_of_many_first_starts_at_once_exactly_one_makes_the_server(fresh: Make) -> None:
+def test_of_many_simultaneous_first_starts_exactly_one_creates_the_server(fresh: Make) -> None:
     server = fresh()
     running = start_in_new_processes(server.home, 4)
     output = sorted(process.communicate()[0] for process in running)
@@ -71,7 +66,7 @@ def test_the_server_outlives_the_process_and_the_terminal_that_started_it(stoppe
     assert os.getsid(pid) == pid
 
 
-# ---- accidents
+# --- kills and stale files
 
 
 def test_a_server_killed_with_sigkill_starts_again(stopped: Make) -> None:
@@ -139,6 +134,3 @@ def test_a_socket_directory_that_was_removed_is_created_again(
     shutil.rmtree(sockets_of(server).parent)
     assert server.start()
     assert row(server) == "kept"
-
-
-# ---- places

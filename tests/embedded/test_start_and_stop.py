@@ -21,7 +21,9 @@ def test_a_server_starts_stops_and_keeps_its_data(stopped: Make) -> None:
     assert row(server) == "here"
 
 
-def test_status_tells_what_there_is(stopped: Make, ground: Path) -> None:
+def test_status_describes_a_missing_a_stopped_and_a_running_server(
+    stopped: Make, ground: Path
+) -> None:
     nothing = EmbeddedServer(ground / "none" / ".chatdb").status()
     assert (nothing.exists, nothing.running, nothing.pid, nothing.data) == (False,) * 2 + (
         None,

@@ -32,8 +32,8 @@ def files(
     return read_migrations(Folder(folder, shipped=False, named=True))
 
 
-def ids(found: Files) -> list[str]:
-    return [m.id for m in found.migrations]
+def ids(contents: Files) -> list[str]:
+    return [m.id for m in contents.migrations]
 
 
 def refused(folder: Path, name: str, text: str | bytes = "") -> ChatdbError:
@@ -69,7 +69,7 @@ def test_without_a_folder_sql_the_shipped_schema_is_used(tmp_path: Path) -> None
     assert named == contents._replace(named=True)
 
 
-def test_a_folder_that_cannot_serve_is_never_replaced_by_another(tmp_path: Path) -> None:
+def test_an_unusable_named_folder_is_never_replaced_by_another(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("gone")
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_serve_is_never_replaced_by_another(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["empty", "file", "broken link"])
-def test_a_sql_that_cannot_serve_is_never_replaced_by_the_shipped_schema(
+def test_an_unusable_sql_folder_is_never_replaced_by_the_shipped_schema(
     tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / "sql"
@@ -97,7 +97,7 @@ def test_a_sql_that_cannot_serve_is_never_replaced_by_the_shipped_schema(
     assert caught.value.code is Code.USAGE
 
 
-def test_the_folder_for_new_files_is_created_and_never_the_shipped_one(
+def test_the_folder_for_new_files_is_created_and_is_never_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -217,7 +217,7 @@ def test_an_empty_folder_has_no_migrations(tmp_path: Path) -> None:
     assert (contents.migrations, contents.refused, contents.warnings) == ((), (), ())
 
 
-def test_without_a_folder_for_downs_there_are_none(tmp_path: Path) -> None:
+def test_a_missing_folder_for_down_files_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "1_a.sql").touch()
     contents = read_migrations(Folder(tmp_path, shipped=False, named=True))
@@ -260,7 +260,7 @@ def test_up_and_down_belong_together_in_either_form_of_unicode(tmp_path: Path) -
     assert (contents.refused, contents.warnings) == ((), ())
 
 
-def test_a_link_is_as_good_as_a_file(tmp_path: Path) -> None:
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("SELECT 1")
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "1_a.sql").symlink_to(tmp_path / "elsewhere")
@@ -347,7 +347,7 @@ def test_a_byte_order_mark_hides_no_directive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "line"),
+    ("text", "message", "line"),
     [
         ("-- chatdb: transctional: false", "did you mean transactional?", 1),
         ("\n-- chatdb: lock_timeout: 5s", "did you mean lock-timeout?", 2),
@@ -369,12 +369,14 @@ def test_a_byte_order_mark_hides_no_directive(tmp_path: Path) -> None:
         ("CREATE TABLE t (\n-- chatdb: depends: 2\nid int)", "leading comment", 2),
     ],
 )  # fmt: skip
-def test_a_directive_that_would_have_no_effect_is_refused(text: str, said: str, line: int) -> None:
+def test_a_directive_that_would_have_no_effect_is_refused(
+    text: str, message: str, line: int
+) -> None:
     with pytest.raises(ChatdbError) as caught:
         directives(text)
     error = caught.value
     assert error.code is Code.BAD_FILE
-    assert said in error.message
+    assert message in error.message
     assert "lock-timeout" in (error.hint or "")
     assert error.place is not None
     assert error.place.line == line
@@ -494,11 +496,11 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
     count = data.draw(st.integers(1, 8))
     secret_order = data.draw(st.permutations(range(count)))
     depends: dict[int, set[int]] = {}
-    for place, n in enumerate(secret_order):  # whatever comes before there may be depended on
+    for place, n in enumerate(secret_order):  # it may depend on any that come before it
         before = secret_order[:place]
         depends[n] = data.draw(st.sets(st.sampled_from(before))) if before else set()
     script = make_script
-    made = [
+    migrations = [
         Migration(
             f"{n}_x", f"{n}", "x",
             script(Path("x"), "-- depends: " + " ".join(f"{d}_x" for d in sorted(depends[n])), "up"),
@@ -510,14 +512,14 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
     while len(expected) < count:
         ready = [n for n in range(count) if n not in expected and depends[n] <= set(expected)]
         expected.append(min(ready))
-    assert [m.number for m in order_migrations(made)] == expected
+    assert [m.number for m in order_migrations(migrations)] == expected
 
 
 # --- new files ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("there", "stem"),
+    ("existing", "stem"),
     [
         ([], "0001_add_users"),
         (["1_a"], "2_add_users"),
@@ -531,9 +533,9 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
     ],
 )
 def test_the_next_version_is_one_more_and_as_wide(
-    tmp_path: Path, there: list[str], stem: str
+    tmp_path: Path, existing: list[str], stem: str
 ) -> None:
-    contents = files(tmp_path, {f"{s}.sql": "" for s in there})
+    contents = files(tmp_path, {f"{s}.sql": "" for s in existing})
     up, down = new_migration(contents.folder, "add users")
     assert (up, down) == (tmp_path / "up" / f"{stem}.sql", tmp_path / "down" / f"{stem}.sql")
     again = read_migrations(contents.folder)
@@ -571,7 +573,9 @@ def test_a_name_becomes_part_of_a_file_name(tmp_path: Path, name: str, words: st
 @pytest.mark.parametrize(
     "name", ["", "  ", "...", "---", "a/b", "../a", "a\\b", "a;b", "a'", "x" * 201, "a\0b"]
 )
-def test_a_name_that_fits_no_file_is_refused_and_writes_nothing(tmp_path: Path, name: str) -> None:
+def test_a_name_that_can_not_be_a_file_name_is_refused_and_writes_nothing(
+    tmp_path: Path, name: str
+) -> None:
     with pytest.raises(ChatdbError) as caught:
         new_migration(files(tmp_path, {}).folder, name)
     assert caught.value.code is Code.USAGE

@@ -51,11 +51,11 @@ def test_any_password_survives_a_url_and_a_keyword_string(user, password):
         assert database.params == expected
 
 
-def outcome(**given_to_load: Any) -> Settings | ChatdbError:
+def outcome(**arguments: Any) -> Settings | ChatdbError:
     """The settings, or the error, which must be one that exits with 2."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            return load_settings(**given_to_load, cwd=Path(directory))
+            return load_settings(**arguments, cwd=Path(directory))
         except ChatdbError as error:
             return error if error.exit == 2 else pytest.fail(f"exit {error.exit}")
 

@@ -12,17 +12,17 @@ from tests.support.settings import FULL, PLACE, URL
 pytestmark = pytest.mark.quick
 
 
-# --- the POSTGRES_* family ------------------------------------------------------------------------
+# --- POSTGRES_* variables --------------------------------------------------------------------------
 
 
-def test_the_family_has_localhost_and_5432(project):
+def test_postgres_variables_default_to_localhost_and_5432(project):
     database = project.write(".env", FULL).load().database
     expected = PLACE | {"host": "localhost", "dbname": "chat", "user": "app"}
     assert database.params == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "lacks"),
+    ("variables", "missing"),
     [
         ({"POSTGRES_HOST": "h"}, "POSTGRES_DB and POSTGRES_USER"),
         ({"POSTGRES_PORT": "1"}, "POSTGRES_DB and POSTGRES_USER"),
@@ -31,12 +31,14 @@ def test_the_family_has_localhost_and_5432(project):
         ({"POSTGRES_PASSWORD": "hunter2"}, "POSTGRES_DB and POSTGRES_USER"),
     ],
 )
-def test_an_incomplete_family_is_refused_and_names_what_is_missing(project, given, lacks):
-    error = project.error(**given)
-    assert f"POSTGRES_* from the environment is incomplete: {lacks} not set" in str(error)
+def test_incomplete_postgres_variables_are_refused_and_names_what_is_missing(
+    project, variables, missing
+):
+    error = project.error(**variables)
+    assert f"POSTGRES_* from the environment is incomplete: {missing} not set" in str(error)
 
 
-def test_a_password_of_a_higher_source_completes_the_family_of_a_lower_one(project):
+def test_a_password_of_a_higher_source_completes_the_variables_of_a_lower_one(project):
     project.write(".env", FULL + "POSTGRES_PASSWORD=checked-in")
     assert project.load(POSTGRES_PASSWORD="exported").database.params["password"] == "exported"
 
@@ -47,7 +49,7 @@ def test_a_password_of_a_lower_source_never_goes_to_the_host_of_a_higher_one(pro
     assert "password" not in project.load(**environ).database.params
 
 
-def test_an_exported_member_does_not_send_a_run_to_the_host_of_a_checked_in_file(project):
+def test_one_exported_variable_is_never_combined_with_the_host_of_a_checked_in_file(project):
     project.write(".env", FULL + "POSTGRES_HOST=staging")
     assert "POSTGRES_USER" in str(project.error(POSTGRES_DB="other"))
 
@@ -121,5 +123,5 @@ def test_a_password_on_the_command_line_is_warned_about(project):
     assert project.load({"database_url": URL}).warnings == ()
 
 
-def test_params_never_show(project):
+def test_the_repr_of_settings_shows_no_params(project):
     assert "hunter2" not in repr(project.load(DATABASE_URL="postgres://u:hunter2@h/d"))

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.quick
 def libpq_sees(params: Mapping[str, str]) -> dict[str, str]:
     """What libpq makes of the params in this environment, as it would connect."""
     connection = pq.PGconn.connect_start(make_conninfo(**params, connect_timeout="1").encode())
-    found = {option.keyword.decode(): option.val for option in connection.info}
+    values = {option.keyword.decode(): option.val for option in connection.info}
     connection.finish()
-    return {key: (found[key] or b"").decode() for key in ("host", "hostaddr", "port", "dbname")}
+    return {key: (values[key] or b"").decode() for key in ("host", "hostaddr", "port", "dbname")}
 
 
 @pytest.mark.parametrize("url", ["postgres://u@127.0.0.1/chat", "postgres://u@127.0.0.1", "user=u"])

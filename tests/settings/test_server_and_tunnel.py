@@ -34,9 +34,7 @@ pytestmark = pytest.mark.quick
         ({}, {"SSH_HOST": "b"}, "CHATDB_EMBEDDED=1\nSSH_ENABLED=0", "embedded server in ./.chatdb"),
     ],
 )  # fmt: skip
-def test_the_embedded_server_is_one_more_way_to_name_a_database(
-    project, flags, environ, env, expected
-):
+def test_embedded_selects_the_embedded_server(project, flags, environ, env, expected):
     s = project.write(".env", env).load(flags, **environ)
     assert source(s) == expected
     if s.database and s.database.embedded:
@@ -58,7 +56,7 @@ def test_the_embedded_server_is_refused_beside_another_database(project, flags, 
     assert says in str(project.write(".env", env).error(flags, **environ))
 
 
-def test_the_flag_says_what_it_overrides(project):
+def test_the_flag_warns_of_each_setting_that_it_overrides(project):
     project.write(".env", f"{FULL}SSH_HOST=b\nPGHOST=x")
     assert project.load({"embedded": True}, DATABASE_URL=URL).warnings == (
         "--embedded: DATABASE_URL from the environment is not used",
@@ -97,7 +95,9 @@ def test_the_embedded_server_ignores_libpq_variables(monkeypatch):
         ({}, "CHATDB_EMBEDDED=false"),
     ],
 )
-def test_using_the_projects_own_server_is_reported(project, environ, env):
+def test_a_setting_that_suggests_another_database_keeps_the_own_server_unused(
+    project, environ, env
+):
     s = project.server().write(".env", env).load(**environ)
     assert s.database is None
     assert s.warnings[0].startswith("the embedded server in ./.chatdb is not used, because of ")
@@ -109,7 +109,7 @@ def test_using_the_projects_own_server_is_reported(project, environ, env):
 @pytest.mark.parametrize(
     ("enabled", "host"), [("", "b"), ("true", "b"), ("1", "b"), ("false", None), ("No", None)]
 )
-def test_a_tunnel_is_asked_for_by_its_host_unless_disabled(project, enabled, host):
+def test_ssh_host_requests_a_tunnel_unless_it_is_disabled(project, enabled, host):
     project.write(".env", "SSH_HOST=b")
     assert project.load(SSH_ENABLED=enabled, DATABASE_URL=URL).ssh_host == host
 
@@ -125,8 +125,8 @@ def test_a_tunnel_needs_its_host_alone(project, environment, retries, delay):
         "host": "b", "port": None, "user": None, "key_path": None, "passphrase": None,
         "known_hosts": None, "agent": None, "retries": retries, "retry_delay_ms": delay,
     }  # fmt: skip
-    said = {"CHATDB_ENV": environment, "SSH_MAX_RETRIES": "7", "SSH_RETRY_DELAY": "3s"}
-    bastion = project.load(SSH_HOST="b", **said).bastion
+    variables = {"CHATDB_ENV": environment, "SSH_MAX_RETRIES": "7", "SSH_RETRY_DELAY": "3s"}
+    bastion = project.load(SSH_HOST="b", **variables).bastion
     assert (bastion.retries, bastion.retry_delay_ms) == (7, 3000)
 
 

@@ -18,10 +18,10 @@ from tests.support.settings import FULL, ONE, PLACE, URL, source
 pytestmark = pytest.mark.quick
 
 
-# --- what holds without anything ------------------------------------------------------------------
+# --- the defaults -------------------------------------------------------------------------------
 
 
-def test_without_anything_every_default_is_the_documented_one(project):
+def test_without_sources_every_setting_has_its_documented_default(project):
     s = project.load()
     assert (s.database, s.schema, s.directory, s.environment) == (
         None,
@@ -72,16 +72,16 @@ def test_reading_settings_without_env_files_imports_neither_psycopg_nor_dotenv(t
     assert out.strip() == b"[]"
 
 
-# --- which origin wins ----------------------------------------------------------------------------
+# --- which source wins ----------------------------------------------------------------------------
 
-ORIGINS = ("flag", "environment", ".env.local", ".env")
+SOURCES = ("flag", "environment", ".env.local", ".env")
 
 
 @pytest.mark.parametrize("highest", range(4))
 def test_the_highest_source_wins(project, highest):
     flags, environ = {}, {}
-    for name in ORIGINS[highest:]:
-        value = f"s{ORIGINS.index(name)}"
+    for name in SOURCES[highest:]:
+        value = f"s{SOURCES.index(name)}"
         if name == "flag":
             flags["schema"] = value
         elif name == "environment":
@@ -112,7 +112,7 @@ def test_the_database_is_that_of_the_highest_source(project, environ, local, env
     assert source(project.load(**environ)) == expected
 
 
-def test_a_flag_names_the_database_before_all(project):
+def test_the_database_of_a_flag_wins(project):
     project.write(".env", f"CHATDB_EMBEDDED=true\nDATABASE_URL={URL}")
     s = project.load({"database_url": "host=a dbname=b"}, DATABASE_URL=URL)
     assert s.database.source == "--database-url"

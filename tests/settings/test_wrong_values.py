@@ -53,18 +53,18 @@ def test_a_wrong_value_is_named_where_it_came_from(project):
     assert error.place.line == 3
 
 
-def test_a_wrong_port_of_the_family_is_refused(project):
+def test_a_wrong_port_or_host_is_refused(project):
     environ = {"POSTGRES_DB": "d", "POSTGRES_USER": "u"}
     assert "'5432x'" in str(project.error(POSTGRES_PORT="5432x", **environ))
     assert "hunter2" not in str(project.error(POSTGRES_HOST="u:hunter2@h", **environ))
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("text", "meant"),
     [("prod", "production"), ("dev", "development"), ("PROD", "production"), ("stagin", "staging")],
 )
-def test_a_wrong_environment_is_refused_with_the_one_that_was_meant(project, given, meant):
-    assert project.error(CHATDB_ENV=given).hint == f"did you mean {meant}?"
+def test_a_wrong_environment_is_refused_with_the_most_similar_one(project, text, meant):
+    assert project.error(CHATDB_ENV=text).hint == f"did you mean {meant}?"
 
 
 def test_an_unknown_variable_is_warned_about_with_the_nearest_name(project):

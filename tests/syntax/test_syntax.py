@@ -37,7 +37,7 @@ def refusal(text: str) -> Refusal | None:
     return find_refusal(text, split_statements(text))
 
 
-# --- where a file is cut --------------------------------------------------------------------------
+# --- splitting a file ---------------------------------------------------------------------------
 
 WHOLE = {  # one statement each, however many semicolons it holds
     "a tag around another tag": "DO $emp_stamp$ BEGIN PERFORM $$a;b$$; END; $emp_stamp$",
@@ -79,9 +79,9 @@ def test_a_single_statement_is_not_split(name: str) -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_each_statement_is_found_at_its_offset(name: str) -> None:
     text = f"/* é; */ ;; SELECT 'é';\r\n-- ü;\n{WHOLE[name]}\n;SELECT 2 -- end"
-    found = texts(text)
-    assert found is not None
-    assert [s.rstrip() for s in found] == ["SELECT 'é'", WHOLE[name], "SELECT 2 -- end"]
+    statements = texts(text)
+    assert statements is not None
+    assert [s.rstrip() for s in statements] == ["SELECT 'é'", WHOLE[name], "SELECT 2 -- end"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_file_that_the_grammar_cannot_read_is_sent_whole(text: str) -> None:
     assert refusal(text) is None
 
 
-def test_a_statement_too_deep_for_the_parser_is_split_all_the_same() -> None:
+def test_a_statement_too_deep_for_the_parser_is_still_split() -> None:
     deep = "SELECT " + "(" * 3000 + "1" + ")" * 3000
     assert texts(f"SELECT 1; {deep}; SELECT 2") == ["SELECT 1", deep, "SELECT 2"]
 
@@ -162,7 +162,7 @@ GAPS = st.lists(
 
 
 @given(st.lists(st.tuples(GAPS, st.sampled_from(sorted(WHOLE.values()))), max_size=6), GAPS)
-def test_joined_statements_come_back_at_their_places(
+def test_joined_statements_are_split_at_their_offsets(
     parts: list[tuple[str, str]], tail: str
 ) -> None:
     text, offsets = "", []
@@ -178,7 +178,7 @@ def test_joined_statements_come_back_at_their_places(
     ]
 
 
-# --- what no migration may hold -------------------------------------------------------------------
+# --- refused statements ---------------------------------------------------------------------------
 
 CONTROL = {
     "BEGIN": "BEGIN",
@@ -319,16 +319,16 @@ def test_statements_that_only_look_forbidden_are_accepted(statement: str) -> Non
     ],
 )
 def test_the_leading_comments_end_with_the_first_statement(text: str, expected: list[str]) -> None:
-    found = list(leading_comments(text))
-    assert [c for _, c in found] == expected
-    assert all(text.startswith(c, offset) for offset, c in found)
+    leading = list(leading_comments(text))
+    assert [c for _, c in leading] == expected
+    assert all(text.startswith(c, offset) for offset, c in leading)
 
 
 def test_comments_are_recognized_as_the_server_does() -> None:
     text = "-- é\nSELECT '\n-- no\n', $$\n-- no\n$$, \"-- no\" /* \n-- no */ -- yes\n;\n-- end\n'\n-- ?"
-    found = list(comments(text))
-    assert [c for _, c in found] == ["-- é", "-- yes", "-- end"]
-    assert all(text.startswith(c, offset) for offset, c in found)
+    recognized = list(comments(text))
+    assert [c for _, c in recognized] == ["-- é", "-- yes", "-- end"]
+    assert all(text.startswith(c, offset) for offset, c in recognized)
 
 
 # --- bytes ----------------------------------------------------------------------------------------
@@ -422,7 +422,7 @@ def test_an_offset_after_the_end_is_the_end() -> None:
 @pytest.mark.parametrize(
     ("context", "lines"), [(0, [3]), (1, [2, 3]), (2, [1, 2, 3]), (9, [1, 2, 3])]
 )
-def test_as_many_lines_are_shown_as_asked_for(context: int, lines: list[int]) -> None:
+def test_the_number_of_lines_shown_is_that_of_the_context(context: int, lines: list[int]) -> None:
     place = locate("a\nb\nc\nd", 4, PATH, context=context)
     assert [n for n, _ in place.excerpt] == lines
 
@@ -445,7 +445,7 @@ def test_a_place_in_a_large_file_is_found_quickly() -> None:
 
 
 @given(st.text("a\r\n"))
-def test_line_ends_become_one_kind(text: str) -> None:
+def test_the_canonical_text_has_one_kind_of_line_end(text: str) -> None:
     plain = canonical(text)
     assert "\r" not in plain
     assert plain.split("\n") == text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
