@@ -1,5 +1,11 @@
-"""The history: what the database remembers of its migrations.
+"""The history: what the database holds about its migrations.
 
-What belongs here: its tables, reading it, and the SQL that writes it.  The only user of yoyo.  What
-does not belong here: which migrations to run, and the transaction around a migration (`migrate/`).
+What belongs here: the tables of the history, reading them, and the statements that write them.  The only
+user of yoyo.  What does not belong here: which migrations to run, and the transaction around a migration
+(`migrate/`).
+
+A new column of `chatdb_migration` is created in `queries.COLUMNS`, written in `HistoryWriter._row` of
+`write.py` (or in the statement that fills it later), and read in `_Row` of `read.py`.  The lists of
+columns in the statements follow from `COLUMNS`.  A database whose table exists already does not get the
+column: that needs an ALTER TABLE in `tables.py`.
 """

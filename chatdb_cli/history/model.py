@@ -27,7 +27,8 @@ HISTORY_TABLES = YOYO_TABLES | {"chatdb_migration"}
 
 # Called many times for each of thousands of migrations.
 @cache
-def _version_of(migration_id: str) -> str:
+def version_of(migration_id: str) -> str:
+    """Return the leading digits of an id, or the whole id if it has none."""
     digits = re.match(r"[0-9]+", migration_id)
     return digits[0] if digits else migration_id
 
@@ -80,7 +81,7 @@ class AppliedMigration(NamedTuple):
     @property
     def version(self) -> str:
         """The leading digits of the id, or the whole of an id that has none."""
-        return _version_of(self.id)
+        return version_of(self.id)
 
     @property
     def name(self) -> str:

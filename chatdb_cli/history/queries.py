@@ -1,17 +1,95 @@
-"""Every statement that this package sends, each under the question that it answers.
+"""Every statement that this package sends, each after the question that it answers.
 
-`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
-parameter.  What does not belong here: anything that decides; the SQL of the user.
+`{name}` is replaced by a value that `postgres/quoting.py` quotes with libpq; `%s` is a parameter.  A new
+column of `chatdb_migration` is an entry of `COLUMNS` (see the docstring of the package).  What does not
+belong here: decisions, the SQL of the user.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# What and where am I, which of the history's tables are there, and what else is in the schema?
+
+class Column(NamedTuple):
+    """A column of `chatdb_migration`.
+
+    Attributes:
+        definition: its type, its default and its constraints.
+        comment: what it holds, for COMMENT ON COLUMN; None if its name tells.
+        inserted: the row gets a value for it when a migration is claimed or marked as applied; its
+            cast, or an empty string if it needs none.  None if the column is filled later.
+        read: it is read with the history; a text can be long and is read only when it is needed.
+    """
+
+    definition: str
+    comment: str | None = None
+    inserted: str | None = None
+    read: bool = True
+
+
+# The columns of chatdb_migration, which yoyo's tables do not have.
+COLUMNS: Final = {
+    "version": Column(
+        "numeric CONSTRAINT chatdb_migration_version PRIMARY KEY",
+        "The leading digits of the file name, as a number; inserting it claims the migration",
+        inserted="",
+        read=False,
+    ),
+    "migration_id": Column(
+        "text NOT NULL CONSTRAINT chatdb_migration_id UNIQUE",
+        "The file name without its suffix, as in _yoyo_migration",
+        inserted="",
+        read=False,
+    ),
+    "up_checksum": Column(
+        "text",
+        "Algorithm and digest of the up file, line ends and byte order mark normalized; "
+        "NULL if unknown",
+        inserted="",
+    ),
+    "down_checksum": Column("text", inserted=""),
+    "up_text": Column("text", inserted="", read=False),
+    "down_text": Column(
+        "text",
+        "The down file when the migration was applied, so that it can be rolled back without the file",
+        inserted="",
+        read=False,
+    ),
+    "claimed_at": Column("timestamptz NOT NULL DEFAULT clock_timestamp()", read=False),
+    "duration_ms": Column("integer"),
+    "applied_by": Column("text NOT NULL DEFAULT session_user", read=False),
+    "client": Column(
+        "text", "The user and the machine that chatdb ran on", inserted="", read=False
+    ),
+    "chatdb_version": Column("text", inserted="", read=False),
+    "unfinished": Column(
+        "text CONSTRAINT chatdb_migration_unfinished CHECK (unfinished IN ('up', 'down'))",
+        "The direction of a file outside a transaction that is running or has stopped; NULL if complete",
+        inserted="",
+    ),
+    "statements_done": Column(
+        "text[]",
+        "The checksums of the statements of that file that are done",
+        inserted="::text[]",
+    ),
+    "statement_begun": Column(
+        "text",
+        "The statement of that file that works on an index CONCURRENTLY and is running, or failed",
+    ),
+    "relations_before": Column(
+        "text[]",
+        "The relations that existed when that statement began, to find out later what it left",
+    ),
+}
+_INSERTED = {
+    name: column.inserted for name, column in COLUMNS.items() if column.inserted is not None
+}
+
+# Which session, server and database is this?  Which of the history's tables exist, and which other
+# relations does the schema hold?
 INSPECT: Final[LiteralString] = """\
 SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
        current_database() AS database, session_user::text AS "user",
@@ -33,78 +111,46 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
              WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
            AS extension_schemas
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
-# Which migrations does the history hold, for yoyo and for chatdb?
-READ: Final = """\
+# Which migrations does the history hold, according to yoyo and to chatdb?
+READ: Final = (
+    """\
 SELECT y.migration_id AS yoyo_id, y.applied_at_utc AS applied_at, c.migration_id AS chatdb_id,
-       c.duration_ms, c.up_checksum, c.down_checksum, c.down_text IS NOT NULL AS has_down,
-       c.unfinished, c.statements_done, c.statement_begun, c.relations_before
+       c.down_text IS NOT NULL AS has_down"""
+    + "".join(f",\n       c.{name}" for name, column in COLUMNS.items() if column.read)
+    + """
 FROM {schema}._yoyo_migration y FULL JOIN {schema}.chatdb_migration c USING (migration_id)"""
+)
 # The same, while only yoyo has tables there.
 READ_YOYO: Final = """\
 SELECT migration_id AS yoyo_id, applied_at_utc AS applied_at FROM {schema}._yoyo_migration"""
 # Has a yoyo client locked its tables, and which process?
 READ_YOYO_LOCK: Final = "SELECT pid, ctime AS since FROM {schema}.yoyo_lock"
-# The texts with which a migration was applied.
+# With which texts was a migration applied?
 READ_TEXTS: Final = """\
 SELECT migration_id AS id, up_text, down_text
 FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
-# The audit log, newest last.
+# What does the audit log hold, oldest first?
 READ_LOG: Final = """\
 SELECT created_at_utc AS at, operation, migration_id AS id, username AS "user",
        hostname AS host, comment
 FROM {schema}._yoyo_log ORDER BY created_at_utc, id"""
-# What yoyo's tables have no column for.
-CREATE_TABLE: Final = """\
-CREATE TABLE {schema}.chatdb_migration (
-    version numeric CONSTRAINT chatdb_migration_version PRIMARY KEY,
-    migration_id text NOT NULL CONSTRAINT chatdb_migration_id UNIQUE,
-    up_checksum text,
-    down_checksum text,
-    up_text text,
-    down_text text,
-    claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    duration_ms integer,
-    applied_by text NOT NULL DEFAULT session_user,
-    client text,
-    chatdb_version text,
-    unfinished text CONSTRAINT chatdb_migration_unfinished CHECK (unfinished IN ('up', 'down')),
-    statements_done text[],
-    statement_begun text,
-    relations_before text[]
-)"""
-COMMENTS: Final = (
-    """\
-COMMENT ON TABLE {schema}.chatdb_migration IS
-    'What chatdb remembers of each applied migration, beside _yoyo_migration and _yoyo_log'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.version IS
-    'The leading digits of the file name, as a number; the claim that lets one migrator apply it'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.migration_id IS
-    'The file name without its suffix, as in _yoyo_migration'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.up_checksum IS
-    'Algorithm and digest of the up file, line ends and byte order mark normalised; NULL: unknown'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.down_text IS
-    'The down file as it was, so that the migration can be taken back without it'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.client IS
-    'Who ran chatdb, on which machine'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.unfinished IS
-    'The direction in which a file without a transaction is under way, or stopped; NULL: whole'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.statements_done IS
-    'The checksums of the statements of that file that are done'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.statement_begun IS
-    'The statement of that file that works on an index CONCURRENTLY and is under way, or failed'""",
-    """\
-COMMENT ON COLUMN {schema}.chatdb_migration.relations_before IS
-    'What that statement met when it began, to know later what it left'""",
+# Create the table that holds what yoyo's tables have no column for.
+CREATE_TABLE: Final = (
+    "CREATE TABLE {schema}.chatdb_migration (\n    "
+    + ",\n    ".join(f"{name} {column.definition}" for name, column in COLUMNS.items())
+    + "\n)"
 )
-# Take over what yoyo applied, and drop what yoyo took back.
+# Explain the table and its columns.
+COMMENTS: Final = (
+    "COMMENT ON TABLE {schema}.chatdb_migration IS\n"
+    "    'The history of chatdb: one row for each applied migration, next to yoyo''s tables'",
+    *(
+        f"COMMENT ON COLUMN {{schema}}.chatdb_migration.{name} IS\n    '{column.comment}'"
+        for name, column in COLUMNS.items()
+        if column.comment
+    ),
+)
+# Adopt what yoyo applied, and remove what yoyo rolled back.
 ADOPT: Final = """\
 WITH gone AS (
     DELETE FROM {schema}.chatdb_migration c
@@ -117,163 +163,182 @@ FROM {schema}._yoyo_migration y
 WHERE migration_id ~ '^[0-9]'
   AND NOT EXISTS (SELECT FROM {schema}.chatdb_migration c WHERE c.migration_id = y.migration_id)
 ON CONFLICT DO NOTHING"""
+# Keep other migrators out of a transaction that has one snapshot for all its statements: the snapshot is
+# taken after this lock is acquired, so that the claim sees what was committed before.
 LOCK_BEFORE_SNAPSHOT: Final = "LOCK TABLE {schema}.chatdb_migration IN SHARE ROW EXCLUSIVE MODE"
-# The claim, and when it was made, in milliseconds: only one transaction can make it, and only on the
-# history that the plan was made for; else the division by the number of rows fails.
-CLAIM_UP: Final = """\
-WITH claim AS (
-    INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
-                                           up_text, down_text, client, chatdb_version,
-                                           unfinished, statements_done)
-    SELECT {version}, {id}, {up_checksum}, {down_checksum}, {up_text}, {down_text},
-           {client}, {chatdb}, {unfinished}, {done}::text[]
-    WHERE (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+_EXPECTED = (
+    "(SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {expected_version}"
+)
+_INSERT_ROW = (
+    "INSERT INTO {schema}.chatdb_migration\n        ("
+    + ", ".join(_INSERTED)
+    + ")\n    SELECT "
+    + ", ".join(f"{{{name}}}{cast}" for name, cast in _INSERTED.items())
+    + f"""
+    WHERE {_EXPECTED}
     ON CONFLICT DO NOTHING
+    RETURNING 1"""
+)
+# The time of the claim in milliseconds; the division fails if no row was changed, as an assertion.
+_CLAIM_TIME = "extract(epoch FROM clock_timestamp()) * 1000 / count(*)"
+_SET_TIMEOUTS = """\
+set_config('lock_timeout', {lock_timeout}, true),
+       set_config('statement_timeout', {statement_timeout}, true)"""
+# Claim a migration that is to be applied, and set the timeouts of its file.  Only one transaction can
+# insert the version, and only if the newest version is still the one that the plan was made for.
+CLAIM_UP: Final = f"""\
+WITH claim AS (
+    {_INSERT_ROW}
+)
+SELECT {_CLAIM_TIME},
+       {_SET_TIMEOUTS}
+FROM claim"""
+# Claim a migration that is to be rolled back, on the same conditions.
+CLAIM_DOWN: Final = f"""\
+WITH claim AS (
+    DELETE FROM {{schema}}.chatdb_migration
+    WHERE migration_id = {{migration_id}}
+      AND {_EXPECTED}
     RETURNING 1
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
-       set_config('lock_timeout', {lock_timeout}, true),
-       set_config('statement_timeout', {statement_timeout}, true)
+SELECT {_CLAIM_TIME},
+       {_SET_TIMEOUTS}
 FROM claim"""
-CLAIM_DOWN: Final = """\
+# Claim a migration whose down file runs outside a transaction: the row stays, and records how many
+# statements of the file are done.
+CLAIM_NONTRANSACTIONAL_DOWN: Final = f"""\
 WITH claim AS (
-    DELETE FROM {schema}.chatdb_migration
-    WHERE migration_id = {id}
-      AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
-    RETURNING 1
-)
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*),
-       set_config('lock_timeout', {lock_timeout}, true),
-       set_config('statement_timeout', {statement_timeout}, true)
-FROM claim"""
-# The same for a file without a transaction: the row stays, and says how far the file came.
-CLAIM_PIECEWISE_DOWN: Final = """\
-WITH claim AS (
-    UPDATE {schema}.chatdb_migration
-    SET unfinished = 'down', statements_done = '{{}}', statement_begun = NULL,
+    UPDATE {{schema}}.chatdb_migration
+    SET unfinished = 'down', statements_done = '{{{{}}}}', statement_begun = NULL,
         relations_before = NULL, claimed_at = clock_timestamp()
-    WHERE migration_id = {id} AND unfinished IS DISTINCT FROM 'down'
-      AND (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
+    WHERE migration_id = {{migration_id}} AND unfinished IS DISTINCT FROM 'down'
+      AND {_EXPECTED}
     RETURNING 1
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claim"""
-# To go on with it; an up file may have been corrected behind the statements that are done.
-CLAIM_RESUMED: Final = """\
+SELECT {_CLAIM_TIME} FROM claim"""
+# Claim a file that stopped part-way, to continue it.  The statements of an up file that are not done may
+# have been corrected, so its text is stored again.
+CLAIM_RESUMED: Final = f"""\
 WITH claim AS (
-    UPDATE {schema}.chatdb_migration
+    UPDATE {{schema}}.chatdb_migration
     SET claimed_at = clock_timestamp(),
-        up_checksum = coalesce({up_checksum}, up_checksum), up_text = coalesce({up_text}, up_text)
-    WHERE migration_id = {id} AND unfinished = {direction} AND statements_done = {done}::text[]
+        up_checksum = coalesce({{up_checksum}}, up_checksum),
+        up_text = coalesce({{up_text}}, up_text)
+    WHERE migration_id = {{migration_id}} AND unfinished = {{direction}}
+      AND statements_done = {{statements_done}}::text[]
     RETURNING 1
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claim"""
-# The journal: a statement on an index is about to run outside of a transaction; a statement is done.
+SELECT {_CLAIM_TIME} FROM claim"""
+# Record that a statement on an index is about to run outside a transaction.
 JOURNAL_BEGUN: Final = """\
 WITH begun AS (
     UPDATE {schema}.chatdb_migration
-    SET statement_begun = {statement}, relations_before = {before}::text[]
-    WHERE migration_id = {id} AND unfinished = {direction}
+    SET statement_begun = {statement}, relations_before = {relations}::text[]
+    WHERE migration_id = {migration_id} AND unfinished = {direction}
       AND cardinality(statements_done) = {number}
     RETURNING 1
 )
 SELECT 1 / count(*) FROM begun"""
+# Record that a statement of a file outside a transaction is done.
 JOURNAL_DONE: Final = """\
 WITH done AS (
     UPDATE {schema}.chatdb_migration
     SET statements_done = array_append(statements_done, {checksum}),
         statement_begun = NULL, relations_before = NULL
-    WHERE migration_id = {id} AND unfinished = {direction}
+    WHERE migration_id = {migration_id} AND unfinished = {direction}
       AND cardinality(statements_done) = {number}
     RETURNING 1
 )
 SELECT 1 / count(*) FROM done"""
-# All of its way back is done.
+# Remove the row of a migration after all statements of its down file ran outside a transaction.
 UNCLAIM: Final = """\
 WITH gone AS (
-    DELETE FROM {schema}.chatdb_migration WHERE migration_id = {id} AND unfinished = 'down'
+    DELETE FROM {schema}.chatdb_migration
+    WHERE migration_id = {migration_id} AND unfinished = 'down'
     RETURNING 1
 )
 SELECT 1 / count(*) FROM gone"""
-# The record, and when it was made; here too the division fails when a file has meddled with ours.
-RECORD_UP: Final = """\
+_HASH = "encode(sha256(convert_to({migration_id}, 'UTF8')), 'hex')"
+_NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
+_INSERT_YOYO_ROW = f"""\
+INSERT INTO {{schema}}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
+    VALUES ({_HASH}, {{migration_id}},
+            {_NOW})"""
+_LOG = f"""\
+INSERT INTO {{schema}}._yoyo_log (id, migration_hash, migration_id, operation, username,
+                                hostname, comment, created_at_utc)
+VALUES (gen_random_uuid()::text, {_HASH}, {{migration_id}},
+        %s, {{user}}, {{host}}, {{comment}}, {_NOW})"""
+# Record that a migration was applied, in the history and in the audit log, and return the time in
+# milliseconds.  The division fails if the file has changed chatdb's own row.
+RECORD_UP: Final = f"""\
 WITH migration AS (
-    INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
-    VALUES (encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-            clock_timestamp() AT TIME ZONE 'UTC')
+    {_INSERT_YOYO_ROW}
 ), log AS (
-    INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
-                                    hostname, comment, created_at_utc)
-    VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-            'apply', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
+{_LOG % "'apply'"}
 ), claimed AS (
-    UPDATE {schema}.chatdb_migration
+    UPDATE {{schema}}.chatdb_migration
     SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000),
         unfinished = NULL, statements_done = NULL, statement_begun = NULL,
         relations_before = NULL
-    WHERE version = {version} RETURNING 1
+    WHERE version = {{version}}
+    RETURNING 1
 )
 SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claimed"""
-RECORD_DOWN: Final = """\
+# The same for a migration that was rolled back.
+RECORD_DOWN: Final = f"""\
 WITH migration AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {id} RETURNING 1
+    DELETE FROM {{schema}}._yoyo_migration WHERE migration_id = {{migration_id}} RETURNING 1
 ), log AS (
-INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
-                                hostname, comment, created_at_utc)
-VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-        'rollback', {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')
+{_LOG % "'rollback'"}
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {least}) FROM migration"""
-# The statements that a run keeps prepared, in a session that is its own: to parse and plan them for
-# each migration takes longer than all the rest of its frame.
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {{least}}) FROM migration"""
+# Have the server wait for the disk with the next COMMIT: a transaction that writes nothing does not.
+FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
+# Mark a migration as applied without running it, if the history is the one that was read.
+MARK: Final = f"""\
+WITH claim AS (
+    {_INSERT_ROW}
+), migration AS (
+    {_INSERT_YOYO_ROW}
+)
+SELECT 1 / count(*) FROM claim"""
+# Write a line into the audit log.
+LOG: Final = _LOG % "{operation}"
+# Accept the files of an applied migration as they are now, if its row is the one that was shown.
+REPAIR_CHANGED: Final = f"""\
+WITH accepted AS (
+    UPDATE {{schema}}.chatdb_migration
+    SET migration_id = {{migration_id}}, up_checksum = {{up_checksum}}, up_text = {{up_text}},
+        down_checksum = {{down_checksum}}, down_text = {{down_text}}
+    WHERE migration_id = {{old_id}} AND up_checksum IS NOT DISTINCT FROM {{old_up_checksum}}
+      AND down_checksum IS NOT DISTINCT FROM {{old_down_checksum}}
+    RETURNING 1
+), renamed AS (
+    UPDATE {{schema}}._yoyo_migration
+    SET migration_id = {{migration_id}}, migration_hash = {_HASH}
+    WHERE migration_id = {{old_id}} AND {{migration_id}} <> {{old_id}}
+)
+SELECT 1 / count(*) FROM accepted"""
+# Remove an applied migration whose file is missing, if its row is the one that was shown.
+REPAIR_MISSING: Final = """\
+WITH forgotten AS (
+    DELETE FROM {schema}.chatdb_migration
+    WHERE migration_id = {old_id} AND up_checksum IS NOT DISTINCT FROM {old_up_checksum}
+    RETURNING 1
+), gone AS (
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {old_id}
+)
+SELECT 1 / count(*) FROM forgotten"""
+# Remove the lock row that a yoyo client has left.
+REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"
+# Prepare a statement that every migration executes, and execute it.
+PREPARE: Final = "PREPARE {name} ({types}) AS {statement}"
+EXECUTE: Final = "EXECUTE {name} ({values})"
+# The statements that are prepared, in a session that no one else uses.
 PREPARED: Final = {
     CLAIM_UP: "chatdb_claim_up",
     CLAIM_DOWN: "chatdb_claim_down",
     RECORD_UP: "chatdb_record_up",
     RECORD_DOWN: "chatdb_record_down",
 }
-# A commit that waits for the disk, and with it for all before: an empty one would flush nothing.
-FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
-# The baseline: a version that is taken as applied, on the history that was seen.
-MARK: Final = """\
-WITH claim AS (
-    INSERT INTO {schema}.chatdb_migration (version, migration_id, up_checksum, down_checksum,
-                                           up_text, down_text, client, chatdb_version)
-    SELECT {version}, {id}, {up_checksum}, {down_checksum}, {up_text}, {down_text},
-           {client}, {chatdb}
-    WHERE (SELECT max(version) FROM {schema}.chatdb_migration) IS NOT DISTINCT FROM {head}
-    RETURNING 1
-), migration AS (
-    INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
-    VALUES (encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-            clock_timestamp() AT TIME ZONE 'UTC')
-)
-SELECT 1 / count(*) FROM claim"""
-LOG: Final = """\
-INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username,
-                                hostname, comment, created_at_utc)
-VALUES (gen_random_uuid()::text, encode(sha256(convert_to({id}, 'UTF8')), 'hex'), {id},
-        {operation}, {user}, {host}, {comment}, clock_timestamp() AT TIME ZONE 'UTC')"""
-# `repair`: each changes the row that was shown, or fails.
-REPAIR_CHANGED: Final = """\
-WITH accepted AS (
-    UPDATE {schema}.chatdb_migration
-    SET migration_id = {id}, up_checksum = {up_checksum}, up_text = {up_text},
-        down_checksum = {down_checksum}, down_text = {down_text}
-    WHERE migration_id = {was} AND up_checksum IS NOT DISTINCT FROM {up_was}
-      AND down_checksum IS NOT DISTINCT FROM {down_was}
-    RETURNING 1
-), renamed AS (
-    UPDATE {schema}._yoyo_migration
-    SET migration_id = {id}, migration_hash = encode(sha256(convert_to({id}, 'UTF8')), 'hex')
-    WHERE migration_id = {was} AND {id} <> {was}
-)
-SELECT 1 / count(*) FROM accepted"""
-REPAIR_MISSING: Final = """\
-WITH forgotten AS (
-    DELETE FROM {schema}.chatdb_migration
-    WHERE migration_id = {was} AND up_checksum IS NOT DISTINCT FROM {up_was} RETURNING 1
-), gone AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {was}
-)
-SELECT 1 / count(*) FROM forgotten"""
-REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"

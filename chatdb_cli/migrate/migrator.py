@@ -278,7 +278,7 @@ class Migrator:
         if not shown.repairs:
             return shown
         with self._connect() as conn, self._alone(conn, shown.past) as (frame, timeouts):
-            repair.carry_out(conn, self.target.schema, frame, shown.past, shown.repairs, timeouts)
+            repair.carry_out(conn, frame, shown.past, shown.repairs, timeouts)
         return Repairs(self.target, shown.repairs, shown.past, done=True)
 
     @contextmanager
@@ -286,12 +286,13 @@ class Migrator:
         self, conn: psycopg.Connection[Any], past: History
     ) -> Iterator[tuple[MigrationTransaction, Timeouts]]:
         """Keep other migrators out while the history alone is written."""
-        from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts, author
+        from chatdb_cli.history.write import find_author
+        from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
         from chatdb_cli.postgres.advisory_lock import hold_lock
 
         wait_ms = self._options.wait_ms
         timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
-        frame = MigrationTransaction(conn, self.target.schema, past, author())
+        frame = MigrationTransaction(conn, self.target.schema, past, find_author())
 
         def tell(text: str) -> None:
             self._progress(Progress("waiting", text=text))

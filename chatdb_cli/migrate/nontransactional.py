@@ -1,27 +1,29 @@
-"""A file that can't run inside one transaction: statement by statement, with a journal.
+"""Run a file that can't run inside one transaction: statement by statement, with a journal.
 
-Each statement commits together with its line in the journal, as a migration does with its history.  One
-that PostgreSQL refuses inside a transaction block (it says so before it does anything) runs without;
-killed between it and its line, it runs again.  One that works on an index CONCURRENTLY stands between
-two lines: it has begun, and it is done.  A run that comes after a kill between these two finds out what
-became of it: an index that is there is done, one that is INVALID is removed.
+Each statement commits together with its line in the journal, as a migration does with its record.  A
+statement that PostgreSQL refuses inside a transaction block (it does so before the statement has any
+effect) runs outside; if chatdb is killed after it and before its line is written, it runs again.  A
+statement that works on an index CONCURRENTLY has two lines: one before it runs, one when it is done.  If
+chatdb is killed between the two, the next run finds out what the statement did: an index that exists is
+done, an index that is INVALID is dropped.
 
-What does not belong here: the SQL of the journal (`frame.py`), what is said of a failure, retries,
-what becomes of the rest of a run (`runner.py`).
+What does not belong here: the transactions of the journal (`journal.py`), error messages, retries, the
+rest of the run (`runner.py`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg import errors, pq
+from psycopg.rows import class_row
 
 from chatdb_cli.migrate import queries
-from chatdb_cli.migrate.transaction import Part, StepTag
-from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
-from chatdb_cli.redaction import mask
+from chatdb_cli.migrate.journal import Journal, journal_text
+from chatdb_cli.migrate.transaction import Part, StepTag, to_message
+from chatdb_cli.postgres.pipeline import Batch, Outcome, run_pipeline
 from chatdb_cli.syntax.effects import is_setting, parse_concurrent_index_statement
 
 if TYPE_CHECKING:
@@ -32,243 +34,288 @@ if TYPE_CHECKING:
     from chatdb_cli.history.model import Unfinished
     from chatdb_cli.migrate.model import Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
-    from chatdb_cli.postgres.pipeline import Completed, OnIdle
+    from chatdb_cli.postgres.pipeline import Completed, Message, OnIdle
     from chatdb_cli.syntax.effects import ConcurrentIndexStatement
 
-# PostgreSQL refuses a statement inside a transaction block; a procedure wants to end one itself.
-_NOT_INSIDE = ("25001", "2D000")
-_END = Message(queries.COMMIT.encode(), Part.COMMIT)
+# PostgreSQL refuses the statement inside a transaction block; a procedure wants to end the transaction.
+_NOT_INSIDE = (
+    errors.ActiveSqlTransaction.sqlstate,
+    errors.InvalidTransactionTermination.sqlstate,
+)
+_END = to_message(queries.COMMIT, Part.COMMIT)
 
 
-class Journal:
-    """Runs one file, from where it stopped.
+class _Index(NamedTuple):
+    """A row of `queries.INDEXES`."""
+
+    oid: str
+    name: str
+    is_valid: bool
+    qualified_name: str
+
+
+class _Relation(NamedTuple):
+    """A row of `queries.RELATIONS`."""
+
+    oid: str
+
+
+class NontransactionalFile:
+    """Runs one file, from its first statement or from the one at which it stopped.
 
     Args:
-        conn: an idle connection in autocommit mode, with the migration lock.
-        frame: writes what is sent beside the file's statements.
-        step: which migration, in which direction.
+        conn: an idle connection in autocommit mode that holds the migration lock.
+        transaction: returns the messages that every transaction has.
+        step: the migration, and its direction.
         script: its file.
-        messages: the file's statements.
-        other: the down file beside it.
-        begun: what the history says of it, when it was begun already.
-        timeouts: for this file.
-        tell: called with a line when something was removed, or found done.
+        messages: the statements of the file.
+        down: the down file that the history keeps with an up file.
+        unfinished: what the history holds about the file if it stopped part-way.
+        timeouts: those of this file.
+        report: called with a line when an index was dropped, or a statement was found done.
     """
 
     def __init__(
         self,
         conn: psycopg.Connection[Any],
-        frame: MigrationTransaction,
+        transaction: MigrationTransaction,
         step: Step,
         script: Script,
         messages: Sequence[Message],
-        other: Script | None,
-        begun: Unfinished | None,
+        down: Script | None,
+        unfinished: Unfinished | None,
         timeouts: Timeouts,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._conn = conn
-        self._frame = frame
-        self._step = step
-        self._script = script
+        self._journal = Journal(transaction, step, script, timeouts)
         self._messages = messages
-        self._other = other
-        self._done = begun.statements_done if begun else None
-        self._begun = begun.statement_begun if begun else None
-        self._before = begun.relations_before if begun else ()
-        self._at = next(iter(messages[self._first :]), _END)
-        self._is_done = False  # the statement that was under way
-        self._timeouts = timeouts
-        self._tell = tell
+        self._down = down
+        self._unfinished = unfinished
+        self._current = next(iter(messages[self._first :]), _END)
+        self._first_is_done = False  # the statement that was running when the last run ended
+        self._report = report
 
     def run(
-        self, head: int | None, on_done: Callable[[Completed], None], on_idle: OnIdle
+        self, expected_version: int | None, on_done: Callable[[Completed], None], on_idle: OnIdle
     ) -> Outcome:
-        """Run what is left of the file.
+        """Run the statements that are not done.
 
         Args:
-            head: the highest version that the history has to have for the plan to hold.
+            expected_version: the newest version that the history must hold.
             on_done: called for the claim, each statement of the file, the record and the last COMMIT.
-            on_idle: as for `pipeline.run`.
+            on_idle: called while the server is silent.
         """
         self._on_done, self._on_idle = on_done, on_idle
         try:
-            outcome = self._run(head)
+            outcome = self._run(expected_version)
         except psycopg.Error as error:
-            outcome = Outcome(self._batch([self._at]), self._at, error, lost=self._conn.closed)
+            outcome = self._outcome(error, lost=self._conn.closed)
         except KeyboardInterrupt as signal:
-            outcome = Outcome(self._batch([self._at]), self._at, interrupt=signal)
+            outcome = self._outcome(interrupt=signal)
         if outcome.is_bad and not (outcome.lost or self._conn.closed):
-            self._leave()
+            self._reset_session()
         return outcome
 
-    def script(self, head: int | None) -> list[Message]:
-        """Return all that `run` would send, each statement of the file without a transaction."""
-        messages = [*self._begin(head), *self._settings()]
-        if self._begun is not None:
+    def script(self, expected_version: int | None) -> list[Message]:
+        """Return all that `run` would send, each statement of the file outside a transaction."""
+        messages = [*self._begin(expected_version), *self._settings_done()]
+        if statement := self._statement_begun:
             try:
-                for message in (*self._frame.session(self._timeouts), *self._settings()):
+                for message in (self._journal.session_settings(), *self._settings_done()):
                     self._conn.pgconn.exec_(message.sql)
-                for name in self._left_behind(self._begun):
-                    messages += self._frame.removal(name, patient=self._is_patient(self._first))
+                for name in self._find_invalid_indexes(statement):
+                    unlimited = self._waits_without_limit(self._first)
+                    messages += self._journal.drop_index(name, unlimited=unlimited)
             finally:
-                self._leave()
+                self._reset_session()
         for number, message in enumerate(self._messages[self._first :], self._first):
-            if not (self._is_done and number == self._first):
+            if not (self._first_is_done and number == self._first):
                 messages.append(message)
-            messages += self._frame.journal(self._step, number, message)
-        return messages + self._frame.finish(self._step, self._timeouts)
-
-    def _settings(self) -> list[Message]:
-        """Return those of the statements that are done by which the others go."""
-        return [m for m in self._messages[: self._first] if is_setting(m.sql.decode())]
+            messages += self._journal.done(number, message)
+        return messages + self._journal.finish()
 
     @property
     def _first(self) -> int:
-        return len(self._done or ())
+        """The number of the first statement that is not done."""
+        return len(self._unfinished.statements_done) if self._unfinished else 0
 
-    def _begin(self, head: int | None) -> list[Message]:
-        return self._frame.piecewise(
-            self._step, self._script, self._other, head, self._timeouts, self._done
-        )
+    @property
+    def _statement_begun(self) -> str | None:
+        return self._unfinished.statement_begun if self._unfinished else None
 
-    def _leave(self) -> None:
-        """Take from the session what the file has set; it may have taken a role."""
-        if self._conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            self._conn.pgconn.exec_(b"ROLLBACK")
+    def _settings_done(self) -> list[Message]:
+        """Return the SET statements among those that are done: the other statements depend on them."""
+        return [m for m in self._messages[: self._first] if is_setting(m.sql.decode())]
+
+    def _begin(self, expected_version: int | None) -> list[Message]:
+        done = self._unfinished.statements_done if self._unfinished else None
+        return self._journal.begin(self._down, expected_version, done)
+
+    def _reset_session(self) -> None:
+        """Undo what the file has set in the session; it may have set another role."""
+        self._roll_back()
         for reset in queries.RESETS:
             self._conn.pgconn.exec_(reset.encode())
 
-    def _run(self, head: int | None) -> Outcome:
-        outcome = self._send(self._begin(head), Part.CLAIM)
-        for message in self._settings():
+    def _roll_back(self) -> None:
+        if self._conn.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            self._conn.pgconn.exec_(queries.ROLLBACK.encode())
+
+    def _run(self, expected_version: int | None) -> Outcome:
+        outcome = self._send(self._begin(expected_version), Part.CLAIM)
+        for message in self._settings_done():
             if not outcome.is_bad:
                 outcome = self._send([message])
-        if self._begun is not None and not outcome.is_bad:
-            for name in self._left_behind(self._begun):
-                removal = self._frame.removal(name, patient=self._is_patient(self._first))
-                outcome = self._send(removal)
-                if outcome.is_bad:
-                    return outcome
-                self._tell(f"removed the INVALID index {name} that the last try left")
+        if self._statement_begun is not None and not outcome.is_bad:
+            outcome = self._drop_invalid_indexes(self._statement_begun)
         for number, message in enumerate(self._messages[self._first :], self._first):
             if outcome.is_bad:
                 return outcome
-            outcome = self._statement(number, message)
+            outcome = self._run_statement(number, message)
         if outcome.is_bad:
             return outcome
-        return self._send(self._frame.finish(self._step, self._timeouts), Part.RECORD, Part.COMMIT)
+        return self._send(self._journal.finish(), Part.RECORD, Part.COMMIT)
 
     def _batch(self, messages: list[Message]) -> Batch:
-        return Batch(messages, StepTag(self._step, durable=True))
+        return Batch(messages, StepTag(self._journal.step, durable=True))
+
+    def _outcome(
+        self,
+        error: psycopg.Error | None = None,
+        *,
+        lost: bool = False,
+        interrupt: KeyboardInterrupt | None = None,
+    ) -> Outcome:
+        """Return the outcome of an error at the current statement that came between two pipelines."""
+        return Outcome(self._batch([self._current]), self._current, error, lost, interrupt)
 
     def _send(self, messages: list[Message], *parts: Part) -> Outcome:
-        """Send a transaction, and pass on what becomes of some parts of it."""
+        """Send a transaction, and report the results of some parts of it to the caller of `run`."""
 
-        def passed_on(done: Completed) -> None:
-            if done.message.part in parts:
-                self._on_done(done)
+        def report(completed: Completed) -> None:
+            if completed.message.part in parts:
+                self._on_done(completed)
 
-        return run_pipeline(self._conn, [self._batch(messages)], passed_on, self._on_idle)
+        return run_pipeline(self._conn, [self._batch(messages)], report, self._on_idle)
 
-    def _statement(self, number: int, message: Message) -> Outcome:
-        self._at = message
-        if self._is_done and number == self._first:
-            self._tell(f"statement {number + 1} was done already when the last run ended")
-            return self._send(self._frame.journal(self._step, number, message))
+    def _drop_invalid_indexes(self, statement: str) -> Outcome:
+        """Drop the indexes that the statement which was running has left INVALID."""
+        outcome = Outcome()
+        for name in self._find_invalid_indexes(statement):
+            unlimited = self._waits_without_limit(self._first)
+            outcome = self._send(self._journal.drop_index(name, unlimited=unlimited))
+            if outcome.is_bad:
+                break
+            self._report(f"dropped the INVALID index {name} that the last run left")
+        return outcome
+
+    def _run_statement(self, number: int, message: Message) -> Outcome:
+        self._current = message
+        if self._first_is_done and number == self._first:
+            self._report(f"statement {number + 1} was already done when the last run ended")
+            return self._send(self._journal.done(number, message))
         index = parse_concurrent_index_statement(message.sql.decode())
         if index is not None:
-            return self._on_index(number, message, index)
-        piece = self._frame.piece(self._step, self._script, number, message)
-        outcome = self._send(piece, Part.FILE)
+            return self._run_on_index(number, message, index)
+        outcome = self._send(self._journal.statement(number, message), Part.FILE)
         if outcome.error is None or outcome.message != message or outcome.lost:
             return outcome
         if outcome.error.sqlstate not in _NOT_INSIDE:
             return outcome
-        self._conn.pgconn.exec_(b"ROLLBACK")
+        self._roll_back()
         outcome = self._send([message._replace(simple_query=True)], Part.FILE)
         if outcome.is_bad:
             return outcome
-        return self._send(self._frame.journal(self._step, number, message))
+        return self._send(self._journal.done(number, message))
 
-    def _on_index(self, number: int, message: Message, index: ConcurrentIndexStatement) -> Outcome:
-        """Run a statement between two lines of the journal: it has begun, it is done."""
-        patient, before = self._is_patient(number), self._relations(index)
-        text = _kept(message)
-        if invalid := self._hidden(index, text):
+    def _run_on_index(
+        self, number: int, message: Message, index: ConcurrentIndexStatement
+    ) -> Outcome:
+        """Run a statement between its two lines in the journal."""
+        unlimited, relations = self._waits_without_limit(number), self._find_relations(index)
+        if invalid := self._find_invalid_namesake(index, message):
             error = errors.ObjectNotInPrerequisiteState(
-                f"the index {invalid} is there already and INVALID, and IF NOT EXISTS would leave it "
+                f"the index {invalid} exists already and is INVALID, and IF NOT EXISTS would keep it "
                 f"so: drop it first, with DROP INDEX CONCURRENTLY {invalid}"
             )
-            return Outcome(self._batch([message]), message, error)
-        begun = self._frame.begun(self._step, number, text, before, patient=patient)
+            return self._outcome(error)
+        begun = self._journal.begun(number, message, relations, unlimited=unlimited)
         outcome = self._send(begun)
         if not outcome.is_bad:
             outcome = self._send([message._replace(simple_query=True)], Part.FILE)
         if not outcome.is_bad:
-            outcome = self._send(self._frame.journal(self._step, number, message, patient=patient))
+            outcome = self._send(self._journal.done(number, message, unlimited=unlimited))
         return outcome
 
-    def _is_patient(self, number: int) -> bool:
-        """Return whether a statement on an index waits for locks as long as it takes.
+    def _waits_without_limit(self, number: int) -> bool:
+        """Return whether a statement on an index waits for locks without a limit.
 
-        Nobody stands in a queue behind one that works CONCURRENTLY, and it has to wait for every
-        transaction that is older: a limit would only leave an invalid index.  One that the file itself
-        has set holds.
+        No other session queues after a statement that works CONCURRENTLY, and it must wait for every
+        older transaction: a limit would only leave an invalid index.  A limit that the file itself has
+        set is kept.
         """
-        own = (m.sql.decode().lower() for m in self._messages[:number])
-        return self._script.directives.lock_timeout_ms is None and not any(
-            "lock_timeout" in sql for sql in own
+        earlier = (m.sql.decode().lower() for m in self._messages[:number])
+        return self._journal.script.directives.lock_timeout_ms is None and not any(
+            "lock_timeout" in sql for sql in earlier
         )
 
-    def _indexes(self, index: ConcurrentIndexStatement) -> list[tuple[str, str, bool, str]]:
-        """Return (oid, name, valid, qualified name) of all that the statement could have left."""
+    def _find_indexes(self, index: ConcurrentIndexStatement) -> list[_Index]:
+        """Return all indexes that the statement could have created."""
         table = index.names[0] if index.kind == "create" else None
-        return self._conn.execute(queries.INDEXES, {"table": table}).fetchall()
+        cursor = self._conn.cursor(row_factory=class_row(_Index))
+        return cursor.execute(queries.INDEXES, {"table": table}).fetchall()
 
-    def _hidden(self, index: ConcurrentIndexStatement, text: str) -> str | None:
-        """Return the index that `IF NOT EXISTS` would be content with although it is INVALID."""
+    def _find_invalid_namesake(
+        self, index: ConcurrentIndexStatement, message: Message
+    ) -> str | None:
+        """Return the INVALID index at which `IF NOT EXISTS` would skip the statement, or None."""
+        text = journal_text(message)
         if index.kind != "create" or not re.search(r"\bIF\s+NOT\s+EXISTS\b", text, re.IGNORECASE):
             return None
-        found = (i for i in self._indexes(index) if not i[2] and _made_by(index, i[1]))
-        return next((name for _, _, _, name in found), None)
+        names = (
+            row.qualified_name
+            for row in self._find_indexes(index)
+            if not row.is_valid and _is_named_by(index, row.name)
+        )
+        return next(names, None)
 
-    def _relations(self, index: ConcurrentIndexStatement) -> list[str]:
-        """Return what there is before the statement, so that afterwards one knows what it left."""
+    def _find_relations(self, index: ConcurrentIndexStatement) -> list[str]:
+        """Return the OIDs of the relations that tell, after the statement, what it did."""
         if index.kind == "drop":
-            rows = self._conn.execute(queries.RELATIONS, (list(index.names),)).fetchall()
-            return [row[0] for row in rows]
-        return [oid for oid, *_ in self._indexes(index)]
+            cursor = self._conn.cursor(row_factory=class_row(_Relation))
+            return [row.oid for row in cursor.execute(queries.RELATIONS, (list(index.names),))]
+        return [row.oid for row in self._find_indexes(index)]
 
-    def _left_behind(self, text: str) -> list[str]:
-        """Find out what became of the statement that was under way; return invalid indexes it left.
+    def _find_invalid_indexes(self, text: str) -> list[str]:
+        """Find out what the statement that was running did; return the INVALID indexes it left.
 
-        By now the file may say something else in its place.
+        Args:
+            text: the statement as the journal keeps it; the file may have another one there by now.
         """
         index = parse_concurrent_index_statement(text)
-        if index is None:
+        if index is None or self._unfinished is None:
             return []
-        same = _kept(self._at) == text
+        before = set(self._unfinished.relations_before)
+        is_same = journal_text(self._current) == text
         if index.kind == "drop":
-            there = self._relations(index)
-            self._is_done = same and bool(self._before) and not set(self._before) & set(there)
+            remaining = before.intersection(self._find_relations(index))
+            self._first_is_done = is_same and bool(before) and not remaining
             return []
         new = [
-            i for i in self._indexes(index) if i[0] not in self._before and _made_by(index, i[1])
+            row
+            for row in self._find_indexes(index)
+            if row.oid not in before and _is_named_by(index, row.name)
         ]
-        self._is_done = same and index.kind == "create" and any(valid for _, _, valid, _ in new)
-        return [name for _, _, valid, name in new if not valid]
+        is_created = index.kind == "create" and any(row.is_valid for row in new)
+        self._first_is_done = is_same and is_created
+        return [row.qualified_name for row in new if not row.is_valid]
 
 
-def _kept(message: Message) -> str:
-    """Return a statement as the journal keeps it."""
-    return mask(message.sql.decode())
-
-
-def _made_by(index: ConcurrentIndexStatement, name: str) -> bool:
-    """Return whether an index has the name that a statement gives, or lets PostgreSQL choose."""
+def _is_named_by(index: ConcurrentIndexStatement, name: str) -> bool:
+    """Return whether an index has the name that a statement gives, or one that PostgreSQL chooses."""
     if index.kind == "reindex":
-        return True  # no others were asked for
+        return True  # the query returns no others
     if index.index is None:
         return re.search("_idx[0-9]*$", name) is not None
     return index.index == '"' + name.replace('"', '""') + '"'

@@ -1,10 +1,8 @@
-"""What changes the history alone, and runs no migration: repair and baseline.
+"""Repair and baseline: change the history, and run no migration.
 
-    Repair    one thing in which the history is brought to agree with the files
-
-A repair is shown first and carried out afterwards, and changes the very rows that were shown, or
-nothing.  What does not belong here: finding out in what files and history disagree (`plan.py`), asking
-(the command line).
+A repair is shown first and carried out afterwards; it changes exactly the rows that were shown, or
+nothing.  What does not belong here: finding the differences of files and history (`compare.py`), asking
+the user (the command line).
 """
 
 from __future__ import annotations
@@ -13,15 +11,14 @@ import difflib
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.history import queries
 from chatdb_cli.history.model import AppliedTexts
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.model import Repair
-from chatdb_cli.migrate.transaction import kept
 from chatdb_cli.postgres.diagnosis import unexpected_error
 from chatdb_cli.postgres.pipeline import Batch, run_pipeline
-from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, UNIQUE_VIOLATION
 from chatdb_cli.redaction import mask
+from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
@@ -33,46 +30,39 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
-    from chatdb_cli.postgres.pipeline import Message
 
 
 def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:
-    """Return what is applied and has other files now; their texts are needed for `repairs`."""
+    """Return the applied migrations whose files have changed; `repairs` needs their texts."""
     on_disk = {m.number: m for m in files.migrations}
     return tuple(
         row
         for row, state in compare.states(files, past.applied)
-        if (m := on_disk.get(row.number))
+        if (migration := on_disk.get(row.number))
         and row.unfinished is None
-        and (state == "changed" or (row.up_checksum and _other_down(m, row)))
+        and (state == "changed" or (row.up_checksum and _is_down_changed(migration, row)))
     )
 
 
-def _other_down(migration: Migration, row: AppliedMigration) -> bool:
-    return (migration.down.checksum if migration.down else None) not in ("", row.down_checksum)
+def _is_down_changed(migration: Migration, row: AppliedMigration) -> bool:
+    checksum = migration.down.checksum if migration.down else None
+    return checksum not in ("", row.down_checksum)  # empty: the file was not read
 
 
 def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> tuple[Repair, ...]:
-    """Return all that can be brought to agree.
+    """Return every repair that is possible.
 
     Args:
-        files: what is on disk.
+        files: the files on disk.
         past: the history.
-        texts: the up and down text with which the `changed` ones were applied, by id.
+        texts: the texts with which the `changed` migrations were applied, by id.
 
     Raises:
-        ChatdbError: `REFUSED` when no applied migration has a file: it is the wrong folder.
+        ChatdbError: `REFUSED` if no applied migration has a file: it is the wrong folder.
     """
     on_disk = {m.number: m for m in files.migrations}
-    found = [
-        Repair(
-            "changed",
-            row.version,
-            _accepted(row, on_disk[row.number]),
-            _diff(row, on_disk[row.number], texts.get(row.id, AppliedTexts(None, None))),
-            row,
-            on_disk[row.number],
-        )
+    result = [
+        _accept(row, on_disk[row.number], texts.get(row.id, AppliedTexts(None, None)))
         for row in changed(files, past)
     ]
     missing = [
@@ -84,122 +74,127 @@ def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> t
         raise ChatdbError(
             Code.REFUSED,
             f"none of the {len(missing)} applied migrations has a file in {files.folder.path}",
-            hint="name the folder that they come from with --dir",
+            hint=Advice("name the folder that they come from with {directory}"),
         )
     for row in missing:
-        message = f"forget {row.id}, which has no file any more; what it made stays"
-        found.append(Repair("missing", row.version, message, row=row))
-    found.sort(key=lambda r: r.row.number if r.row else -1)
+        message = f"forget {row.id}, which has no file any more; what it created stays"
+        result.append(Repair("missing", row.version, message, row=row))
+    result.sort(key=lambda r: r.row.number if r.row else -1)
     if past.yoyo_lock:
         pid = past.yoyo_lock.pid
         message = f"remove the lock that a yoyo client with process id {pid} has left"
-        found.append(Repair("yoyo-lock", None, message, pid=pid))
-    return tuple(found)
+        result.append(Repair("yoyo-lock", None, message, pid=pid))
+    return tuple(result)
 
 
-def _accepted(row: AppliedMigration, migration: Migration) -> str:
-    if compare.same_name(migration.id, row.id):
-        return f"take {row.id} as applied the way its files are now"
-    return f"take {row.id} as applied under the name {migration.id}, the way its files are now"
+def _accept(row: AppliedMigration, migration: Migration, texts: AppliedTexts) -> Repair:
+    """Return the repair that accepts changed files."""
+    message = f"accept the files of {row.id} as they are now"
+    if not compare.same_name(migration.id, row.id):
+        message = f"accept the files of {row.id} as they are now, under the name {migration.id}"
+    return Repair("changed", row.version, message, _diff(row, migration, texts), row, migration)
 
 
-def _diff(row: AppliedMigration, migration: Migration, was: AppliedTexts) -> str:
+def _diff(row: AppliedMigration, migration: Migration, applied: AppliedTexts) -> str:
+    """Return how the files of a migration differ from those with which it was applied."""
     lines: list[str] = []
-    for before, script, checksum in (
-        (was.up, migration.up, row.up_checksum),
-        (was.down, migration.down, row.down_checksum),
+    for applied_text, script, checksum in (
+        (applied.up, migration.up, row.up_checksum),
+        (applied.down, migration.down, row.down_checksum),
     ):
         if (script.checksum if script else None) == checksum:
             continue
-        now = canonical(mask(script.text)) if script else ""
-        name = str(script.path) if script else "no file"
-        old = canonical(before or "")
-        one = list(
-            difflib.unified_diff(
-                old.splitlines(), now.splitlines(), f"{row.id}, as applied", name, lineterm=""
-            )
-        )
-        lines += one or [
-            f"--- {row.id}, as applied",
-            f"+++ {name}",
-            "(only what is masked differs)",
+        old = canonical(applied_text or "").splitlines()
+        new = canonical(mask(script.text)).splitlines() if script else []
+        old_name = f"{row.id}, as applied"
+        new_name = str(script.path) if script else "no file"
+        diff = list(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))
+        lines += diff or [
+            f"--- {old_name}",
+            f"+++ {new_name}",
+            "(only masked passwords differ)",
         ]
     return "\n".join(lines)
 
 
 def carry_out(
     conn: psycopg.Connection[Any],
-    schema: str,
-    frame: MigrationTransaction,
+    transaction: MigrationTransaction,
     past: History,
-    chosen: Iterable[Repair],
+    repairs: Iterable[Repair],
     timeouts: Timeouts,
 ) -> None:
-    """Do what was shown, in one transaction.
+    """Carry out repairs in one transaction.
+
+    Args:
+        conn: an idle connection that keeps other migrators out.
+        transaction: returns the messages of the transaction.
+        past: the history for which the repairs were found.
+        repairs: the repairs that were shown to the user.
+        timeouts: those of the transaction.
 
     Raises:
-        ChatdbError: `HISTORY` when the history is not any more what it was.
+        ChatdbError: `HISTORY` if the history has changed since then.
     """
-    names = Quoting(conn, schema)
+    writer = transaction.writer
     statements: list[str] = []
-    for one in chosen:
-        if one.kind == "yoyo-lock":
-            statements += [names.fill(queries.REPAIR_YOYO_LOCK, pid=one.pid)]
-            statements += [frame.log("unlock", None, f"repair: process {one.pid} had the lock")]
-        elif one.migration and one.row:
-            values = {"was": one.row.id, "id": one.migration.id, "up_was": one.row.up_checksum}
-            values |= {"down_was": one.row.down_checksum} | kept(one.migration)
-            statements += [names.fill(queries.REPAIR_CHANGED, **values)]
-            statements += [frame.log("mark", one.migration.id, f"repair: {one.message}")]
-        elif one.row:
-            values = {"was": one.row.id, "up_was": one.row.up_checksum}
-            statements += [names.fill(queries.REPAIR_MISSING, **values)]
-            statements += [frame.log("unmark", one.row.id, f"repair: {one.message}")]
-    _write(conn, frame, past, frame.alone(statements, timeouts), timeouts)
+    for repair in repairs:
+        row, comment = repair.row, f"repair: {repair.message}"
+        if repair.kind == "yoyo-lock":
+            statements.append(writer.remove_yoyo_lock(repair.pid))
+            held = f"repair: process {repair.pid} held the lock"
+            statements.append(writer.log("unlock", None, held))
+        elif repair.migration and row:
+            statements.append(writer.accept_changed(row, repair.migration))
+            statements.append(writer.log("mark", repair.migration.id, comment))
+        elif row:
+            statements.append(writer.forget_missing(row))
+            statements.append(writer.log("unmark", row.id, comment))
+    _write(conn, transaction, past, statements, timeouts)
 
 
 def baseline(
     conn: psycopg.Connection[Any],
-    frame: MigrationTransaction,
+    transaction: MigrationTransaction,
     past: History,
     migrations: Sequence[Migration],
     timeouts: Timeouts,
 ) -> None:
-    """Take migrations as applied without running them, in one transaction, into an empty history.
+    """Mark migrations as applied without running them, in one transaction, in an empty history.
 
     Raises:
-        ChatdbError: `HISTORY` when the history is not empty any more.
+        ChatdbError: `HISTORY` if the history is no longer empty.
     """
-    marks: list[str] = []
-    head: int | None = None
-    for m in migrations:
-        marks += frame.mark(m, head)
-        head = m.number if head is None else max(head, m.number)
-    _write(conn, frame, past, frame.alone(marks, timeouts), timeouts)
+    statements: list[str] = []
+    newest: int | None = None
+    for migration in migrations:
+        statements += transaction.writer.mark(migration, newest)
+        newest = migration.number if newest is None else max(newest, migration.number)
+    _write(conn, transaction, past, statements, timeouts)
 
 
 def _write(
     conn: psycopg.Connection[Any],
-    frame: MigrationTransaction,
+    transaction: MigrationTransaction,
     past: History,
-    messages: list[Message],
+    statements: list[str],
     timeouts: Timeouts,
 ) -> None:
-    """Send a transaction, behind the one that makes what the history lacks."""
+    """Write the history in one transaction, after the one that creates missing tables."""
 
     def batches() -> Iterator[Batch]:
         if not past.complete:
-            yield Batch(frame.prepare(past, timeouts))
-        yield Batch(messages)
+            yield Batch(transaction.create_tables(past, timeouts))
+        yield Batch(transaction.history_only(statements, timeouts))
 
     outcome = run_pipeline(conn, batches())
     if outcome.interrupt:
         raise outcome.interrupt
     if outcome.error:
-        if outcome.error.sqlstate in ("22012", "23505"):
+        if outcome.error.sqlstate in (ASSERTION_FAILED, UNIQUE_VIOLATION):
             raise ChatdbError(
                 Code.HISTORY,
                 "the history was changed in the meantime; nothing was written",
-                hint='look at "chatdb migrate status" and decide again',
+                hint=Advice("look at {status} and decide again"),
             )
         raise unexpected_error(outcome.error, "the history can't be written")

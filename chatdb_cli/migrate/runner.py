@@ -28,6 +28,7 @@ from chatdb_cli.files.model import Directives
 from chatdb_cli.files.read import find_refused_statement, make_script
 from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.history.read import read_history, read_texts
+from chatdb_cli.history.write import find_author
 from chatdb_cli.migrate import compare, queries, transaction
 from chatdb_cli.migrate.guards.data_loss import (
     ALLOW_DATA_LOSS_HINT,
@@ -36,7 +37,7 @@ from chatdb_cli.migrate.guards.data_loss import (
     untried,
 )
 from chatdb_cli.migrate.model import MigrationError, Plan, Progress, Run, StepResult
-from chatdb_cli.migrate.nontransactional import Journal
+from chatdb_cli.migrate.nontransactional import NontransactionalFile
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import backoff_s, connect
@@ -134,7 +135,7 @@ class Runner:
         )
         self._blockers: tuple[Backend, ...] = ()
         self._claimed = 0.0  # when, in milliseconds, by the server's clock
-        self._author = transaction.author()
+        self._author = find_author()
         self._guards: dict[
             tuple[Direction, int], transaction.Guard
         ] = {}  # of the downs that lose nothing
@@ -373,7 +374,7 @@ class Runner:
                 for loaded in [self._loaded[step.key]]
             )
             with self._unheard():
-                outcome = trial.run(writer.opening(self._timeouts()), files)
+                outcome = trial.run(writer.begin_trial(self._timeouts()), files)
             passes = outcome.error is None or outcome.error.sqlstate in _PASSING
             claim = outcome.message is not None and outcome.message.part == transaction.Part.CLAIM
             failed = _step_of(outcome.batch)
@@ -391,14 +392,14 @@ class Runner:
     def _run(self, batches: Iterator[Batch]) -> Outcome:
         return run_pipeline(self._conn, batches, self._done, self._idle())
 
-    def _journal(self, step: Step) -> Journal:
+    def _journal(self, step: Step) -> NontransactionalFile:
         loaded = self._loaded[step.key]
-        return Journal(
+        return NontransactionalFile(
             self._conn,
             self._frame(),
             step,
             loaded.script,
-            transaction.file(loaded.script, loaded.statements),
+            transaction.file_messages(loaded.script, loaded.statements),
             loaded.other,
             self._begun(step),
             self._timeouts(loaded.script),
@@ -413,11 +414,11 @@ class Runner:
         takes_turn = self._lock is not None and not self._lock.held
         ends_turn = len(steps) == len(self._steps)
         if self._lock and takes_turn:
-            yield Batch(writer.turn(self._lock.acquire_sql))
+            yield Batch(writer.acquire_lock(self._lock.acquire_sql))
         if makes_tables:
-            yield Batch(writer.prepare(self._past, self._timeouts()))
+            yield Batch(writer.create_tables(self._past, self._timeouts()))
         if prepared:
-            yield Batch(writer.preparation())
+            yield Batch(writer.prepare_statements())
         for n, (step, head) in enumerate(self._with_heads(steps), 1):
             loaded = self._loaded[step.key]
             if self._is_piecewise(step, loaded.script):  # only a dry run comes here with one
@@ -437,7 +438,7 @@ class Runner:
                 guard=self._confinement.guard if self._confinement else self._guards.get(step.key),
             )
             if self._lock and ends_turn and n == len(steps):
-                messages.append(writer.end_of_turn(self._lock.release_sql))
+                messages.append(writer.release_lock(self._lock.release_sql))
             yield Batch(messages, transaction.StepTag(step, durable))
 
     def _with_heads(self, steps: Iterable[Step]) -> Iterator[tuple[Step, int | None]]:

@@ -1,11 +1,17 @@
 """The transaction of a migration, message by message.
 
-Around the file's statements stand settings, lock and claim, and behind them what a file may have left
-in the session, the record, COMMIT.  Here too: what makes the history's tables, and what a failure
-leaves in the log.  The tables are yoyo's, made by yoyo's own DDL, and `chatdb_migration`.
+    MigrationTransaction   returns the messages of each transaction that a run sends
+    Part                   the parts of a transaction
+    Timeouts, Guard        what a transaction is made with
+    StepTag                what a batch carries through the pipeline
 
-What does not belong here: reading the history (`history.py`), sending (`pipeline.py`), which steps to
-take (`runner.py`).
+A migration's transaction is, in this order: BEGIN and settings, the lock of the target, the claim, the
+statements of the file, the check of deferred constraints, a reset of what the file may have changed in
+the session, the record, COMMIT.
+
+What does not belong here: the statements that write the history (`history/write.py`), a file that runs
+outside a transaction (`nontransactional.py`), sending (`postgres/pipeline.py`), which steps to run
+(`runner.py`).
 """
 
 from __future__ import annotations
@@ -14,14 +20,11 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.files.model import checksum
-from chatdb_cli.history import queries as history_queries
-from chatdb_cli.history.model import YOYO_TABLES
-from chatdb_cli.history.tables import yoyo_ddl
+from chatdb_cli.history.tables import create_tables
+from chatdb_cli.history.write import HistoryWriter
 from chatdb_cli.migrate import queries
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
-from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,17 +32,18 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.files.model import Migration, Script
+    from chatdb_cli.files.model import Script
     from chatdb_cli.history.model import History
+    from chatdb_cli.history.write import Author
     from chatdb_cli.migrate.model import Step
     from chatdb_cli.syntax.statements import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
-_PREPARING = re.compile("prepare|deallocate|discard", re.IGNORECASE)
+_CHANGES_PREPARED = re.compile("prepare|deallocate|discard", re.IGNORECASE)
 
 
 class Part(Enum):
-    """The parts of a migration's transaction, by which a failure is known for what it is."""
+    """The parts of a transaction; the part of a failed message tells what its error means."""
 
     FRAME = "frame"
     LOCK = "lock"
@@ -49,25 +53,9 @@ class Part(Enum):
     GUARD = "guard"
     RECORD = "record"
     COMMIT = "commit"
-    # Before all of them, and after.
+    # Before the first migration, and after the last.
     ACQUIRE_LOCK = "acquire lock"
     RELEASE_LOCK = "release lock"
-
-
-def author() -> tuple[str, str, str]:
-    """Return who runs this: user, host, version of chatdb."""
-    import os
-    import socket
-
-    from chatdb_cli._version import __version__
-
-    try:
-        import pwd
-
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return user, socket.gethostname(), __version__
 
 
 class StepTag(NamedTuple):
@@ -83,26 +71,39 @@ class StepTag(NamedTuple):
 
 
 class Timeouts(NamedTuple):
-    """How long a migration may wait for a lock, and a statement may run; 0 is for ever.
+    """How long a migration may wait for a lock, and a statement may run; 0 is without limit.
 
     Attributes:
-        lock_ms: `lock_timeout` of the file's statements.
-        statement_ms: `statement_timeout` of them.
-        claim_ms: `lock_timeout` while the migration waits for another migrator.
+        lock_ms: `lock_timeout` of the statements of the file, in milliseconds.
+        statement_ms: `statement_timeout` of these statements, in milliseconds.
+        claim_ms: `lock_timeout` while the migration waits for another migrator, in milliseconds.
     """
 
     lock_ms: int
     statement_ms: int
     claim_ms: int
 
+    @property
+    def for_claim(self) -> Timeouts:
+        """The timeouts until the claim is made: waiting for another migrator is not the file's."""
+        return Timeouts(self.claim_ms, 0, 0)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The values of the server's settings."""
+        return {
+            "lock_timeout": f"{self.lock_ms}ms",
+            "statement_timeout": f"{self.statement_ms}ms",
+        }
+
 
 class Guard(NamedTuple):
-    """What watches a file at work; a statement of it that fails undoes the file.
+    """Statements that run before and after a file; if one fails, the file is rolled back.
 
     Attributes:
-        before: the statements in front of the file, in the file's own settings.
-        after: those behind it, as the role that migrates.
-        snapshot: all of them see the same of what other sessions do.
+        before: the statements before the file, in the file's own settings.
+        after: the statements after it, as the role that migrates.
+        snapshot: all statements of the transaction see one snapshot.
     """
 
     before: Sequence[str] = ()
@@ -111,17 +112,20 @@ class Guard(NamedTuple):
 
 
 class MigrationTransaction:
-    """Writes the transaction of a migration, message by message.
+    """Returns the messages of each transaction that a run sends.
 
     Args:
-        conn: the connection that will send it, for its quoting.
+        conn: the connection that sends them, which quotes names and values.
         schema: the target's schema.
-        history: what was read from it.
-        author: who runs chatdb, as (user, host, version of chatdb).
-        watched: somebody wants to know of each statement at once.
-        application: the name that a session of a pooler has to have meanwhile, for `RESET ALL` takes
-            it away there.
-        prepared: `preparation` is sent in front of the migrations.
+        history: the history that was read.
+        author: who runs chatdb.
+        watched: the result of each statement is wanted as soon as it is there.
+        application: the application_name to set again after each RESET ALL; a session of a pooler needs
+            it, a session of its own has it anyway.
+        prepared: the messages of `prepare_statements` are sent before those of the migrations.
+
+    Attributes:
+        writer: returns the statements that write the history.
     """
 
     def __init__(
@@ -129,76 +133,73 @@ class MigrationTransaction:
         conn: psycopg.Connection[Any],
         schema: str,
         history: History,
-        author: tuple[str, str, str],
+        author: Author,
         *,
         watched: bool = False,
         application: str | None = None,
         prepared: bool = False,
     ) -> None:
-        self._names = Quoting(conn, schema)
-        self._author = author
+        self._quoting = Quoting(conn, schema)
+        self.writer = HistoryWriter(self._quoting, author, prepared=prepared)
         self._watched = watched
         self._application = application
         self._prepared = prepared
-        self._version = history.server_version
+        self._server_version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
-        self._path = self._names.path(history.extension_schemas)
+        self.search_path = self._quoting.path(history.extension_schemas)
 
-    def prepare(self, history: History, timeouts: Timeouts) -> list[Message]:
-        """Return the transaction that makes what the history lacks, and adopts what yoyo did."""
-        names = self._names
-        statements = yoyo_ddl(names, YOYO_TABLES - history.tables)
-        if "chatdb_migration" not in history.tables:
-            statements += [
-                names.fill(history_queries.CREATE_TABLE),
-                *map(names.fill, history_queries.COMMENTS),
-            ]
-        statements.append(names.fill(history_queries.ADOPT))
+    # --- before the first migration, and after the last -------------------------------------------
+
+    def create_tables(self, history: History, timeouts: Timeouts) -> list[Message]:
+        """Return the transaction that creates the history's tables, and adopts what yoyo applied."""
+        statements = create_tables(self._quoting, history)
         return [
-            *self._begin("READ COMMITTED", timeouts, wait_for_disk=False),
-            *(_message(s, Part.CLAIM) for s in statements),
-            _message(queries.COMMIT, Part.COMMIT),
+            *self.begin("READ COMMITTED", timeouts, wait_for_disk=False),
+            *(to_message(s, Part.CLAIM) for s in statements),
+            to_message(queries.COMMIT, Part.COMMIT),
         ]
 
-    def turn(self, lock: str) -> list[Message]:
-        """Return the transaction that takes a migrator's turn, or fails.
+    def acquire_lock(self, acquire_sql: str) -> list[Message]:
+        """Return the transaction that acquires the migration lock, or fails if another session holds it.
 
         Args:
-            lock: the statement that does so.
+            acquire_sql: the statement that does so.
         """
-        return [_START[0], _message(lock, Part.ACQUIRE_LOCK), _message(queries.COMMIT, Part.FRAME)]
-
-    def end_of_turn(self, lock: str) -> Message:
-        """Return what ends a migrator's turn, behind its last COMMIT.
-
-        Args:
-            lock: the statement that does so.
-        """
-        return _message(lock, Part.RELEASE_LOCK)
-
-    def preparation(self) -> list[Message]:
-        """Return the transaction that prepares what every migration sends."""
         return [
-            _START[0],
-            _message(queries.DEALLOCATE, Part.FRAME),
+            START[0],
+            to_message(acquire_sql, Part.ACQUIRE_LOCK),
+            to_message(queries.COMMIT, Part.FRAME),
+        ]
+
+    def release_lock(self, release_sql: str) -> Message:
+        """Return the message that releases the migration lock, after the last COMMIT.
+
+        Args:
+            release_sql: the statement that does so.
+        """
+        return to_message(release_sql, Part.RELEASE_LOCK)
+
+    def prepare_statements(self) -> list[Message]:
+        """Return the transaction that prepares the statements which every migration executes."""
+        return [
+            START[0],
+            to_message(queries.DEALLOCATE, Part.FRAME),
             *self._prepare(),
-            _message(queries.COMMIT, Part.COMMIT),
+            to_message(queries.COMMIT, Part.COMMIT),
         ]
 
     def _prepare(self) -> list[Message]:
-        prepare = self._names.prepare
-        return [
-            _message(prepare(name, sql), Part.FRAME)
-            for sql, name in history_queries.PREPARED.items()
-        ]
+        return [to_message(statement, Part.FRAME) for statement in self.writer.prepare()]
+
+    # --- a migration ------------------------------------------------------------------------------
 
     def migration(
         self,
         step: Step,
         script: Script,
-        other: Script | None,
+        down: Script | None,
         statements: Sequence[Statement] | None,
-        head: int | None,
+        expected_version: int | None,
         timeouts: Timeouts,
         *,
         wait_for_disk: bool,
@@ -207,59 +208,66 @@ class MigrationTransaction:
         """Return the whole transaction of one migration.
 
         Args:
-            step: which migration, in which direction.
+            step: the migration, and its direction.
             script: the file that runs.
-            other: the down file beside it, which the history keeps too.
-            statements: the file's statements, or None when it goes whole.
-            head: the highest version that the history has to have for the plan to hold.
-            timeouts: for this file.
-            wait_for_disk: its COMMIT waits, and with it all those before.
-            guard: watches the file.
+            down: the down file that the history keeps with an up file.
+            statements: the statements of the file, or None if it could not be split.
+            expected_version: the newest version that the history must hold when the step begins.
+            timeouts: those of this file.
+            wait_for_disk: its COMMIT waits for the disk, and so for all commits before it.
+            guard: runs before and after the file.
         """
-        # What a file prepares has to go, and with it goes what is ours.
-        dealt = not self._prepared or bool(_PREPARING.search(script.text))
+        # A file may change the prepared statements of the session, ours among them.
+        keeps_prepared = self._prepared and not _CHANGES_PREPARED.search(script.text)
         guard, isolation = guard or Guard(), script.directives.isolation
         if guard.snapshot and isolation == "READ COMMITTED":
             isolation = "REPEATABLE READ"
         return [
-            *self._begin(isolation, timeouts, wait_for_disk=wait_for_disk),
-            self._claim(step, script, other, head, timeouts),
-            *self._guarded(script, statements, guard, dealt=dealt),
-            *self._after(timeouts, wait_for_disk=wait_for_disk),
-            self._record(step, plain=dealt),
-            *(self._prepare() if dealt and self._prepared else ()),
-            _message(queries.COMMIT, Part.COMMIT),
+            *self.begin(isolation, timeouts, wait_for_disk=wait_for_disk),
+            self._claim(step, script, down, expected_version, timeouts),
+            *self._guarded(script, statements, guard, keeps_prepared=keeps_prepared),
+            *self._settings_of_record(timeouts, wait_for_disk=wait_for_disk),
+            self.record(step, prepared=keeps_prepared),
+            *(self._prepare() if self._prepared and not keeps_prepared else ()),
+            to_message(queries.COMMIT, Part.COMMIT),
         ]
 
-    def opening(self, timeouts: Timeouts) -> list[Message]:
-        """Return what begins a transaction in which files are tried, and nothing stays."""
-        return self._begin("READ COMMITTED", timeouts, wait_for_disk=False)
+    def begin_trial(self, timeouts: Timeouts) -> list[Message]:
+        """Return the messages that begin a transaction in which files are tried; it never commits."""
+        return self.begin("READ COMMITTED", timeouts, wait_for_disk=False)
 
     def trial(
         self,
         step: Step,
         script: Script,
         statements: Sequence[Statement] | None,
-        head: int | None,
+        expected_version: int | None,
         timeouts: Timeouts,
         guard: Guard,
     ) -> list[Message]:
-        """Return one file inside such a transaction, behind its claim.
+        """Return the claim and the statements of one file inside such a transaction.
 
-        Args:
-            step: which migration, in which direction.
-            script: the file that runs.
-            statements: the file's statements, or None when it goes whole.
-            head: the highest version that the history has to have for the plan to hold.
-            timeouts: for this file.
-            guard: looks at what it does.
+        The arguments are those of `migration`.
         """
-        waiting = Timeouts(timeouts.claim_ms, 0, 0)
         return [
-            self._settings(waiting, wait_for_disk=False),
-            self._claim(step, script, None, head, timeouts),
-            *self._guarded(script, statements, guard, dealt=True),
+            self.settings(timeouts.for_claim, wait_for_disk=False),
+            self._claim(step, script, None, expected_version, timeouts),
+            *self._guarded(script, statements, guard, keeps_prepared=False),
         ]
+
+    def _claim(
+        self,
+        step: Step,
+        script: Script,
+        down: Script | None,
+        expected_version: int | None,
+        timeouts: Timeouts,
+    ) -> Message:
+        if step.direction == "down":
+            sql = self.writer.claim_down(step.id, expected_version, timeouts.settings)
+        else:
+            sql = self.writer.claim_up(step.id, script, down, expected_version, timeouts.settings)
+        return Message(sql.encode(), Part.CLAIM, flush=True)
 
     def _guarded(
         self,
@@ -267,362 +275,140 @@ class MigrationTransaction:
         statements: Sequence[Statement] | None,
         guard: Guard,
         *,
-        dealt: bool,
+        keeps_prepared: bool,
     ) -> list[Message]:
-        """Return the file's statements, and behind them what takes from the session what they left."""
+        """Return the statements of the file, and those that reset the session after it."""
         clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
+        if keeps_prepared:
+            rest = tuple(s for s in rest if s != queries.DEALLOCATE)
         return [
-            *(_message(s, Part.GUARD) for s in guard.before),
-            *file(script, statements, flush=self._watched),
-            *(_message(s, Part.SETTLE) for s in queries.SETTLE),
-            *(_message(s, Part.FRAME) for s in role),
-            *(_message(s, Part.GUARD) for s in guard.after),
-            *(_message(s, Part.FRAME) for s in rest if dealt or s != queries.DEALLOCATE),
+            *(to_message(s, Part.GUARD) for s in guard.before),
+            *file_messages(script, statements, flush=self._watched),
+            *(to_message(s, Part.SETTLE) for s in queries.SETTLE),
+            *(to_message(s, Part.FRAME) for s in role),
+            *(to_message(s, Part.GUARD) for s in guard.after),
+            *(to_message(s, Part.FRAME) for s in rest),
         ]
 
-    def _after(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
-        """Return the settings that the record goes by, behind a RESET ALL."""
+    def _settings_of_record(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
+        """Return the settings that the record needs after RESET ALL.
+
+        In a session of its own two suffice, in place of the long SELECT: the record names its schema,
+        and its timeouts are the defaults.  `history/prepared.py` has the gain of both together.
+        """
         if not self._prepared:
-            return [self._settings(timeouts, wait_for_disk=wait_for_disk)]
-        settings = (
-            (queries.OWN_NAMES,) if wait_for_disk else (queries.OWN_NAMES, queries.NO_WAITING)
-        )
-        return [_message(s, Part.FRAME) for s in settings]
+            return [self.settings(timeouts, wait_for_disk=wait_for_disk)]
+        settings = [queries.PG_CATALOG_ONLY] if wait_for_disk else [
+            queries.PG_CATALOG_ONLY, queries.ASYNCHRONOUS_COMMIT,
+        ]  # fmt: skip
+        return [to_message(s, Part.FRAME) for s in settings]
 
-    def piecewise(
-        self,
-        step: Step,
-        script: Script,
-        other: Script | None,
-        head: int | None,
-        timeouts: Timeouts,
-        done: Sequence[str] | None,
-    ) -> list[Message]:
-        """Return the transaction that begins a file without one of its own, or goes on with it.
+    def record(self, step: Step, *, prepared: bool = False) -> Message:
+        """Return the message that records a step as done.
 
         Args:
-            step: which migration, in which direction.
-            script: the file that runs.
-            other: the down file beside it.
-            head: the highest version that the history has to have for the plan to hold.
-            timeouts: for this file.
-            done: the checksums of the statements that are done, None when it has not begun.
+            step: the migration, and its direction.
+            prepared: the prepared statements of the session still exist.
         """
-        fill = self._names.fill
-        if done is not None:
-            up = step.direction == "up"
-            claim = fill(
-                history_queries.CLAIM_RESUMED,
-                id=step.id,
-                direction=step.direction,
-                done=_array(done),
-                up_checksum=script.checksum if up else None,
-                up_text=mask(script.text) if up else None,
-            )
-        elif step.direction == "down":
-            claim = fill(history_queries.CLAIM_PIECEWISE_DOWN, id=step.id, head=head)
-        else:
-            claim = self._claim_up(step, script, other, head, timeouts, piecewise=True)
-        return [
-            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            _message(claim, Part.CLAIM),
-            *self.session(timeouts),
-            _message(queries.COMMIT, Part.COMMIT),
-        ]
+        recorded = step.number not in self._unrecorded
+        sql = self.writer.record(step.id, step.direction, has_yoyo_row=recorded, prepared=prepared)
+        return to_message(sql, Part.RECORD)
 
-    def session(self, timeouts: Timeouts) -> list[Message]:
-        """Return what has the session set as such a file expects it."""
-        sql = self._names.fill(
-            queries.SESSION_SETTINGS,
-            path=self._path,
-            lock_timeout=f"{timeouts.lock_ms}ms",
-            statement_timeout=f"{timeouts.statement_ms}ms",
-        )
-        return [_message(sql, Part.FRAME)]
-
-    def piece(self, step: Step, script: Script, number: int, statement: Message) -> list[Message]:
-        """Return a statement of such a file and its journal, in one transaction."""
-        return [
-            _message(queries.BEGIN.format(isolation=script.directives.isolation), Part.FRAME),
-            statement,
-            *(_message(s, Part.SETTLE) for s in queries.SETTLE),
-            *self.journal(step, number, statement)[1:],
-        ]
-
-    def journal(
-        self, step: Step, number: int, statement: Message, *, patient: bool = False
-    ) -> list[Message]:
-        """Return the transaction that notes a statement of such a file as done.
-
-        Args:
-            step: the migration.
-            number: which statement of its file, from 0.
-            statement: the statement.
-            patient: it was run without a `lock_timeout`.
-        """
-        done = self._names.fill(
-            history_queries.JOURNAL_DONE,
-            id=step.id,
-            direction=step.direction,
-            number=number,
-            checksum=checksum(statement.sql.decode()),
-        )
-        return [
-            _START[0],
-            *(_message(s, Part.FRAME) for s in queries.OWN_ROLE),
-            _message(done, Part.RECORD),
-            *([_message(queries.IMPATIENT, Part.FRAME)] if patient else []),
-            _message(queries.COMMIT, Part.COMMIT),
-        ]
-
-    def begun(
-        self, step: Step, number: int, statement: str, before: Sequence[str], *, patient: bool
-    ) -> list[Message]:
-        """Return the transaction that notes that a statement on an index is about to run without one.
-
-        Args:
-            step: the migration.
-            number: which statement of its file, from 0.
-            statement: the statement.
-            before: the relations that it meets.
-            patient: it is to run without a `lock_timeout`.
-        """
-        sql = self._names.fill(
-            history_queries.JOURNAL_BEGUN,
-            id=step.id,
-            direction=step.direction,
-            number=number,
-            statement=statement,
-            before=_array(before),
-        )
-        return [
-            _START[0],
-            *(_message(s, Part.FRAME) for s in queries.OWN_ROLE),
-            _message(sql, Part.RECORD),
-            *([_message(queries.PATIENT, Part.FRAME)] if patient else []),
-            _message(queries.COMMIT, Part.COMMIT),
-        ]
-
-    def removal(self, index: str, *, patient: bool) -> list[Message]:
-        """Return what removes the invalid index that a statement has left.
-
-        Args:
-            index: its name, as SQL.
-            patient: wait for whoever uses it, as long as it takes.
-        """
-        drop = Message(f"{queries.DROP_INDEX}{index}".encode(), Part.FRAME, simple_query=True)
-        if not patient:
-            return [drop]
-        return [
-            _message(queries.PATIENT, Part.FRAME),
-            drop,
-            _message(queries.IMPATIENT, Part.FRAME),
-        ]
-
-    def finish(self, step: Step, timeouts: Timeouts) -> list[Message]:
-        """Return the transaction that ends such a file: the record, and nothing left behind."""
-        gone = self._names.fill(history_queries.UNCLAIM, id=step.id)
-        return [
-            *_START,
-            *(_message(s, Part.FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
-            self._settings(timeouts, wait_for_disk=True),
-            *([_message(gone, Part.RECORD)] if step.direction == "down" else []),
-            self._record(step),
-            _message(queries.COMMIT, Part.COMMIT),
-        ]
+    # --- the history alone ------------------------------------------------------------------------
 
     def failure(self, step: Step, comment: str, timeouts: Timeouts) -> list[Message]:
-        """Return the transaction that notes a failure; its COMMIT waits for the disk."""
-        return self._on_disk(_message(self.log("failed", step.id, comment), Part.RECORD), timeouts)
+        """Return the transaction that logs a failure; its COMMIT waits for the disk."""
+        return self._on_disk(self.writer.log("failed", step.id, comment), timeouts)
 
     def flush(self, timeouts: Timeouts) -> list[Message]:
-        """Return a transaction that does nothing but wait until all before is on the disk."""
-        return self._on_disk(
-            _message(self._names.fill(history_queries.FLUSH), Part.RECORD), timeouts
-        )
+        """Return a transaction that changes nothing, but waits until all before it is on the disk."""
+        return self._on_disk(self.writer.flush(), timeouts)
 
-    def log(self, operation: str, id_: str | None, comment: str) -> str:
-        """Return the statement that writes a line into the audit log."""
-        user, host, _ = self._author
-        return self._names.fill(
-            history_queries.LOG,
-            id=id_,
-            operation=operation,
-            user=user[:255],
-            host=host[:255],
-            comment=comment[:255],
-        )
-
-    def alone(self, statements: Sequence[str], timeouts: Timeouts) -> list[Message]:
-        """Return a transaction of the history's own, kept apart from every migration."""
+    def history_only(self, statements: Sequence[str], timeouts: Timeouts) -> list[Message]:
+        """Return a transaction that writes the history and runs no file."""
         return [
-            *self._begin("READ COMMITTED", timeouts, wait_for_disk=True),
-            *(_message(s, Part.CLAIM) for s in statements),
-            _message(queries.COMMIT, Part.COMMIT),
+            *self.begin("READ COMMITTED", timeouts, wait_for_disk=True),
+            *(to_message(s, Part.CLAIM) for s in statements),
+            to_message(queries.COMMIT, Part.COMMIT),
         ]
 
-    def mark(self, migration: Migration, head: int | None) -> list[str]:
-        """Return the statements that take a migration as applied without running it.
+    def _on_disk(self, sql: str, timeouts: Timeouts) -> list[Message]:
+        settings = self.settings(timeouts, wait_for_disk=True)
+        return [
+            *START,
+            settings,
+            to_message(sql, Part.RECORD),
+            to_message(queries.COMMIT, Part.COMMIT),
+        ]
 
-        Args:
-            migration: its files.
-            head: the highest version that the history has to have.
-        """
-        user, host, version = self._author
-        sql = self._names.fill(
-            history_queries.MARK,
-            version=migration.number,
-            id=migration.id,
-            head=head,
-            client=f"{user}@{host}",
-            chatdb=version,
-            **kept(migration),
-        )
-        return [sql, self.log("mark", migration.id, f"baseline, chatdb {version}")]
+    # --- the parts --------------------------------------------------------------------------------
 
-    def _on_disk(self, message: Message, timeouts: Timeouts) -> list[Message]:
-        settings = self._settings(timeouts, wait_for_disk=True)
-        return [*_START, settings, message, _message(queries.COMMIT, Part.COMMIT)]
-
-    def _begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
-        """Return all that stands before the claim: settings, and the lock of this target.
-
-        The file's own timeouts begin with the claim: waiting for another migrator is none of them.
-        """
-        begin = [_message(queries.BEGIN.format(isolation=isolation), Part.FRAME), *_START[1:]]
-        waiting = Timeouts(timeouts.claim_ms, 0, 0)
-        settings = self._settings(waiting, wait_for_disk=wait_for_disk)
+    def begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
+        """Return the messages before the claim: BEGIN, settings, and the lock of this target."""
+        begin = [to_message(queries.BEGIN.format(isolation=isolation), Part.FRAME), *START[1:]]
+        settings = self.settings(timeouts.for_claim, wait_for_disk=wait_for_disk)
         if isolation == "READ COMMITTED":
-            lock = queries.LOCK.format(key=self._names.lock_key)
-            return [*begin, settings, _message(lock, Part.LOCK)]
-        limit = self._names.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
+            lock = queries.LOCK.format(key=self._quoting.lock_key)
+            return [*begin, settings, to_message(lock, Part.LOCK)]
+        limit = self._quoting.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
         return [
             *begin,
-            _message(limit, Part.FRAME),
-            _message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
-            _message(self._names.fill(history_queries.LOCK_BEFORE_SNAPSHOT), Part.LOCK),
+            to_message(limit, Part.FRAME),
+            to_message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
+            to_message(self.writer.lock_before_snapshot(), Part.LOCK),
             settings,
         ]
 
-    def _settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
+    def settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
+        """Return the message that has the transaction's settings."""
         sql = queries.SETTINGS + ("" if wait_for_disk else queries.NO_WAIT)
-        values: dict[str, str | int | None] = {
-            "path": self._path,
-            "lock_timeout": f"{timeouts.lock_ms}ms",
-            "statement_timeout": f"{timeouts.statement_ms}ms",
-        }
+        values = {"path": self.search_path, **timeouts.settings}
         if self._application is not None:
             sql += queries.APPLICATION
             values["application"] = self._application
-        if self._version >= _TRANSACTION_TIMEOUT_SINCE:
+        if self._server_version >= _TRANSACTION_TIMEOUT_SINCE:
             sql += queries.TRANSACTION_TIMEOUT
             values["transaction_timeout"] = "0"
-        return _message(self._names.fill(sql, **values), Part.FRAME)
+        return to_message(self._quoting.fill(sql, **values), Part.FRAME)
 
-    def _claim(
-        self, step: Step, script: Script, other: Script | None, head: int | None, timeouts: Timeouts
-    ) -> Message:
-        own = {
-            "lock_timeout": f"{timeouts.lock_ms}ms",
-            "statement_timeout": f"{timeouts.statement_ms}ms",
-        }
-        if step.direction == "down":
-            sql = self._fill(history_queries.CLAIM_DOWN, id=step.id, head=head, **own)
-        else:
-            sql = self._claim_up(step, script, other, head, timeouts)
-        return Message(sql.encode(), Part.CLAIM, flush=True)
-
-    def _claim_up(
-        self,
-        step: Step,
-        script: Script,
-        other: Script | None,
-        head: int | None,
-        timeouts: Timeouts,
-        *,
-        piecewise: bool = False,
-    ) -> str:
-        user, host, version = self._author
-        return self._fill(
-            history_queries.CLAIM_UP,
-            version=step.number,
-            id=step.id,
-            **_kept(script, other),
-            client=f"{user}@{host}",
-            chatdb=version,
-            unfinished="up" if piecewise else None,
-            done="{}" if piecewise else None,
-            head=head,
-            lock_timeout=f"{timeouts.lock_ms}ms",
-            statement_timeout=f"{timeouts.statement_ms}ms",
+    def session_settings(self, timeouts: Timeouts) -> Message:
+        """Return the message that has the session's settings for a file outside a transaction."""
+        sql = self._quoting.fill(
+            queries.SESSION_SETTINGS, path=self.search_path, **timeouts.settings
         )
-
-    def _record(self, step: Step, *, plain: bool = True) -> Message:
-        user, host, version = self._author
-        more: dict[str, int] = {"version": step.number}
-        template = history_queries.RECORD_UP
-        if step.direction == "down":
-            template = history_queries.RECORD_DOWN
-            # Of a file that never came to its end, yoyo has no row.
-            more = {"least": int(step.number in self._unrecorded)}
-        fill = self._names.fill if plain else self._fill
-        comment = f"chatdb {version}"
-        sql = fill(template, id=step.id, user=user[:255], host=host[:255], comment=comment, **more)
-        return _message(sql, Part.RECORD)
-
-    def _fill(self, template: str, **values: str | int | None) -> str:
-        """Return a statement with its values; by the name under which it is prepared, if it is."""
-        if self._prepared:
-            return self._names.execute(history_queries.PREPARED[template], template, **values)
-        return self._names.fill(template, **values)
+        return to_message(sql, Part.FRAME)
 
 
-def script_text(messages: Iterable[Message]) -> str:
-    """Return messages as a script that psql runs as it stands."""
-    return "".join(f"{m.sql.decode().rstrip()}\n;\n" for m in messages)
-
-
-_START = (
-    Message(queries.BEGIN.format(isolation="READ COMMITTED").encode(), Part.FRAME),
-    *(Message(s.encode(), Part.FRAME) for s in queries.RESETS),
-)
-
-
-def kept(migration: Migration) -> dict[str, str | None]:
-    """Return what the history keeps of a migration's files, by column."""
-    return _kept(migration.up, migration.down)
-
-
-def _kept(up: Script, down: Script | None) -> dict[str, str | None]:
-    return {
-        "up_checksum": up.checksum,
-        "down_checksum": down.checksum if down else None,
-        "up_text": mask(up.text),
-        "down_text": _runnable(down),
-    }
-
-
-def _runnable(other: Script | None) -> str | None:
-    """Return a down text to keep; none that holds a password, which has no place in a table."""
-    return other.text if other and mask(other.text) == other.text else None
-
-
-def _array(values: Sequence[str]) -> str:
-    """Return checksums or numbers as the literal of an array."""
-    return f"{{{','.join(values)}}}"
-
-
-def _message(sql: str, part: Part) -> Message:
+def to_message(sql: str, part: Part) -> Message:
+    """Return one of chatdb's own statements as a message."""
     return Message(sql.encode(), part)
 
 
-def file(
+def file_messages(
     script: Script, statements: Sequence[Statement] | None, *, flush: bool = False
 ) -> list[Message]:
-    """Return the statements of a file; one that could not be cut goes whole."""
+    """Return the statements of a file; a file that could not be split is one message.
+
+    Args:
+        script: the file.
+        statements: its statements, or None if it could not be split.
+        flush: the result of each statement is wanted as soon as it is there.
+    """
     if statements is not None:
         return [
             Message(s.text.encode(), Part.FILE, n, flush=flush) for n, s in enumerate(statements)
         ]
     return [Message(script.text.encode(), Part.FILE, 0, simple_query=True)]
+
+
+def script_text(messages: Iterable[Message]) -> str:
+    """Return messages as a script that psql can run."""
+    return "".join(f"{m.sql.decode().rstrip()}\n;\n" for m in messages)
+
+
+# BEGIN, and the reset of what an earlier user of the session may have set.
+START = (
+    to_message(queries.BEGIN.format(isolation="READ COMMITTED"), Part.FRAME),
+    *(to_message(s, Part.FRAME) for s in queries.RESETS),
+)

@@ -7,8 +7,6 @@ not belong here: the statements themselves (`queries.py` of each package).
 from __future__ import annotations
 
 import zlib
-from functools import cache
-from string import Formatter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 # schema's name; an advisory lock belongs to one database already.  The session-level lock and the
 # transaction-level lock have different keys: the first is polled, the second is waited for.
 _TRANSACTION_SPACE, _SESSION_SPACE = 0x63686174, 0x63686175
-# The fields of the templates that are numbers; all others are text.
-_NUMBERS = ("version", "head", "least")
 
 
 class Quoting:
@@ -63,17 +59,6 @@ class Quoting:
         quoted = {name: self.literal(value) for name, value in values.items()}
         return template.format(schema=self.schema, **quoted)
 
-    def prepare(self, name: str, template: str) -> str:
-        """Return the PREPARE statement for a template, whose fields become its parameters."""
-        fields = _fields(template)
-        types = ", ".join("numeric" if f in _NUMBERS else "text" for f in fields)
-        sql = template.format(schema=self.schema, **{f: f"${n}" for n, f in enumerate(fields, 1)})
-        return f"PREPARE {name} ({types}) AS {sql}"
-
-    def execute(self, name: str, template: str, **values: str | int | None) -> str:
-        """Return the EXECUTE statement for a template that `prepare` has prepared."""
-        return f"EXECUTE {name} ({', '.join(self.literal(values[f]) for f in _fields(template))})"
-
     @property
     def lock_key(self) -> str:
         """The two halves of the key of this target's transaction-level advisory lock."""
@@ -88,10 +73,3 @@ class Quoting:
     def _low(self) -> int:
         low = zlib.crc32(self._schema.encode())
         return low - (1 << 32) if low >= 1 << 31 else low
-
-
-@cache
-def _fields(template: str) -> tuple[str, ...]:
-    """Return the names of a template's fields but for the schema, each once."""
-    names = (name for _, name, _, _ in Formatter().parse(template) if name)
-    return tuple(dict.fromkeys(name for name in names if name != "schema"))

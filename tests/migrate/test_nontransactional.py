@@ -245,7 +245,7 @@ def test_after_a_failure_status_names_the_statement_and_up_continues_there(
     seen: list[str] = []
     run = project.migrator(database, progress=lambda e: seen.append(e.text)).up()
     assert states(run) == ["resumed", "applied"]
-    assert any("removed the INVALID index public.i " in text for text in seen)
+    assert any("dropped the INVALID index public.i " in text for text in seen)
     assert database.query(INVALID) == []
     assert database.query("SELECT n FROM t ORDER BY n") == [(1,), (2,), (3,)]
     assert project.migrator(database).status().problems == ()

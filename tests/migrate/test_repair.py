@@ -113,7 +113,7 @@ def test_repair_never_forgets_every_migration_because_of_a_wrong_folder(
     with pytest.raises(ChatdbError) as caught:
         project.migrator(database).repairs()
     assert caught.value.exit == 8
-    assert "--dir" in (caught.value.hint or "")
+    assert "directory" in (caught.value.hint or "")
 
 
 def two_of_one_version(project: Project) -> None:

@@ -1,0 +1,330 @@
+"""Write the history: the statements that claim, record, log, mark and repair, filled with their values.
+
+    HistoryWriter    returns each statement as the text that is sent
+    Author           who runs chatdb
+    find_author      find that out
+
+What does not belong here: sending, the transaction around a statement (`migrate/transaction.py`), the
+tables (`tables.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.files.model import checksum
+from chatdb_cli.history import queries
+from chatdb_cli.history.model import number_of, version_of
+from chatdb_cli.history.prepared import execute_prepared, prepare_statements
+from chatdb_cli.redaction import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chatdb_cli.files.model import Direction, Migration, Script
+    from chatdb_cli.history.model import AppliedMigration
+    from chatdb_cli.postgres.quoting import Quoting
+
+Values = dict[str, str | int | None]
+# The width of yoyo's columns.
+_LONGEST = 255
+
+
+class Author(NamedTuple):
+    """Who runs chatdb.
+
+    Attributes:
+        user: the user on the client's machine.
+        host: the name of that machine.
+        chatdb_version: the version of chatdb.
+    """
+
+    user: str
+    host: str
+    chatdb_version: str
+
+
+def find_author() -> Author:
+    """Find out who runs chatdb, and where."""
+    import os
+    import socket
+
+    from chatdb_cli._version import __version__
+
+    try:
+        import pwd
+
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return Author(user, socket.gethostname(), __version__)
+
+
+class HistoryWriter:
+    """Return the statements that write the history of one schema.
+
+    Args:
+        quoting: quotes names and values for the connection that sends them.
+        author: who runs chatdb.
+        prepared: the session has executed `prepare`, so that claims and records can be executed by
+            name.
+    """
+
+    def __init__(self, quoting: Quoting, author: Author, *, prepared: bool = False) -> None:
+        self._quoting = quoting
+        self._author = author
+        self._prepared = prepared
+
+    def prepare(self) -> list[str]:
+        """Return the statements that prepare claims and records."""
+        return prepare_statements(self._quoting)
+
+    def lock_before_snapshot(self) -> str:
+        """Return the statement that keeps other migrators out and takes no snapshot."""
+        return self._fill(queries.LOCK_BEFORE_SNAPSHOT)
+
+    # --- a migration that runs in a transaction ---------------------------------------------------
+
+    def claim_up(
+        self,
+        migration_id: str,
+        up: Script,
+        down: Script | None,
+        expected_version: int | None,
+        timeouts: Mapping[str, str],
+        *,
+        nontransactional: bool = False,
+    ) -> str:
+        """Return the statement that claims a migration to apply, and sets the timeouts of its file.
+
+        Args:
+            migration_id: its file name without the suffix.
+            up: the file that runs.
+            down: the down file, which the history keeps.
+            expected_version: the newest version that the history must hold, or None if it is empty.
+            timeouts: the values of `lock_timeout` and `statement_timeout`.
+            nontransactional: the file runs outside a transaction, so the claim is committed first.
+        """
+        values = self._row(migration_id, up, down)
+        if nontransactional:
+            values |= {"unfinished": "up", "statements_done": "{}"}
+        values["expected_version"] = expected_version
+        return self._execute(queries.CLAIM_UP, **values, **timeouts)
+
+    def claim_down(
+        self, migration_id: str, expected_version: int | None, timeouts: Mapping[str, str]
+    ) -> str:
+        """Return the statement that claims a migration to roll back; the arguments are as above."""
+        return self._execute(
+            queries.CLAIM_DOWN,
+            migration_id=migration_id,
+            expected_version=expected_version,
+            **timeouts,
+        )
+
+    def record(
+        self,
+        migration_id: str,
+        direction: Direction,
+        *,
+        has_yoyo_row: bool = True,
+        prepared: bool = False,
+    ) -> str:
+        """Return the statement that records a migration as applied or as rolled back.
+
+        Args:
+            migration_id: its file name without the suffix.
+            direction: up or down.
+            has_yoyo_row: yoyo's table has a row for a migration that is rolled back; it has none for
+                an up file that never ended.
+            prepared: the prepared statements of the session still exist after the file.
+        """
+        values: Values = {
+            "migration_id": migration_id,
+            "user": self._author.user[:_LONGEST],
+            "host": self._author.host[:_LONGEST],
+            "comment": f"chatdb {self._author.chatdb_version}",
+        }
+        template = queries.RECORD_UP
+        if direction == "down":
+            template = queries.RECORD_DOWN
+            values["least"] = int(not has_yoyo_row)
+        else:
+            values["version"] = number_of(version_of(migration_id))
+        write = self._execute if prepared else self._fill
+        return write(template, **values)
+
+    # --- a file that runs outside a transaction ---------------------------------------------------
+
+    def claim_nontransactional_down(self, migration_id: str, expected_version: int | None) -> str:
+        """Return the statement that claims a migration whose down file runs outside a transaction."""
+        return self._fill(
+            queries.CLAIM_NONTRANSACTIONAL_DOWN,
+            migration_id=migration_id,
+            expected_version=expected_version,
+        )
+
+    def claim_resumed(
+        self,
+        migration_id: str,
+        direction: Direction,
+        statements_done: Sequence[str],
+        script: Script,
+    ) -> str:
+        """Return the statement that claims a file which stopped part-way, to continue it.
+
+        Args:
+            migration_id: its file name without the suffix.
+            direction: up or down.
+            statements_done: the checksums of the statements that are done.
+            script: the file as it is now.
+        """
+        up = direction == "up"
+        return self._fill(
+            queries.CLAIM_RESUMED,
+            migration_id=migration_id,
+            direction=direction,
+            statements_done=_array(statements_done),
+            up_checksum=script.checksum if up else None,
+            up_text=mask(script.text) if up else None,
+        )
+
+    def journal_begun(
+        self,
+        migration_id: str,
+        direction: Direction,
+        number: int,
+        statement: str,
+        relations: Sequence[str],
+    ) -> str:
+        """Return the statement that records which statement on an index is about to run.
+
+        Args:
+            migration_id: the file name without the suffix.
+            direction: up or down.
+            number: the number of the statement in its file, from 0.
+            statement: its text.
+            relations: the OIDs of the relations that exist before it.
+        """
+        return self._fill(
+            queries.JOURNAL_BEGUN,
+            migration_id=migration_id,
+            direction=direction,
+            number=number,
+            statement=statement,
+            relations=_array(relations),
+        )
+
+    def journal_done(
+        self, migration_id: str, direction: Direction, number: int, statement: str
+    ) -> str:
+        """Return the statement that records a statement as done; the arguments are as above."""
+        return self._fill(
+            queries.JOURNAL_DONE,
+            migration_id=migration_id,
+            direction=direction,
+            number=number,
+            checksum=checksum(statement),
+        )
+
+    def unclaim(self, migration_id: str) -> str:
+        """Return the statement that removes a migration after its down file has ended."""
+        return self._fill(queries.UNCLAIM, migration_id=migration_id)
+
+    # --- the history alone ------------------------------------------------------------------------
+
+    def log(self, operation: str, migration_id: str | None, comment: str) -> str:
+        """Return the statement that writes a line into the audit log."""
+        return self._fill(
+            queries.LOG,
+            migration_id=migration_id,
+            operation=operation,
+            user=self._author.user[:_LONGEST],
+            host=self._author.host[:_LONGEST],
+            comment=comment[:_LONGEST],
+        )
+
+    def flush(self) -> str:
+        """Return a statement that changes nothing, but makes its COMMIT wait for the disk."""
+        return self._fill(queries.FLUSH)
+
+    def mark(self, migration: Migration, expected_version: int | None) -> list[str]:
+        """Return the statements that mark a migration as applied without running it.
+
+        Args:
+            migration: its files.
+            expected_version: the newest version that the history must hold, or None if it is empty.
+        """
+        values = self._row(migration.id, migration.up, migration.down)
+        comment = f"baseline, chatdb {self._author.chatdb_version}"
+        return [
+            self._fill(queries.MARK, **values, expected_version=expected_version),
+            self.log("mark", migration.id, comment),
+        ]
+
+    def accept_changed(self, applied: AppliedMigration, migration: Migration) -> str:
+        """Return the statement that accepts the files of an applied migration as they are now.
+
+        Args:
+            applied: the migration as the history holds it.
+            migration: its files, which may have another name.
+        """
+        return self._fill(
+            queries.REPAIR_CHANGED,
+            migration_id=migration.id,
+            **_file_values(migration.up, migration.down),
+            old_id=applied.id,
+            old_up_checksum=applied.up_checksum,
+            old_down_checksum=applied.down_checksum,
+        )
+
+    def forget_missing(self, applied: AppliedMigration) -> str:
+        """Return the statement that removes an applied migration whose file is missing."""
+        return self._fill(
+            queries.REPAIR_MISSING, old_id=applied.id, old_up_checksum=applied.up_checksum
+        )
+
+    def remove_yoyo_lock(self, pid: int | None) -> str:
+        """Return the statement that removes the lock row of a yoyo client."""
+        return self._fill(queries.REPAIR_YOYO_LOCK, pid=pid)
+
+    def _row(self, migration_id: str, up: Script, down: Script | None) -> Values:
+        """Return the values of a row of `chatdb_migration`: one for each inserted column."""
+        user, host, version = self._author
+        return {
+            "version": number_of(version_of(migration_id)),
+            "migration_id": migration_id,
+            **_file_values(up, down),
+            "client": f"{user}@{host}",
+            "chatdb_version": version,
+            "unfinished": None,
+            "statements_done": None,
+        }
+
+    def _fill(self, template: str, **values: str | int | None) -> str:
+        return self._quoting.fill(template, **values)
+
+    def _execute(self, template: str, **values: str | int | None) -> str:
+        """Return a statement with its values; by its name if it is prepared."""
+        if self._prepared:
+            return execute_prepared(self._quoting, template, **values)
+        return self._quoting.fill(template, **values)
+
+
+def _file_values(up: Script, down: Script | None) -> dict[str, str | None]:
+    """Return the columns that hold the files of a migration.
+
+    A down text that holds a password is not kept: it could not run with the password masked.
+    """
+    keeps_down = down is not None and mask(down.text) == down.text
+    return {
+        "up_checksum": up.checksum,
+        "down_checksum": down.checksum if down else None,
+        "up_text": mask(up.text),
+        "down_text": down.text if down and keeps_down else None,
+    }
+
+
+def _array(values: Sequence[str]) -> str:
+    """Return checksums or OIDs as the text of an array."""
+    return f"{{{','.join(values)}}}"
