@@ -1,11 +1,11 @@
-"""Remedies: what a user can do about an error, worded for the library or for the command line.
+"""Remedies: what a user can do about an error, in the words of the library or of the command line.
 
     Remedy    something that a caller of the library, or a user of the command line, can do
     Advice    a text that names remedies; as a plain string it has the words of the library
 
-An error of the library must not name a flag that its caller does not have.  So a hint is written once,
-with the names of remedies in it, and the command line words it anew (`cli/words.py`).  What does not
-belong here: the words of the command line, the hints themselves.
+An error of the library must not name a flag, because its caller has none.  So a hint is written once,
+with the names of remedies in it, and the command line puts its own words in (`cli/words.py`).  What does
+not belong here: the words of the command line, the hints themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Remedy(Enum):
-    """Something to do; the value is how the library says it, `{}` fields are values of the advice."""
+    """Something that a user can do.
+
+    The value is the text for a caller of the library; it may name values of the advice (`{number}`).
+    """
 
     # Methods and functions.
     UP = "Migrator.up()"
@@ -32,6 +35,7 @@ class Remedy(Enum):
     SERVER_START = "EmbeddedServer.start()"
     SERVER_DESTROY = "EmbeddedServer.destroy()"
     SEED = "the seed"
+    SEED_IN_PRODUCTION = "seed_files()"
     LISTEN_RESYNC = "Listener.batches(resync=True)"
     DOCS = "write_schema_docs()"
     # Arguments.
@@ -61,8 +65,8 @@ class Advice(str):
     """A text that names remedies, such as `Advice("look at {status} and decide again")`.
 
     Args:
-        template: `{name}` stands for the remedy of that name in lower case, or for a value.
-        values: what else the template, or the words of a remedy, hold.
+        template: a text; `{name}` is the remedy of that name in lower case, or a value.
+        values: the other values of the template, and of the words of its remedies.
 
     Raises:
         KeyError: the template names neither a remedy nor a value.
@@ -73,7 +77,7 @@ class Advice(str):
     _values: dict[str, object]
 
     def __new__(cls, template: str, **values: object) -> Self:
-        """Word the template for a caller of the library."""
+        """Fill the template with the words for a caller of the library."""
         advice = super().__new__(cls, _word(template, values, {r: r.value for r in Remedy}))
         advice._template, advice._values = template, values
         return advice
@@ -82,18 +86,18 @@ class Advice(str):
         """Return the text with other words for each remedy.
 
         Args:
-            words: those of every remedy.
+            words: a text for every remedy.
         """
         return _word(self._template, self._values, words)
 
 
 def worded(text: str, words: Mapping[Remedy, str]) -> str:
-    """Return a text in other words where it is an `Advice`, and as it is where it is not."""
+    """Return an `Advice` in other words, and any other text as it is."""
     return text.worded(words) if isinstance(text, Advice) else text
 
 
 class _Words(dict[str, object]):
-    """The fields of a template, each remedy worded when the template names it."""
+    """The fields of a template; a remedy gets its words when the template names it."""
 
     def __init__(self, values: Mapping[str, object], words: Mapping[Remedy, str]) -> None:
         super().__init__(values)

@@ -1,7 +1,7 @@
 """The command `chatdb`: parse, call, hand to render.
 
-`main` is the one boundary from an exception to an exit code.  What does not belong here: SQL,
-decisions, drawing.  Nothing heavy is imported before it is known what is asked for.
+The only package that prints, exits, and uses typer and rich.  What does not belong here: SQL, decisions,
+all that a program could want to do without a terminal.  No slow library is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
-    # Looking for garbage while the imports make objects that stay is a tenth of a short command.
+    # Collecting garbage during the imports, whose objects all stay, takes a tenth of a short command.
     gc.set_threshold(100_000)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the shell closed it; a socket must not take its number
+        if getattr(sys, name) is None:  # the shell closed it; a socket must not get its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Scripts and JSON are UTF-8, whatever the locale says; a file's name may be no text at all.
+        # Scripts and JSON are UTF-8 in every locale; the name of a file can be undecodable.
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # what could not be written has been said
+        with suppress(OSError, ValueError):  # a failed write was reported already
             stream.flush()
-    # All that was opened is closed by now.  To take the interpreter apart as well, module by module, is
-    # a sixth of a short command.
+    # Everything is closed by now.  Finalizing the interpreter would take a sixth of a short command.
     os._exit(code)
 
 
@@ -47,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     if list(arguments) in (["--version"], ["-V"]):
         from chatdb_cli._version import __version__
 
-        with suppress(OSError):  # nobody takes it: the long way says so
+        with suppress(OSError):  # stdout can't be written: the regular path reports it
             print(f"chatdb {__version__}", flush=True)  # noqa: T201
             return 0
     import signal
@@ -63,5 +62,5 @@ def run(arguments: Sequence[str]) -> int:
         from chatdb_cli.cli.boundary import guard
 
         return guard(list(arguments))
-    except KeyboardInterrupt as early:  # before `guard` has begun, or while it was ending
+    except KeyboardInterrupt as early:  # before `guard` began, or while it ended
         return Exit.TERMINATED if isinstance(early, Terminated) else Exit.INTERRUPTED

@@ -1,4 +1,7 @@
-"""From an exception to what the user sees, and to an exit code: here and nowhere else."""
+"""The one place where an exception becomes a message and an exit code.
+
+What does not belong here: drawing the error (`render/error.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from chatdb_cli.cli.app import application
-from chatdb_cli.cli.output import Output, discard, internal_error
+from chatdb_cli.cli.output import Output, discard
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.redaction import redact
 from chatdb_cli.settings.load import debug_requested, requested_format
@@ -22,11 +25,11 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 def guard(arguments: Sequence[str]) -> int:
     """Run the application and return the exit code; every exception ends here."""
-    # The settings may know better, once they are read: `Session` corrects it then.
+    # Preliminary: `make_context` sets the form again when the settings are read.
     out = Output(requested_format(arguments))
     try:
         return _run(arguments, out)
-    except BrokenPipeError:  # whoever read us has gone: end without a word
+    except BrokenPipeError:  # the reader of stdout has closed it: end silently
         discard(sys.stdout)
         discard(sys.stderr)
         return Exit.CLOSED_PIPE
@@ -43,39 +46,38 @@ def _run(arguments: Sequence[str], out: Output) -> int:
         raise
     except typer.Exit as ending:
         return ending.exit_code
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last place to catch it)
-        failure = _explained(error, out)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last place that can catch it)
+        failure = _to_chatdb_error(error, out)
         try:
             out.error(failure)
         except BrokenPipeError:
             raise
-        except OSError:  # nowhere left to say it; the code still does
+        except OSError:  # stderr is gone, too; the exit code is left
             discard(sys.stdout)
             discard(sys.stderr)
         return failure.exit
     return Exit.DONE
 
 
-def _explained(error: BaseException, out: Output) -> ChatdbError:
-    """Return what is shown of an exception."""
+def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
+    """Return the error that the user sees for an exception."""
     if isinstance(error, ChatdbError):
-        if error.code is Code.USAGE:
-            error.message = redact(error.message)  # a URL may stand where it does not belong
-        return error
+        # A URL may be in the wrong place of a command line, and so in the message.
+        return error.with_(message=redact(error.message)) if error.code is Code.USAGE else error
     if isinstance(error, _UsageError):
-        return _usage(error, out)
+        return _usage_error(error, out)
     if isinstance(error, Terminated):
         return ChatdbError(Code.TERMINATED, "terminated")
     if isinstance(error, KeyboardInterrupt):
         return ChatdbError(Code.INTERRUPTED, "interrupted")
-    return _internal(error)
+    return _internal_error(error)
 
 
-def _usage(error: Exception, out: Output) -> ChatdbError:
+def _usage_error(error: Exception, out: Output) -> ChatdbError:
     message = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "chatdb"
-    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help page
         if out.form == "text":
             out.write(f"{message}\n\n")
         message = "Missing command."
@@ -83,15 +85,20 @@ def _usage(error: Exception, out: Output) -> ChatdbError:
     return ChatdbError(
         Code.USAGE,
         message[:1].lower() + message[1:],
-        hint=f'"{command} --help" lists what it takes',
+        hint=f'"{command} --help" lists its options and arguments',
     )
 
 
-def _internal(error: BaseException) -> ChatdbError:
+def _internal_error(error: BaseException) -> ChatdbError:
+    """Return the error that the user sees for a bug in chatdb."""
     from chatdb_cli.log import correlation_id
 
     if debug_requested():
         import traceback
 
         traceback.print_exception(error)
-    return internal_error(correlation_id, error)
+    return ChatdbError(
+        Code.INTERNAL,
+        f"internal error {correlation_id}: {type(error).__name__}",
+        hint="run it again with CHATDB_DEBUG=1 and report what it prints",
+    )

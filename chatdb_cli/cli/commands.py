@@ -1,101 +1,87 @@
-"""Commands: from a function and shared options to what typer runs.
+"""Commands: from a function with shared options to what typer runs.
 
-A command declares its own options; `Commands` adds the shared ones to its signature, reads the settings,
-and gives it a `Context`.  Only the command that was asked for is built.
+A command declares its own options; `command` adds the shared ones to its signature, reads the settings
+and passes it a `Context`.  What does not belong here: finding the modules of the commands (`app.py`).
 """
 
 from __future__ import annotations
 
 import inspect
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from typer.core import TyperCommand
 
-from chatdb_cli.cli.session import make_context
+from chatdb_cli.cli.context import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 
-class Commands:
-    """The commands of one module of this package.
+class Command(NamedTuple):
+    """A function as a command.
 
-    Building a command from its signature takes typer a millisecond, and only one will run; so that
-    is done when it is known which.
-
-    Args:
-        group: what the group is for that they stand in; None where they stand on top.
+    Attributes:
+        function: takes a `Context` and the command's own options.
+        shared: the options that it shares with other commands, by the name of their setting.
     """
 
-    def __init__(self, group: str | None = None) -> None:
-        self._group = group
-        self._found: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {}
+    function: Callable[..., None]
+    shared: dict[str, Any]
 
-    def add(
-        self, name: str, shared: dict[str, Any]
-    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Take in a function as a command that has shared options beside its own.
+    def add_to(self, app: typer.Typer, name: str) -> None:
+        """Build the command and add it to an application or a group.
 
-        Args:
-            name: how it is called.
-            shared: one of the tables above.
+        Building a command takes typer a millisecond, so only the one that will run is built.
         """
+        app.command(name, cls=_SectionedCommand)(_with_shared(self.function, self.shared))
 
-        def note(function: Callable[..., None]) -> Callable[..., None]:
-            self._found[name] = function, shared
-            return function
 
-        return note
+def command(shared: dict[str, Any]) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function, which has the name of its module.
 
-    def build(self, app: typer.Typer, name: str, wanted: str = "") -> None:
-        """Put them into an application.
+    Args:
+        shared: one of the tables of `options.py`.
+    """
 
-        Args:
-            app: where they go.
-            name: that of the group, if they stand in one.
-            wanted: this command alone, where there is one of that name.
-        """
-        into = app
-        if self._group:
-            into = typer.Typer(help=self._group, no_args_is_help=True)
-            app.add_typer(into, name=name)
-        for each in [wanted] if wanted in self._found else self._found:
-            into.command(each, cls=_Command)(_with_shared(*self._found[each]))
+    def decorate(function: Callable[..., None]) -> Command:
+        return Command(function, shared)
+
+    return decorate
 
 
 def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Callable[..., None]:
-    """Return what typer calls: it takes all options, and the function gets a session."""
+    """Return the function that typer calls: it takes all options, and makes the context."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
     @wraps(function)
-    def run(context: typer.Context, **given: Any) -> None:
-        flags = {key: given.pop(key) for key in shared}
-        session = make_context(flags, context.obj)
+    def run(typer_context: typer.Context, **options: Any) -> None:
+        flags = {key: options.pop(key) for key in shared}
+        context = make_context(flags, typer_context.obj)
         try:
-            function(session, **given)
+            function(context, **options)
         finally:
             try:
-                session.out.close()
+                context.out.close()
             finally:
-                session.close()
+                context.close()
 
     added = [
         inspect.Parameter(
             key,
             inspect.Parameter.KEYWORD_ONLY,
-            default=False if kind.__origin__ is bool else None,
-            annotation=kind,
+            default=False if annotation.__origin__ is bool else None,
+            annotation=annotation,
         )
-        for key, kind in shared.items()
+        for key, annotation in shared.items()
     ]
-    context = inspect.Parameter(
-        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    first = inspect.Parameter(
+        "typer_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
     parameters = [
-        context,
+        first,
         *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
         *added,
     ]
@@ -104,7 +90,7 @@ def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Calla
     return run
 
 
-class _Command(TyperCommand):
+class _SectionedCommand(TyperCommand):
     """A command whose plain help has the sections that rich's would have."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

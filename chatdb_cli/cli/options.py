@@ -1,4 +1,4 @@
-"""The options that many commands share.
+"""The options that several commands share.
 
 What does not belong here: the options of one command (`command/`).
 """
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def print_version(context: typer.Context, wanted: bool) -> None:
-    """Print the version and end, when that was asked for."""
-    if wanted:
+def print_version(context: typer.Context, requested: bool) -> None:
+    """Print the version and end the command, if that was requested."""
+    if requested:
         from chatdb_cli._version import __version__
 
         context.obj.text(f"chatdb {__version__}")
@@ -25,27 +25,28 @@ def print_version(context: typer.Context, wanted: bool) -> None:
 _CONNECTION = "Connection"
 
 
-def _ssh(option: str, metavar: str, says: str) -> Any:
+def _ssh(option: str, metavar: str, description: str) -> Any:
     return Annotated[
-        str | None, typer.Option(option, metavar=metavar, help=says, rich_help_panel="Tunnel")
+        str | None,
+        typer.Option(option, metavar=metavar, help=description, rich_help_panel="Tunnel"),
     ]
 
 
 _SSH: dict[str, Any] = {
-    "ssh_host": _ssh("--ssh-host", "HOST", "Connect through this SSH host, or alias of ~/.ssh/config."),
+    "ssh_host": _ssh("--ssh-host", "HOST", "The SSH host to connect through, or its alias."),
     "ssh_port": _ssh("--ssh-port", "PORT", "Its SSH port (default 22)."),
-    "ssh_user": _ssh("--ssh-user", "NAME", "Who logs in there."),
+    "ssh_user": _ssh("--ssh-user", "NAME", "The user who logs in there."),
     "ssh_key_path": _ssh("--ssh-key-path", "FILE", "The private key (default: the agent's keys)."),
     "ssh_key_passphrase": _ssh("--ssh-key-passphrase", "TEXT",
-                               "What unlocks it; the process list shows it, the variable is better."),
+                               "Unlocks the key; the variable is safer: the process list shows this."),
     "ssh_known_hosts": _ssh("--ssh-known-hosts", "FILE", "The host keys (default ~/.ssh/known_hosts)."),
-    "ssh_agent": _ssh("--ssh-agent", "true|false", "Try the agent's keys, too, or never."),
-    "ssh_max_retries": _ssh("--ssh-max-retries", "N", "How often what passes is tried again (3)."),
+    "ssh_agent": _ssh("--ssh-agent", "true|false", "Also try the agent's keys, or never."),
+    "ssh_max_retries": _ssh("--ssh-max-retries", "N", "How often a temporary failure is retried (3)."),
     "ssh_retry_delay": _ssh("--ssh-retry-delay", "TIME", "The pause, times the attempt (default 1s)."),
     "no_tunnel": Annotated[
         bool,
         typer.Option("--no-tunnel", rich_help_panel="Tunnel",
-                     help="Connect straight, whatever SSH_HOST says."),
+                     help="Connect directly, even if SSH_HOST is set."),
     ],
 }  # fmt: skip
 _SHARED: dict[str, Any] = {
@@ -57,54 +58,54 @@ _SHARED: dict[str, Any] = {
     "schema": Annotated[
         str | None,
         typer.Option("--schema", metavar="NAME", rich_help_panel=_CONNECTION,
-                     help="The schema that holds the objects and their history (default public)."),
+                     help="The schema of the objects and their history (default public)."),
     ],
     "embedded": Annotated[
         bool,
         typer.Option("--embedded", rich_help_panel=_CONNECTION,
-                     help="Use the project's own PostgreSQL, whatever else is configured."),
+                     help="Use the project's own PostgreSQL, even if another is configured."),
     ],
     "insecure": Annotated[
         bool,
         typer.Option("--insecure", rich_help_panel=_CONNECTION,
-                     help="In production, allow a connection that nothing protects."),
+                     help="In production, allow an unprotected connection."),
     ],
     "pooler": Annotated[
         str | None,
         typer.Option("--pooler", metavar="session|transaction", rich_help_panel=_CONNECTION,
-                     help="How a pooler in between shares sessions, if chatdb is to know better."),
+                     help="The mode of a connection pooler (default: detected)."),
     ],
     **_SSH,
     "env_file": Annotated[
         str | None,
         typer.Option("--env-file", metavar="FILE", rich_help_panel=_CONNECTION,
-                     help="Read this file in place of ./.env.local and ./.env."),
+                     help="Read this file instead of ./.env.local and ./.env."),
     ],
     "dir": Annotated[
         str | None,
         typer.Option("--dir", metavar="DIR", rich_help_panel=_CONNECTION,
-                     help="The folder that holds up/ and down/ (default ./sql), or @chat."),
+                     help="The directory of up/ and down/ (default ./sql), or @chat."),
     ],
 }  # fmt: skip
 _OUTPUT: dict[str, Any] = {
     "format": Annotated[
         str | None,
         typer.Option("--format", metavar="text|json", rich_help_panel="Output",
-                     help="How the result is printed (default text)."),
+                     help="The format of the result (default text)."),
     ],
     "log_format": Annotated[
         str | None,
         typer.Option("--log-format", metavar="text|json", rich_help_panel="Output",
-                     help="How logs are printed (default text)."),
+                     help="The format of the logs (default text)."),
     ],
     "quiet": Annotated[
         bool,
-        typer.Option("--quiet", "-q", rich_help_panel="Output", help="No progress, no notes."),
+        typer.Option("--quiet", "-q", rich_help_panel="Output", help="Print no progress and no notes."),
     ],
     "verbose": Annotated[
         bool,
         typer.Option("--verbose", "-v", rich_help_panel="Output",
-                     help="Log each statement with its milliseconds."),
+                     help="Log each statement with its duration."),
     ],
     "version": Annotated[
         bool,
@@ -116,7 +117,7 @@ _TIMING: dict[str, Any] = {
     "retries": Annotated[
         str | None,
         typer.Option("--retries", metavar="N",
-                     help="How often a file that met a lock or a deadlock is tried again (10)."),
+                     help="How often a file is retried after a lock timeout or a deadlock (10)."),
     ],
     "lock_timeout": Annotated[
         str | None,
@@ -126,12 +127,12 @@ _TIMING: dict[str, Any] = {
     "statement_timeout": Annotated[
         str | None,
         typer.Option("--statement-timeout", metavar="TIME",
-                     help="How long a statement may run; 0s is for ever (default 0s)."),
+                     help="How long a statement may run; 0s is no limit (default 0s)."),
     ],
     "wait": Annotated[
         str | None,
         typer.Option("--wait", metavar="TIME",
-                     help="How long to wait for another migrator; 0s is not at all (default 60s)."),
+                     help="How long to wait for another migrator; 0s is no wait (default 60s)."),
     ],
 }  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
@@ -140,3 +141,29 @@ SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} |
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        raise typer.BadParameter(f"{text!r} is not a whole number from 1")
+    return int(text[:9])
+
+
+def steps_option(description: str) -> Any:
+    """Return the option `--steps`."""
+    return typer.Option("--steps", metavar="N", parser=_count, help=description)
+
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the script that would be sent; change nothing.")
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", help="Continue if rows would be deleted; by default that is refused."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; required in production.")]
+SyncEach = Annotated[
+    bool, typer.Option("--sync-each", help="Wait for the disk after each migration.")
+]

@@ -1,11 +1,11 @@
-"""How the command line words each remedy of the library.
+"""The words of the command line for each remedy of the library.
 
-What does not belong here: the hints that name them (each stands with its error).
+What does not belong here: the hints that name a remedy (where each error is raised).
 """
 
 from __future__ import annotations
 
-from chatdb_cli.remedy import Remedy
+from chatdb_cli.remedy import Remedy, worded
 
 COMMAND_LINE: dict[Remedy, str] = {
     Remedy.UP: '"chatdb migrate up"',
@@ -19,6 +19,7 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.SERVER_START: '"chatdb server start"',
     Remedy.SERVER_DESTROY: '"chatdb server destroy"',
     Remedy.SEED: '"chatdb seed"',
+    Remedy.SEED_IN_PRODUCTION: '"chatdb seed --yes"',
     Remedy.LISTEN_RESYNC: '"chatdb listen --resync"',
     Remedy.DOCS: "chatdb docs",
     Remedy.ALLOW_DATA_LOSS: "--allow-data-loss",
@@ -41,3 +42,8 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.POOLER_TRANSACTION: "--pooler transaction",
     Remedy.SSH_HOST: "--ssh-host",
 }
+
+
+def in_words(text: str) -> str:
+    """Return a text of the library with each remedy in the words of the command line."""
+    return worded(text, COMMAND_LINE)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli.cli.render.text import pad
-from chatdb_cli.errors import ChatdbError, Code, Location
+from chatdb_cli.errors import IN_FUNCTION, ChatdbError, Code, Location
 from chatdb_cli.postgres.hints import hint_for
 from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE
 from chatdb_cli.redaction import mask
@@ -66,6 +65,7 @@ def statement_error(
         Code.STATEMENT,
         message,
         place=place,
+        inner=_inner(diag),
         sqlstate=error.sqlstate,
         hint=hint_for(error.sqlstate, diag)
         or Advice(f"correct the file and run {{{direction}}} again"),
@@ -87,6 +87,7 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     return ChatdbError(
         code,
         f"{what}: {mask(message)}",
+        inner=_inner(error.diag),
         sqlstate=error.sqlstate,
         hint=hint_for(error.sqlstate, error.diag),
         notes=tuple(_facts(error.diag)),
@@ -133,20 +134,20 @@ def _facts(diag: Diagnostic) -> list[str]:
     if diag.message_hint:
         facts.append(f"server hint: {diag.message_hint}")
     if diag.internal_query:
-        facts.append(f"in function:\n{_inner(diag)}\n{diag.context or ''}".rstrip())
+        facts.append(f"{IN_FUNCTION}\n{diag.context or ''}".rstrip())
     elif diag.context:
         label = "in function" if "function" in diag.context else "server context"
         facts.append(f"{label}: {diag.context}")
     return [mask(fact) for fact in facts]
 
 
-def _inner(diag: Diagnostic) -> str:
-    """Return the line of a function's own statement that failed, with a caret below the error."""
-    at = int(diag.internal_position or 0)
-    place = locate(diag.internal_query or "", max(at - 1, 0), Path(), context=0)
-    line = place.excerpt[-1][1]
-    caret = f"\n  {pad(line[: (place.column or 1) - 1])}^" if at else ""
-    return f"  {line}{caret}"
+def _inner(diag: Diagnostic) -> Location | None:
+    """Return the location in the statement of a function that failed."""
+    if not diag.internal_query:
+        return None
+    position = int(diag.internal_position or 0)
+    place = locate(diag.internal_query, max(position - 1, 0), Path(), context=0)
+    return place if position else place._replace(column=None)
 
 
 def _invisible_character(text: str, offset: int) -> str | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.read import read_seed_files
 from chatdb_cli.postgres.diagnosis import statement_error
+from chatdb_cli.remedy import Advice
 from chatdb_cli.seed import queries
 from chatdb_cli.seed.model import Seeded
 from chatdb_cli.seed.transaction import ms_since, seed_folder, seed_transaction
@@ -43,6 +45,26 @@ def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
             _run(conn, file)
         tables = conn.execute(queries.WRITTEN, (target.schema,)).fetchall()
     return Seeded(target, tuple(tables), ms_since(start))
+
+
+def require_seedable(target: Target, directory: str | Path | None = None) -> None:
+    """Check what a seed needs before anything is created.
+
+    Args:
+        target: it may be missing yet.
+        directory: as for `Migrator`.
+
+    Raises:
+        ChatdbError: `REFUSED` in production, where only a seed of its own is meant; or a seed file
+            can't be read.
+    """
+    if target.settings.environment == "production":
+        raise ChatdbError(
+            Code.REFUSED,
+            "the seed would write invented rows into production",
+            hint=Advice("omit it; if this is intended, run {seed_in_production} afterwards"),
+        )
+    read_seed_files(seed_folder(target, directory))
 
 
 def _run(conn: psycopg.Connection[Any], file: Script) -> None:

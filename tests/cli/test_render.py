@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from chatdb_cli.cli.output import Output, error_document, error_lines, one_line, printable
-from chatdb_cli.cli.render.text import pad, width
+from chatdb_cli.cli.output import Output
+from chatdb_cli.cli.progress import migration_progress
+from chatdb_cli.cli.render.document import Rendered
+from chatdb_cli.cli.render.error import error_document, error_lines
+from chatdb_cli.cli.render.table import Table
+from chatdb_cli.cli.render.text import one_line, pad, printable, width
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.model import Progress, Step
 
@@ -30,7 +34,13 @@ class Terminal(io.StringIO):
 
 
 def output(**more: Any) -> Output:
-    return Output(stdout=io.StringIO(), stderr=io.StringIO(), **more)
+    return Output(**{"stdout": io.StringIO(), "stderr": io.StringIO(), **more})
+
+
+def printed(part: str | Table, **more: Any) -> str:
+    out = output(**more)
+    out.result(Rendered({}, (part,)))
+    return str(out.stdout.getvalue())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -54,24 +64,23 @@ def test_terminal_escapes_are_removed_from_output() -> None:
 
 def test_a_table_is_plain_and_never_cut() -> None:
     rows = [("1", "x" * 300, "applied"), ("10", "漢字", "failed"), ("2", "a\nb", "")]
-    assert output().table(("version", "name", "state"), rows) == (
+    assert printed(Table(("version", "name", "state"), rows)) == (
         f"version  name{' ' * 296}  state\n"
         f"1        {'x' * 300}  applied\n"
         f"10       漢字{' ' * 296}  failed\n"
         "2        a\\x0ab\n"
     )
-    assert output().table(("version",), []) == ""
+    assert printed(Table(("version",), [])) == ""
 
 
 def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    out = Output(stdout=Terminal(), stderr=io.StringIO())
-    text = out.table(("name", "state"), [("failed", "failed"), ("x", "applied")])
-    assert text == (
+    table = Table(("name", "state"), [("failed", "failed"), ("x", "applied")])
+    assert printed(table, stdout=Terminal()) == (
         "name    state\nfailed  \x1b[1;31mfailed\x1b[0m\nx       \x1b[32mapplied\x1b[0m\n"
     )
-    assert "\x1b" not in Output("json", stdout=Terminal()).table(("state",), [("failed",)])
+    assert printed(table, form="json", stdout=Terminal()) == "{}\n"
 
 
 @pytest.mark.parametrize(
@@ -92,10 +101,10 @@ def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPa
 )
 def test_progress_is_one_line_a_migration_off_a_terminal(event: Progress, text: str) -> None:
     out = output()
-    out.progress(event)
+    migration_progress(out)(event)
     assert out.stderr.getvalue() == text  # type: ignore[attr-defined]
     quiet = output(quiet=True)
-    quiet.progress(event)
+    migration_progress(quiet)(event)
     assert quiet.stderr.getvalue() == ""  # type: ignore[attr-defined]
 
 
@@ -103,7 +112,7 @@ def test_json_is_one_line_and_ascii_where_the_stream_is_not_utf_8() -> None:
     for encoding, text in (("utf-8", '{"name": "漢字 \\u001b"}\n'), ("latin-1", None)):
         raw = io.BytesIO()
         out = Output("json", stdout=io.TextIOWrapper(raw, encoding=encoding), stderr=io.StringIO())
-        out.result({"name": "漢字 \x1b"}, "")
+        out.result(Rendered({"name": "漢字 \x1b"}, ()))
         assert json.loads(raw.getvalue().decode(encoding)) == {"name": "漢字 \x1b"}
         assert text in (None, raw.getvalue().decode(encoding))
 

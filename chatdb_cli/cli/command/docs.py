@@ -1,4 +1,4 @@
-"""`chatdb docs`: parse, call, hand to render."""
+"""`chatdb docs`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import Annotated
 
 import typer
 
-from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import NO_FILES
-from chatdb_cli.cli.session import Context
+from chatdb_cli.cli.render.docs import render_docs
 from chatdb_cli.errors import ChatdbError, Code, Exit
 
-commands = Commands()
 
-
-@commands.add("docs", NO_FILES)
+@command(NO_FILES)
 def docs(
-    session: Context,
+    context: Context,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", metavar="FILE", help="Write this file; your own head in it stays."
+            "--output", metavar="FILE", help="Write this file; your own text at its head stays."
         ),
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Write nothing; exit 1 when --output is not up to date."),
+        typer.Option("--check", help="Write nothing; exit 1 if --output is not up to date."),
     ] = False,
 ) -> None:
     """Print the schema's documentation as Markdown, with diagrams."""
@@ -35,11 +34,11 @@ def docs(
 
     if check and output is None:
         raise ChatdbError(
-            Code.USAGE, "--check needs a file to look at", hint="add --output docs/schema.md"
+            Code.USAGE, "--check needs a file to compare", hint="add --output docs/schema.md"
         )
-    target = session.target()
-    found = read_schema(target, session.out.say)
-    file = write_schema_docs(output, found, check=check) if output else None
-    session.out.docs(target, found, file)
+    target = context.target()
+    schema = read_schema(target, context.out.say)
+    file = write_schema_docs(output, schema, check=check) if output else None
+    context.out.result(render_docs(target, schema, file))
     if file and file.state == "stale":
         raise typer.Exit(Exit.FOUND)

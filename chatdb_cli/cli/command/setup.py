@@ -1,4 +1,4 @@
-"""`chatdb setup`: parse, call, hand to render."""
+"""`chatdb setup`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatdb_cli.cli.commands import Commands
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import MIGRATING
-from chatdb_cli.cli.session import Context
+from chatdb_cli.cli.render.setup import render_setup
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.files.model import Folder
-    from chatdb_cli.postgres.model import Target
-    from chatdb_cli.seed.model import Seeded
-
-commands = Commands()
+    from chatdb_cli.migrate.model import Run
 
 
-@commands.add("setup", MIGRATING)
+@command(MIGRATING)
 def setup(
-    session: Context,
+    context: Context,
     seed: Annotated[
         bool, typer.Option("--seed", help="Add data for development; not in production.")
     ] = False,
@@ -29,7 +26,7 @@ def setup(
         bool,
         typer.Option(
             "--test",
-            help="Make a schema for tests at the newest version, without rows, or reset it.",
+            help="Create a schema for tests at the newest version, without rows, or reset it.",
         ),
     ] = False,
     name: Annotated[
@@ -39,55 +36,46 @@ def setup(
         ),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="With --test: do not ask; needed in production.")
+        bool, typer.Option("--yes", help="With --test: do not ask; required in production.")
     ] = False,
 ) -> None:
-    """Make the database, its schema and every migration.
+    """Create the database and its schema, and apply all migrations.
 
-    Run it as often as you like. Without any database configured it makes the project's own
-    PostgreSQL, in ./.chatdb.
+    It can be run again at any time. If no database is configured, it creates the project's own
+    PostgreSQL in ./.chatdb.
     """
-    from chatdb_cli.provision.database import create_database, with_embedded_default
-
     if test and seed:
         raise ChatdbError(
-            Code.USAGE, "--test makes a schema without rows", hint="leave out --seed or --test"
+            Code.USAGE, "--test creates a schema without rows", hint="omit --seed or --test"
         )
     if test:
-        _test(session, name or "test", yes=yes)
-        return
-    if name is not None:
-        raise ChatdbError(Code.USAGE, "--name is of use with --test alone", hint="add --test")
-    target = session.target(with_embedded_default(session.settings))
-    session.out.target(target)
-    migrator = session.migrator(target)
+        run = _set_up_tests(context, name or "test", yes=yes)
+        context.out.warn(*run.warnings)
+        context.out.result(render_setup(run, None))
+    elif name is not None:
+        raise ChatdbError(Code.USAGE, "--name is for --test", hint="add --test")
+    else:
+        _set_up(context, seed=seed)
+
+
+def _set_up(context: Context, *, seed: bool) -> None:
+    from chatdb_cli.provision.database import create_database, with_embedded_default
+    from chatdb_cli.seed.files import require_seedable, seed_files
+
+    target = context.target(with_embedded_default(context.settings))
+    context.out.target(target)
+    migrator = context.migrator(target)
     if seed:
-        _refuse_unseedable(session, migrator.folder)
-    create_database(target, session.out.say)
+        require_seedable(target)
+    create_database(target, context.out.say)
     run = migrator.up()
-    session.out.run(run, seeded=_seed(target) if seed else None)
+    context.out.close()
+    context.out.warn(*run.warnings)
+    context.out.result(render_setup(run, seed_files(target) if seed else None))
 
 
-def _refuse_unseedable(session: Context, folder: Folder) -> None:
-    """Say what is in the way of a seed before anything is made."""
-    from chatdb_cli.files.read import read_seed_files
-
-    if session.settings.environment == "production":
-        raise ChatdbError(
-            Code.REFUSED,
-            "--seed would write invented rows into production",
-            hint='leave it out; if you mean it, run "chatdb seed --yes" afterwards',
-        )
-    read_seed_files(folder)
-
-
-def _seed(target: Target) -> Seeded:
-    from chatdb_cli.seed.files import seed_files
-
-    return seed_files(target)
-
-
-def _test(session: Context, name: str, *, yes: bool) -> None:
+def _set_up_tests(context: Context, name: str, *, yes: bool) -> Run:
+    from chatdb_cli.cli.progress import migration_progress
     from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
     from chatdb_cli.settings import parse
 
@@ -95,7 +83,7 @@ def _test(session: Context, name: str, *, yes: bool) -> None:
         parse.schema(name)
     except ValueError as error:
         raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
-    target = session.target(settings_for_tests(session.settings, name))
-    session.out.target(target)
-    session.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
-    session.out.run(setup_test_schema(target, tell=session.out.say, progress=session.out.progress))
+    target = context.target(settings_for_tests(context.settings, name))
+    context.out.target(target)
+    context.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
+    return setup_test_schema(target, tell=context.out.say, progress=migration_progress(context.out))

@@ -1,6 +1,6 @@
-"""What a command works with: the settings, a target, and how to speak.
+"""The context of a command: its settings, its target, its output, and questions to a person.
 
-What does not belong here: the options of a command (`options.py`), output (`output.py`).
+What does not belong here: the options of a command (`options.py`), streams (`output.py`).
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a command works with: the settings, and how to speak."""
+    """What a command works with.
+
+    Attributes:
+        settings: the settings, flags included.
+        out: where the command writes.
+    """
 
     settings: Settings
     out: Output
     _opened: list[Target] = field(default_factory=list)
 
     def target(self, settings: Settings | None = None, **options: Any) -> Target:
-        """Return the target, with the embedded server or the tunnel running that it needs.
+        """Open the target, with the embedded server or the tunnel that it needs.
 
         Args:
-            settings: in place of the session's.
+            settings: in place of the context's.
             options: as for `open_target`.
         """
         from chatdb_cli.postgres.target import open_target
@@ -41,29 +46,35 @@ class Context:
         return target
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close each target that was opened."""
         for target in self._opened:
             target.close()
 
+    def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
+        """Return a migrator for a target; note if it uses the shipped files by default."""
+        from chatdb_cli.cli.progress import migration_progress
+        from chatdb_cli.migrate.migrator import Migrator
+
+        migrator = Migrator(target, progress=migration_progress(self.out), sync_each=sync_each)
+        if migrator.folder.shipped and not migrator.folder.named:
+            self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
+        return migrator
+
+    @property
+    def interactive(self) -> bool:
+        """A person can be asked."""
+        return self.settings.format != "json" and sys.stdin.isatty() and sys.stderr.isatty()
+
     def ask(self, question: str) -> str | None:
-        """Ask the user for a secret; None where nobody can be asked."""
-        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        """Ask a person for a secret; return None if no person can be asked."""
+        if not self.interactive:
             return None
         import getpass
 
         return getpass.getpass(question) or None
 
-    def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
-        """Return a migrator for a target, and say which files it takes when nobody named them."""
-        from chatdb_cli.migrate.migrator import Migrator
-
-        migrator = Migrator(target, progress=self.out.progress, sync_each=sync_each)
-        if migrator.folder.shipped and not migrator.folder.named:
-            self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
-        return migrator
-
     def confirm_in_production(self, what: str, database: str, *, yes: bool) -> None:
-        """Ask before something is done in production, unless `--yes` was given.
+        """Ask for a confirmation in production, unless `--yes` was given.
 
         Raises:
             ChatdbError: as `confirm` does.
@@ -72,22 +83,27 @@ class Context:
             self.confirm(f"{what} in production, on database {database!r}", database)
 
     def confirm(self, what: str, word: str) -> None:
-        """Ask the user to type a word before something is destroyed; no is the default.
+        """Ask a person to type a word as the confirmation of a destructive command.
 
         Raises:
-            ChatdbError: `REFUSED` where nobody can be asked, `DECLINED` for any other answer.
+            ChatdbError: `REFUSED` if no person can be asked, `DECLINED` for any other answer.
         """
         from chatdb_cli.errors import ChatdbError, Code
 
-        if self.settings.format == "json" or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise ChatdbError(Code.REFUSED, f"this would {what}", hint="if you mean it, add --yes")
-        self.out.write(f"this will {what}\ntype {word!r} to go on: ")
+        if not self.interactive:
+            raise ChatdbError(Code.REFUSED, f"this would {what}", hint="to confirm it, add --yes")
+        self.out.write(f"this will {what}\ntype {word!r} to continue: ")
         if sys.stdin.readline().strip() != word:
             raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
 
 
 def make_context(flags: dict[str, Any], out: Output) -> Context:
-    """Read the settings, and return what a command works with."""
+    """Read the settings and return the context of a command.
+
+    Args:
+        flags: the shared options, by the name of their setting.
+        out: where the command writes; the settings decide its form.
+    """
     from chatdb_cli.settings.load import load_settings
 
     settings = load_settings({name: value for name, value in flags.items() if name != "version"})
@@ -96,6 +112,5 @@ def make_context(flags: dict[str, Any], out: Output) -> Context:
         from chatdb_cli import log
 
         log.configure(sys.stderr, settings.log_format)
-    for warning in settings.warnings:
-        out.warn(warning)
+    out.warn(*settings.warnings)
     return Context(settings, out)

@@ -1,0 +1,31 @@
+"""`chatdb migrate status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
+from chatdb_cli.cli.options import CONNECTED
+from chatdb_cli.cli.render.status import render_status
+from chatdb_cli.errors import Exit
+
+
+@command(CONNECTED)
+def status(
+    context: Context,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit 1 if a migration is pending, 6 if there is a problem."),
+    ] = False,
+) -> None:
+    """List applied and pending migrations, and any problem."""
+    result = context.migrator(context.target()).status()
+    context.out.result(render_status(result))
+    context.out.warn(*result.warnings)
+    if check and result.problems:
+        raise typer.Exit(Exit.DISAGREE)
+    if check and result.pending:
+        raise typer.Exit(Exit.FOUND)

@@ -1,0 +1,39 @@
+"""`chatdb migrate up`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
+from chatdb_cli.cli.options import MIGRATING, DryRun, SyncEach, steps_option
+from chatdb_cli.cli.render.migrate import render_run
+
+
+@command(MIGRATING)
+def up(
+    context: Context,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="The last version to apply.")
+    ] = None,
+    steps: Annotated[int | None, steps_option("How many at most.")] = None,
+    dry_run: DryRun = False,
+    allow_out_of_order: Annotated[
+        bool,
+        typer.Option(
+            "--allow-out-of-order", help="Also apply a file older than the newest applied one."
+        ),
+    ] = False,
+    sync_each: SyncEach = False,
+) -> None:
+    """Apply pending migrations."""
+    target = context.target()
+    if not dry_run:
+        context.out.target(target)
+    run = context.migrator(target, sync_each=sync_each).up(
+        to=to, steps=steps, allow_out_of_order=allow_out_of_order, dry_run=dry_run
+    )
+    context.out.warn(*run.warnings)
+    context.out.result(render_run(run, dry=dry_run))

@@ -1,0 +1,25 @@
+"""The server of the settings, for the commands of this group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatdb_cli.cli.context import Context
+    from chatdb_cli.embedded.server import EmbeddedServer
+
+
+def server_of(context: Context) -> EmbeddedServer:
+    """Return the server of a project."""
+    from chatdb_cli.embedded.server import EmbeddedServer
+
+    settings = context.settings
+    return EmbeddedServer(settings.home, programs=settings.postgres_programs)
+
+
+def started_server(context: Context) -> EmbeddedServer:
+    """Return the server of a project, running if it exists."""
+    server = server_of(context)
+    if server.exists and server.start():
+        context.out.say(f"started the embedded PostgreSQL in {context.settings.home}")
+    return server

@@ -1,0 +1,18 @@
+"""`chatdb server stop`."""
+
+from __future__ import annotations
+
+from chatdb_cli.cli.command.server._server import server_of
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
+from chatdb_cli.cli.options import LOCAL
+from chatdb_cli.cli.render.server import render_server
+
+
+@command(LOCAL)
+def stop(context: Context) -> None:
+    """Stop the server; its data stays."""
+    server = server_of(context)
+    if not server.stop():
+        context.out.say("it was not running")
+    context.out.result(render_server(server.status(), None))

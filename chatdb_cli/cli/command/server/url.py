@@ -1,0 +1,15 @@
+"""`chatdb server url`."""
+
+from __future__ import annotations
+
+from chatdb_cli.cli.command.server._server import started_server
+from chatdb_cli.cli.commands import command
+from chatdb_cli.cli.context import Context
+from chatdb_cli.cli.options import LOCAL
+from chatdb_cli.cli.render.server import render_url
+
+
+@command(LOCAL)
+def url(context: Context) -> None:
+    """Print the URL for psql and other programs; it contains no password."""
+    context.out.result(render_url(started_server(context).url()))

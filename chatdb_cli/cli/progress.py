@@ -1,0 +1,57 @@
+"""Progress: from the events of a run or a seed to the bar and the lines of a command.
+
+What does not belong here: drawing the bar (`bar.py`), results, the words of a step (`render/`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatdb_cli.cli.render.migrate import step_line
+from chatdb_cli.cli.render.styles import STYLES
+from chatdb_cli.cli.words import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatdb_cli.cli.output import Output
+    from chatdb_cli.migrate.model import Progress
+    from chatdb_cli.seed.model import SeedProgress
+
+
+def migration_progress(out: Output) -> Callable[[Progress], None]:
+    """Return a callback that shows the progress of a run."""
+
+    def show(event: Progress) -> None:
+        if event.kind in ("notice", "waiting"):
+            name = f"{event.step.version} " if event.step else ""
+            out.line(f"{name}{in_words(event.text)}")
+        elif event.kind == "planned":
+            out.open_bar(event.total)
+        elif event.kind == "started" and out.bar and event.step:
+            out.bar.label(f"{event.step.version} {event.step.name}")
+        elif event.kind == "done" and event.step:
+            if out.bar:
+                out.bar.advance()
+            out.line(step_line(event), STYLES.get(event.state or "", ""))
+
+    return show
+
+
+def seed_progress(out: Output) -> Callable[[SeedProgress], None]:
+    """Return a callback that shows the progress of a seed."""
+    current = ""
+
+    def show(event: SeedProgress) -> None:
+        nonlocal current
+        if event.what != current:
+            current = event.what
+            out.close()
+            out.open_bar(event.total)
+            if not out.bar:
+                out.say(f"seeding: {event.total} {event.what}")
+        if out.bar:
+            out.bar.label(event.what)
+            out.bar.complete(event.done)
+
+    return show

@@ -1,0 +1,128 @@
+"""An error: a document, and lines like those of a compiler.
+
+What does not belong here: which error an exception is (`cli/boundary.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatdb_cli.cli.render.document import Document, target_document
+from chatdb_cli.cli.render.styles import ERROR, FRAME, HINT
+from chatdb_cli.cli.render.text import one_line, pad, printable
+from chatdb_cli.cli.words import in_words
+from chatdb_cli.errors import IN_FUNCTION
+
+if TYPE_CHECKING:
+    from chatdb_cli.cli.render.table import Table
+    from chatdb_cli.errors import ChatdbError, Location
+    from chatdb_cli.migrate.model import Run
+    from chatdb_cli.postgres.model import Target
+
+Line = tuple[str, str]  # a text and its style
+
+
+def error_document(error: ChatdbError) -> Document:
+    """Return an error as a document."""
+    place = error.place
+    return {
+        "code": error.code.slug,
+        "message": in_words(error.message),
+        "hint": in_words(error.hint) if error.hint else None,
+        "file": str(place.file) if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "sqlstate": error.sqlstate,
+        "errno": error.errno,
+        "notes": _notes(error),
+    }
+
+
+def failure_document(error: ChatdbError, target: Target | None) -> Document:
+    """Return the document of a command that failed: the run so far, if there was one, and the error.
+
+    Args:
+        error: what ended the command.
+        target: what the command was about, if that was known.
+    """
+    document = target_document(target)
+    if run := _run_of(error):
+        from chatdb_cli.cli.render.migrate import run_document
+
+        document = run_document(run)
+    return document | {"error": error_document(error)}
+
+
+def error_lines(error: ChatdbError) -> list[Line]:
+    """Return an error as lines with their styles."""
+    return [_headline(error), *_details(error)]
+
+
+def failure_text(error: ChatdbError) -> list[Line | Table]:
+    """Return the lines of an error, with a table of the rows that a rejected run would delete."""
+    run = _run_of(error)
+    if not (run and run.losses):
+        return [*error_lines(error)]
+    from chatdb_cli.cli.render.migrate import loss_table
+
+    return [_headline(error), loss_table(run.losses), *_details(error)]
+
+
+def _run_of(error: ChatdbError) -> Run | None:
+    return getattr(error, "run", None)  # of a MigrationError
+
+
+def _headline(error: ChatdbError) -> Line:
+    reason = error.errno
+    if error.sqlstate:
+        from chatdb_cli.postgres.sqlstates import sqlstate_name
+
+        reason = " ".join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))
+    return f"error: {in_words(error.message)}" + (f" [{reason}]" if reason else ""), ERROR
+
+
+def _details(error: ChatdbError) -> list[Line]:
+    place = error.place
+    gutter = " " * (len(str(place.line)) if place and place.line else 1)
+    lines = _excerpt(place, gutter) if place else []
+    for note in _notes(error):
+        first, *more = note.splitlines() or [""]
+        lines.append((f"{gutter} = {first}", ""))
+        lines += [(f"{gutter}   {line}", "") for line in more]
+    if error.hint:
+        lines += [("", ""), (f"hint: {in_words(error.hint)}", HINT)]
+    return lines
+
+
+def _excerpt(place: Location, gutter: str) -> list[Line]:
+    """Return the lines around a location, with a caret under it."""
+    at = "".join(f":{n}" for n in (place.line, place.column) if n is not None)
+    lines = [(f"  --> {one_line(str(place.file))}{at}", "")]
+    if place.excerpt:
+        lines.append((f"{gutter} |", FRAME))
+        lines += [(f"{n:>{len(gutter)}} | {text}".rstrip(), "") for n, text in place.excerpt]
+        if place.column is not None:
+            before = place.excerpt[-1][1][: place.column - 1]
+            lines.append((f"{gutter} | {pad(printable(before))}^", ERROR))
+    return lines
+
+
+def _notes(error: ChatdbError) -> list[str]:
+    """Return the notes; the call stack of a function begins with the statement that failed in it."""
+    notes = [in_words(note) for note in error.notes]
+    if error.inner is None:
+        return notes
+    statement = _inner(error.inner)
+    return [
+        note.replace(IN_FUNCTION, f"{IN_FUNCTION}\n{statement}", 1)
+        if note.partition("\n")[0] == IN_FUNCTION
+        else note
+        for note in notes
+    ]
+
+
+def _inner(place: Location) -> str:
+    """Return the line of a function's own statement that failed, with a caret under the location."""
+    line = place.excerpt[-1][1]
+    caret = "" if place.column is None else f"\n  {pad(line[: place.column - 1])}^"
+    return f"  {line}{caret}"
