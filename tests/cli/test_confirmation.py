@@ -42,8 +42,8 @@ def test_production_asks_on_a_terminal(
     chatdb("migrate", "up")
     env = {"CHATDB_ENV": "production", "DATABASE_URL": database.url}
     terminal = Terminal(project, "migrate", "down", env=env)
-    terminal.expect("to go on: ")
-    assert f"this would take migrations back in production, on database '{database.name}'" in (
+    terminal.expect("to continue: ")
+    assert f"this would roll migrations back in production, on database '{database.name}'" in (
         terminal.text.replace("will", "would")
     )
     terminal.type(keys.format(name=database.name))
@@ -63,7 +63,7 @@ def test_destroy_asks(project: Project, offline: Chatdb, monkeypatch: pytest.Mon
         assert (refused.code, refused.out) == (8, "")
         assert "--yes" in refused.err
         terminal = Terminal(project, "server", "destroy", env={})
-        terminal.expect("type 'chat' to go on: ")
+        terminal.expect("type 'chat' to continue: ")
         terminal.type("n\n")
         assert terminal.end() == 8
         assert offline("server", "status", "--format", "json").document["server"]["running"]

@@ -75,7 +75,7 @@ def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
 ) -> None:
     project.write_tables(1)
     assert chatdb("migrate", "down", "--dry-run").out.splitlines()[1:] == [
-        "-- nothing to take back; current none"
+        "-- nothing to roll back; current none"
     ]
     run_psql(database, chatdb("migrate", "up", "--dry-run").out)
     result = chatdb("migrate", "up", "--dry-run")

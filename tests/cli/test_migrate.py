@@ -31,19 +31,19 @@ def test_up_down_and_redo_print_each_step_and_a_summary(
         (["up"], ["applied   0003 t3"], "1 applied; current 0003"),
         (["up"], [], "nothing to do; current 0003"),
         (["redo"], ["reverted  0003 t3", "applied   0003 t3"],
-         "1 taken back, 1 applied; current 0003"),
-        (["down"], ["reverted  0003 t3"], "1 taken back; current 0002"),
-        (["down", "--to", "0001"], ["reverted  0002 t2"], "1 taken back; current 0001"),
-        (["down", "--to", "1"], [], "nothing to take back; current 0001"),
+         "1 rolled back, 1 applied; current 0003"),
+        (["down"], ["reverted  0003 t3"], "1 rolled back; current 0002"),
+        (["down", "--to", "0001"], ["reverted  0002 t2"], "1 rolled back; current 0001"),
+        (["down", "--to", "1"], [], "nothing to roll back; current 0001"),
         (["up", "--to", "2"], ["applied   0002 t2"], "1 applied; current 0002"),
         (["down", "--all"], ["reverted  0002 t2", "reverted  0001 t1"],
-         "2 taken back; current none"),
-        (["down"], [], "nothing to take back; current none"),
+         "2 rolled back; current none"),
+        (["down"], [], "nothing to roll back; current none"),
         (["up"], ["applied   0001 t1", "applied   0002 t2", "applied   0003 t3"],
          "3 applied; current 0003"),
         (["down", "--steps", "2", "--sync-each"], ["reverted  0003 t3", "reverted  0002 t2"],
-         "2 taken back; current 0001"),
-        (["down", "--to", "0"], ["reverted  0001 t1"], "1 taken back; current none"),
+         "2 rolled back; current 0001"),
+        (["down", "--to", "0"], ["reverted  0001 t1"], "1 rolled back; current none"),
     ]  # fmt: skip
     for arguments, progress, result in steps:
         said = chatdb("migrate", *arguments)
@@ -198,7 +198,7 @@ def test_versions_are_shown_as_in_the_file_name(project: Project, chatdb: Chatdb
     assert [(s["version"], s["name"]) for s in steps] == [
         ("7", "a"), ("0010", ""), ("20260101120000", "späte-Ünïcode"),
     ]  # fmt: skip
-    assert chatdb("migrate", "down", "--to", "007").out == "2 taken back; current 7\n"
+    assert chatdb("migrate", "down", "--to", "007").out == "2 rolled back; current 7\n"
 
 
 @pytest.mark.quick

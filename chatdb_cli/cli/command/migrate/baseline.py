@@ -19,7 +19,7 @@ def baseline(
         str, typer.Argument(metavar="VERSION", help="The last version that the database has.")
     ],
 ) -> None:
-    """Mark every migration up to a version as applied, without running it.
+    """Mark migrations up to a version as applied; run nothing.
 
     For a database that has the schema and no history yet.
     """

@@ -11,5 +11,5 @@ from chatdb_cli.cli.render.server import render_url
 
 @command(LOCAL)
 def url(context: Context) -> None:
-    """Print the URL for psql and other programs; it contains no password."""
+    """Print the URL for psql and other programs, without password."""
     context.out.result(render_url(started_server(context).url()))
