@@ -1,4 +1,4 @@
-"""`chatdb docs`."""
+"""`chatdb docs`: document a schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb listen`."""
+"""`chatdb listen`: print change events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb seed`."""
+"""`chatdb seed`: fill a schema with data."""
 
 from __future__ import annotations
 

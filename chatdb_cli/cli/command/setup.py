@@ -1,4 +1,4 @@
-"""`chatdb setup`."""
+"""`chatdb setup`: create a database and apply all migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb tunnel`."""
+"""`chatdb tunnel`: keep the SSH tunnel open, or check its route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb migrate baseline`."""
+"""`chatdb migrate baseline`: mark migrations as applied."""
 
 from __future__ import annotations
 

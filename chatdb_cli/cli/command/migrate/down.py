@@ -1,4 +1,4 @@
-"""`chatdb migrate down`."""
+"""`chatdb migrate down`: roll migrations back."""
 
 from __future__ import annotations
 

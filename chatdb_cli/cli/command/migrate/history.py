@@ -1,4 +1,4 @@
-"""`chatdb migrate history`."""
+"""`chatdb migrate history`: print the audit log."""
 
 from __future__ import annotations
 

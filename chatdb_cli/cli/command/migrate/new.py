@@ -1,4 +1,4 @@
-"""`chatdb migrate new`."""
+"""`chatdb migrate new`: write the files of a new migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb migrate redo`."""
+"""`chatdb migrate redo`: roll the newest migration back and apply it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb migrate repair`."""
+"""`chatdb migrate repair`: make the history agree with the files."""
 
 from __future__ import annotations
 

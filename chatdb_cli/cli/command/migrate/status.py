@@ -1,4 +1,4 @@
-"""`chatdb migrate status`."""
+"""`chatdb migrate status`: list applied and pending migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb migrate up`."""
+"""`chatdb migrate up`: apply pending migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb server destroy`."""
+"""`chatdb server destroy`: remove the embedded server."""
 
 from __future__ import annotations
 

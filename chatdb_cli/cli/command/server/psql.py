@@ -1,4 +1,4 @@
-"""`chatdb server psql`."""
+"""`chatdb server psql`: open psql on the embedded server."""
 
 from __future__ import annotations
 

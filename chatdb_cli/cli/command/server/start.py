@@ -1,4 +1,4 @@
-"""`chatdb server start`."""
+"""`chatdb server start`: start the embedded server."""
 
 from __future__ import annotations
 

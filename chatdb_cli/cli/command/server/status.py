@@ -1,4 +1,4 @@
-"""`chatdb server status`."""
+"""`chatdb server status`: print the state of the embedded server."""
 
 from __future__ import annotations
 

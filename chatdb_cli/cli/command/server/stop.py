@@ -1,4 +1,4 @@
-"""`chatdb server stop`."""
+"""`chatdb server stop`: stop the embedded server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatdb server url`."""
+"""`chatdb server url`: print the URL of the embedded server."""
 
 from __future__ import annotations
 
