@@ -58,13 +58,13 @@ FAILURES = {
         {"SSH_PORT": "{web}"}, Code.TUNNEL_PROTOCOL, None, "no SSH session"
     ),
     "a port that hangs up": Failure(
-        {"SSH_PORT": "{hangs_up}"}, Code.TUNNEL_CLOSED, "ECONNRESET", "in front of"
+        {"SSH_PORT": "{hangs_up}"}, Code.TUNNEL_CLOSED, "ECONNRESET", "before the login"
     ),
     "a key that is not authorized": Failure(
         {"SSH_KEY_PATH": "{keys}/stranger"}, Code.TUNNEL_LOGIN, None, f"let {USER} in"
     ),
     "an unknown user": Failure(
-        {"SSH_USER": "nobody-of-that-name"}, Code.TUNNEL_LOGIN, None, "let nobody-of-that-name"
+        {"SSH_USER": "nobody-of-that-name"}, Code.TUNNEL_LOGIN, None, "allow nobody-of-that-name to"
     ),
     "a closed port of the database": Failure(
         {"DATABASE_URL": "postgresql://u@127.0.0.1:{closed}/d"}, Code.BEHIND_REFUSED,
@@ -151,10 +151,10 @@ def test_a_refused_login_says_what_was_offered_and_what_was_tried(place: Place, 
 SSHD_REFUSES = {
     "AllowTcpForwarding no": (Code.TUNNEL_FORBIDDEN, "AllowTcpForwarding"),
     "PermitOpen 192.0.2.1:1": (Code.TUNNEL_FORBIDDEN, "PermitOpen"),
-    "PubkeyAuthentication no\nPasswordAuthentication yes\n": (Code.TUNNEL_LOGIN, "keys alone"),
+    "PubkeyAuthentication no\nPasswordAuthentication yes\n": (Code.TUNNEL_LOGIN, "only logs in with keys"),
     "AuthenticationMethods publickey,password\nPasswordAuthentication yes": (
         Code.TUNNEL_LOGIN,
-        "keys alone",
+        "only logs in with keys",
     ),
     "DenyUsers *": (Code.TUNNEL_LOGIN, "SSH_USER"),
     "KexAlgorithms diffie-hellman-group1-sha1": (Code.TUNNEL_PROTOCOL, "too old"),
