@@ -1,8 +1,7 @@
-"""Set up a target: the database where it is missing, its schema, every migration.
+"""Set up a target: create its database and its schema if they are missing, and apply every migration.
 
-What belongs here: creating what a migration needs.  What does not: starting the embedded server
-(`postgres/target.py` asks for it), migrating (`migrate/`).  Everything may exist already, or be created
-by another session at the same moment.
+Everything may exist already, or be created by another session at the same moment.  What does not belong
+here: starting the embedded server (`postgres/target.py`), migrating (`migrate/`).
 """
 
 from __future__ import annotations
@@ -33,27 +32,30 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
 
-# A new database may have to wait for somebody who looks at the template.
+# CREATE DATABASE fails while another session is connected to the template: how often and when to retry.
 _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25
-_DUPLICATE_DATABASE, _UNIQUE_VIOLATION, _OBJECT_IN_USE = "42P04", "23505", "55006"
-_DUPLICATE_SCHEMA = "42P06"
 
 
 def setup(
     settings: Settings, directory: str | Path | None = None
 ) -> ConnectionPool[psycopg.Connection[Any]]:
-    """Make database, schema and every migration, and return an open pool; idempotent.
+    """Create database and schema if missing, apply every migration, and return an open pool.
+
+    Idempotent.
 
     Args:
-        settings: where; with nothing configured, the project's embedded server, made where missing.
+        settings: from `load_settings`; if they name no database, the project's embedded server is used,
+            and created if missing.
         directory: the folder with `up/` and `down/`, as for `Migrator`.
 
     Raises:
-        ChatdbError: whatever stands in the way.
+        ChatdbError: no connection, a missing privilege, or a migration that failed.
     """
     target = open_target(with_embedded_default(settings))
     try:
-        migrator = Migrator(target, directory)  # a wrong folder is found before anything is made
+        migrator = Migrator(
+            target, directory
+        )  # a wrong folder is reported before anything is created
         create_database(target)
         migrator.up()
         return open_pool(target, owned=True)
@@ -63,96 +65,98 @@ def setup(
 
 
 def with_embedded_default(settings: Settings) -> Settings:
-    """Return settings that name a database: with nothing configured, the project's embedded server."""
+    """Return settings that name a database: by default the project's embedded server."""
     if settings.database is None and settings.embeddable:
         return replace(settings, database=settings.embeddable)
     return settings
 
 
-def create_database(target: Target, tell: Callable[[str], None] = ignore) -> None:
-    """Make the database and the schema of a target where they are missing.
+def create_database(target: Target, report: Callable[[str], None] = ignore) -> None:
+    """Create the database and the schema of a target if they are missing.
 
     Args:
-        target: what has to be there.
-        tell: called with a line for each thing that was made.
+        target: the target.
+        report: called with a line for each object that was created.
 
     Raises:
-        ChatdbError: no connection, or not allowed.
+        ChatdbError: no connection, or a missing privilege.
     """
-    with connect_or_create(target, tell) as conn:
-        _create_schema(conn, target, tell)
+    with connect_or_create(target, report) as conn:
+        _create_schema(conn, target, report)
 
 
 @contextmanager
 def connect_or_create(
-    target: Target, tell: Callable[[str], None]
+    target: Target, report: Callable[[str], None]
 ) -> Iterator[psycopg.Connection[Any]]:
-    """Connect to the target's database, made where it is missing."""
+    """Connect to the target's database; create it first if it is missing."""
     with blame_tunnel(target), explain_failures(f"database {target.database!r} can't be set up"):
         try:
-            conn = connect(target, tell)
+            conn = connect(target, report)
         except ChatdbError as error:
             if error.code is not Code.MISSING_DATABASE:
                 raise
-            _create_database(target, tell)
-            conn = connect(target, tell)
+            _create_database(target, report)
+            conn = connect(target, report)
         with conn:
             yield conn
 
 
-def _create_database(target: Target, tell: Callable[[str], None]) -> None:
-    import psycopg
+def _create_database(target: Target, report: Callable[[str], None]) -> None:
+    from psycopg import errors
 
-    with _maintenance_connection(target, tell) as conn:
+    with _maintenance_connection(target, report) as conn:
         sql = queries.CREATE_DATABASE.format(
             database=Quoting(conn, target.schema).identifier(target.database)
         )
         for _ in range(_TEMPLATE_TRIES):
             try:
                 conn.execute(sql)
-            except psycopg.Error as error:
-                if error.sqlstate in (_DUPLICATE_DATABASE, _UNIQUE_VIOLATION):
-                    return  # another setup was quicker
+            except (errors.DuplicateDatabase, errors.UniqueViolation):
+                return  # another session created it at the same moment
+            except errors.ObjectInUse:
+                time.sleep(_TEMPLATE_PAUSE_S)
+            except errors.Error as error:
                 if conn.closed:
                     raise
-                if error.sqlstate != _OBJECT_IN_USE:
-                    what = f"database {target.database!r} can't be made"
-                    raise server_error(error, Code.MISSING_DATABASE, what) from None
-                time.sleep(_TEMPLATE_PAUSE_S)
+                what = f"database {target.database!r} can't be created"
+                raise server_error(error, Code.MISSING_DATABASE, what) from None
             else:
-                tell(f"made database {target.database}")
+                report(f"created database {target.database}")
                 return
         raise ChatdbError(
             Code.MISSING_DATABASE,
-            f"database {target.database!r} can't be made: its template is in use",
+            f"database {target.database!r} can't be created: its template is in use",
             hint="end the sessions in template1, and try again",
         )
 
 
-def _maintenance_connection(target: Target, tell: Callable[[str], None]) -> psycopg.Connection[Any]:
-    """Connect to a database that every server has."""
+def _maintenance_connection(
+    target: Target, report: Callable[[str], None]
+) -> psycopg.Connection[Any]:
+    """Connect to a database that exists on every server."""
     try:
-        return connect(target, tell, dbname="postgres")
+        return connect(target, report, dbname="postgres")
     except ChatdbError as error:
         if error.code not in (Code.MISSING_DATABASE, Code.LOGIN):
             raise
-        return connect(target, tell, dbname="template1")
+        return connect(target, report, dbname="template1")
 
 
 def _create_schema(
-    conn: psycopg.Connection[Any], target: Target, tell: Callable[[str], None]
+    conn: psycopg.Connection[Any], target: Target, report: Callable[[str], None]
 ) -> None:
-    import psycopg
+    from psycopg import errors
 
     if conn.execute(queries.SCHEMA_EXISTS, (target.schema,)).fetchone() is not None:
         return
     try:
         conn.execute(Quoting(conn, target.schema).fill(queries.CREATE_SCHEMA))
-    except psycopg.Error as error:
+    except (errors.DuplicateSchema, errors.UniqueViolation):
+        return  # another session created it at the same moment
+    except errors.Error as error:
         if conn.closed:
             raise
-        if error.sqlstate not in (_DUPLICATE_SCHEMA, _UNIQUE_VIOLATION):
-            what = f"schema {target.schema!r} can't be made"
-            raise server_error(error, Code.MISSING_SCHEMA, what) from None
-    else:
-        tell(f"made schema {target.schema}")
+        what = f"schema {target.schema!r} can't be created"
+        raise server_error(error, Code.MISSING_SCHEMA, what) from None
+    report(f"created schema {target.schema}")

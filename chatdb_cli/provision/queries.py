@@ -1,7 +1,7 @@
 """Every statement that this package sends, each under the question that it answers.
 
-`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
-parameter.  What does not belong here: anything that decides; the SQL of the user.
+`{name}` is a value that `postgres/quoting.py` inserts, quoted by libpq; `%s` and `$1` are parameters.
+What does not belong here: decisions, and SQL of the user.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# `setup`: a database, a schema.
+# Create what is missing: the database, the schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"
 SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_namespace WHERE nspname = %s"
 CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
+# Does a schema exist, and does its comment mark it as a test schema?
+SCHEMA_COMMENT: Final[LiteralString] = """\
+SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = %s"""
+# Reset a test schema: drop it, create it again, and mark it.
 MARK_SCHEMA: Final = "COMMENT ON SCHEMA {schema} IS {mark}"
 DROP_SCHEMA: Final = "DROP SCHEMA {schema} CASCADE"
-# Its tables but for the history's, to be emptied together.
+# Which tables of a test schema are to be emptied?  All but those of the history.
 TEST_TABLES: Final[LiteralString] = """\
 SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 WHERE nspname = %s AND relkind IN ('r', 'p') AND NOT relispartition
   AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'chatdb_migration')
 ORDER BY 1"""
 TRUNCATE: Final = "TRUNCATE {tables} RESTART IDENTITY"
+# Wait this long for a lock, then fail.
+LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"

@@ -1,6 +1,6 @@
-"""A test schema: at the newest version, without rows, and nothing outside of it changes.
+"""A test schema: at the newest version, without rows; nothing outside it may change.
 
-What does not belong here: noticing what a file changes outside (`migrate/guards/isolation.py`).
+What does not belong here: detecting changes outside (`migrate/guards/isolation.py`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.migrate import queries as migrate_queries
-from chatdb_cli.migrate.guards import queries as migrate_guards_queries
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import Run
 from chatdb_cli.postgres.diagnosis import server_error
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
-from chatdb_cli.provision import queries as provision_queries
+from chatdb_cli.provision import queries
 from chatdb_cli.provision.database import connect_or_create, with_embedded_default
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
 
@@ -39,49 +39,47 @@ def setup_test_schema(
     target: Target,
     directory: str | Path | None = None,
     *,
-    tell: Callable[[str], None] = ignore,
+    report: Callable[[str], None] = ignore,
     progress: Callable[[Progress], None] = ignore,
 ) -> Run:
-    """Make a schema at the newest version and without rows; nothing outside of it can change.
+    """Create a schema at the newest version and without rows; nothing outside it can change.
 
-    What stands in it goes.  Where every file is applied as it is, it is only emptied.
+    Everything in the schema is dropped.  If it is at the newest version and no file has changed since,
+    its tables are only emptied.
 
     Args:
-        target: the schema, as `settled_for_tests` names it.
+        target: the schema, from `settings_for_tests`.
         directory: the folder with `up/` and `down/`, as for `Migrator`.
-        tell: called with a line for each thing that was made.
+        report: called with a line for each object that was created.
         progress: as for `Migrator`.
 
     Raises:
-        ChatdbError: `REFUSED` for a schema that was made by somebody else, and for a file that
-            reaches outside; whatever else stands in the way.
+        ChatdbError: `REFUSED` for a schema that is not a test schema, and for a file that changes
+            something outside; no connection, a missing privilege, or a migration that failed.
     """
-    from chatdb_cli.history.read import read_history
     from chatdb_cli.postgres.advisory_lock import hold_lock
 
     migrator = Migrator(target, directory, progress=progress, confined=True)
-    with connect_or_create(target, tell) as conn:
-        pid = read_history(conn, target.schema).pid
-        # Not the migration lock itself: the migrator takes it, on a connection of its own.
-        alone = (
-            nullcontext(False)
-            if is_pooled(conn, target, pid)
-            else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, tell)
+    with connect_or_create(target, report) as conn:
+        # Not the migration lock itself: the migrator acquires that on a connection of its own.
+        lock: AbstractContextManager[None] = (
+            nullcontext()
+            if is_pooled(conn, target)
+            else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, report)
         )
-        with alone:
-            found = conn.execute(migrate_guards_queries.TEST_SCHEMA, (target.schema,)).fetchone()
-            exists, mark = found[:2] if found else (None, None)
-            if exists and mark != TEST_MARK:
+        with lock:
+            row = conn.execute(queries.SCHEMA_COMMENT, (target.schema,)).fetchone()
+            if row is not None and row != (TEST_MARK,):
                 raise ChatdbError(
                     Code.REFUSED,
-                    f"schema {target.schema!r} is there, and chatdb did not make it as a test schema",
-                    hint="choose another name with --name",
+                    f"schema {target.schema!r} exists, and is not a test schema of chatdb",
+                    hint=Advice("choose another name with {test_schema_name}"),
                 )
-            if exists and migrator.is_whole():
+            if row is not None and migrator.is_whole():
                 run = Run(target, "up", (), migrator.status().current)
             else:
-                _reset(conn, target, exists=bool(exists))
-                tell(f"made schema {target.schema}")
+                _reset(conn, target, exists=row is not None)
+                report(f"created schema {target.schema}")
                 run = migrator.up()
             _empty(conn, target)
             return run
@@ -94,60 +92,61 @@ def settings_for_tests(settings: Settings, schema: str) -> Settings:
 
 
 def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> None:
-    """Make the schema anew and empty; what depends on it outside keeps it from going."""
-    import psycopg
+    """Drop the schema if it exists, and create it; fail if an object outside depends on it."""
+    from psycopg import errors
 
     from chatdb_cli.migrate.guards.isolation import Isolation
 
-    names = Quoting(conn, target.schema)
-    inside = Isolation(conn, target.schema)
-    inside.begin()
+    quoting = Quoting(conn, target.schema)
+    isolation = Isolation(conn, target.schema)
+    isolation.begin()
     try:
-        _limit_waiting(conn, target)
+        _set_lock_timeout(conn, target)
         if exists:
-            conn.execute(inside.before.encode())
-            before = inside.outside()
-            conn.execute(names.fill(provision_queries.DROP_SCHEMA).encode())
-            if reached := inside.reached(before):
+            conn.execute(isolation.before.encode())
+            before = isolation.outside()
+            conn.execute(quoting.fill(queries.DROP_SCHEMA).encode())
+            if changed := isolation.reached(before):
                 raise ChatdbError(
                     Code.REFUSED,
-                    f"something outside depends on schema {target.schema!r}, which can't be reset"
-                    + inside.end(reached),
-                    hint="drop it, or choose another name with --name",
+                    f"an object outside depends on schema {target.schema!r}, which can't be reset"
+                    + isolation.end(changed),
+                    hint=Advice("drop it, or choose another name with {test_schema_name}"),
                 )
-        conn.execute(names.fill(provision_queries.CREATE_SCHEMA).encode())
-        conn.execute(names.fill(provision_queries.MARK_SCHEMA, mark=TEST_MARK).encode())
-        conn.execute(migrate_queries.COMMIT.encode())
-    except psycopg.Error as error:
+        conn.execute(quoting.fill(queries.CREATE_SCHEMA).encode())
+        conn.execute(quoting.fill(queries.MARK_SCHEMA, mark=TEST_MARK).encode())
+        conn.execute(queries.COMMIT.encode())
+    except errors.Error as error:
         if conn.closed:
             raise
-        conn.execute(migrate_queries.ROLLBACK.encode())
-        code = Code.LOCKED if error.sqlstate == "55P03" else Code.MISSING_SCHEMA
-        raise server_error(error, code, f"schema {target.schema!r} can't be made anew") from None
+        conn.execute(queries.ROLLBACK.encode())
+        locked = isinstance(error, errors.LockNotAvailable)
+        code = Code.LOCKED if locked else Code.MISSING_SCHEMA
+        raise server_error(error, code, f"schema {target.schema!r} can't be reset") from None
 
 
 def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
-    """Take all rows from the schema but for the history's; without a trigger, and by no CASCADE."""
-    import psycopg
+    """Empty all tables of the schema but those of the history; fires no trigger, and no CASCADE."""
+    from psycopg import errors
 
-    names = Quoting(conn, target.schema)
-    rows = conn.execute(provision_queries.TEST_TABLES, (target.schema,)).fetchall()
+    quoting = Quoting(conn, target.schema)
+    rows = conn.execute(queries.TEST_TABLES, (target.schema,)).fetchall()
     if not rows:
         return
-    tables = ", ".join(f"{names.schema}.{names.identifier(name)}" for (name,) in rows)
+    tables = ", ".join(f"{quoting.schema}.{quoting.identifier(name)}" for (name,) in rows)
     try:
         with conn.transaction():
-            _limit_waiting(conn, target)
-            conn.execute(provision_queries.TRUNCATE.format(tables=tables).encode())
-    except psycopg.Error as error:
+            _set_lock_timeout(conn, target)
+            conn.execute(queries.TRUNCATE.format(tables=tables).encode())
+    except errors.Error as error:
         if conn.closed:
             raise
-        code = Code.LOCKED if error.sqlstate == "55P03" else Code.REFUSED
+        code = Code.LOCKED if isinstance(error, errors.LockNotAvailable) else Code.REFUSED
         raise server_error(error, code, f"schema {target.schema!r} can't be emptied") from None
 
 
-def _limit_waiting(conn: psycopg.Connection[Any], target: Target) -> None:
+def _set_lock_timeout(conn: psycopg.Connection[Any], target: Target) -> None:
     limit = f"{target.settings.lock_timeout_ms}ms"
     conn.execute(
-        Quoting(conn, target.schema).fill(migrate_queries.LOCK_TIMEOUT, lock_timeout=limit).encode()
+        Quoting(conn, target.schema).fill(queries.LOCK_TIMEOUT, lock_timeout=limit).encode()
     )

@@ -25,7 +25,7 @@ def test_a_schema_may_have_any_name(
     assert chatdb("migrate", "up", *given).code == 2
     result = chatdb("setup", *given)
     assert (result.code, result.out) == (0, "2 applied; current 0002\n")
-    assert "made schema " in result.err
+    assert "created schema " in result.err
     assert not any(line.startswith("end") for line in result.err.splitlines()), result.err
     with database.connect() as conn:
         rows = conn.execute(
@@ -62,8 +62,8 @@ def test_setup_creates_the_database_too_and_can_be_repeated(
     try:
         result = offline("setup")
         assert (result.code, result.out) == (0, "1 applied; current 0001\n")
-        assert "made database neu" in result.err
-        assert "made schema" not in result.err  # public is there from the beginning
+        assert "created database neu" in result.err
+        assert "created schema" not in result.err  # public is there from the beginning
         again = offline("setup")
         assert (again.code, again.out) == (0, "nothing to do; current 0001\n")
         assert "made" not in again.err

@@ -250,7 +250,9 @@ def test_a_role_that_may_not_create_or_connect_to_a_database_is_told_so(scene: S
     scene.setenv("DATABASE_URL", missing)
     result = run_in_every_format(scene.call, "setup")
     assert result.code == 3
-    assert "'t_missing' can't be made: permission denied to create database [42501 " in result.err
+    assert (
+        "'t_missing' can't be created: permission denied to create database [42501 " in result.err
+    )
     assert "give the role that migrates the attribute CREATEDB, or" in result.err
     scene.database.execute(f"REVOKE CONNECT ON DATABASE {name} FROM public")
     error = scene.up(url=scene.login).document["error"]

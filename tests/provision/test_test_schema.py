@@ -271,7 +271,7 @@ def test_a_schema_that_chatdb_did_not_create_is_left_alone(
     with pytest.raises(ChatdbError) as caught:
         setup(project, around, name)
     assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
-    assert "--name" in (caught.value.hint or "")
+    assert "the argument schema" in (caught.value.hint or "")
     assert around.query(CATALOG) == before
 
 

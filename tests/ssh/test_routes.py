@@ -61,7 +61,7 @@ FAILURES = {
         {"SSH_PORT": "{hangs_up}"}, Code.TUNNEL_CLOSED, "ECONNRESET", "before the login"
     ),
     "a key that is not authorized": Failure(
-        {"SSH_KEY_PATH": "{keys}/stranger"}, Code.TUNNEL_LOGIN, None, f"let {USER} in"
+        {"SSH_KEY_PATH": "{keys}/stranger"}, Code.TUNNEL_LOGIN, None, f"allow {USER} to log in"
     ),
     "an unknown user": Failure(
         {"SSH_USER": "nobody-of-that-name"}, Code.TUNNEL_LOGIN, None, "allow nobody-of-that-name to"
@@ -151,7 +151,10 @@ def test_a_refused_login_says_what_was_offered_and_what_was_tried(place: Place, 
 SSHD_REFUSES = {
     "AllowTcpForwarding no": (Code.TUNNEL_FORBIDDEN, "AllowTcpForwarding"),
     "PermitOpen 192.0.2.1:1": (Code.TUNNEL_FORBIDDEN, "PermitOpen"),
-    "PubkeyAuthentication no\nPasswordAuthentication yes\n": (Code.TUNNEL_LOGIN, "only logs in with keys"),
+    "PubkeyAuthentication no\nPasswordAuthentication yes\n": (
+        Code.TUNNEL_LOGIN,
+        "only logs in with keys",
+    ),
     "AuthenticationMethods publickey,password\nPasswordAuthentication yes": (
         Code.TUNNEL_LOGIN,
         "only logs in with keys",

@@ -86,4 +86,6 @@ def _set_up_tests(context: Context, name: str, *, yes: bool) -> Run:
     target = context.target(settings_for_tests(context.settings, name))
     context.out.target(target)
     context.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
-    return setup_test_schema(target, tell=context.out.say, progress=migration_progress(context.out))
+    return setup_test_schema(
+        target, report=context.out.say, progress=migration_progress(context.out)
+    )
