@@ -3,9 +3,9 @@
     ChatdbError   what went wrong, where (file, line, column), and what to do next
     Code          a stable name for each kind of error: its exit code, its cause, the remedy
 
-One class, because callers decide by `code` (a name for programs) and `exit` (a name for shells), not
-by type.  An error only carries facts: nothing here prints, exits, or knows a terminal.  What does not
-belong here: drawing an error (`render.py`), what the server's words mean (`diagnosis.py`), catching.
+One class, because callers decide by `code` (a name for programs) and `exit` (a number for shells), not
+by type.  An error contains facts alone: nothing here prints, exits, or knows a terminal.  What does not
+belong here: drawing an error (`cli/render/error.py`), what PostgreSQL's messages mean (`postgres/`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Exit(IntEnum):
     """The exit codes of the `chatdb` command.
 
     Attributes:
-        means: what a code says, as the README has it.
+        means: the meaning, as in the README.
     """
 
     DONE = (0, "done")
@@ -35,17 +35,17 @@ class Exit(IntEnum):
         "a migration failed and was rolled back; one without a transaction stopped part-way",
     )
     DISAGREE = (6, "files and history disagree")
-    LOCKED = (7, "another migrator is at work, or a lock was not to be had")
+    LOCKED = (7, "another migrator is running, or a lock could not be acquired")
     REFUSED = (8, "refused for safety, or declined")
     INTERNAL = (70, "an internal error")
     INTERRUPTED = (130, "interrupted")
-    CLOSED_PIPE = (141, "the reader has gone")
+    CLOSED_PIPE = (141, "the reader closed the pipe")
     TERMINATED = (143, "terminated")
 
     means: str
 
     def __new__(cls, number: int, means: str) -> Exit:
-        """Make a number that knows what it means."""
+        """Make a number with its meaning."""
         member = int.__new__(cls, number)
         member._value_ = number
         member.means = means
@@ -53,210 +53,213 @@ class Exit(IntEnum):
 
 
 class Code(Enum):
-    """A stable name for each kind of error, with the exit code that it ends in.
+    """A stable name for each kind of error, with its exit code.
 
-    `make docs` writes docs/errors.md from these texts.
+    `make docs` writes docs/errors.md from these texts, for users of the command line.
 
     Attributes:
-        slug: the name, as JSON has it.
+        slug: the name in JSON.
         exit: the exit code.
-        cause: how it comes to that.
+        cause: why the error occurs.
         remedy: what to do about it.
     """
 
     USAGE = (
         "usage",
         Exit.USAGE,
-        "The command line contradicts itself, or names what is not there.",
-        "Correct the command; `--help` behind it lists what it takes.",
+        "The command line contradicts itself, or names something that does not exist.",
+        "Correct the command; `--help` after it lists its options and arguments.",
     )
     SETTINGS = (
         "settings",
         Exit.USAGE,
-        "A setting has a wrong value, or a line of a .env file is no assignment.",
-        "Correct it where the message says that it was set.",
+        "A setting has a wrong value, or a line of a .env file is not an assignment.",
+        "Correct it in the place that the message names.",
     )
     NOT_CONFIGURED = (
         "not-configured",
         Exit.USAGE,
-        "No database was named, and the project has no server of its own.",
-        "Set `DATABASE_URL`; or let `chatdb setup` make a PostgreSQL for the project.",
+        "No database is configured, and the project has no embedded server.",
+        "Set `DATABASE_URL`, or run `chatdb setup` to create a PostgreSQL server for the project.",
     )
     MISSING_SCHEMA = (
         "missing-schema",
         Exit.USAGE,
-        "The schema is not in the database, or could not be made there.",
-        "`chatdb setup` makes it; or correct `--schema`.",
+        "The schema does not exist in the database, or could not be created.",
+        "Run `chatdb setup` to create it, or correct `--schema`.",
     )
     NO_EVENTS = (
         "no-events",
         Exit.USAGE,
         "The schema has no change log: it is not the chat schema, or an older version of it.",
-        "Name the right one with `--schema`, or bring it to its newest version with "
+        "Name the right schema with `--schema`, or migrate it to the newest version with "
         "`chatdb migrate up`.",
     )
     BAD_FILE = (
         "bad-file",
         Exit.USAGE,
-        "A file can't be a migration: its name, its bytes, a directive, or a statement that would "
-        "interfere. Nothing ran.",
-        "Correct the file at the place that is shown.",
+        "A file can't be a migration: its name, its encoding, a directive, or a statement that "
+        "is not allowed in a migration. Nothing ran.",
+        "Correct the file at the location that is shown.",
     )
     UNREACHABLE = (
         "unreachable",
         Exit.UNREACHABLE,
-        "No server answers there, or it takes no more connections now.",
-        "Start the server, or correct host and port. The tables below say what each answer means.",
+        "No server answers at this address, or it accepts no more connections at the moment.",
+        "Start the server, or correct host and port. The tables below explain each answer.",
     )
     LOGIN = (
         "login",
         Exit.UNREACHABLE,
-        "The server refused the login, or the role may not even read what is needed.",
-        "Correct user and password where they were set, or let the role in.",
+        "The server rejected the login, or the role lacks a privilege to read what is needed.",
+        "Correct user and password where they are set, or grant the role access.",
     )
     MISSING_DATABASE = (
         "missing-database",
         Exit.UNREACHABLE,
-        "The server has no database of that name, or it could not be made.",
-        "`chatdb setup` makes it; or correct the name.",
+        "The server has no database of that name, or it could not be created.",
+        "Run `chatdb setup` to create it, or correct the name.",
     )
     LOST = (
         "lost",
         Exit.UNREACHABLE,
         "The connection broke during the run, or the server did not confirm the last commit.",
-        "Run the same command again: it goes on where the history stands. "
-        "`chatdb migrate status` shows where that is.",
+        "Run the same command again: it continues after the last applied migration. "
+        "`chatdb migrate status` shows which one that is.",
     )
     STANDBY = (
         "standby",
         Exit.UNREACHABLE,
-        "The change log is read on the primary, and a standby has answered.",
+        "The change log can be read on the primary only, and this server is a standby.",
         "Connect to the primary; with several hosts, `target_session_attrs=primary` finds it.",
     )
     SERVER = (
         "server",
         Exit.UNREACHABLE,
-        "The project's own PostgreSQL can't be made, started or used.",
-        "Do what the hint says; or set `DATABASE_URL` to use another PostgreSQL.",
+        "The embedded PostgreSQL of the project can't be created, started or used.",
+        "Follow the hint, or set `DATABASE_URL` to use another PostgreSQL.",
     )
     TUNNEL = (
         "tunnel",
         Exit.TUNNEL,
-        "The SSH tunnel can't be set up as it is configured: `~/.ssh/config`, the local port, or a "
+        "The SSH tunnel can't be opened as configured: `~/.ssh/config`, the local port, or a "
         "database that is named by a socket.",
         "Correct what the message names.",
     )
     TUNNEL_NAME = (
         "tunnel-name",
         Exit.TUNNEL,
-        "The name of a host on the way through the tunnel is not known.",
+        "The name of a host on the route of the tunnel can't be resolved.",
         "Correct `SSH_HOST`, or HostName and ProxyJump in `~/.ssh/config`.",
     )
     TUNNEL_REFUSED = (
         "tunnel-refused",
         Exit.TUNNEL,
-        "A host on the way is there, and nothing listens on its SSH port.",
+        "A host on the route is up, and nothing listens on its SSH port.",
         "Correct `SSH_PORT`, or start its SSH server.",
     )
     TUNNEL_TIMEOUT = (
         "tunnel-timeout",
         Exit.TUNNEL,
-        "A host on the way does not answer, or its SSH server does not.",
-        "Look at host, network and firewall; or wait longer with `CHATDB_CONNECT_TIMEOUT`.",
+        "A host on the route does not answer, or its SSH server does not.",
+        "Check the host, the network and the firewall, or set a longer `CHATDB_CONNECT_TIMEOUT`.",
     )
     TUNNEL_UNREACHABLE = (
         "tunnel-unreachable",
         Exit.TUNNEL,
-        "There is no way through the network to a host of the tunnel.",
-        "Look at the network, a VPN, a firewall.",
+        "The network has no route to a host of the tunnel.",
+        "Check the network, the VPN and the firewall.",
     )
     TUNNEL_CLOSED = (
         "tunnel-closed",
         Exit.TUNNEL,
-        "A host on the way closed the connection before anybody could log in.",
-        "Try again; if it stays so, the host lets nobody in from here (MaxStartups, a firewall, a ban).",
+        "A host on the route closed the connection before the login.",
+        "Try again; if this persists, the server is rejecting connections from this host "
+        "(MaxStartups, a firewall, a ban).",
     )
     TUNNEL_PROTOCOL = (
         "tunnel-protocol",
         Exit.TUNNEL,
-        "What answers on that port speaks no SSH, or only with algorithms that are not safe any more.",
-        "Correct `SSH_PORT`, or bring the SSH server up to date.",
+        "The port belongs to something other than an SSH server, or to one that supports outdated "
+        "algorithms alone.",
+        "Correct `SSH_PORT`, or upgrade the SSH server.",
     )
     HOST_KEY_UNKNOWN = (
         "host-key-unknown",
         Exit.TUNNEL,
-        "A host on the way showed a key that stands in no known_hosts file, so it could be anybody. "
-        "Nothing was sent to it.",
+        "A host on the route presented a key that is in no known_hosts file, so its identity is not "
+        "known. Nothing was sent to it.",
         "Compare the fingerprint with what its administrator says, and add the line that is shown.",
     )
     HOST_KEY_CHANGED = (
         "host-key-changed",
         Exit.TUNNEL,
-        "A host on the way showed another key than known_hosts has for it: it was set up anew, or "
-        "somebody listens in between. Nothing was sent to it.",
-        "Ask its administrator. Only if the change is meant, replace the line of known_hosts.",
+        "A host on the route presented another key than known_hosts has for it: it was reinstalled, "
+        "or somebody intercepts the connection. Nothing was sent to it.",
+        "Ask its administrator. Replace the line of known_hosts only if the change is intended.",
     )
     HOST_KEY_REVOKED = (
         "host-key-revoked",
         Exit.TUNNEL,
-        "A host on the way showed a key that known_hosts marks as `@revoked`. Nothing was sent to it.",
-        "Ask its administrator; that key is known to be stolen or out of use.",
+        "A host on the route presented a key that known_hosts marks as `@revoked`. Nothing was sent to "
+        "it.",
+        "Ask its administrator; the key was stolen or retired.",
     )
     TUNNEL_LOGIN = (
         "tunnel-login",
         Exit.TUNNEL,
-        "A host on the way lets this user in with none of these keys.",
-        "Name the right key by `SSH_KEY_PATH` and the right user by `SSH_USER`; the public key has to "
-        "stand in that user's `authorized_keys`.",
+        "A host on the route accepts none of these keys for this user.",
+        "Set `SSH_KEY_PATH` to the right key and `SSH_USER` to the right user; the public key must be "
+        "in that user's `authorized_keys`.",
     )
     KEY_MISSING = (
         "key-missing",
         Exit.TUNNEL,
-        "The file of the SSH key is not there.",
+        "The file of the SSH key does not exist.",
         "Correct `SSH_KEY_PATH`, or IdentityFile in `~/.ssh/config`.",
     )
     KEY_UNREADABLE = (
         "key-unreadable",
         Exit.TUNNEL,
-        "The file of the SSH key may not be read, or is no file.",
+        "The file of the SSH key can't be read, or is not a regular file.",
         "Correct `SSH_KEY_PATH`, or the file's owner and mode.",
     )
     KEY_TOO_OPEN = (
         "key-too-open",
         Exit.TUNNEL,
         "Others can read or write the file of the SSH key.",
-        "`chmod 600` closes it; a key that others could read should be replaced.",
+        "Run `chmod 600` on it; replace a key that others could read.",
     )
     KEY_LOCKED = (
         "key-locked",
         Exit.TUNNEL,
-        "The SSH key has a passphrase, and the one that was given is another, or none was.",
-        "Set `SSH_KEY_PASSPHRASE`, or run it on a terminal and type it.",
+        "The SSH key has a passphrase, and none was given, or a wrong one.",
+        "Set `SSH_KEY_PASSPHRASE`, or run the command on a terminal and type the passphrase.",
     )
     KEY_INVALID = (
         "key-invalid",
         Exit.TUNNEL,
-        "The file is no private key of a kind that can be used: Ed25519, ECDSA or RSA.",
-        "Name the private key; its name has no `.pub` at the end.",
+        "The file is not a private key of a supported type: Ed25519, ECDSA or RSA.",
+        "Name the private key; its name does not end in `.pub`.",
     )
     TUNNEL_FORBIDDEN = (
         "tunnel-forbidden",
         Exit.TUNNEL,
-        "The bastion let the user in, and forwards nothing to that place.",
-        "Let its administrator allow it: AllowTcpForwarding, PermitOpen, or the options in "
+        "The bastion accepted the login, and does not allow forwarding to the database.",
+        "Ask its administrator to allow it: AllowTcpForwarding, PermitOpen, or the options in "
         "`authorized_keys`.",
     )
     TUNNEL_LOST = (
         "tunnel-lost",
         Exit.TUNNEL,
-        "The tunnel broke during the run. The server rolls back what was open.",
-        "Run the same command again: it goes on where the history stands.",
+        "The tunnel broke during the run. The server rolls back the open transaction.",
+        "Run the same command again: it continues after the last applied migration.",
     )
     BEHIND_NAME = (
         "behind-name",
         Exit.UNREACHABLE,
-        "The tunnel is open, and the bastion does not know the name of the database's host.",
-        "Name the host as it is called on the bastion; `localhost` is the bastion itself.",
+        "The tunnel is open, and the bastion can't resolve the name of the database's host.",
+        "Use the name that the host has on the bastion; `localhost` is the bastion itself.",
     )
     BEHIND_REFUSED = (
         "behind-refused",
@@ -268,66 +271,67 @@ class Code(Enum):
         "behind-silent",
         Exit.UNREACHABLE,
         "The tunnel is open, and the bastion gets no answer from the database's host.",
-        "Look at host, port and the firewall between the two.",
+        "Check host, port and the firewall between the two.",
     )
     STATEMENT = (
         "statement",
         Exit.FAILED,
         "A statement of a migration failed, and its whole file was rolled back; a file without a "
-        "transaction stopped at that statement. What was applied before stays. Of a seed nothing does.",
-        "Correct the file at the place that is shown, and run the command again. The table of "
-        "SQLSTATEs says more.",
+        "transaction stopped at that statement. Earlier migrations stay applied. A seed is rolled "
+        "back as a whole.",
+        "Correct the file at the location that is shown, and run the command again. See the table of "
+        "SQLSTATEs.",
     )
     HISTORY = (
         "history",
         Exit.DISAGREE,
         "Files and history disagree, or the history can't be read.",
-        "`chatdb migrate status` lists every problem, each with its way out.",
+        "`chatdb migrate status` lists every problem, each with its remedy.",
     )
     RESYNCHRONISE = (
         "resynchronise",
         Exit.DISAGREE,
-        "A cursor of the change log says nothing any more: the events behind it were purged, or the "
+        "A cursor of the change log is no longer valid: the events after it were purged, or the "
         "database was restored, copied or reset since.",
-        "Begin anew without a cursor, then read what you show again; or let `chatdb listen --resync` "
-        "say so in its output and go on from now.",
+        "Start without a cursor and reload the data that you show; or run `chatdb listen --resync`, "
+        "which reports this in its output and continues from now.",
     )
     LOCKED = (
         "locked",
         Exit.LOCKED,
-        "Another migrator is at work on this target; or, after all retries, another session still "
-        "holds a lock on what a migration changes.",
-        "Run it again when the other is done, or wait longer with `--wait` or `--lock-timeout`.",
+        "Another migrator is running on this target; or, after all retries, another session still "
+        "holds a lock on an object that a migration changes.",
+        "Run it again when the other has finished, or wait longer with `--wait` or `--lock-timeout`.",
     )
     REFUSED = (
         "refused",
         Exit.REFUSED,
-        "It could do damage, or there is no way back, and nobody has said that this is meant.",
-        "The hint names the flag that says so, or the other way.",
+        "It could delete data, or can't be rolled back, and was not confirmed.",
+        "The hint names the flag that confirms it, or an alternative.",
     )
     DECLINED = (
         "declined",
         Exit.REFUSED,
-        "A person was asked and did not agree. Nothing was changed.",
-        "Run it again and type the name that is asked for, or give `--yes`.",
+        "The confirmation was declined. Nothing was changed.",
+        "Run it again and type the name that is asked for, or add `--yes`.",
     )
     INTERNAL = (
         "internal",
         Exit.INTERNAL,
-        "A mistake of chatdb's own; or the result could not be written.",
+        "A bug in chatdb; or the result could not be written.",
         "Run it again with `CHATDB_DEBUG=1`, and report what it prints.",
     )
     INTERRUPTED = (
         "interrupted",
         Exit.INTERRUPTED,
-        "Ctrl-C. What was applied before stays; the rest was rolled back.",
-        "Run the same command again to go on.",
+        "Ctrl-C. Earlier migrations stay applied; the current one was rolled back.",
+        "Run the same command again to continue.",
     )
     TERMINATED = (
         "terminated",
         Exit.TERMINATED,
-        "SIGTERM. What was applied before stays; the rest was rolled back.",
-        "Run the same command again to go on.",
+        "SIGTERM. Earlier migrations stay applied; the current one was rolled back.",
+        "Run the same command again to continue.",
     )
 
     def __init__(self, slug: str, exit_code: Exit, cause: str, remedy: str) -> None:
@@ -440,4 +444,4 @@ def errno_name(error: OSError) -> str | None:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, handled as Ctrl-C; the command line raises it."""
+    """SIGTERM, which the command line handles like Ctrl-C."""

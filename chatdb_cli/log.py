@@ -1,10 +1,10 @@
-"""Structured logs: what chatdb does, one record an event, for people or as JSON lines.
+"""Structured logs: one record for each event, as text or as JSON lines.
 
     timestamp, level, event, correlation_id, data
 
-What does not belong here: results (they are values), progress (that is a callback), secrets (nobody
-gives one in).  Everything goes through the standard library's logger `chatdb`, silent until
-`configure` is called, so that a program that uses chatdb as a library decides itself.
+What does not belong here: results (they are values), progress (a callback), secrets (callers must never
+pass one).  All records go to the standard library's logger `chatdb`, which has no handler until
+`configure` is called, so a program that uses chatdb as a library can attach its own.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Literal, TextIO
 logger = logging.getLogger("chatdb")
 logger.addHandler(logging.NullHandler())
 
-# One for each run; it stands in application_name too, so that the server's log can be matched.
-correlation_id = os.urandom(4).hex()  # `secrets` takes longer to import than all of this file
+# One for each run; it is in application_name, too, so that the lines of the server's log can be matched.
+correlation_id = os.urandom(4).hex()  # the module `secrets` is slower to import
 
 
 def enabled() -> bool:
-    """Return whether anybody listens, so that nothing is worked out for nobody."""
+    """Return whether any handler takes the records, so that none is built in vain."""
     return logger.isEnabledFor(logging.DEBUG)
 
 
 def event(name: str, **data: object) -> None:
-    """Log what happened, at the level that `--verbose` shows.
+    """Log an event at the level DEBUG.
 
     Args:
-        name: what happened, in words that stay the same.
-        data: what is to be known about it; never a secret.
+        name: the kind of event; the same text each time.
+        data: facts about it; never a secret.
     """
     if enabled():
         logger.debug(name, extra={"data": data})

@@ -1,7 +1,7 @@
-"""Hide passwords in SQL, URLs, keyword strings and messages, before anything is shown or stored.
+"""Hide passwords in SQL, URLs, keyword strings and messages before they are shown or stored.
 
-    mask      replaces each character of a password by a dot: for SQL that is shown with line and column
-    redact    replaces a whole password by ***: for messages and single values
+    mask      replaces each character of a password with a dot: for SQL shown with line and column
+    redact    replaces a whole password with ***: for messages and single values
 
 What does not belong here: deciding what is shown.  This module imports nothing of chatdb.
 """
@@ -13,8 +13,8 @@ import re
 _SECRETS = ("doubled", "escaped", "quoted", "json", "dollar", "bare", "url")
 LONGEST_SECRET = 4096
 _VISIBLE = re.compile(r"[^\r\n]")
-# A password of a role, of a user mapping, of a connection string, of a URL.  A literal that is not
-# closed ends with the text, which may be one line of many.
+# A password of a role, of a user mapping, of a connection string, of a URL.  An unterminated literal
+# ends with the text, because the text may be one line of a file.
 _PASSWORD = re.compile(
     r"""
     \b (?: ssl )? password
@@ -34,14 +34,14 @@ _PASSWORD = re.compile(
 
 
 def mask(text: str) -> str:
-    """Return the text with every character of a password replaced by a dot; line ends stay."""
+    """Replace each character of a password with a dot; line ends stay."""
     return _PASSWORD.sub(_masked, text)
 
 
-def _masked(found: re.Match[str]) -> str:
-    secret = next(name for name in _SECRETS if found[name] is not None)
-    start, end = (at - found.start() for at in found.span(secret))
-    return found[0][:start] + _VISIBLE.sub("•", found[0][start:end]) + found[0][end:]
+def _masked(match: re.Match[str]) -> str:
+    group = next(name for name in _SECRETS if match[name] is not None)
+    start, end = (offset - match.start() for offset in match.span(group))
+    return match[0][:start] + _VISIBLE.sub("•", match[0][start:end]) + match[0][end:]
 
 
 SECRETS = re.compile(
@@ -55,7 +55,7 @@ SECRETS = re.compile(
 def redact(text: str) -> str:
     """Hide the passwords of URLs, keyword strings and `PASSWORD '...'` in any text.
 
-    Where a password ends can't always be known; then rather too much is hidden.  So give it single
-    values and messages, not a JSON document as a whole.
+    The end of a password is not always known; then too much is hidden rather than too little.  So pass
+    single values and messages, not a whole JSON document.
     """
     return SECRETS.sub(lambda match: f"{match['url'] or match['key']}***", text)
