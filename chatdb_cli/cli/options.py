@@ -160,10 +160,10 @@ DryRun = Annotated[
 AllowDataLoss = Annotated[
     bool,
     typer.Option(
-        "--allow-data-loss", help="Continue if rows would be deleted; by default that is refused."
+        "--allow-data-loss", help="Roll back even if rows are deleted; do not check first."
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; required in production.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation in production.")]
 SyncEach = Annotated[
     bool, typer.Option("--sync-each", help="Wait for the disk after each migration.")
 ]

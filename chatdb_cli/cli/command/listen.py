@@ -31,7 +31,9 @@ def listen(
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FILE", help="Keep the cursor in this file."),
+        typer.Option(
+            "--state", metavar="FILE", help="Read the cursor from this file, and keep it there."
+        ),
     ] = None,
     resync: Annotated[
         bool,

@@ -36,7 +36,7 @@ def setup(
         ),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="With --test: do not ask; required in production.")
+        bool, typer.Option("--yes", help="With --test: do not ask for confirmation in production.")
     ] = False,
 ) -> None:
     """Create the database and its schema, and apply all migrations.

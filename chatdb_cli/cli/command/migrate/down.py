@@ -21,7 +21,7 @@ def down(
             "--to", metavar="VERSION", help="Roll back all newer versions; 0 rolls back all."
         ),
     ] = None,
-    steps: Annotated[int | None, steps_option("How many (default 1).")] = None,
+    steps: Annotated[int | None, steps_option("Roll back N migrations (default 1).")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Roll back all versions.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,

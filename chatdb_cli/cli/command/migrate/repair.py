@@ -8,7 +8,7 @@ import typer
 
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
-from chatdb_cli.cli.options import MIGRATING, Yes
+from chatdb_cli.cli.options import MIGRATING
 from chatdb_cli.cli.render.repair import render_repairs, repairs_text
 
 
@@ -16,9 +16,9 @@ from chatdb_cli.cli.render.repair import render_repairs, repairs_text
 def repair(
     context: Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be accepted.")
+        bool, typer.Option("--dry-run", help="Only show what would be changed.")
     ] = False,
-    yes: Yes = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Make the history agree with the files; no migration is run.
 

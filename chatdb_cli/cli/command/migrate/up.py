@@ -18,7 +18,7 @@ def up(
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="The last version to apply.")
     ] = None,
-    steps: Annotated[int | None, steps_option("How many at most.")] = None,
+    steps: Annotated[int | None, steps_option("Apply at most N migrations.")] = None,
     dry_run: DryRun = False,
     allow_out_of_order: Annotated[
         bool,

@@ -16,7 +16,7 @@ from chatdb_cli.cli.render.server import render_destroyed
 @command(LOCAL)
 def destroy(
     context: Context,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Stop the server, and remove all of its data."""
     server = server_of(context)
