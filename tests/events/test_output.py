@@ -106,7 +106,7 @@ def test_a_closed_pipe_ends_the_command_without_a_message(chat: Chat, project: P
         chat.say("not read")
         code, _, told = command.ended()
     assert code == 141
-    assert re.fullmatch("listens to .*\n", told)
+    assert re.fullmatch("listening to .*\n", told)
 
 
 # --- docs/events.md -------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ class Command:
         assert self.process.stderr
         for line in self.process.stderr:
             self.stderr.append(line)
-            if line.startswith("listens to"):
+            if line.startswith("listening to"):
                 self._ready.set()
         self._ready.set()
 

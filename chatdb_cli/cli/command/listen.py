@@ -67,7 +67,7 @@ def listen(
         target = context.target()
         with Listener(target, printed, topics=topic or (), report=context.out.say) as listener:
             keep(listener.cursor)
-            context.out.say(f"listens to {target}")
+            context.out.say(f"listening to {target}")
             for batch in listener.batches(resync=resync):
                 # What was printed and what the file contains are the same also after Ctrl-C.
                 with signals_deferred():

@@ -32,5 +32,5 @@ def render_history(target: Target, entries: Sequence[LogEntry]) -> Rendered:
     ]
     columns = ("at", "operation", "migration", "user", "host", "comment")
     rows = [[document[column] or "" for column in columns] for document in documents]
-    text = Table(columns, rows) if rows else "nothing was ever applied here"
+    text = Table(columns, rows) if rows else "no migration has been applied here"
     return Rendered(target_document(target) | {"entries": documents}, (text,))

@@ -78,7 +78,7 @@ def run_summary(run: Run) -> str:
     counts = [
         (sum(states.count(("down", s)) for s in ("reverted", "resumed")), "rolled back"),
         (sum(states.count(("up", s)) for s in ("applied", "resumed")), "applied"),
-        (sum(state == "by-another" for _, state in states), "by another"),
+        (sum(state == "by-another" for _, state in states), "by another migrator"),
         (states.count(("up", "marked")), "marked as applied"),
     ]
     summary = ", ".join(f"{count} {what}" for count, what in counts if count)

@@ -32,7 +32,7 @@ def render_server(status: ServerStatus, url: str | None) -> Rendered:
         "log": str(status.log) if status.log else None,
         "url": url,
     }
-    state = "running" if status.running else "stopped" if status.exists else "not made yet"
+    state = "running" if status.running else "stopped" if status.exists else "not created yet"
     rows = {"state": state} | {k: v for k, v in facts.items() if k not in ("exists", "running")}
     lines = [f"{name:<8} {value}" for name, value in rows.items() if value is not None]
     return Rendered(target_document(None) | {"server": facts}, ("\n".join(lines),))
