@@ -1,12 +1,13 @@
-"""A schema as values: what its catalog says of it, for somebody who reads it.
+"""A schema as values, as its documentation shows it.
 
-    SchemaDocs            all of it: the comment on the schema, and below
+    SchemaDocs            the comment on the schema, and all of the following
       Relation            a table or a view
-        Column, Rule, ForeignKey, Index, Trigger, Policy
+        Column, Constraint, ForeignKey, Index, Trigger, Policy
       Function, Type
 
-All SQL in it is one line each.  The order is that of the names' code points.  Pure.  What does not
-belong here: reading it (`schema_docs.py`), writing it down (`markdown.py`).
+Each SQL text is one line.  Objects are ordered by the code points of their names.  `chatdb docs` prints
+these attributes as JSON keys.  What does not belong here: reading the catalog (`read.py`), documents
+(`docs/`).
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ class Column:
     """A column of a table or a view.
 
     Attributes:
-        name: its name.
-        type: as SQL, with its collation where that is not the type's own.
+        name: the name of the column.
+        type: the type as SQL, with its collation if that is not the type's default.
         nullable: it may be NULL.
-        default: as SQL; also how it is generated.
-        comment: what is said of it.
+        default: its default as SQL, or how it is generated.
+        comment: the comment on the column.
     """
 
     name: str
@@ -39,14 +40,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A constraint that is no foreign key, or a unique index.
+    """A constraint other than a foreign key, or a unique index.
 
     Attributes:
-        name: its name.
-        kind: what it is.
-        definition: as SQL, without the word for its kind.
-        columns: what it is about, in its order; of a unique index only where it holds for all rows.
-        comment: what is said of it.
+        name: the name of the constraint.
+        kind: the kind of constraint.
+        definition: the definition as SQL, without the keyword for its kind.
+        columns: its columns, in its order; empty for a unique index that is partial or has expressions.
+        comment: the comment on the constraint.
     """
 
     name: str
@@ -58,18 +59,18 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A relation to another table.
+    """A foreign key.
 
     Attributes:
-        name: its name.
-        columns: the columns that point there.
-        schema: where that table is, if not in the same schema.
-        table: the table that they point to.
-        to_columns: the columns that they point to.
-        actions: ON DELETE and what else holds, as SQL.
-        required: there is always a row that it points to.
-        unique: at most one row points to each.
-        comment: what is said of it.
+        name: the name of the constraint.
+        columns: the referencing columns.
+        schema: the schema of the referenced table, if it is another one.
+        table: the referenced table.
+        to_columns: the referenced columns.
+        actions: ON DELETE and all that follows, as SQL.
+        required: no referencing column may be NULL.
+        unique: at most one row references each row.
+        comment: the comment on the constraint.
     """
 
     name: str
@@ -85,7 +86,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index that is no rule."""
+    """An index that does not enforce a constraint."""
 
     name: str
     definition: str
@@ -94,7 +95,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger; `definition` is what stands behind its name."""
+    """A trigger; `definition` is the part after its name."""
 
     name: str
     definition: str
@@ -107,13 +108,13 @@ class Policy:
     """A policy of row-level security.
 
     Attributes:
-        name: its name.
+        name: the name of the policy.
         command: SELECT, INSERT, UPDATE, DELETE or ALL.
-        permissive: one of these is enough; of the others each must hold.
-        roles: for whom.
-        reads: which rows are seen, as SQL.
-        writes: which rows may be written, as SQL; None: as `reads`.
-        comment: what is said of it.
+        permissive: one permissive policy is enough; of the restrictive ones each must pass.
+        roles: the roles that it applies to.
+        reads: which rows are visible, as SQL.
+        writes: which rows may be written, as SQL; None is the same as `reads`.
+        comment: the comment on the policy.
     """
 
     name: str
@@ -130,22 +131,22 @@ class Relation:
     """A table or a view.
 
     Attributes:
-        name: its name.
-        kind: what it is.
-        comment: what is said of it.
+        name: the name of the table or view.
+        kind: the kind of relation.
+        comment: the comment on the relation.
         unlogged: it is empty after a crash.
-        row_security: policies decide about its rows, but for its owner.
-        row_security_forced: for its owner too.
-        partition_key: as SQL.
-        partitions: each with its bounds.
-        inherits: the tables whose columns it has.
-        options: of a view, such as `security_invoker=true`.
-        columns: in their order.
-        rules: keys, unique rules, checks.
-        foreign_keys: its relations to other tables.
-        indexes: all that are no rule.
-        triggers: in the order in which they fire.
-        policies: of row-level security.
+        row_security: row-level security applies to all roles but its owner.
+        row_security_forced: row-level security applies to its owner, too.
+        partition_key: the partition key as SQL.
+        partitions: its partitions, each with its bounds.
+        inherits: the tables that it inherits from.
+        options: the options of a view, such as `security_invoker=true`.
+        columns: the columns in order.
+        rules: all constraints but foreign keys, and unique indexes.
+        foreign_keys: the foreign keys.
+        indexes: the indexes that do not enforce a constraint.
+        triggers: the triggers in the order in which they fire.
+        policies: the policies of row-level security.
     """
 
     name: str
@@ -171,15 +172,15 @@ class Function:
     """A function.
 
     Attributes:
-        name: its name.
-        kind: what it is.
-        arguments: as SQL, with their defaults.
-        result: as SQL; None for a procedure.
+        name: the name of the function.
+        kind: the kind of function.
+        arguments: the arguments as SQL, with their defaults.
+        result: the result type as SQL; None for a procedure.
         volatility: immutable, stable or volatile.
-        strict: NULL for any argument gives NULL.
-        security_definer: it runs with the rights of its owner.
+        strict: the result is NULL if any argument is.
+        security_definer: it runs with the privileges of its owner.
         language: sql, plpgsql or another.
-        comment: what is said of it.
+        comment: the comment on the function.
     """
 
     name: str
@@ -195,7 +196,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type that is no table's: an enum, a domain, a composite or a range."""
+    """An enum, a domain, a composite or a range type."""
 
     name: str
     kind: str
@@ -205,7 +206,7 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDocs:
-    """A schema, as its catalog has it; nothing in it depends on the schema's own name."""
+    """A schema; nothing in it depends on the name of the schema."""
 
     comment: str | None
     tables: tuple[Relation, ...]

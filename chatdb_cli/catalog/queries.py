@@ -1,7 +1,7 @@
 """Every statement that this package sends, each under the question that it answers.
 
-`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
-parameter.  What does not belong here: anything that decides; the SQL of the user.
+`%(schema)s` is the name of the schema, a parameter.  What does not belong here: decisions, and SQL of
+the user.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# `docs`: the catalog of one schema, read in one transaction and written out the same whatever the
-# server, the database or the role has set.  The schema comes first in the path, so that its names
-# stand without it.
+# How is the catalog printed the same, whatever the server, the database or the role has set?  For one
+# transaction.  The schema is first in search_path, so that its names are printed without it.
 DOCS_SETTINGS: Final[LiteralString] = """\
 SELECT set_config('search_path', concat_ws(', ', quote_ident(%(schema)s),
                   (SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
@@ -24,17 +23,17 @@ SELECT set_config('search_path', concat_ws(', ', quote_ident(%(schema)s),
        set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
        set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
        set_config('bytea_output', 'hex', true), set_config('xmlbinary', 'base64', true)"""
-# Is the schema there, and what is said of it?  PostgreSQL's own words on public are nobody's.
+# Does the schema exist, and what is the comment on it?  PostgreSQL's own comment on public is ignored.
 DOCS_SCHEMA: Final[LiteralString] = """\
 SELECT nullif(obj_description(oid, 'pg_namespace'), 'standard public schema') AS comment
 FROM pg_namespace WHERE nspname = %(schema)s"""
-# What is neither the history's nor an extension's.
+# The relations of the schema but for those of the history and of extensions.
 _DOCS_OURS: Final[LiteralString] = """\
 n.nspname = %(schema)s
   AND c.relname <> ALL ('{yoyo_lock,chatdb_migration}') AND NOT starts_with(c.relname, '_yoyo_')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')"""
-# Which tables and views are there?  A partition is told with its table.
+# Which tables and views are there?  A partition is listed with its table.
 DOCS_RELATIONS: Final[LiteralString] = (
     """\
 SELECT c.oid::int8 AS oid, c.relname::text AS name, c.relkind::text AS kind,
@@ -51,7 +50,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND """  # noqa: S608  (constants alone)
     + _DOCS_OURS
 )
-# Their columns, in order.
+# Which columns do they have, in order?
 DOCS_COLUMNS: Final[LiteralString] = (
     """\
 SELECT a.attrelid::int8 AS relation, a.attname::text AS name,
@@ -69,7 +68,8 @@ WHERE """
     + _DOCS_OURS
     + " ORDER BY a.attnum"
 )
-# Their keys, checks and foreign keys.  PostgreSQL 18 has NOT NULL among them, older ones do not.
+# Which keys, checks and foreign keys do they have?  NOT NULL, a constraint since PostgreSQL 18, is not
+# one of them.
 DOCS_CONSTRAINTS: Final[LiteralString] = (
     """\
 SELECT k.conrelid::int8 AS relation, k.conname::text AS name, k.contype::text AS kind,
@@ -90,7 +90,7 @@ LEFT JOIN pg_class f ON f.oid = k.confrelid
 WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND """  # noqa: S608  (constants alone)
     + _DOCS_OURS
 )
-# Their indexes, but for those that a key has made.  Which columns are unique, in all rows?
+# Which indexes do they have that belong to no constraint?  Which columns are unique in all rows?
 DOCS_INDEXES: Final[LiteralString] = (
     """\
 SELECT i.indrelid::int8 AS relation, x.relname::text AS name,
@@ -107,7 +107,7 @@ WHERE NOT EXISTS (SELECT FROM pg_constraint k
                   WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) AND """  # noqa: S608  (constants alone)
     + _DOCS_OURS
 )
-# Their triggers.
+# Which triggers do they have?
 DOCS_TRIGGERS: Final[LiteralString] = (
     """\
 SELECT t.tgrelid::int8 AS relation, t.tgname::text AS name,
@@ -118,7 +118,7 @@ JOIN pg_trigger t ON t.tgrelid = c.oid
 WHERE NOT t.tgisinternal AND """
     + _DOCS_OURS
 )
-# Their policies.
+# Which policies do they have?
 DOCS_POLICIES: Final[LiteralString] = (
     """\
 SELECT p.polrelid::int8 AS relation, p.polname::text AS name,
@@ -135,7 +135,7 @@ JOIN pg_policy p ON p.polrelid = c.oid
 WHERE """  # noqa: S608  (constants alone)
     + _DOCS_OURS
 )
-# The functions.
+# Which functions are there?
 DOCS_FUNCTIONS: Final[LiteralString] = """\
 SELECT p.proname::text AS name, p.prokind::text AS kind,
        p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) AS for_trigger,
@@ -148,7 +148,7 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l 
 WHERE n.nspname = %(schema)s
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
                   AND d.objid = p.oid AND d.deptype = 'e')"""
-# The types that are no table's, and what each is made of.
+# Which types are there but the row types of tables, and how are they defined?
 DOCS_TYPES: Final[LiteralString] = """\
 SELECT t.typname::text AS name,
        CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite'

@@ -1,4 +1,4 @@
-"""SQL as PostgreSQL prints it, made shorter for people.
+"""Shorten the SQL that PostgreSQL prints, for people.
 
 What does not belong here: Markdown (`docs/`).
 """
@@ -15,7 +15,7 @@ _INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_PLACE} US
 _TRIGGER = re.compile(rf"CREATE (?:CONSTRAINT )?TRIGGER {_NAME} ")
 FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES {_PLACE}{_COLUMNS} ?")
 _WORDS = re.compile(
-    rf"(?P<literal>'(?:[^']|'')*'|\bNULL)::text\b(?!\[)|(?P<kept>{_QUOTED})|(?P<space>\s+)"
+    rf"(?P<literal>'(?:[^']|'')*'|\bNULL)::text\b(?!\[)|(?P<quoted>{_QUOTED})|(?P<space>\s+)"
     r"|\b(?P<varchar>character varying)\b|\b(?P<stamp>time(?:stamp)?)(?P<digits>\(\d\))?"
     r" (?P<zone>with|without) time zone\b|(?P<like>!?~~)(?P<any_case>\*?)(?=\s)"
 )
@@ -23,26 +23,26 @@ _ONE_OF = re.compile(r"(= ANY|<> ALL) \(ARRAY\[((?:'(?:[^']|'')*'(?:, )?)+)\]\)"
 
 
 def tidy_sql(sql: str) -> str:
-    """Return SQL in one line, with the short words for what PostgreSQL has long ones for."""
+    """Return SQL in one line, with short names in place of PostgreSQL's long ones."""
 
-    def word(found: re.Match[str]) -> str:
-        if found["literal"] or found["kept"]:
-            return found["literal"] or found["kept"]
-        if found["space"]:
+    def shorten(match: re.Match[str]) -> str:
+        if match["literal"] or match["quoted"]:
+            return match["literal"] or match["quoted"]
+        if match["space"]:
             return " "
-        if found["stamp"]:
+        if match["stamp"]:
             return (
-                found["stamp"] + ("tz" if found["zone"] == "with" else "") + (found["digits"] or "")
+                match["stamp"] + ("tz" if match["zone"] == "with" else "") + (match["digits"] or "")
             )
-        if found["like"]:
-            negated = "NOT " if found["like"][0] == "!" else ""
-            return negated + ("ILIKE" if found["any_case"] else "LIKE")
+        if match["like"]:
+            negated = "NOT " if match["like"][0] == "!" else ""
+            return negated + ("ILIKE" if match["any_case"] else "LIKE")
         return "varchar"
 
-    def one_of(found: re.Match[str]) -> str:
-        return f"{'IN' if found[1] == '= ANY' else 'NOT IN'} ({found[2]})"
+    def one_of(match: re.Match[str]) -> str:
+        return f"{'IN' if match[1] == '= ANY' else 'NOT IN'} ({match[2]})"
 
-    return _ONE_OF.sub(one_of, _WORDS.sub(word, sql)).strip()
+    return _ONE_OF.sub(one_of, _WORDS.sub(shorten, sql)).strip()
 
 
 def index_definition(definition: str) -> str:

@@ -1,9 +1,9 @@
 """A schema as a Markdown document.
 
-    write_document   head (yours), mark, then made: the list of tables, the diagrams, each table, the
-                     views, the functions, the types
+    write_document   the user's head, the mark, then what is generated: the list of tables, the diagrams,
+                     each table, the views, the functions, the types
 
-Pure.  What does not belong here: diagrams (`mermaid.py`), escaping (`escape.py`), files (`update.py`).
+What does not belong here: diagrams (`mermaid.py`), escaping (`escape.py`), files (`update.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from chatdb_cli.docs.escape import (
-    _CONTROL,
+    CONTROL,
     cell_code,
     code_fence,
     code_span,
     escape_cell,
     escape_prose,
     escape_text,
-    split_cell,
+    split_arguments,
 )
 from chatdb_cli.docs.mermaid import write_diagrams
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     )
 
 MARK = "<!-- chatdb docs:"
-MARK_LINE = f"{MARK} what stands above is yours; all below is made from the database. -->"
+MARK_LINE = f"{MARK} the text above is yours; all below is generated from the database. -->"
 
 
-def write_document(docs: SchemaDocs, was: str | None = None) -> str:
+def write_document(docs: SchemaDocs, current: str | None = None) -> str:
     """Return the whole document.
 
     Args:
         docs: the schema.
-        was: the document as it is; what stands above the mark in it is kept.
+        current: the document as it is now; its text above the mark is kept.
     """
-    head = was.partition(MARK)[0].rstrip() if was is not None else "# Schema"
+    head = current.partition(MARK)[0].rstrip() if current is not None else "# Schema"
     parts = [*([head] if head else []), MARK_LINE]
     if docs.comment:
         parts.append(escape_prose(docs.comment))
@@ -67,53 +67,55 @@ def write_document(docs: SchemaDocs, was: str | None = None) -> str:
 
 
 def _tables(tables: Sequence[Relation], before: str) -> Iterator[str]:
-    """Return the list of the tables, the diagrams, and each table.
+    """Yield the list of tables, the diagrams, and each table.
 
     Args:
         tables: the tables.
-        before: what stands above; a heading in it may have the name of a table.
+        before: the text above; a heading in it may have the name of a table.
     """
     diagrams = list(write_diagrams(tables))
     links = _Links("\n\n".join([before, "## Tables", *diagrams]))
-    pointing: dict[str, list[str]] = defaultdict(list)
+    referencing: dict[str, list[str]] = defaultdict(list)
     for table in tables:
         links.add(table.name)
         for name in {k.table for k in table.foreign_keys if k.schema is None}:
-            pointing[name].append(table.name)
+            referencing[name].append(table.name)
     yield "## Tables"
     yield _table(
         ("table", "what it holds"), [(links.to(t.name), escape_cell(t.comment)) for t in tables]
     )
     yield from diagrams
     for table in tables:
-        yield from _relation(table, links, pointing[table.name])
+        yield from _relation(table, links, referencing[table.name])
 
 
-def _relation(table: Relation, links: _Links, pointing: Sequence[str]) -> Iterator[str]:
+def _relation(table: Relation, links: _Links, referencing: Sequence[str]) -> Iterator[str]:
     yield f"### {escape_text(table.name)}"
     if table.comment:
         yield escape_prose(table.comment)
     notes = list(_notes(table))
     if notes:
         yield _bullets(notes)
-    to = {k.columns[0]: k for k in table.foreign_keys if len(k.columns) == 1}
+    references = {k.columns[0]: k for k in table.foreign_keys if len(k.columns) == 1}
     rows = []
     for column in table.columns:
-        arrow = f"→ {links.there(to[column.name])}" if column.name in to else ""
+        arrow = (
+            f"→ {links.referenced(references[column.name])}" if column.name in references else ""
+        )
         null = "null" if column.nullable and "view" not in table.kind else ""
-        said = " ".join(filter(None, (escape_cell(column.comment), arrow)))
+        comment = " ".join(filter(None, (escape_cell(column.comment), arrow)))
         default = cell_code(column.default) if column.default else ""
-        rows.append((cell_code(column.name), cell_code(column.type), null, default, said))
+        rows.append((cell_code(column.name), cell_code(column.type), null, default, comment))
     if rows:
         yield _table(("column", "type", "null", "default", "what it is"), rows)
-    for rule in table.rules:
-        if rule.kind == "primary key":
-            yield f"**Primary key** {_rule(rule)}"
+    for constraint in table.rules:
+        if constraint.kind == "primary key":
+            yield f"**Primary key** {_constraint(constraint)}"
     for kind, title in (("unique", "Unique"), ("exclusion", "Exclusion"), ("check", "Checks")):
-        yield from _list(title, (_rule(r) for r in table.rules if r.kind == kind))
+        yield from _list(title, (_constraint(r) for r in table.rules if r.kind == kind))
     yield from _list("Foreign keys", (_foreign_key(k, links) for k in table.foreign_keys))
-    if pointing:
-        yield f"**Referenced by** {', '.join(map(links.to, pointing))}"
+    if referencing:
+        yield f"**Referenced by** {', '.join(map(links.to, referencing))}"
     yield from _list(
         "Indexes", (_item(i.name, code_span(i.definition), i.comment) for i in table.indexes)
     )
@@ -141,30 +143,32 @@ def _notes(table: Relation) -> Iterator[str]:
     if table.unlogged:
         yield "UNLOGGED: fast, and empty after a crash of the server."
     if table.row_security:
-        whom = "for everybody, its owner too" if table.row_security_forced else "but for its owner"
-        nothing = "" if table.policies else "; there is none, so nobody sees any"
-        yield f"Row-level security: the policies below decide about each row, {whom}{nothing}."
+        roles = (
+            "all roles and its owner" if table.row_security_forced else "all roles but its owner"
+        )
+        none = "" if table.policies else "; there are none, so no row is visible"
+        yield f"Row-level security: the policies below apply to {roles}{none}."
 
 
-def _rule(rule: Constraint) -> str:
-    return _item(rule.name, code_span(rule.definition), rule.comment)
+def _constraint(constraint: Constraint) -> str:
+    return _item(constraint.name, code_span(constraint.definition), constraint.comment)
 
 
 def _foreign_key(key: ForeignKey, links: _Links) -> str:
     columns, to = (
         code_span(f"({', '.join(map(_identifier, c))})") for c in (key.columns, key.to_columns)
     )
-    return _item(key.name, f"{columns} → {links.there(key)} {to} {key.actions}", key.comment)
+    return _item(key.name, f"{columns} → {links.referenced(key)} {to} {key.actions}", key.comment)
 
 
 def _policy(policy: Policy) -> str:
     kind = "" if policy.permissive else "restrictive, "
-    said = f"{kind}{policy.command} by {', '.join(map(code_span, policy.roles))}"
+    text = f"{kind}{policy.command} by {', '.join(map(code_span, policy.roles))}"
     if policy.reads:
-        said += f" where {code_span(policy.reads)}"
+        text += f" where {code_span(policy.reads)}"
     if policy.writes:
-        said += f", writes only {code_span(policy.writes)}"
-    return _item(policy.name, said, policy.comment)
+        text += f", writes only {code_span(policy.writes)}"
+    return _item(policy.name, text, policy.comment)
 
 
 def _functions(functions: Sequence[Function]) -> Iterator[str]:
@@ -173,11 +177,11 @@ def _functions(functions: Sequence[Function]) -> Iterator[str]:
         "window function": "Window functions", "trigger function": "Trigger functions",
     }  # fmt: skip
     for kind, title in titles.items():
-        chosen = [f for f in functions if f.kind == kind]
-        if chosen:
+        group = [f for f in functions if f.kind == kind]
+        if group:
             yield f"## {title}"
-        for n, function in enumerate(chosen):
-            if n == 0 or chosen[n - 1].name != function.name:
+        for n, function in enumerate(group):
+            if n == 0 or group[n - 1].name != function.name:
                 yield f"### {escape_text(function.name)}"
             yield code_fence("sql", _signature(function))
             if function.comment:
@@ -186,13 +190,13 @@ def _functions(functions: Sequence[Function]) -> Iterator[str]:
 
 
 def _signature(function: Function) -> str:
-    arguments, result = (_CONTROL.sub(" ", t or "") for t in (function.arguments, function.result))
+    arguments, result = (CONTROL.sub(" ", t or "") for t in (function.arguments, function.result))
     result = f" → {result}" if result else ""
     name = _identifier(function.name)
     line = f"{name}({arguments}){result}"
     if len(line) <= 90:
         return line
-    return "\n".join((f"{name}(", *(f"  {a}" for a in split_cell(arguments)), f"){result}"))
+    return "\n".join((f"{name}(", *(f"  {a}" for a in split_arguments(arguments)), f"){result}"))
 
 
 def _properties(function: Function) -> Iterator[str]:
@@ -206,8 +210,8 @@ def _properties(function: Function) -> Iterator[str]:
 
 
 def _type(kind: Type) -> str:
-    said = f"{kind.kind} of {code_span(kind.definition)}" if kind.definition else kind.kind
-    return _item(kind.name, said, kind.comment)
+    text = f"{kind.kind} of {code_span(kind.definition)}" if kind.definition else kind.kind
+    return _item(kind.name, text, kind.comment)
 
 
 def _list(title: str, items: Iterable[str]) -> Iterator[str]:
@@ -221,25 +225,25 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _item(name: str, said: str, comment: str | None) -> str:
-    return f"{code_span(name)}: {said}" + (f"<br>{escape_prose(comment)}" if comment else "")
+def _item(name: str, text: str, comment: str | None) -> str:
+    return f"{code_span(name)}: {text}" + (f"<br>{escape_prose(comment)}" if comment else "")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table without the columns in which nothing stands."""
-    kept = [n for n in range(len(head)) if n == 0 or any(row[n] for row in rows)]
+    """Return a table without its empty columns."""
+    columns = [n for n in range(len(head)) if n == 0 or any(row[n] for row in rows)]
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line[n] for n in kept)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line[n] for n in columns)} |" for line in lines)
 
 
 def _identifier(name: str) -> str:
     if re.fullmatch(r"[a-z_][a-z0-9_$]*", name):
         return name
-    return f'"{_CONTROL.sub(" ", name).replace(chr(34), chr(34) * 2)}"'
+    return f'"{CONTROL.sub(" ", name).replace(chr(34), chr(34) * 2)}"'
 
 
 class _Links:
-    """Links to the headings of tables, as GitHub names them."""
+    """Links to the headings of tables, with the anchors that GitHub gives them."""
 
     def __init__(self, before: str) -> None:
         self._taken: dict[str, int] = {}
@@ -249,16 +253,16 @@ class _Links:
             self._slug(title)
 
     def add(self, name: str) -> None:
-        """Note the heading of a table, the next in the document."""
+        """Add the heading of a table, the next in the document."""
         self._slugs[name] = self._slug(name)
 
     def to(self, name: str) -> str:
-        """Return a link to a table, or its name if there is no such heading."""
+        """Return a link to a table, or its name if it has no heading."""
         slug = self._slugs.get(name)
         return escape_text(name) if slug is None else f"[{escape_text(name)}](#{slug})"
 
-    def there(self, key: ForeignKey) -> str:
-        """Return a link to the table that a foreign key points to."""
+    def referenced(self, key: ForeignKey) -> str:
+        """Return a link to the table that a foreign key references."""
         return escape_text(f"{key.schema}.{key.table}") if key.schema else self.to(key.table)
 
     def _slug(self, title: str) -> str:

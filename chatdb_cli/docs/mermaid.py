@@ -9,50 +9,51 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from chatdb_cli.docs.escape import _NOT_QUOTABLE, code_fence, escape_text
+from chatdb_cli.docs.escape import NOT_QUOTABLE, code_fence, escape_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from chatdb_cli.catalog.model import Relation
 
-# More tables than this in one diagram, and nobody finds anything.
+# A diagram of more tables can't be read.
 _LARGEST_DIAGRAM = 10
 
 
 def write_diagrams(tables: Sequence[Relation]) -> Iterator[str]:
-    """Return a diagram for each group of tables; each relation is in that of the table that has it."""
+    """Yield a diagram for each group of tables; a foreign key is in the diagram of its own table."""
     edges: dict[str, set[str]] = {t.name: set() for t in tables}
     for table in tables:
         for key in table.foreign_keys:
             if key.schema is None and key.table in edges and key.table != table.name:
                 edges[table.name].add(key.table)
     groups = sorted(_groups(set(edges), edges), key=lambda g: (-len(g), min(g)))
-    shown = {f"Around {escape_text(_hub(g, edges))}": g for g in groups if len(g) > 1}
-    # Who is alone may still point to itself, or to another schema.
-    alone = {t.name for t in tables if t.foreign_keys} - set().union(*shown.values())
-    shown |= {"On their own": alone} if alone else {}
-    for title, group in shown.items():
-        if len(shown) > 1:
+    diagrams = {f"Around {escape_text(_hub(g, edges))}": g for g in groups if len(g) > 1}
+    # A table without a group may reference itself, or another schema.
+    alone = {t.name for t in tables if t.foreign_keys} - set().union(*diagrams.values())
+    diagrams |= {"On their own": alone} if alone else {}
+    for title, group in diagrams.items():
+        if len(diagrams) > 1:
             yield f"### {title}"
         yield code_fence("mermaid", "\n".join(_diagram([t for t in tables if t.name in group])))
 
 
 def _hub(names: Collection[str], edges: dict[str, set[str]]) -> str:
-    """Return the table to which most of the others point."""
+    """Return the table that most of the others reference."""
     return min(names, key=lambda n: (-sum(n in edges[other] for other in names), n))
 
 
 def _groups(names: set[str], edges: dict[str, set[str]]) -> list[set[str]]:
-    """Divide tables into groups of what belongs together, each small enough to be drawn.
+    """Divide tables into groups of related tables, each small enough for one diagram.
 
-    What hangs together is a group.  Where that is too large, the table to which most point is taken
-    out: what still hangs together then is a group of its own, and who stands alone goes with it.
+    Tables that are connected by foreign keys are a group.  If it is too large, the table that most of
+    the others reference is removed: the parts that are still connected are groups of their own, and the
+    tables that are left alone form a group with the removed table.
     """
-    found = []
+    groups = []
     for group in _connected(names, edges):
         if len(group) <= _LARGEST_DIAGRAM:
-            found.append(group)
+            groups.append(group)
             continue
         hub = _hub(group, edges)
         around = {hub}
@@ -60,24 +61,24 @@ def _groups(names: set[str], edges: dict[str, set[str]]) -> list[set[str]]:
             if len(part) == 1:
                 around |= part
             else:
-                found.append(part)
-        found.append(around)
-    return found
+                groups.append(part)
+        groups.append(around)
+    return groups
 
 
 def _connected(names: set[str], edges: dict[str, set[str]]) -> Iterator[set[str]]:
-    near: dict[str, set[str]] = {name: edges[name] & names for name in names}
+    neighbors: dict[str, set[str]] = {name: edges[name] & names for name in names}
     for name in names:
         for other in edges[name] & names:
-            near[other] = near[other] | {name}
-    left = set(names)
-    while left:
+            neighbors[other] = neighbors[other] | {name}
+    remaining = set(names)
+    while remaining:
         group: set[str] = set()
-        reached = {min(left)}
+        reached = {min(remaining)}
         while reached:
             group |= reached
-            reached = set().union(*(near[name] for name in reached)) - group
-        left -= group
+            reached = set().union(*(neighbors[name] for name in reached)) - group
+        remaining -= group
         yield group
 
 
@@ -91,39 +92,38 @@ def _diagram(tables: Sequence[Relation]) -> Iterator[str]:
             yield "  }"
     for table in tables:
         for key in table.foreign_keys:
-            there = f"{key.schema}.{key.table}" if key.schema else key.table
+            referenced = f"{key.schema}.{key.table}" if key.schema else key.table
             line = ("||" if key.required else "|o") + "--" + ("o|" if key.unique else "o{")
             label = _entity(", ".join(key.columns))
-            yield f"  {_entity(there)} {line} {_entity(table.name)} : {label}"
+            yield f"  {_entity(referenced)} {line} {_entity(table.name)} : {label}"
 
 
 def _key_columns(table: Relation) -> Iterator[str]:
-    """Return the columns that a key is made of, as attributes of an entity."""
+    """Yield the columns of keys, as attributes of an entity."""
     marks: dict[str, list[str]] = defaultdict(list)
-    for rule in table.rules:
-        if rule.kind == "primary key":
-            for name in rule.columns:
+    for constraint in table.rules:
+        columns = constraint.columns
+        if constraint.kind == "primary key":
+            for name in columns:
                 marks[name].append("PK")
-        elif (
-            rule.kind == "unique" and len(rule.columns) == 1 and "UK" not in marks[rule.columns[0]]
-        ):
-            marks[rule.columns[0]].append("UK")
+        elif constraint.kind == "unique" and len(columns) == 1 and "UK" not in marks[columns[0]]:
+            marks[columns[0]].append("UK")
     for name in {c for k in table.foreign_keys for c in k.columns}:
         marks[name].append("FK")
     for column in table.columns:
         if column.name in marks:
             word = _word(column.name)
-            real = "" if word == column.name else f" {_entity(column.name)}"
+            real_name = "" if word == column.name else f" {_entity(column.name)}"
             kind = _word(column.type.partition(" COLLATE ")[0].partition("(")[0])
-            yield f"{kind} {word} {', '.join(marks[column.name])}{real}"
+            yield f"{kind} {word} {', '.join(marks[column.name])}{real_name}"
 
 
 def _entity(name: str) -> str:
-    """Return a name in quotes; a character that Mermaid could take for its own stands as its number."""
-    return '"' + _NOT_QUOTABLE.sub(lambda m: f"#{ord(m[0])};", name) + '"'
+    """Return a name in quotes; characters that Mermaid would interpret are replaced by their numbers."""
+    return '"' + NOT_QUOTABLE.sub(lambda m: f"#{ord(m[0])};", name) + '"'
 
 
 def _word(name: str) -> str:
-    """Return a name as Mermaid takes it for an attribute: a plain word that is none of its own."""
+    """Return a name as a valid attribute of Mermaid: a plain word, and not a keyword."""
     word = re.sub(r"[^A-Za-z0-9_\[\]]", "_", name)
     return word if re.match(r"(?!(?:[pfu]k)\b)[A-Za-z_]", word, re.IGNORECASE) else f"_{word}"

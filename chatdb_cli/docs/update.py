@@ -1,4 +1,4 @@
-"""Bring the file that documents a schema up to date, or compare it.
+"""Update the file that documents a schema, or compare it with the schema.
 
 What does not belong here: the Markdown in it (`markdown.py`), reading the catalog (`catalog/`).
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatdb_cli.docs.markdown import MARK, MARK_LINE, write_document
-from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.errors import ChatdbError, Code, errno_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """How a file stands to the schema.
+    """The state of a file that documents a schema.
 
     Attributes:
         path: the file.
-        state: written, unchanged (it was right already), or stale (it was only checked).
-        reason: why it is stale.
+        state: written, unchanged (it was up to date), or stale (it was only checked).
+        reason: why it is stale, or None.
     """
 
     path: Path
@@ -34,50 +34,46 @@ class FileState:
 
 
 def write_schema_docs(path: Path, docs: SchemaDocs, *, check: bool = False) -> FileState:
-    """Bring a file up to date; what stands above chatdb's mark in it stays as it is.
+    """Update a file; its text above chatdb's mark stays as it is.
 
     Args:
         path: the file; it may be missing.
-        docs: what it has to tell.
+        docs: the schema.
         check: only compare, and write nothing.
 
     Raises:
-        ChatdbError: `REFUSED` for a file without the mark, `USAGE` when it can't be read or written.
+        ChatdbError: `REFUSED` for a file without the mark, `USAGE` if it can't be read or written.
     """
     try:
-        was = path.read_text(encoding="utf-8") if path.exists() else None
-        if was is not None and MARK not in was:
+        old = path.read_text(encoding="utf-8") if path.exists() else None
+        if old is not None and MARK not in old:
             raise ChatdbError(
                 Code.REFUSED,
-                f"{path} was not made by chatdb docs; nothing was written",
-                hint="name another file, or put this line below what is to stay in it: "
-                + MARK_LINE,
+                f"{path} was not written by chatdb; it was not changed",
+                hint=f"name another file, or add this line below the text to keep: {MARK_LINE}",
             )
-        now = write_document(docs, was)
-        if was == now:
+        new = write_document(docs, old)
+        if old == new:
             return FileState(path, "unchanged")
         if check:
-            return FileState(path, "stale", _difference(was, now))
-        path.write_text(now, encoding="utf-8", newline="\n")
+            return FileState(path, "stale", _difference(old, new))
+        path.write_text(new, encoding="utf-8", newline="\n")
     except (OSError, UnicodeDecodeError) as error:
-        import errno
-
-        number = getattr(error, "errno", None)
         raise ChatdbError(
             Code.USAGE,
             f"{path}: {(getattr(error, 'strerror', None) or 'it is not UTF-8').lower()}",
             hint="name a file that can be read and written",
-            errno=errno.errorcode.get(number or 0),
+            errno=errno_name(error) if isinstance(error, OSError) else None,
         ) from None
     return FileState(path, "written")
 
 
-def _difference(was: str | None, now: str) -> str:
-    if was is None:
-        return "there is no such file"
-    old, new = was.splitlines(), now.splitlines()
-    line = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
-    if line is None:
-        line = min(len(old), len(new))
-    says, should = (repr(t[line]) if line < len(t) else "the end of the file" for t in (old, new))
-    return f"line {line + 1} is {says} and should be {should}"
+def _difference(old: str | None, new: str) -> str:
+    """Return the first difference, in words."""
+    if old is None:
+        return "the file does not exist"
+    texts = old.splitlines(), new.splitlines()
+    pairs = enumerate(zip(*texts, strict=False))
+    line = next((number for number, (a, b) in pairs if a != b), min(map(len, texts)))
+    actual, expected = (repr(t[line]) if line < len(t) else "the end of the file" for t in texts)
+    return f"line {line + 1} is {actual} and should be {expected}"

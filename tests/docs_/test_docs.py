@@ -165,8 +165,8 @@ READ_OF_IT = [
     "FOR EACH STATEMENT EXECUTE FUNCTION plain()` (disabled)\n",
     "- `only good`: restrictive, ALL by `PUBLIC` where `true`, writes only `m = 'good'::mood`\n",
     "- `own`: SELECT by `PUBLIC` where `(EXISTS ( SELECT FROM b WHERE b.a_id = a.id))`<br>Who has",
-    "each row, but for its owner.\n",
-    "each row, for everybody, its owner too; there is none, so nobody sees any.\n",
+    "apply to all roles but its owner.\n",
+    "apply to all roles and its owner; there are none, so no row is visible.\n",
     "### seen\n\nWhat is seen.\n\n- `security_barrier=true`.\n\n| column | type | what it is |\n",
     "| `code` | `text` | A code. |\n",
     "### kept\n\n- Materialized view.\n",
@@ -214,7 +214,7 @@ def test_an_empty_schema_is_described_as_empty(database: Database) -> None:
 
 @first
 def test_a_schema_that_is_not_there_is_an_error(database: Database) -> None:
-    with pytest.raises(ChatdbError, match="there is no schema 'nowhere'") as caught:
+    with pytest.raises(ChatdbError, match="schema 'nowhere' does not exist") as caught:
         text(database, "nowhere")
     assert caught.value.code is Code.MISSING_SCHEMA
 
@@ -362,7 +362,7 @@ def test_the_command_updates_its_file(database: Database, project: Project) -> N
         done = project.chatdb("docs", "-d", database.url, "--output", file, *arguments)
         return done.returncode, done.stdout
 
-    assert docs("--check") == (1, f"{file}: stale; there is no such file\n")
+    assert docs("--check") == (1, f"{file}: stale; the file does not exist\n")
     assert not file.exists()
     assert docs() == (0, f"{file}: written\n")
     assert docs() == (0, f"{file}: unchanged\n")
