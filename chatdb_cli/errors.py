@@ -155,7 +155,7 @@ class Code(Enum):
     TUNNEL_REFUSED = (
         "tunnel-refused",
         Exit.TUNNEL,
-        "A host on the route is up, and nothing listens on its SSH port.",
+        "A host on the route is up, but nothing listens on its SSH port.",
         "Correct `SSH_PORT`, or start its SSH server.",
     )
     TUNNEL_TIMEOUT = (
@@ -245,7 +245,7 @@ class Code(Enum):
     TUNNEL_FORBIDDEN = (
         "tunnel-forbidden",
         Exit.TUNNEL,
-        "The bastion accepted the login, and does not allow forwarding to the database.",
+        "The bastion accepted the login, but does not allow forwarding to the database.",
         "Ask its administrator to allow it: AllowTcpForwarding, PermitOpen, or the options in "
         "`authorized_keys`.",
     )
@@ -258,19 +258,19 @@ class Code(Enum):
     BEHIND_NAME = (
         "behind-name",
         Exit.UNREACHABLE,
-        "The tunnel is open, and the bastion can't resolve the name of the database's host.",
+        "The tunnel is open, but the bastion can't resolve the name of the database's host.",
         "Use the name that the host has on the bastion; `localhost` is the bastion itself.",
     )
     BEHIND_REFUSED = (
         "behind-refused",
         Exit.UNREACHABLE,
-        "The tunnel is open, and the bastion can't connect to the database.",
+        "The tunnel is open, but the bastion can't connect to the database.",
         "Correct host and port, as seen from the bastion, or start the server.",
     )
     BEHIND_SILENT = (
         "behind-silent",
         Exit.UNREACHABLE,
-        "The tunnel is open, and the bastion gets no answer from the database's host.",
+        "The tunnel is open, but the bastion gets no answer from the database's host.",
         "Check host, port and the firewall between the two.",
     )
     STATEMENT = (
