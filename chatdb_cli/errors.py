@@ -180,8 +180,8 @@ class Code(Enum):
     TUNNEL_PROTOCOL = (
         "tunnel-protocol",
         Exit.TUNNEL,
-        "The port belongs to something other than an SSH server, or to one that supports outdated "
-        "algorithms alone.",
+        "The port belongs to something other than an SSH server, or to one that supports only "
+        "outdated algorithms.",
         "Correct `SSH_PORT`, or upgrade the SSH server.",
     )
     HOST_KEY_UNKNOWN = (
