@@ -1,4 +1,4 @@
-"""Promises of `chatdb docs`: all that the catalog says, the same on every server, and kept true."""
+"""Promises of `chatdb docs`: the whole catalog, the same on every server, and up to date."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ CREATE AGGREGATE product (numeric) (SFUNC = numeric_mul, STYPE = numeric);
 COMMENT ON SCHEMA public IS 'Of all kinds.';
 """
 
-# What is to be read of it, word for word, whatever the server's version.
-READ_OF_IT = [
+# Parts of its document, the same for each version of the server.
+EXPECTED = [
     "Of all kinds.\n",
     r"| [a](#a) | First \| of<br>all \*of\* &lt;b>them&lt;/b>. |",
     "| `id` | `integer` |  | `GENERATED ALWAYS AS IDENTITY` |",
@@ -192,8 +192,8 @@ READ_OF_IT = [
 
 def test_the_document_is_the_same_on_every_server(database: Database) -> None:
     database.execute(WORLD)
-    told = text(database)
-    assert [said for said in READ_OF_IT if said not in told] == []
+    document = text(database)
+    assert [part for part in EXPECTED if part not in document] == []
 
 
 def test_objects_outside_the_schema_are_left_out(database: Database) -> None:
@@ -219,7 +219,7 @@ def test_a_schema_that_is_not_there_is_an_error(database: Database) -> None:
     assert caught.value.code is Code.MISSING_SCHEMA
 
 
-# --- whatever the names ---------------------------------------------------------------------------
+# --- any name -------------------------------------------------------------------------------------
 
 HOSTILE = [
     'a "quoted" name', "a|b", "back\\slash", "\\|", "`tick`", "``", " ", "new\nline", "ünï 名前",
@@ -227,7 +227,7 @@ HOSTILE = [
     "{", "}", "a.b", "a ON b USING (", "x) REFERENCES y(", "tables", "%s {x}", "$a$", "-- c", "'",
 ]  # fmt: skip
 PARSER = MarkdownIt("commonmark").enable("table")
-# The grammar of Mermaid's lexer for such a diagram, line by line.
+# The lines of such a diagram, by the grammar of Mermaid's lexer.
 _ENTITY = r'"[^"%\\\n\r]+"'
 _ATTRIBUTE = r"(?!(?i:[pfu]k)\b)[A-Za-z_][\w\[\]]*"
 MERMAID = re.compile(
@@ -236,13 +236,13 @@ MERMAID = re.compile(
 )
 
 
-def shown(text: str) -> str:
-    """Text as a reader sees it who can't see controls, nor space at either end."""
+def visible(text: str) -> str:
+    """Return the visible part of a text: no control characters, no space at either end."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).strip()
 
 
 def headings_and_cells(markdown: str) -> tuple[list[str], list[list[str]]]:
-    """What a Markdown parser finds: the text of each heading, and of the cells of each row."""
+    """Return the text of each heading, and of the cells of each row, as a Markdown parser reads them."""
     headings: list[str] = []
     rows: list[list[str]] = []
     opened = ""
@@ -285,13 +285,13 @@ def test_hostile_names_are_shown_unchanged(database: Database) -> None:
         assert table.indexes[0].definition.startswith("(")
         assert table.triggers[0].definition.startswith("BEFORE UPDATE ON ")
     headings, rows = headings_and_cells(write_document(schema))
-    assert [shown(h) for h in headings if h not in ("Schema", "Tables", "On their own")] == [
-        shown(name) for name in sorted(HOSTILE)
+    assert [visible(h) for h in headings if h not in ("Schema", "Tables", "On their own")] == [
+        visible(name) for name in sorted(HOSTILE)
     ]
     listed = rows[1 : 1 + len(HOSTILE)]
     assert "[tables](#tables-1)" in [*write_document(schema).replace("|", " ").split()]
     comments = [cell for _, cell in listed]
-    assert comments == ["\n".join(map(shown, n.split("\n"))) for n in sorted(HOSTILE)]
+    assert comments == ["\n".join(map(visible, n.split("\n"))) for n in sorted(HOSTILE)]
 
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
@@ -316,16 +316,16 @@ def test_no_text_breaks_out_of_its_cell_or_its_diagram(
         (Function(one, "function", definition, definition, "stable", True, True, "sql", comment),),
         (Type(one, "enum", definition, comment),),
     )  # fmt: skip
-    made = write_document(docs)
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", made)
-    headings, rows = headings_and_cells(made)
-    assert [shown(h) for h in headings] == [
-        "Schema", "Tables", shown(one), "Views", shown(one), "Functions", shown(one), "Types",
+    document = write_document(docs)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", document)
+    headings, rows = headings_and_cells(document)
+    assert [visible(h) for h in headings] == [
+        "Schema", "Tables", visible(one), "Views", visible(one), "Functions", visible(one), "Types",
     ]  # fmt: skip
     lines = re.split(r"\r\n?|\n", comment.strip())
-    # Where nobody said anything there is no column for it.
-    said = "\n".join(map(shown, lines))
-    assert rows[1] == [rows[1][0], *([said] if said else [])]
+    # Without a comment there is no column for it.
+    expected = "\n".join(map(visible, lines))
+    assert rows[1] == [rows[1][0], *([expected] if expected else [])]
     for row in rows[3 : 3 + len(names)]:
         assert len(row) == len(rows[2])
         assert row[1] == rows[3][1]
@@ -366,17 +366,17 @@ def test_the_command_updates_its_file(database: Database, project: Project) -> N
     assert not file.exists()
     assert docs() == (0, f"{file}: written\n")
     assert docs() == (0, f"{file}: unchanged\n")
-    own = "# Mine\n\nWritten by hand.\n\n"
-    file.write_text(file.read_text("utf-8").replace("# Schema\n\n", own), "utf-8")
+    head = "# Mine\n\nWritten by hand.\n\n"
+    file.write_text(file.read_text("utf-8").replace("# Schema\n\n", head), "utf-8")
     assert docs("--check") == (0, f"{file}: unchanged\n")
     database.execute("COMMENT ON TABLE t IS 'Others.'")
     before = file.read_bytes()
-    code, said = docs("--check")
+    code, output = docs("--check")
     assert code == 1
-    assert re.search(r"stale; line \d+ is '\| .*größer.* and should be '\| .*Others", said)
+    assert re.search(r"stale; line \d+ is '\| .*größer.* and should be '\| .*Others", output)
     assert file.read_bytes() == before
     assert docs() == (0, f"{file}: written\n")
-    assert file.read_text("utf-8").startswith(own + MARK_LINE)
+    assert file.read_text("utf-8").startswith(head + MARK_LINE)
     assert "Others." in file.read_text("utf-8")
 
 
@@ -416,7 +416,7 @@ def test_a_file_that_chatdb_did_not_write_is_not_overwritten(
         (["--output", "."], "is a directory"),
     ],
 )
-def test_docs_refuses_what_it_can_not_do_and_says_why(
+def test_docs_reports_why_it_can_not_write(
     database: Database, project: Project, arguments: list[str], text: str
 ) -> None:
     done = project.chatdb("docs", "-d", database.url, *arguments)

@@ -1,4 +1,4 @@
-"""Promises about where a connection goes, and what is said when there is none."""
+"""Promises about the target of a connection, and the errors of one that fails."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def _let_in(server: Server) -> None:
     let_in(server)
 
 
-# --- several at once ------------------------------------------------------------------------------
+# --- concurrent migrators -------------------------------------------------------------------------
 
 
 def test_eight_concurrent_migrators_apply_each_version_once_and_all_succeed(
@@ -74,7 +74,7 @@ def test_a_concurrent_up_and_down_never_overtake_each_other(
             pooler.migrator(project, database).down(everything=True)
 
 
-# --- what it costs and leaves behind --------------------------------------------------------------
+# --- its cost, and what stays in a session --------------------------------------------------------
 
 
 def test_a_pooler_costs_no_more_round_trips(project: Project, database: Database) -> None:
@@ -99,7 +99,7 @@ def test_a_pooler_costs_no_more_round_trips(project: Project, database: Database
     assert max(counts["pooled"][1:3]) - 1 <= 3  # to connect is one
 
 
-LEFT = """\
+SESSION_STATE = """\
 SELECT (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name <> 'application_name'),
        (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels()),
        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), current_user, session_user,
@@ -121,19 +121,19 @@ def test_session_state_of_a_file_does_not_stay_on_a_pooled_connection(
     with pooled(database, size=1) as pooler:
         migrator = pooler.migrator(project, database, retries="0", lock_timeout="7s")
 
-        def left() -> Any:
+        def session_state() -> Any:
             with psycopg.connect(pooler.url(database.name), autocommit=True) as conn:
-                return conn.execute(LEFT).fetchone()
+                return conn.execute(SESSION_STATE).fetchone()
 
-        before = left()
+        before = session_state()
         migrator.up()
-        assert left() == before
+        assert session_state() == before
         migrator.down(everything=True)
-        assert left() == before
+        assert session_state() == before
         project.write("1_leaves", LEAVES + "RESET ROLE; SELECT 1/0;")
         with pytest.raises(MigrationError, match="division"):
             migrator.up()
-        assert left() == before
+        assert session_state() == before
 
 
 # --- what needs a session -------------------------------------------------------------------------
@@ -186,12 +186,12 @@ def test_the_blocking_session_is_named_where_the_pool_has_a_free_connection(
         pid = reader.info.backend_pid
         texts: list[str] = []
 
-        def let_go(event: Progress) -> None:
+        def unblock(event: Progress) -> None:
             if event.kind == "waiting":
                 texts.append(event.text)
                 reader.execute("ROLLBACK")
 
-        flags = {"lock_timeout": "2s" if size > 1 else "50ms", "progress": let_go}
+        flags = {"lock_timeout": "2s" if size > 1 else "50ms", "progress": unblock}
         assert states(pooler.migrator(project, database, **flags).up()) == ["applied"]
     if size > 1:
         assert texts[0].startswith(f"waits for pid {pid} (reader, user postgres")
@@ -212,13 +212,13 @@ def test_a_pooler_that_dies_is_reported_as_the_history_says(
 
         def restart(connection: int, kind: str, number: int) -> bool:
             sent[kind] += 1
-            # A flush stands behind the claim, and one behind COMMIT: without it no answer comes.
+            # A flush request follows the claim, and another COMMIT: without it there is no answer.
             if connection > 1 or sent["H"] < 2 or kind != "H":
                 return True
             if part == "file":
                 database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
             while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
-                pass  # the server is still at it
+                pass  # the server has not committed yet
             pooler.restart()
             return False
 
@@ -226,7 +226,7 @@ def test_a_pooler_that_dies_is_reported_as_the_history_says(
             Proxy(pooler.socket, on_message=restart) as proxy,
             pytest.raises(MigrationError) as caught,
         ):
-            # However long the new one takes to start.
+            # Long enough for the new pooler to start.
             through(proxy, project, database, connect_timeout="2min").up()
         error = caught.value
         assert (error.code, error.exit) == (Code.LOST, 3)
@@ -261,7 +261,7 @@ def test_an_interrupt_stops_the_statement_on_the_server(
         assert database.applied() == []
 
 
-# --- what a way back would destroy ----------------------------------------------------------------
+# --- data loss, test schemas, pools ---------------------------------------------------------------
 
 
 def test_data_loss_is_checked_through_a_pooler_too(project: Project, database: Database) -> None:
@@ -277,7 +277,7 @@ def test_data_loss_is_checked_through_a_pooler_too(project: Project, database: D
         assert database.tables() == {"t1", "t2"}
         assert states(migrator.down()) == ["reverted"]
         with psycopg.connect(pooler.url(database.name), autocommit=True) as conn:
-            # What another client has deleted on the same session of the server is not the file's.
+            # Another client's DELETE in the same session of the server does not count as the file's.
             conn.execute("DELETE FROM t1")
         assert states(migrator.redo()) == ["reverted", "applied"]
 
@@ -310,7 +310,7 @@ def test_a_pool_does_not_prepare_statements_in_transaction_mode(database: Databa
         pool.connection() as one,
         pool.connection() as other,
     ):
-        for n in range(30):  # psycopg prepares what it has sent five times
+        for n in range(30):  # psycopg prepares a statement after sending it five times
             for conn in (one, other):
                 assert conn.execute("SELECT %s::int", (n,)).fetchone() == (n,)
                 conn.commit()

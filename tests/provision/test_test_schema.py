@@ -1,4 +1,4 @@
-"""Promises about `setup --test`: a schema for tests, out of which nothing can reach."""
+"""Promises about `setup --test`: a schema for tests, whose files can change nothing outside."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ALTER TYPE state ADD VALUE 'off';
 INSERT INTO mine (name) SELECT note FROM public.users;
 SELECT setval('mine_id_seq', 100);
 """
-# What a file does, and the object that it reaches for.
+# What a file does, and the object outside that it changes.
 HOSTILE = {
     "DROP TABLE IF EXISTS of a name in public": (
         "DROP TABLE IF EXISTS public.users CASCADE;",
@@ -72,7 +72,7 @@ HOSTILE = {
     "DROP SCHEMA": ("DROP SCHEMA public CASCADE;", "public"),
     "RENAME": ("ALTER SCHEMA other RENAME TO another;", "other"),
     "a comment": ("COMMENT ON TABLE public.users IS 'x';", "public.users"),
-    "a right": ("GRANT SELECT ON other.t TO PUBLIC;", "other.t"),
+    "a privilege": ("GRANT SELECT ON other.t TO PUBLIC;", "other.t"),
     "a trigger": (
         "CREATE TRIGGER t BEFORE INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION g();",
         "public.users",
@@ -99,7 +99,7 @@ HOSTILE = {
     "a table moved in": ("ALTER TABLE other.t SET SCHEMA test;", "other.t"),
     "a table moved out": ("ALTER TABLE mine SET SCHEMA other;", "other.mine"),
     "its own schema": ("DROP SCHEMA test CASCADE; CREATE SCHEMA test;", "test"),
-    "what was reset": ("RESET ALL; ALTER TABLE public.users ADD COLUMN x int;", "public.users"),
+    "after RESET ALL": ("RESET ALL; ALTER TABLE public.users ADD COLUMN x int;", "public.users"),
     "a sequence": ("SELECT nextval('public.counter');", "public.counter"),
     "setval": ("SELECT setval('public.counter', 7);", "public.counter"),
     "a program": ("COPY mine TO PROGRAM 'cat >/dev/null';", "COPY"),
@@ -115,7 +115,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def outside(server: Server) -> Any:
-    """One database whose every object has to stay as it is."""
+    """A database of which no object may change."""
     database = server.create()
     database.execute(OUTSIDE)
     yield database
@@ -146,7 +146,7 @@ def setup(project: Project, database: Database, name: str = "test", **flags: str
 def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_rolled_back(
     case: str, project: Project, outside: Database
 ) -> None:
-    sql, reached = HOSTILE[case]
+    sql, changed = HOSTILE[case]
     before = outside.query(CATALOG)
     directive, _, sql = sql.rpartition("\n")
     head = f"{directive}\n{GOOD}\n\n"
@@ -157,7 +157,7 @@ def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_ro
     assert (error.code, error.exit) == (Code.REFUSED, 8), error.message
     assert error.place is not None
     assert (error.place.file.name, error.place.line) == ("0001_bad.sql", head.count("\n") + 1)
-    assert reached in error.message
+    assert changed in error.message
     assert outside.query(CATALOG) == before
 
 
@@ -191,16 +191,16 @@ def test_a_file_that_stays_inside_passes_while_others_create_and_drop_tables(
     alone = f"-- chatdb: transactional: false\n{index}\nVACUUM mine;\nDROP INDEX CONCURRENTLY i;"
     project.write("0004_alone", alone)
     done = threading.Event()
-    made: list[str] = []
+    created: list[str] = []
 
     def busy() -> None:
         with around.connect() as conn:
             while not done.is_set():
-                made.append(f"busy_{len(made)}")
-                conn.execute(f"CREATE TABLE {made[-1]} (id serial PRIMARY KEY, note text)")
-                conn.execute(f"INSERT INTO {made[-1]} VALUES (1)")
+                created.append(f"busy_{len(created)}")
+                conn.execute(f"CREATE TABLE {created[-1]} (id serial PRIMARY KEY, note text)")
+                conn.execute(f"INSERT INTO {created[-1]} VALUES (1)")
                 conn.execute("ANALYZE")
-                conn.execute(f"VACUUM {made[-1]}")
+                conn.execute(f"VACUUM {created[-1]}")
                 conn.execute(
                     "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 3'"
                 )
@@ -213,7 +213,7 @@ def test_a_file_that_stays_inside_passes_while_others_create_and_drop_tables(
         done.set()
         other.join()
     assert [s.state for s in run.steps] == ["applied"] * 4
-    assert made
+    assert created
     assert around.tables("test") == {"mine"}
     assert around.query("SELECT count(*) FROM test.mine") == [(0,)]
     assert len(around.query("SELECT FROM public.users")) == 2
