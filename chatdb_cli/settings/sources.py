@@ -91,12 +91,12 @@ def flags_source(flags: Mapping[str, str | bool | None]) -> Source:
     return Source("", {variables[k]: "true" if v is True else str(v) for k, v in present.items()})
 
 
-def file_source(path: Path, shown: str, *, named: bool) -> Source:
+def file_source(path: Path, where: str, *, named: bool) -> Source:
     """Read an env file; values are literal, nothing is interpolated.
 
     Args:
         path: the file.
-        shown: the path as it is shown to people.
+        where: the path as it is shown to people.
         named: the user named the file, so that it must exist; else a missing file is empty.
 
     Raises:
@@ -106,21 +106,21 @@ def file_source(path: Path, shown: str, *, named: bool) -> Source:
         data = path.read_bytes()
     except FileNotFoundError as error:
         if not named:
-            return Source(shown, {}, {})
-        raise _unreadable(shown, error) from None
+            return Source(where, {}, {})
+        raise _unreadable(where, error) from None
     except OSError as error:
-        raise _unreadable(shown, error) from None
+        raise _unreadable(where, error) from None
     nul = data.find(b"\0")  # UTF-16 is full of them
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise _bad_line(shown, data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from None
+        raise _bad_line(where, data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from None
     if nul >= 0:
-        raise _bad_line(shown, data.count(b"\n", 0, nul) + 1, "holds a NUL byte")
-    return _parse_env(text, shown)
+        raise _bad_line(where, data.count(b"\n", 0, nul) + 1, "holds a NUL byte")
+    return _parse_env(text, where)
 
 
-def _parse_env(text: str, shown: str) -> Source:
+def _parse_env(text: str, where: str) -> Source:
     """Parse the text of an env file with python-dotenv.
 
     Raises:
@@ -138,25 +138,25 @@ def _parse_env(text: str, shown: str) -> Source:
             blank = raw[: len(raw) - len(raw.lstrip())]
             line = binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))
             if binding.error or (binding.key is not None and binding.value is None):
-                raise _bad_line(shown, line, "is not an assignment")
+                raise _bad_line(where, line, "is not an assignment")
             if binding.key is not None and binding.value is not None:
                 values[binding.key], lines[binding.key] = binding.value, line
-    return Source(shown, {key: value for key, value in values.items() if value}, lines)
+    return Source(where, {key: value for key, value in values.items() if value}, lines)
 
 
-def _unreadable(shown: str, error: OSError) -> ChatdbError:
+def _unreadable(where: str, error: OSError) -> ChatdbError:
     return ChatdbError(
         Code.SETTINGS,
-        f"can't read {shown}: {(error.strerror or 'unknown error').lower()}",
-        place=Location(Path(shown)),
+        f"can't read {where}: {(error.strerror or 'unknown error').lower()}",
+        place=Location(Path(where)),
         errno=errno_name(error),
     )
 
 
-def _bad_line(shown: str, line: int, problem: str) -> ChatdbError:
+def _bad_line(where: str, line: int, problem: str) -> ChatdbError:
     hint = "a line is NAME=value, empty, or a # comment; quote a value of several lines"
-    place = Location(Path(shown), line)  # without an excerpt: the line may hold a secret
-    return ChatdbError(Code.SETTINGS, f"{shown} line {line} {problem}", hint=hint, place=place)
+    place = Location(Path(where), line)  # without an excerpt: the line may hold a secret
+    return ChatdbError(Code.SETTINGS, f"{where} line {line} {problem}", hint=hint, place=place)
 
 
 def read_sources(
@@ -166,8 +166,8 @@ def read_sources(
     environment = Source("the environment", {key: text for key, text in environ.items() if text})
     sources = (flags_source(flags), environment)
     if source := source_of(sources, "CHATDB_ENV_FILE"):
-        path, shown = cwd / source.read("CHATDB_ENV_FILE"), source.values["CHATDB_ENV_FILE"]
-        return (*sources, file_source(path, shown, named=True))
+        path, where = cwd / source.read("CHATDB_ENV_FILE"), source.values["CHATDB_ENV_FILE"]
+        return (*sources, file_source(path, where, named=True))
     files = (file_source(cwd / name, f"./{name}", named=False) for name in (".env.local", ".env"))
     return (*sources, *files)
 

@@ -18,13 +18,13 @@ from tests.support.servers import Server
 
 @pytest.fixture
 def ids(migrated: Conn) -> dict[str, str]:
-    """The small world, in a database of the test's own."""
+    """The small world, in a database for one test."""
     return small_world(migrated)
 
 
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
-    """A database with the small world for all the cases that a rolled back transaction can hold."""
+    """A database with the small world, for all cases that fit in a transaction that is rolled back."""
     if "core" not in server.templates:
         template = server.create()
         with template.connect() as conn:

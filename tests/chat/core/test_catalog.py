@@ -1,4 +1,4 @@
-"""What the catalog says of the whole schema."""
+"""Rules for the whole schema, checked in the catalog."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def listed(conn: Conn, query: str) -> list[Any]:
     return [row[0] for row in conn.execute(query)]
 
 
-def test_all_tables_are_there(migrated: Conn) -> None:
+def test_all_tables_exist(migrated: Conn) -> None:
     there = listed(
         migrated,
         "SELECT relname FROM pg_class c WHERE relkind = 'r'"
@@ -53,7 +53,7 @@ def test_every_foreign_key_has_a_leading_index_and_an_on_delete(migrated: Conn) 
     assert listed(migrated, no_action) == []
 
 
-def test_every_table_and_function_says_what_it_is_for(migrated: Conn) -> None:
+def test_every_table_and_function_has_a_comment(migrated: Conn) -> None:
     tables = f"""
         SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p', 'v') AND {OURS.format("c")} AND {HISTORY}

@@ -1,4 +1,4 @@
-"""The constraints of each table: what is written, and the SQLSTATE and the constraint that refuse it."""
+"""The constraints of each table: a row, and the SQLSTATE and the constraint that refuse it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_email_and_username_compare_without_case(migrated: Conn) -> None:
     assert value(migrated, find) == user_id
 
 
-# Values in braces stand for the ids of the small world.
+# Names in braces are replaced by ids of the small world.
 ROWS_REFUSED: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("user_settings", {"user_id": "0" * 26}, FOREIGN_KEY, "user_settings_user_id_fkey"),
     ("user_settings", {"user_id": "{ada}", "theme": "blue"}, CHECK, "user_settings_theme_valid"),
@@ -167,7 +167,7 @@ ROWS_REFUSED: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("sync_state", {"metadata": "null"}, CHECK, "sync_state_metadata_object"),
 ]  # fmt: skip
 
-# What makes a row of these tables complete; a case changes it.
+# The columns of a complete row of each table; a case changes one.
 WHOLE: dict[str, dict[str, Any]] = {
     "messages": {"channel_id": "{public}", "user_id": "{ada}", "content": "Hello"},
     "reactions": {"message_id": "{message}", "user_id": "{ada}", "emoji": "👍"},

@@ -1,4 +1,4 @@
-"""What a delete removes, sets null or refuses; and updated_at."""
+"""Foreign keys: rows that a delete removes, sets null or refuses to delete; and updated_at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.chat import (
     value,
 )
 
-# --- what goes with what --------------------------------------------------------------------------
+# --- deletes --------------------------------------------------------------------------------------
 
 
 def test_deleting_a_message_deletes_its_receipts_reactions_and_files(
@@ -33,7 +33,7 @@ def test_deleting_a_channel_deletes_its_messages_and_members(
     assert counts(migrated, "channel_members", "messages") == [0, 1]
 
 
-def test_deleting_a_user_deletes_what_only_they_have(migrated: Conn, full: dict[str, str]) -> None:
+def test_deleting_a_user_deletes_their_own_rows(migrated: Conn, full: dict[str, str]) -> None:
     migrated.execute("DELETE FROM users WHERE id = %s", [full["bob"]])
     gone = ("user_settings", "user_status", "sync_state", "channel_members", "message_reads")
     assert counts(migrated, *gone) == [0, 0, 0, 0, 0]
@@ -41,17 +41,17 @@ def test_deleting_a_user_deletes_what_only_they_have(migrated: Conn, full: dict[
 
 
 @pytest.mark.parametrize(
-    ("kept", "constraint"),
+    ("table", "constraint"),
     [("messages", "messages_user_id_fkey"), ("reactions", "reactions_user_id_fkey")],
 )
 def test_a_user_who_has_written_a_message_can_not_be_deleted(
-    migrated: Conn, full: dict[str, str], kept: str, constraint: str
+    migrated: Conn, full: dict[str, str], table: str, constraint: str
 ) -> None:
-    if kept == "reactions":
+    if table == "reactions":
         migrated.execute("UPDATE messages SET user_id = %s", [full["bob"]])
     with pytest.raises(psycopg.errors.IntegrityError) as caught:
         migrated.execute("DELETE FROM users WHERE id = %s", [full["ada"]])
-    # PostgreSQL 18 says 23001 for RESTRICT, earlier ones 23503
+    # for RESTRICT, PostgreSQL 18 has 23001, earlier versions 23503
     assert caught.value.sqlstate in {"23001", FOREIGN_KEY}
     assert caught.value.diag.constraint_name == constraint
 

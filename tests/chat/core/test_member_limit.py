@@ -1,4 +1,4 @@
-"""A group has 100 members at most, also when many join at once."""
+"""A group has 100 members at most, even if many join at once."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_channel_with_100_members_may_become_a_group(migrated: Conn, ids: dict
     migrated.execute("UPDATE channels SET type = 'group' WHERE id = %s", [ids["public"]])
 
 
-def test_of_two_who_race_for_the_100th_place_one_gets_it(
+def test_only_one_of_two_concurrent_inserts_gets_the_100th_place(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
     people = users(migrated, 101)
@@ -88,7 +88,7 @@ def test_of_two_who_race_for_the_100th_place_one_gets_it(
 def test_the_100th_place_is_safe_under_repeatable_read(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
-    """A snapshot from before the other's commit can't count it: it has to fail, not to overfill."""
+    """A snapshot from before the other commit can't count it: the insert must fail."""
     people = users(migrated, 101)
     group = ids["group"]
     add(migrated, group, people[:99])

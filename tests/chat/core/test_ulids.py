@@ -1,4 +1,4 @@
-"""ULIDs: unique, and sorted by the time they were made."""
+"""ULIDs: unique, and sorted by the time of their creation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_ids_sort_by_time_also_within_a_millisecond(migrated: Conn) -> None:
 
 def test_ids_generated_in_sequence_sort_by_the_microsecond(migrated: Conn) -> None:
     generated = [value(migrated, "SELECT generate_ulid()") for _ in range(200)]
-    assert generated == sorted(generated)  # a turn to the server takes more than a microsecond
+    assert generated == sorted(generated)  # a round trip takes more than a microsecond
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_each_five_bits_of_the_time_are_one_character(chat: Conn, tick: int) -> 
 
 
 def test_every_position_of_the_alphabet_is_encoded(chat: Conn) -> None:
-    """All 32 values pass through each of the eight bytes that are worked on at once."""
+    """All 32 values occur in each of the eight bytes that are encoded together."""
     rows = chat.execute(
         "SELECT n, ulid_encode((SELECT sum(n << 5 * i) FROM generate_series(0, 9) i)::bigint,"
         " gen_random_uuid()) FROM generate_series(0::bigint, 31) n"
     ).fetchall()
-    assert [made[2:12] for _, made in rows] == [letter * 10 for letter in ALPHABET]
+    assert [ulid[2:12] for _, ulid in rows] == [letter * 10 for letter in ALPHABET]
 
 
 def test_the_random_part_uses_the_whole_alphabet_evenly(chat: Conn) -> None:

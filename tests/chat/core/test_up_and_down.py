@@ -1,4 +1,4 @@
-"""The files up and down again, in any schema and as any owner."""
+"""The migrations up and down, in any schema and as any owner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.paths import SHIPPED
 CORE = STEMS[: STEMS.index("0014_sync_state") + 1]
 
 
-# What is the server's own (an oid below 16384) is left out, but schemas: a step may grant them.
+# Built-in objects (an oid below 16384) are left out, except schemas: a migration may grant them.
 CATALOG = {
     "relations": "SELECT oid::regclass::text, relkind, relpersistence, reloptions, relrowsecurity,"
     " relforcerowsecurity, relowner::regrole FROM pg_class WHERE oid >= 16384"
@@ -53,7 +53,7 @@ CATALOG = {
     "default rights": "SELECT defaclrole::regrole, defaclnamespace::regnamespace::text,"
     " defaclobjtype, defaclacl::text FROM pg_default_acl",
 }
-# Rights that were given and taken back are written down as they were by default.
+# Rights granted and revoked again are described as the default rights.
 RIGHTS = {
     "schemas": "pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a",
     "relations": "pg_class, aclexplode(coalesce(relacl,"
@@ -77,7 +77,7 @@ CATALOG["rights on columns"] = (
 
 
 def catalog(conn: Conn) -> dict[str, list[str]]:
-    """What the database holds, in words: no oid, no order of creation."""
+    """Describe the content of a database, without oids and order of creation."""
     with conn.transaction():
         conn.execute("SET LOCAL search_path = pg_catalog")
         return {
@@ -93,7 +93,7 @@ def test_each_down_is_the_exact_inverse_of_its_up(database: Database) -> None:
             run(conn, "up", stem)
             states.append(catalog(conn))
             run(conn, "down", stem)
-            # before it the last step went up a second time: that, too, has to be as it was
+            # the previous migration was rolled back and applied again: that left the same state
             assert catalog(conn) == states[-2], stem
             run(conn, "up", stem)
         assert catalog(conn) == states[-1]
@@ -108,7 +108,7 @@ def test_two_copies_share_a_database_and_the_last_one_drops_the_extensions(
 ) -> None:
     notices: list[str | None] = []
     with database.connect() as conn:
-        conn.add_notice_handler(lambda said: notices.append(said.message_primary))
+        conn.add_notice_handler(lambda notice: notices.append(notice.message_primary))
         conn.execute('CREATE SCHEMA one; CREATE SCHEMA "Two"')
         before = catalog(conn)
         for schema in ("one", "Two"):
@@ -148,7 +148,7 @@ def test_several_copies_may_be_built_at_the_same_moment(database: Database) -> N
     assert failed == []
 
 
-def test_extensions_that_were_there_before_are_used_and_stay(database: Database) -> None:
+def test_existing_extensions_are_used_and_stay(database: Database) -> None:
     with database.connect() as conn:
         conn.execute("CREATE SCHEMA lib; CREATE EXTENSION citext SCHEMA lib")
         conn.execute("CREATE EXTENSION pg_trgm SCHEMA lib; CREATE SCHEMA chat")

@@ -15,13 +15,13 @@ from tests.support.servers import GROUND, Server
 
 @pytest.fixture
 def world(server: Server) -> str:
-    """The name of a database with the world; tests take copies of it."""
+    """The name of a database with the small world, which tests copy."""
     return world_template(server)
 
 
 @pytest.fixture
 def database(server: Server, world: str) -> Iterator[Database]:
-    """A copy of the world of the test's own, with an empty log."""
+    """A copy of the small world for one test, with an empty log."""
     database = server.create(world)
     yield database
     database.drop()
@@ -29,7 +29,7 @@ def database(server: Server, world: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def chat(server: Server) -> Iterator[Conn]:
-    """A session in a copy of the world; each test rolls back what it does."""
+    """A session in a copy of the small world; each test is rolled back."""
     database = server.create(world_template(server))
     with database.connect() as conn:
         yield conn
@@ -38,7 +38,7 @@ def chat(server: Server) -> Iterator[Conn]:
 
 @pytest.fixture
 def log(chat: Conn) -> Iterator[Callable[..., Events]]:
-    """Run statements and tell the events that they wrote; rolled back at the end."""
+    """A function that runs statements and returns their events; rolled back at the end."""
 
     def written(*statements: str) -> Events:
         mark = value(chat, "SELECT coalesce(max(seq), 0) FROM events")
@@ -55,7 +55,7 @@ def log(chat: Conn) -> Iterator[Callable[..., Events]]:
 
 @pytest.fixture(scope="module")
 def own(server: Server) -> Iterator[Server]:
-    """A server of this file's own: it is killed and copied, and its queue is small."""
+    """A server for one module: it is killed and copied, and its notification queue is small."""
     with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
         Path(folder).chmod(0o711)
         private_server = private(Path(folder, "own"), server)
@@ -65,7 +65,7 @@ def own(server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def owned(own: Server) -> Iterator[Database]:
-    """A copy of the world on that server."""
+    """A copy of the small world on that server."""
     database = own.create(own.templates["world"])
     yield database
     database.drop()

@@ -1,4 +1,4 @@
-"""What a page of events costs."""
+"""The cost of a page of events, in buffers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.servers import Server
 
 
 def buffers(conn: Conn, query: str, *parameters: Any) -> int:
-    """How many pages of the shared buffers a query touches, all that its functions do included."""
+    """Return the number of shared buffers that a query and its functions access."""
     plan = value(conn, f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {query}", *parameters)
     top = plan[0]["Plan"]
     return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
@@ -22,7 +22,7 @@ PAGE = "SELECT * FROM events_since(%s, %s)"
 
 
 def fill(conn: Conn, events: int) -> None:
-    """As many events as that, ten of a transaction, as if they had been written one after the other."""
+    """Insert a number of events, ten per transaction, as if written one after the other."""
     burn(conn, events // 10)
     conn.execute(
         "INSERT INTO events (xid, table_name, op, row_id)"
@@ -34,7 +34,7 @@ def fill(conn: Conn, events: int) -> None:
 
 
 def cost(conn: Conn, long: Conn, events: int, plans: str) -> dict[str, int]:
-    """What a poll, a first page and a later one touch after so many events that have been read."""
+    """Return the buffers of a poll, a first page and a later one, after a number of read events."""
     long.execute("BEGIN")
     long.execute("SELECT pg_current_xact_id()")
     conn.execute(SEND)
@@ -47,18 +47,18 @@ def cost(conn: Conn, long: Conn, events: int, plans: str) -> dict[str, int]:
         conn.execute(SEND)
     later = read(conn, cursor, 10)[-1][1]
     end = now(conn)
-    for _ in range(7):  # the plans that the session keeps
+    for _ in range(7):  # until the session caches its plans
         read(conn, later, 10)
         read(conn, end)
-    found = {
+    costs = {
         "poll": buffers(conn, PAGE, end, 500),
         "from now": buffers(conn, PAGE, "", 500),
         "first page": buffers(conn, PAGE, cursor, 10),
         "next page": buffers(conn, PAGE, later, 10),
     }
-    found["page in the middle of all"] = buffers(conn, PAGE, read(conn, begin, 50)[-1][1], 50)
+    costs["page in the middle of all"] = buffers(conn, PAGE, read(conn, begin, 50)[-1][1], 50)
     long.execute("ROLLBACK")
-    return found
+    return costs
 
 
 @pytest.mark.parametrize("plans", ["auto", "force_generic_plan"])
@@ -89,7 +89,7 @@ def test_a_page_of_a_transaction_of_many_events_costs_the_same_however_many(
                 f" SELECT 'messages', 'insert', i FROM generate_series(1, {events}) i"
             )
             conn.execute(SEND)
-            cursor = now(conn)  # the transaction is one of those that are running
+            cursor = now(conn)  # while the transaction is running
             while_open = buffers(conn, PAGE, cursor, 100)
             bulk.execute("COMMIT")
             page = read(conn, cursor, 100)

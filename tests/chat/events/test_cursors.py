@@ -1,4 +1,4 @@
-"""A cursor that no longer holds is refused: copies, restores, resets, crashes, standbys."""
+"""A cursor that is not valid any more is refused: copies, restores, resets, crashes, standbys."""
 
 from __future__ import annotations
 
@@ -112,24 +112,24 @@ def restore(database: Database, text: str) -> None:
 def test_old_events_of_a_restored_database_never_come_up_as_new_ones(
     database: Database, own: Server
 ) -> None:
-    """Not now, not when a running transaction has the xid of one, not when xids pass theirs."""
+    """Not at once, not if a running transaction has the xid of one, not when xids pass theirs."""
     xid = "SELECT pg_current_xact_id()::text::bigint"
     with own.create().connect() as conn:
         there = value(conn, xid)
     with database.connect() as conn:
-        burn(conn, max(0, there - value(conn, xid)) + 2000)  # the restoring takes hundreds
+        burn(conn, max(0, there - value(conn, xid)) + 2000)  # the restore uses hundreds
         begin = now(conn)
         for _ in range(200):
             conn.execute(SEND)
         old = value(conn, "SELECT count(*) FROM events")
         text = dump(database)
-        conn.execute("DROP OWNED BY chat_listener")  # the roles are of the other cluster
+        conn.execute("DROP OWNED BY chat_listener")  # the roles belong to the other cluster
     restored = own.create()
     restore(restored, text)
     with restored.connect() as conn, restored.connect() as writer, restored.connect() as late:
         assert value(conn, "SELECT count(*) FROM events") == old
         assert value(conn, "SELECT min(xid::text::bigint) FROM events") > value(conn, xid)
-        conn.execute(SEND)  # before anybody has read
+        conn.execute(SEND)  # before any read
         writer.execute("BEGIN")
         writer.execute(SEND)
         conn.execute(
@@ -192,7 +192,7 @@ def test_a_dump_restored_into_the_same_database_is_noticed(database: Database) -
 def test_the_reader_that_begins_the_epoch_reads_its_own_later_events(
     database: Database, savepoint: bool
 ) -> None:
-    """It begins the epoch, and an old event may even have the xid that it has."""
+    """The reader starts the epoch, and an old event may even have the xid of the reader."""
     with database.connect() as conn:
         conn.execute("TRUNCATE events_state")
         conn.execute(
@@ -252,13 +252,13 @@ def test_a_cursor_ahead_of_the_database_is_refused(database: Database) -> None:
 def test_a_transaction_older_than_the_cursor_is_refused_and_loses_nothing(
     database: Database,
 ) -> None:
-    """It does not see yet what the cursor holds for read, or what the page is about."""
+    """Its snapshot does not show yet what the cursor counts as read, or what is on the page."""
     with database.connect() as conn, database.connect() as old, database.connect() as writer:
         conn.execute(SEND)
         begin = now(conn)
         writer.execute("BEGIN")
         writer.execute(SEND)
-        conn.execute(SEND)  # so that the writer's xid lies in the middle
+        conn.execute(SEND)  # puts the writer's xid in the middle
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         assert len(drain(old, begin)) == 1
         writer.execute("COMMIT")
@@ -271,7 +271,7 @@ def test_a_transaction_older_than_the_cursor_is_refused_and_loses_nothing(
 
 
 def test_after_a_crash_events_with_reused_xids_are_not_lost(own: Server) -> None:
-    """The xids of transactions that were rolled back just before it have not reached the disk."""
+    """The xids of transactions rolled back just before the crash are not on disk."""
     database = own.create(own.templates["world"])
     with database.connect() as conn:
         conn.execute(SEND)
@@ -289,7 +289,7 @@ def test_after_a_crash_events_with_reused_xids_are_not_lost(own: Server) -> None
 
 
 def kill(server: Server) -> None:
-    """Stop the server as a crash does, and start it again."""
+    """Kill the server and start it again."""
     pid = server.embedded.status().pid
     assert pid
     os.kill(pid, signal.SIGQUIT)
@@ -327,7 +327,7 @@ def test_a_standby_refuses_readers_with_its_own_sqlstate(own: Server) -> None:
         mine, theirs = own.embedded.status(), standby.status()
         assert mine.data
         assert theirs.data
-        # The embedded server admits nobody to replication but for this test.
+        # The embedded server allows replication only for this test.
         with (own.embedded.home / "hba.conf").open("a") as file:
             file.write("local replication all trust\n")
         own.execute("SELECT pg_reload_conf()")

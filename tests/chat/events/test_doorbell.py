@@ -36,7 +36,7 @@ from tests.support.servers import Server, first
 
 
 def rung(listener: Conn) -> list[dict[str, Any]]:
-    """What the bell said up to now: everything before the word that the listener tells itself."""
+    """Return the notifications up to now: all before a marker that the listener sends itself."""
     payloads: list[str] = []
     listener.execute("NOTIFY chat_events, 'end'")
     for told in listener.notifies(timeout=60):
@@ -53,7 +53,7 @@ def test_a_notification_says_what_has_changed_and_no_more(
     database: Database, listener: Conn
 ) -> None:
     with database.connect() as conn:
-        some = "CASE id WHEN %s THEN 'read' ELSE status END"  # touches all rows, and changes one
+        some = "CASE id WHEN %s THEN 'read' ELSE status END"  # updates all rows, and changes one
         for statement, table, op, channel, ids in (
             (f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
             (f"UPDATE messages SET status = {some}", "messages", "update", HALL, [NEW]),
@@ -64,10 +64,10 @@ def test_a_notification_says_what_has_changed_and_no_more(
         ):  # fmt: skip
             conn.execute(PAUSE)
             conn.execute(statement, [NEW] if "%s" in statement else None)
-            (said,) = rung(listener)
-            said["ids"].sort()
+            (notification,) = rung(listener)
+            notification["ids"].sort()
             expected = {"v": 1, "schema": "public", "table": table, "op": op}
-            assert said == expected | {"channel_id": channel, "ids": ids, "more": False}
+            assert notification == expected | {"channel_id": channel, "ids": ids, "more": False}
 
 
 def test_changes_that_are_not_events_or_are_rolled_back_send_no_notification(
@@ -100,7 +100,7 @@ def test_typing_sends_a_notification_and_writes_no_event(
 def test_the_session_decides_when_to_notify_else_the_table(
     database: Database, listener: Conn, table: str
 ) -> None:
-    """Others, who write all the time as the table says, change nothing about it."""
+    """Other sessions, which write all the time in the mode of the table, have no effect on it."""
     with database.connect() as conn, database.connect() as other:
         conn.execute("SELECT set_notify_mode(%s)", [table])
         for session in (None, "", *MODES, "EVERY", "bogus", "'; --"):
@@ -112,8 +112,8 @@ def test_the_session_decides_when_to_notify_else_the_table(
                 conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
                 conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
             sittings = value(conn, SITTING) - begin + 1
-            rings = [notifications["table"] for notifications in rung(listener)]
-            mine, others = rings.count("user_status"), rings.count("messages")
+            tables = [notification["table"] for notification in rung(listener)]
+            mine, others = tables.count("user_status"), tables.count("messages")
             assert others == {"every": 20, "off": 0}.get(table, others), session
             mode = session or table
             if mode == "every":
@@ -122,7 +122,7 @@ def test_the_session_decides_when_to_notify_else_the_table(
                 assert mine == 0, session
             elif table == "doorbell":
                 assert 1 <= mine + others <= sittings, session
-            else:  # the only one with a bell: not silenced by those without, or with every
+            else:  # the only one that notifies once in 20 ms: the other modes do not silence it
                 assert 1 <= mine <= 40, session
             conn.execute(PAUSE)
 
@@ -164,7 +164,7 @@ def test_statements_of_one_session_notify_once_in_20_ms(database: Database, list
 def test_a_transaction_that_stays_open_after_notifying_does_not_silence_others(
     database: Database, listener: Conn
 ) -> None:
-    """Be it idle, or writing on through more sittings than the bell has keys."""
+    """Whether it is idle, or goes on writing for more intervals than there are advisory lock keys."""
     with database.connect() as conn, database.connect() as idle, database.connect() as busy:
         idle.execute("BEGIN")
         idle.execute(SEND)
@@ -173,12 +173,12 @@ def test_a_transaction_that_stays_open_after_notifying_does_not_silence_others(
         while value(conn, SITTING) < begin + 70:
             busy.execute(SEND)
         assert value(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") <= 2
-        rings = 0
+        count = 0
         for _ in range(10):
             conn.execute(PAUSE)
             conn.execute(SEND)
-            rings += len(rung(listener))
-        assert rings >= 8, "all but the few whose key one of the two holds"
+            count += len(rung(listener))
+        assert count >= 8, "all but the few whose lock key one of the two holds"
         busy.execute("COMMIT")
         assert len(rung(listener)) == 1
 
@@ -229,7 +229,7 @@ def test_each_listener_is_notified_and_reads_for_itself(database: Database) -> N
             one.execute("UNLISTEN *")
 
 
-# 63 bytes that have to be quoted in SQL, in JSON, or both.
+# 63 bytes that must be quoted in SQL, in JSON, or both.
 HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
 
 

@@ -32,7 +32,7 @@ from tests.support.servers import first
 
 @dataclass
 class Change:
-    """An event that was written: when, and when its transaction committed, in steps of the schedule."""
+    """A written event, with the steps of the schedule at which it was written and committed."""
 
     row: str
     written: int
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass
 class Writer:
-    """A session that writes, and what its open transaction has written so far."""
+    """A session that writes, with the events of its open transaction."""
 
     conn: Conn
     pending: dict[int, Change] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Writer:
 
 @dataclass
 class Reader:
-    """A session that reads on from its cursor; `expected` are the events that it has to get."""
+    """A session that reads from its cursor; `expected` are the events that it must get."""
 
     writer: Writer
     cursor: str
@@ -60,7 +60,7 @@ class Reader:
 
 
 class Schedule:
-    """Random steps of writers and readers, one at a time: a seed gives the same schedule again.
+    """Random steps of writers and readers, one at a time; a seed reproduces the schedule.
 
     A writer that would have to wait for another gives up after a millisecond, which is one more way to
     roll back.
@@ -130,11 +130,11 @@ class Schedule:
             writer.conn.execute(f"SAVEPOINT s{len(writer.savepoints)}")
             writer.savepoints.append(dict(writer.pending))
         elif choose < 0.42 and writer.savepoints:
-            kept = writer.savepoints.pop()
+            before = writer.savepoints.pop()
             name = f"s{len(writer.savepoints)}"
             if self.random.random() < 0.6:
                 writer.conn.execute(f"ROLLBACK TO {name}; RELEASE {name}")
-                writer.pending = kept
+                writer.pending = before
             else:
                 writer.conn.execute(f"RELEASE {name}")
         else:
@@ -233,7 +233,7 @@ class Schedule:
         self.readers.append(Reader(Writer(conn), cursor, before))
 
     def read(self, reader: Reader) -> None:
-        """Read a page, and take all of it or only the beginning; or do something else between pages."""
+        """Read a page, and accept all or only the start of it; or do something else between pages."""
         choose = self.random.random()
         writer = reader.writer
         if choose < 0.15:
@@ -245,10 +245,10 @@ class Schedule:
                 )
                 writer.conn.execute(f"BEGIN ISOLATION LEVEL {isolation}")
         elif choose < 0.25 and not self.idle(writer):
-            self.change(writer)  # a reader that writes itself
+            self.change(writer)  # a reader may write too
         elif choose < 0.3 and self.idle(writer) and self.sessions:
             self.sessions.insert(0, writer.conn)
-            writer.conn = self.connect()  # the cursor is all that a reader needs to go on
+            writer.conn = self.connect()  # a reader needs only its cursor to continue
         else:
             try:
                 page = read(writer.conn, reader.cursor, self.random.choice([1, 2, 3, 10, 100, 500]))
@@ -266,13 +266,13 @@ class Schedule:
         written, rows = 0, dict[str, int]()
         for seq in reader.got:
             change = self.truth[seq]
-            assert change.committed >= written, "after a change that was made after its commit"
+            assert change.committed >= written, "after a change that was written after its commit"
             written = max(written, change.written)
             assert rows.get(change.row, 0) < seq, "changes of a row in another order"
             rows[change.row] = seq
 
 
-@pytest.mark.parametrize("prepare", [False, True], ids=["bell", "two-phase"])
+@pytest.mark.parametrize("prepare", [False, True], ids=["notify", "two-phase"])
 def test_readers_get_each_event_once_and_in_order_whatever_the_schedule(
     request: pytest.FixtureRequest, owned: Database, prepare: bool
 ) -> None:
@@ -289,7 +289,7 @@ def test_readers_get_each_event_once_and_in_order_whatever_the_schedule(
 
 
 def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
-    """Not one step at a time: what happens between two looks of the same statement."""
+    """Truly concurrent, to cover changes during a single statement."""
     done = threading.Event()
 
     def write(number: int) -> None:
@@ -303,17 +303,17 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
                         conn.execute(EDIT, [chance.choice([HI, YO])])
 
     def follow(cursor: str, limit: int) -> list[int]:
-        found: list[int] = []
+        seqs: list[int] = []
         with database.connect() as conn:
             last = False
             while True:
                 page = read(conn, cursor, limit)
                 page = page[: random.randint(1, len(page))]
-                found += [seq for seq, _ in page if seq is not None]
+                seqs += [seq for seq, _ in page if seq is not None]
                 cursor = page[-1][1]
                 if page[-1][0] is None:
                     if last:
-                        return found
+                        return seqs
                     last = done.is_set()
 
     with database.connect() as conn, ThreadPoolExecutor(8) as pool:
@@ -325,10 +325,10 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
             writer.result()
         rows = dict(conn.execute("SELECT seq, table_name || row_id FROM events").fetchall())
         for reader in readers:
-            found = reader.result()
-            assert sorted(found) == sorted(rows)
+            seqs = reader.result()
+            assert sorted(seqs) == sorted(rows)
             for row in set(rows.values()):
-                of_row = [seq for seq in found if rows[seq] == row]
+                of_row = [seq for seq in seqs if rows[seq] == row]
                 assert of_row == sorted(of_row)
 
 

@@ -1,4 +1,4 @@
-"""Old events are purged, and no reader misses one without being told."""
+"""Old events are purged, and a reader that has missed one gets an error."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_cursor_before_purged_events_is_refused_and_others_are_not(
 def test_events_newer_than_a_running_transaction_are_not_purged(
     database: Database,
 ) -> None:
-    """Nothing that a reader has not got yet goes, and nobody is told of a purge that hurt nobody."""
+    """No unread event is purged, and a reader that missed no event gets no error."""
     with database.connect() as conn, database.connect() as writer:
         conn.execute(SEND)
         writer.execute("BEGIN")
@@ -77,7 +77,7 @@ def test_events_newer_than_a_running_transaction_are_not_purged(
 
 
 def test_a_reader_that_missed_a_late_commit_is_told_when_it_is_purged(database: Database) -> None:
-    """The cursor is newer than it, but for the one transaction that was running then."""
+    """The cursor is newer than the purged event, except for one transaction that was running then."""
     with database.connect() as conn, database.connect() as writer:
         begin = now(conn)
         writer.execute("BEGIN")
@@ -112,7 +112,7 @@ def record_numbers_aside(database: Database) -> None:
 
 
 class Follower:
-    """Reads page by page, begins again when it is told to, and must then miss nothing.
+    """Reads page by page; after an error it starts again, and must then miss nothing.
 
     A page and the recorded numbers are read in one snapshot.  The recorded numbers of the first page
     after a start are those of the events that came before the start.
@@ -139,7 +139,7 @@ class Follower:
                         raise
                     self.begin_again()
                 if self.dice.random() < 0.05:
-                    time.sleep(0.02)  # falls behind
+                    time.sleep(0.02)  # lag
 
     def read_page(self, conn: Conn) -> None:
         with conn.transaction():
@@ -161,7 +161,7 @@ def write_events(database: Database, stop: threading.Event) -> None:
 
 
 def purge_with_and_without_a_long_transaction(database: Database) -> int:
-    """Purge again and again; return how many events are gone."""
+    """Purge repeatedly; return the number of purged events."""
     purge = "SELECT purge_events('2 ms', 7)"
     purged = 0
     with database.connect() as conn, database.connect() as long:

@@ -1,4 +1,4 @@
-"""Who may read the log."""
+"""Rights on the change log."""
 
 from __future__ import annotations
 

@@ -30,14 +30,14 @@ from tests.support.chat_events import (
 )
 from tests.support.servers import first
 
-# Keys, and what only a column of its own says: a change of them shows in row_id, channel_id, user_id.
+# Keys, and what the event has in columns of its own: row_id, channel_id, user_id.
 KEYS = {"id", "channel_id", "user_id", "message_id", "created_by", "direct_low", "direct_high"}
 
 
 @first
 @pytest.mark.parametrize("name", TABLES)
 def test_each_column_of_a_logged_table_is_known_to_matter_or_not(chat: Conn, name: str) -> None:
-    there = {
+    columns = {
         row[0]
         for row in chat.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [name]
@@ -45,7 +45,7 @@ def test_each_column_of_a_logged_table_is_known_to_matter_or_not(chat: Conn, nam
     }
     table = TABLES[name]
     named = table.matters.keys() | table.silent.keys() | TOUCH.keys() | KEYS | {"deleted_at"}
-    assert there <= named, "say in TABLES whether a change of the new column is an event"
+    assert columns <= named, "say in TABLES whether a change of the new column is an event"
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -127,8 +127,8 @@ def status(op: str, person: str) -> tuple[str | None, ...]:
     return ("user_status", op, person, None, person)
 
 
-# What is done, and the events of it in any order.  A row that goes with its message no longer knows
-# the channel: the event of the message tells it.
+# Statements, and their events in any order.  A row deleted with its message does not know the
+# channel any more: the event of the message has it.
 CASES: dict[str, tuple[str, Events]] = {
     "many rows": (
         f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a'), ('{NEWER}', '{ROOM}', '{ADA}', 'b')",
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[str, Events]] = {
         f"UPDATE messages SET status = 'read', deleted_at = CASE id WHEN '{YO}' THEN now() END",
         [message("update", HI), message("delete", YO)],
     ),
-    "a soft delete taken back": (
+    "a soft delete undone": (
         f"UPDATE messages SET deleted_at = now() WHERE id = '{HI}';"
         "UPDATE messages SET deleted_at = NULL",
         [message("delete", HI), message("update", HI)],

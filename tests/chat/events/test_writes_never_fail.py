@@ -1,4 +1,4 @@
-"""A write never fails because of an event."""
+"""A write never fails because of its event."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_idle_listener_in_a_transaction_makes_no_write_fail(
         conn.execute(
             f"{M} " + ", ".join(f"('{ulid(1000 + n)}', '{HALL}', '{ADA}', 'x')" for n in range(20))
         )
-        for n in range(600):  # each of these rings is half a kilobyte
+        for n in range(600):  # each notification is half a kilobyte
             conn.execute("UPDATE messages SET metadata = jsonb_build_object('n', %s::int)", [n])
         assert 0.4 < usage(conn) < 0.9, "it stops ringing when the queue is half full"
         assert len(drain(conn, begin)) == 20 + 600 * 22
@@ -121,7 +121,7 @@ def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
 
 
 @first
-def test_a_listener_that_died_makes_no_write_fail(database: Database) -> None:
+def test_a_killed_listener_makes_no_write_fail(database: Database) -> None:
     with database.connect() as conn:
         dead = database.connect()
         dead.execute("LISTEN chat_events")
@@ -158,7 +158,7 @@ def test_two_phase_commit_works_with_notifications_off(owned: Database, where: s
 def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
     database: Database,
 ) -> None:
-    """As it does after a crash of a copied database, and on a replica that takes over."""
+    """A sequence is set back after a crash of a copied database, and on a promoted replica."""
     with database.connect() as conn:
         begin = now(conn)
         for _ in range(6):
@@ -171,7 +171,7 @@ def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
         rows = sorted(conn.execute("SELECT seq, row_id FROM events").fetchall())
         assert len({seq for seq, _ in rows}) == 6
         for limit in (1, 2, 3, 5, 500):
-            found, cursor = list[tuple[int, str]](), begin
+            events, cursor = list[tuple[int, str]](), begin
             while True:
                 page = conn.execute(
                     "SELECT seq, row_id, cursor FROM events_since(%s, %s)", [cursor, limit]
@@ -179,8 +179,8 @@ def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
                 cursor = page[-1][2]
                 if page[-1][0] is None:
                     break
-                found += [row[:2] for row in page]
-            assert sorted(found) == rows, limit
+                events += [row[:2] for row in page]
+            assert sorted(events) == rows, limit
         highest = rows[-1][0]
         conn.execute("SELECT setval(pg_get_serial_sequence('events', 'seq'), min(seq)) FROM events")
         fresh = str(value(conn, "SELECT events_reset()"))
@@ -199,7 +199,7 @@ def test_a_write_succeeds_where_the_state_row_is_missing(database: Database) -> 
 @first
 @pytest.mark.parametrize("mode", MODES)
 def test_the_log_ignores_the_search_path_of_the_caller(chat: Conn, mode: str) -> None:
-    """Tables, functions and operators of the same names, in a schema and among the temporary ones."""
+    """Tables, functions and operators of the same names, in a schema and in pg_temp."""
     with chat.transaction(force_rollback=True):
         chat.execute("CREATE SCHEMA evil")
         for where in ("evil", "pg_temp"):

@@ -1,4 +1,4 @@
-"""Databases with a small world, made by the operations themselves."""
+"""Databases with the small world, created by the operations themselves."""
 
 from __future__ import annotations
 

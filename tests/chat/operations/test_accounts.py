@@ -62,12 +62,12 @@ def test_a_friend_request_is_sent_and_answered(chat: Conn, ids: dict[str, str]) 
     assert call(chat, "request_friend", ada, bob) == asked
     assert call(chat, "answer_friend", bob, ada, True)["status"] == "accepted"
     denied(chat, NO_DATA, "answer_friend", bob, ada, False)  # answered already
-    denied(chat, NO_DATA, "answer_friend", ada, bob, True)  # nobody asked Ada
+    denied(chat, NO_DATA, "answer_friend", ada, bob, True)  # Ada got no request
     assert call(chat, "request_friend", bob, ada)["status"] == "accepted"
     call(chat, "request_friend", ada, eve)
     assert call(chat, "answer_friend", eve, ada, False)["status"] == "rejected"
     assert call(chat, "request_friend", ada, eve)["status"] == "rejected"
-    # who rejected may change their mind, and ask
+    # a user who rejected a request may send one later
     assert call(chat, "request_friend", eve, ada)["status"] == "accepted"
     assert related(chat) == {(ada, bob, "friend", "accepted"), (ada, eve, "friend", "accepted")}
 

@@ -60,7 +60,7 @@ def test_the_second_sender_of_a_message_continues_when_the_first_fails(
 def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_and_then_succeeds(
     two: Two, case: str
 ) -> None:
-    """A snapshot from before the other's commit must lead to 40001, never to two of one thing."""
+    """A snapshot from before the other commit must cause 40001, never a duplicate."""
     ada, bob, room, first = two.room()
     token = digest(ada)
     call(two.one, "issue_token", ada, token, LATER)
@@ -107,8 +107,8 @@ def test_an_edit_that_comes_during_a_delete_finds_no_message(two: Two, soft: str
     with pytest.raises(psycopg.errors.NoDataFound):
         two.race(("delete_message", first, ada), ("edit_message", first, ada, "New"))
     two.one.execute("RESET chat.soft_delete")
-    said = two.one.execute("SELECT content FROM messages WHERE id = %s", [first]).fetchall()
-    assert said == ([("First",)] if soft == "on" else [])
+    contents = two.one.execute("SELECT content FROM messages WHERE id = %s", [first]).fetchall()
+    assert contents == ([("First",)] if soft == "on" else [])
     edits = "SELECT count(*) FROM message_edits WHERE message_id = %s"
     assert value(two.one, edits, first) == 0
 
@@ -204,17 +204,17 @@ def test_a_purge_waits_for_no_lock(two: Two) -> None:
 
 def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: Two) -> None:
     ada, _ = two.people()
-    said: list[bool] = []
+    answers: list[bool] = []
     together = threading.Barrier(4)
 
     def hit() -> None:
         with psycopg.connect(two.one.info.dsn, autocommit=True) as conn:
             together.wait(20)
-            said.extend(answer(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
+            answers.extend(answer(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
 
     hitters = [threading.Thread(target=hit) for _ in range(4)]
     for hitter in hitters:
         hitter.start()
     for hitter in hitters:
         hitter.join(60)
-    assert (said.count(True), said.count(False)) == (25, 15)
+    assert (answers.count(True), answers.count(False)) == (25, 15)

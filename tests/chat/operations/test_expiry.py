@@ -37,7 +37,7 @@ def test_a_typing_indicator_is_visible_until_it_expires(chat: Conn, ids: dict[st
 
 
 def expired_rows(conn: Conn, ids: dict[str, str], when: Any) -> None:
-    """One row of each kind that expires, all at this time."""
+    """Insert one row of each kind that expires, all at a given time."""
     ada = ids["ada"]
     call(conn, "notify_user", ada, "system", expires_at=when)
     call(conn, "put_session", digest("s"), {}, when)
@@ -48,7 +48,7 @@ def expired_rows(conn: Conn, ids: dict[str, str], when: Any) -> None:
 
 @pytest.mark.parametrize("when", ["yesterday", "a moment ago"])
 def test_no_read_ever_returns_an_expired_row(chat: Conn, ids: dict[str, str], when: str) -> None:
-    """Also in a transaction that began when it had not expired."""
+    """Not even in a transaction that started before it expired."""
     expired_rows(chat, ids, value(chat, "SELECT clock_timestamp()") if when[0] == "a" else when)
     assert rows(chat, "list_notifications", ids["ada"]) == []
     told = value(chat, "SELECT id FROM notifications")
@@ -71,8 +71,8 @@ def test_only_expired_rows_are_purged(chat: Conn, ids: dict[str, str]) -> None:
     assert answer(chat, "purge_expired") == 5
     assert answer(chat, "purge_expired") == 0
     left = ("notifications", "sessions", "refresh_tokens", "typing_indicators", "rate_limits")
-    kept = [value(chat, f"SELECT count(*) FROM {table}") for table in left]
-    assert kept == [2, 1, 1, 1, 1]
+    counts = [value(chat, f"SELECT count(*) FROM {table}") for table in left]
+    assert counts == [2, 1, 1, 1, 1]
 
 
 def test_a_purge_reads_no_table_that_may_be_large_as_a_whole(chat: Conn) -> None:

@@ -29,7 +29,7 @@ def test_a_message_is_sent_found_and_answered(chat: Conn, ids: dict[str, str]) -
     assert picture["content"] == ""
 
 
-def test_a_resend_gives_the_first_message_back_also_after_it_was_deleted(
+def test_a_resend_returns_the_first_message_even_if_it_was_deleted(
     chat: Conn, ids: dict[str, str]
 ) -> None:
     again = call(chat, "send_message", ids["room"], ids["ada"], "Other words", "a1")
@@ -81,21 +81,21 @@ def test_an_admin_of_the_channel_may_delete_messages_of_others(
     assert value(chat, "SELECT content FROM messages WHERE id = %s", ids["second"]) == "Second"
 
 
-@pytest.mark.parametrize(("setting", "kept"), [("off", 0), ("false", 0), ("on", 1), ("", 1)])
+@pytest.mark.parametrize(("setting", "count"), [("off", 0), ("false", 0), ("on", 1), ("", 1)])
 def test_the_setting_decides_whether_a_delete_keeps_the_row(
-    chat: Conn, ids: dict[str, str], setting: str, kept: int
+    chat: Conn, ids: dict[str, str], setting: str, count: int
 ) -> None:
     chat.execute("SELECT set_config('chat.soft_delete', %s, true)", [setting])
     call(chat, "add_reaction", ids["first"], ids["bob"], "👍")
     denied(chat, FORBIDDEN, "delete_message", ids["first"], ids["bob"])
     assert answer(chat, "delete_message", ids["first"], ids["ada"]) is True
-    assert value(chat, "SELECT count(*) FROM messages WHERE id = %s", ids["first"]) == kept
-    # without soft delete, what was marked before goes, too
-    assert answer(chat, "delete_message", ids["deleted"], ids["ada"]) is (kept == 0)
+    assert value(chat, "SELECT count(*) FROM messages WHERE id = %s", ids["first"]) == count
+    # without soft delete, rows marked before are deleted too
+    assert answer(chat, "delete_message", ids["deleted"], ids["ada"]) is (count == 0)
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("100%", {"100% sure"}),
         ("%", {"100% sure", r"%\_"}),
@@ -116,17 +116,19 @@ def test_the_setting_decides_whether_a_delete_keeps_the_row(
     ],
 )
 def test_a_search_matches_every_character_literally(
-    chat: Conn, ids: dict[str, str], query: str, found: set[str]
+    chat: Conn, ids: dict[str, str], query: str, expected: set[str]
 ) -> None:
     texts = ["100% sure", "1000 sures", "snake_case", "snakexcase", "C:\\temp", r"%\_",
              'It\'s "quoted"', "Lange STRAßE", "smile 🙂", "tw\no lines"]  # fmt: skip
     for text in texts:
         send(chat, ids["group"], ids["bob"], text)
     hits = rows(chat, "search_messages", ids["ada"], query, channel_id=ids["group"])
-    assert {hit["content"] for hit in hits} == found
+    assert {hit["content"] for hit in hits} == expected
 
 
-def test_a_search_sees_the_live_channels_of_the_user_alone(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_search_covers_only_the_live_channels_of_the_user(
+    chat: Conn, ids: dict[str, str]
+) -> None:
     seen = {}
     for name in ("room", "group", "hall"):
         who = ids["eve"] if name == "hall" else ids["ada"]
@@ -161,7 +163,7 @@ def test_a_search_for_a_frequent_word_reads_the_newest_messages_not_all(
         " WHERE name = 'x'"
     )
     chat.execute("ANALYZE channels; ANALYZE channel_members; ANALYZE messages")
-    rows(chat, "search_messages", ids["ada"], "hello", 20)  # what is read once a session
+    rows(chat, "search_messages", ids["ada"], "hello", 20)  # fills the caches of the session
     explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) SELECT * FROM "
     plan = value(chat, explain + "search_messages(%s, 'hello', 20)", ids["ada"])[0]["Plan"]
     assert plan["Actual Rows"] == 20
@@ -189,8 +191,8 @@ def test_a_delivery_is_written_once(chat: Conn, ids: dict[str, str]) -> None:
 
 def test_an_emoji_is_added_to_a_message_once_and_removed(chat: Conn, ids: dict[str, str]) -> None:
     first, bob = ids["first"], ids["bob"]
-    made = call(chat, "add_reaction", first, bob, "👍")
-    assert call(chat, "add_reaction", first, bob, "👍") == made
-    assert call(chat, "add_reaction", first, bob, "🎉")["id"] != made["id"]
+    reaction = call(chat, "add_reaction", first, bob, "👍")
+    assert call(chat, "add_reaction", first, bob, "👍") == reaction
+    assert call(chat, "add_reaction", first, bob, "🎉")["id"] != reaction["id"]
     assert answer(chat, "remove_reaction", first, bob, "👍") is True
     assert answer(chat, "remove_reaction", first, bob, "👍") is False

@@ -1,4 +1,4 @@
-"""Pages of messages and channels lose nothing and show nothing twice; unread counts."""
+"""Pages of messages and channels have no gaps or duplicates; unread counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.chat import (
     value,
 )
 
-# Few examples: each is several statements on a real server.
+# Few examples, because each sends several statements to a real server.
 FEW = hypothesis_settings(max_examples=25, deadline=None, database=None)
 
 
@@ -44,7 +44,7 @@ def test_pages_of_messages_have_no_gaps_or_duplicates_while_others_write(
             assert len(page) <= size
             seen += ids_of(page)
             before = seen[-1]
-            # Between two pages somebody writes, and deletes what was read already.
+            # Between two pages, another session writes, and deletes rows already read.
             put(conn, ids["group"], ids["bob"], [(arrived, False)])
             conn.execute("UPDATE messages SET deleted_at = now() WHERE id = %s", [seen[0]])
             arrived += 1
@@ -125,7 +125,9 @@ def test_unread_messages_are_counted_up_to_100(
     assert counts[ids["group"]] == counted
 
 
-def test_a_channel_in_the_list_has_what_a_client_shows(chat: Conn, ids: dict[str, str]) -> None:
+def test_a_channel_in_the_list_has_the_fields_that_a_client_shows(
+    chat: Conn, ids: dict[str, str]
+) -> None:
     message = send(chat, ids["direct"], ids["ada"], "é" * 150)
     listed = {r["id"]: r for r in rows(chat, "list_channels", ids["bob"])}
     assert set(listed) == {ids[n] for n in ("room", "group", "archive", "direct")}
@@ -173,7 +175,7 @@ def test_reads_are_inlined_into_the_query_that_calls_them(
 def test_the_newest_page_is_one_index_range_under_row_level_security(
     chat: Conn, ids: dict[str, str]
 ) -> None:
-    """A policy must not come before the key: the newest page reads the page, not the channel."""
+    """A policy must not be evaluated before the index condition: only the page is read."""
     put(chat, ids["room"], ids["bob"], [(n, False) for n in range(1000, 3000)])
     put(chat, ids["group"], ids["bob"], [(n, False) for n in range(100)])
     chat.execute("ANALYZE messages")

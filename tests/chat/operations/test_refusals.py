@@ -1,4 +1,4 @@
-"""What each function refuses, and by which SQLSTATE; and what finds nothing."""
+"""The SQLSTATE of each refusal of each function, and the result of each that finds nothing."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_an_operation_refuses_bad_arguments_with_the_documented_sqlstate(
     assert constraint in (None, named)
 
 
-# What finds nothing says so, and is no error.
+# Calls that find nothing, with their results; none is an error.
 NOTHING: list[tuple[str, list[Any], Any]] = [
     ("find_user", ["{nobody}"], []),
     ("find_user", [None], []),
@@ -192,18 +192,18 @@ NOTHING: list[tuple[str, list[Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "args", "said"), NOTHING)
-def test_an_operation_that_finds_nothing_returns_so_without_an_error(
-    chat: Conn, ids: dict[str, str], function: str, args: list[Any], said: Any
+@pytest.mark.parametrize(("function", "args", "expected"), NOTHING)
+def test_an_operation_that_finds_nothing_returns_the_documented_value(
+    chat: Conn, ids: dict[str, str], function: str, args: list[Any], expected: Any
 ) -> None:
     results = rows(chat, function, *filled(ids, *args))
-    assert (results if said == [] else results[0][function]) == said
+    assert (results if expected == [] else results[0][function]) == expected
 
 
 def test_every_function_of_the_schema_has_a_test(chat: Conn) -> None:
     """A new operation needs its cases here."""
     tried = {case[0] for case in REFUSALS} | {case[0] for case in NOTHING}
-    made = chat.execute(
+    functions = chat.execute(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         " AND prorettype <> 'trigger'::regtype AND NOT EXISTS"
         " (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
@@ -212,10 +212,10 @@ def test_every_function_of_the_schema_has_a_test(chat: Conn) -> None:
              "must_act_as", "lock_pair"}  # fmt: skip
     log = {"events_origin", "events_epoch", "events_snapshot", "events_reset", "events_since",
            "purge_events", "set_notify_mode", "bell_is_due", "ring_doorbell", "xid_after",
-           }  # fmt: skip  # test_schema_events has them
+           }  # fmt: skip  # tests/chat/events has them
     policies = {name for (name,) in chat.execute(
         "SELECT p.proname FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid"
         " WHERE d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_proc'::regclass"
     )}  # fmt: skip
     within = {"is_empty_channel"}
-    assert {name for (name,) in made} - inner - log - policies - within == tried
+    assert {name for (name,) in functions} - inner - log - policies - within == tried

@@ -1,4 +1,4 @@
-"""The constraints of the tables that came after the core."""
+"""The constraints of the tables outside of the core."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ TABLE_RULES: list[tuple[str, Row, str, str | None]] = [
     ("notification_preferences", {"other": "1"}, CHECK, "notification_preferences_other_object"),
 ]  # fmt: skip
 
-# What makes a row of these tables complete; a case changes it.
+# The columns of a complete row of each table; a case changes one.
 WHOLE: dict[str, Row] = {
     "profiles": {"user_id": "{ada}"},
     "relationships": {"user_id": "{ada}", "related_user_id": "{bob}", "type": "friend"},
@@ -182,7 +182,7 @@ def test_deleting_a_row_deletes_what_belongs_to_it(
         "channel": "message_edits message_deliveries typing_indicators",
     }[of].split()
     ends = {
-        # Ada has written: what she had goes with her only when that is Eve's.
+        # A user with messages or reactions can't be deleted, so Ada's go to Eve first.
         "user": "UPDATE messages SET user_id = %(eve)s; UPDATE reactions SET user_id = %(eve)s;"
         " DELETE FROM users WHERE id = %(ada)s",
         "message": "DELETE FROM messages WHERE id = %(first)s",

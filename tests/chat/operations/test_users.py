@@ -21,25 +21,25 @@ from tests.support.chat import (
 
 
 def test_a_user_is_found_by_id_email_and_name_without_case(chat: Conn, ids: dict[str, str]) -> None:
-    for found in (
+    for user in (
         call(chat, "find_user", ids["ada"]),
         call(chat, "find_user_by_email", "Ada@Example.ORG"),
         call(chat, "find_user_by_username", "ADA"),
     ):
-        assert (found["id"], found["username"]) == (ids["ada"], "ada")
+        assert (user["id"], user["username"]) == (ids["ada"], "ada")
 
 
 @pytest.mark.parametrize("path", ["public", "pg_catalog", "elsewhere, public", ""])
 def test_operations_work_whatever_the_search_path(
     chat: Conn, ids: dict[str, str], path: str
 ) -> None:
-    """Above all citext, which compares with case where its own schema is not in the path."""
+    """Especially citext, which is case-sensitive if its schema is not in the search path."""
     chat.execute(
         "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.users (); SET LOCAL search_path = pg_temp"
     )
     chat.execute("SELECT set_config('search_path', %s, true)", [path])
-    found = value(chat, "SELECT id FROM public.find_user_by_email('ADA@example.org')")
-    assert found == ids["ada"]
+    user = value(chat, "SELECT id FROM public.find_user_by_email('ADA@example.org')")
+    assert user == ids["ada"]
     renamed = 'SELECT display_name FROM public.update_user(%s, \'{"display_name": "A"}\')'
     assert value(chat, renamed, ids["ada"]) == "A"
     sent = value(

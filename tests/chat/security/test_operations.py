@@ -1,4 +1,4 @@
-"""Who may call which operation on what."""
+"""Which user may call which operation on which rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.chat import (
 )
 from tests.support.chat_security import OWN, SEEN, Scene
 
-# Who, the operation, its arguments, and whether it says something other than False and nothing.
+# User, operation, arguments, and whether the result is other than False and empty.
 RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
     (None, "create_user", ["new@example.org", "new_user", "n"], True),
     (None, "find_user_by_email", ["ADA@example.org"], True),
@@ -110,7 +110,7 @@ RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
 
 
 @pytest.mark.parametrize(("who", "function", "args", "something"), RIGHTFUL)
-def test_operations_do_what_the_user_may(
+def test_operations_that_the_user_may_call_succeed(
     scene: Scene, who: str | None, function: str, args: list[Any], something: bool
 ) -> None:
     with scene.acting(who) as conn:
@@ -119,7 +119,7 @@ def test_operations_do_what_the_user_may(
     assert bool(told) is something
 
 
-# Who, the operation, its arguments, and the SQLSTATE that answers.
+# User, operation, arguments, and the SQLSTATE of the refusal.
 WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
     (None, "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
     (None, "create_channel", ["{ada}", "public", "x"], FORBIDDEN),
@@ -183,7 +183,7 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
 
 
 @pytest.mark.parametrize(("who", "function", "args", "state"), WRONGFUL)
-def test_operations_refuse_what_the_user_may_not(
+def test_operations_that_the_user_may_not_call_are_refused(
     scene: Scene, who: str | None, function: str, args: list[Any], state: str
 ) -> None:
     with scene.acting(who) as conn:
@@ -230,7 +230,7 @@ def test_a_direct_channel_that_both_left_is_restored_for_both(scene: Scene) -> N
         assert set(members(conn, direct)) == {ada, bob}
 
 
-def test_a_row_may_be_deleted_for_good_by_its_author_and_those_who_run_the_channel(
+def test_a_row_may_be_deleted_for_good_by_its_author_and_the_admins_of_the_channel(
     scene: Scene,
 ) -> None:
     scene.conn.execute("SET LOCAL chat.soft_delete = off")
@@ -244,7 +244,7 @@ def test_a_row_may_be_deleted_for_good_by_its_author_and_those_who_run_the_chann
 
 
 def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) -> None:
-    """Also what others hold of them, such as a block, which they could not delete themselves."""
+    """Including rows of others about them, such as a block, which they could not delete themselves."""
     eve = scene.ids["eve"]
     with scene.acting("eve") as conn:
         assert answer(conn, "erase_user", eve) is True
@@ -264,7 +264,7 @@ def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene
 
 
 def test_a_read_marker_that_waits_for_a_change_of_role_is_moved(built: Scene) -> None:
-    """The policy must not judge the member's new row by the role of a moment ago."""
+    """The policy must not check the new row of the member against the old role."""
     conn = built.conn
     ada, bob = people(conn, "marker_ada", "marker_bob")
     room = call(conn, "create_channel", ada, "private", "room", [bob])["id"]

@@ -1,4 +1,4 @@
-"""Which rows a user sees, in every table and view."""
+"""The rows that a user sees, in every table and view."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_row_level_security_holds_however_a_session_becomes_the_application(
             denied(conn, FORBIDDEN, "erase_user", scene.ids["ada"])
             send(conn, scene.ids["hall"], scene.ids["eve"])
             assert rows(conn, "list_messages", scene.ids["room"]) == []
-        with conn.transaction(force_rollback=True):  # set for a transaction, gone with it
+        with conn.transaction(force_rollback=True):  # set for one transaction
             assert value(conn, "SELECT count(*) FROM messages") == 0
     finally:
         conn.execute("RESET ROLE")
@@ -109,7 +109,7 @@ def test_the_owner_sees_every_row(scene: Scene) -> None:
 def test_a_page_is_one_index_range_under_row_level_security_too(
     scene: Scene, operation: str, condition: str
 ) -> None:
-    """A condition that might leak what it is given is asked last: the whole channel would be read."""
+    """A condition that is not leakproof is evaluated last: the whole channel would be read."""
     scene.conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     scene.conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
     with scene.acting("ada") as conn:
@@ -122,10 +122,10 @@ def test_a_page_is_one_index_range_under_row_level_security_too(
     assert any(condition in line.replace("(id)::text", "id") for line in ranges), plan
 
 
-def test_a_member_of_the_owner_role_without_its_rights_is_held_to_the_policies(
+def test_the_policies_apply_to_a_member_of_the_owner_role_without_its_rights(
     scene: Scene,
 ) -> None:
-    """A member of the owner without its rights is held back by the policies: here, too."""
+    """The policies apply to a member of the owner role that does not inherit its rights."""
     scene.conn.execute("CREATE ROLE heir NOINHERIT IN ROLE chat_app, postgres")
     scene.conn.execute("GRANT USAGE ON SCHEMA public TO heir")
     for signature in ("search_messages(text, text, integer, text, text)", "erase_user(text)"):

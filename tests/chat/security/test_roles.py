@@ -1,4 +1,4 @@
-"""What each role may do, and how roles are set up."""
+"""The rights of each role, and the creation of the roles."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def functions(conn: Conn, condition: str) -> set[str]:
 
 
 def test_security_definer_functions_are_not_granted_to_public(scene: Scene) -> None:
-    """But for triggers, and what policies ask: that answers for the acting user alone."""
+    """Except triggers, and functions of policies, which answer for the current user only."""
     everybody = "prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege({}, oid, 'EXECUTE')"  # noqa: E501
     asked = {"sees_channel", "runs_channel", "is_empty_channel", "may_add_member",
              "may_change_member"}  # fmt: skip
@@ -49,7 +49,7 @@ def test_the_application_has_rights_on_rows_alone(scene: Scene) -> None:
     others = {
         "message_edits": "SELECT",
         "public_users": "SELECT",
-        "relationships": "DELETE INSERT SELECT",  # and of what may change, column by column
+        "relationships": "DELETE INSERT SELECT",  # and UPDATE of single columns
     }
     assert dict(granted) == {**rows_, **others}
 
@@ -117,17 +117,17 @@ def test_group_roles_can_not_log_in_and_owners_may_create(scene: Scene) -> None:
         conn.execute("CREATE TABLE mine ()")
 
 
-def test_where_roles_cannot_be_made_the_schema_is_complete_and_a_notice_says_so(
+def test_without_the_right_to_create_roles_the_schema_is_complete_and_a_notice_is_raised(
     scene: Scene,
 ) -> None:
-    """The server has the roles by now: here they go under other names until the rollback."""
+    """The server has the roles already, so they are renamed until the rollback."""
     conn = scene.conn
     notices: list[str | None] = []
     for role in ROLES:
         conn.execute(f"ALTER ROLE {role} RENAME TO hidden_{role}")
     conn.execute("CREATE ROLE lonely; CREATE SCHEMA lone AUTHORIZATION lonely")
     conn.execute("SET LOCAL ROLE lonely")
-    conn.add_notice_handler(handler := lambda said: notices.append(said.message_primary))
+    conn.add_notice_handler(handler := lambda notice: notices.append(notice.message_primary))
     try:
         for stem in STEMS:
             run(conn, "up", stem, "lone, public")
@@ -153,7 +153,7 @@ def test_where_roles_cannot_be_made_the_schema_is_complete_and_a_notice_says_so(
 
 
 @pytest.mark.parametrize("open_", [True, False])
-def test_a_schema_where_public_may_create_is_named(server: Server, open_: bool) -> None:
+def test_a_notice_names_a_schema_where_public_may_create(server: Server, open_: bool) -> None:
     database = server.chat()
     notices: list[str | None] = []
     with database.connect() as conn:
@@ -161,18 +161,18 @@ def test_a_schema_where_public_may_create_is_named(server: Server, open_: bool) 
             run(conn, "down", stem)
         conn.execute(f"{'GRANT' if open_ else 'REVOKE'} CREATE ON SCHEMA public "
                      f"{'TO' if open_ else 'FROM'} PUBLIC")  # fmt: skip
-        conn.add_notice_handler(lambda said: notices.append(said.message_primary))
+        conn.add_notice_handler(lambda notice: notices.append(notice.message_primary))
         run(conn, "up", "0033_roles")
     database.drop()
     assert ('every role may create objects in schema "public"' in notices) is open_
 
 
 def test_several_databases_create_the_roles_at_the_same_time(server: Server) -> None:
-    """Roles belong to the whole cluster: no database may fail for what another does."""
+    """Roles belong to the whole cluster: no database may fail because another creates them."""
     steps = STEMS[STEMS.index("0033_roles") :]
-    made = [server.chat() for _ in range(3)]
+    databases = [server.chat() for _ in range(3)]
     failed: list[psycopg.Error] = []
-    together = threading.Barrier(len(made))
+    together = threading.Barrier(len(databases))
 
     def build(database: Database) -> None:
         with database.connect() as conn:
@@ -183,24 +183,24 @@ def test_several_databases_create_the_roles_at_the_same_time(server: Server) -> 
             except psycopg.Error as error:
                 failed.append(error)
 
-    for database in made:
+    for database in databases:
         with database.connect() as conn:
             for stem in reversed(steps):
                 run(conn, "down", stem)
-    for role in ROLES:  # out of the way, with all that they were granted elsewhere
+    for role in ROLES:  # hide the roles, with their grants in other databases
         server.execute(f"ALTER ROLE {role} RENAME TO hidden_{role}")
     try:
-        builders = [threading.Thread(target=build, args=[database]) for database in made]
+        builders = [threading.Thread(target=build, args=[database]) for database in databases]
         for builder in builders:
             builder.start()
         for builder in builders:
             builder.join(60)
         assert failed == []
-        for database in made:
+        for database in databases:
             granted = "SELECT has_table_privilege('chat_app', 'messages', 'SELECT')"
             assert database.query(granted) == [(True,)]
     finally:
-        for database in made:
+        for database in databases:
             database.drop()
         for role in ROLES:
             server.execute(f"DROP ROLE IF EXISTS {role}")

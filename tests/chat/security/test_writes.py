@@ -1,4 +1,4 @@
-"""Which rows a user changes, by SQL without a WHERE."""
+"""The rows that a user changes by SQL without a WHERE clause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.chat import (
 )
 from tests.support.chat_security import CLOSED, OPEN, SEEN, Scene
 
-# Who, what, and how many rows it changes, or how it is refused. Nothing here names a row.
+# User, statement, and the number of changed rows or the SQLSTATE. No statement names a row.
 STATEMENTS: list[tuple[str, str, int | str]] = [
     *[("eve", f"DELETE FROM {table}", count) for table, count in {
         "channels": 1, "channel_members": 1, "messages": 1, "message_deliveries": 0,
@@ -44,7 +44,7 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
         "refresh_tokens SET revoked_at = now()": 1,
         "sync_state SET last_sync = now()": 1,
         "user_settings SET theme = 'light'": 1}.items()],
-    # a member who runs nothing
+    # a member without a role in the channel
     ("bob", "UPDATE channels SET name = 'x'", 0),
     ("bob", "UPDATE channels SET created_by = NULL", 0),
     ("bob", "DELETE FROM channels", 0),
@@ -68,14 +68,14 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
     ("bob", "UPDATE typing_indicators SET channel_id = '{hall}'", FORBIDDEN),
     *[("bob", f"UPDATE {table} SET user_id = '{{eve}}'", FORBIDDEN) for table in (
         "notifications", "sessions", "refresh_tokens", "sync_state", "typing_indicators")],
-    # who asked does not answer; who was blocked does not unblock
+    # the sender of a request can't answer it; a blocked user can't unblock
     ("bob", "UPDATE relationships SET status = 'accepted'", FORBIDDEN),
     ("bob", "DELETE FROM relationships", 1),
     ("ada", "UPDATE relationships SET status = 'accepted' WHERE type = 'friend'", 1),
     ("ada", "UPDATE relationships SET status = 'accepted'", 2),
     ("ada", "UPDATE relationships SET user_id = '{eve}' WHERE type = 'friend'", FORBIDDEN),
     ("ada", "DELETE FROM relationships", 2),
-    # who runs a channel takes messages away, and changes none
+    # an admin of a channel deletes messages, and changes none
     ("ada", "UPDATE messages SET content = 'x'", FORBIDDEN),
     ("ada", "UPDATE messages SET deleted_at = now()", 5),
     ("ada", "UPDATE channel_members SET role = 'admin' WHERE user_id = '{bob}'", 4),
