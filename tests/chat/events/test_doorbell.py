@@ -164,7 +164,7 @@ def test_statements_of_one_session_notify_once_in_20_ms(database: Database, list
 def test_a_transaction_that_stays_open_after_notifying_does_not_silence_others(
     database: Database, listener: Conn
 ) -> None:
-    """Whether it is idle, or goes on writing for more intervals than there are advisory lock keys."""
+    """Whether it is idle, or continues to write for more intervals than there are advisory lock keys."""
     with database.connect() as conn, database.connect() as idle, database.connect() as busy:
         idle.execute("BEGIN")
         idle.execute(SEND)
