@@ -6,7 +6,9 @@ What does not belong here: generated rows (`scale.py`).
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from psycopg.rows import class_row
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.read import read_seed_files
@@ -27,11 +29,21 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.model import Target
 
 
+_CORRECT = "correct the file, or the rows that it conflicts with, and run {seed} again"
+
+
+class _Written(NamedTuple):
+    """A row of `queries.WRITTEN`."""
+
+    name: str
+    row_count: int
+
+
 def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
-    """Run the files of the folder's `seed/`; what is there already stays as it is.
+    """Run the files of the folder's `seed/`, which leave existing rows as they are.
 
     Args:
-        target: its schema has to be at the newest version.
+        target: its schema must be at the newest version.
         directory: as for `Migrator`.
 
     Raises:
@@ -43,8 +55,10 @@ def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
     with seed_transaction(target, folder) as (conn, _):
         for file in files:
             _run(conn, file)
-        tables = conn.execute(queries.WRITTEN, (target.schema,)).fetchall()
-    return Seeded(target, tuple(tables), ms_since(start))
+        cursor = conn.cursor(row_factory=class_row(_Written))
+        tables = cursor.execute(queries.WRITTEN, (target.schema,)).fetchall()
+    counts = tuple((table.name, table.row_count) for table in tables)
+    return Seeded(target, counts, ms_since(start))
 
 
 def require_seedable(target: Target, directory: str | Path | None = None) -> None:
@@ -76,11 +90,9 @@ def _run(conn: psycopg.Connection[Any], file: Script) -> None:
         try:
             conn.execute(statement.text)
         except psycopg.Error as error:
-            # The connection is gone, or another session stands in the way: no fault of the file.
+            # The connection is lost, or another session holds a lock: the file is not to blame.
             if not error.sqlstate or error.sqlstate.startswith(("08", "57P", "55P03")):
                 raise
-            found = statement_error(
+            raise statement_error(
                 error, file.path, file.text, statement, notes=("nothing was written",)
-            )
-            found.hint = 'correct the file, or the rows that it met, and run "chatdb seed" again'
-            raise found from None
+            ).with_(hint=Advice(_CORRECT)) from None

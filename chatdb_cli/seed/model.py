@@ -1,13 +1,17 @@
-"""What a seed wrote, and how far it is.
+"""What a seed writes, what it has written, and its progress.
 
-What does not belong here: writing (`files.py`, `scale.py`).
+What does not belong here: writing (`files.py`, `scale.py`), generating (`chat_rows.py`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+
     from chatdb_cli.postgres.model import Target
 
 
@@ -15,9 +19,9 @@ class Seeded(NamedTuple):
     """What a seed has written.
 
     Attributes:
-        target: where.
-        tables: each table that got rows, and how many.
-        duration_ms: how long it took, with the connection and the checks.
+        target: the target of the seed.
+        tables: the name of each table that got rows, and their number.
+        duration_ms: the time it took in milliseconds, connecting and checks included.
     """
 
     target: Target
@@ -26,14 +30,45 @@ class Seeded(NamedTuple):
 
 
 class SeedProgress(NamedTuple):
-    """How far a seed is.
+    """The progress of a seed.
 
     Attributes:
         what: what is being done, in words.
-        done: how much of it.
-        total: how much there is.
+        done: how much of it is done.
+        total: how much there is to do.
     """
 
     what: str
     done: int
     total: int
+
+
+class Block(NamedTuple):
+    """Some rows of one table, in COPY's binary format without its header and trailer.
+
+    Attributes:
+        table: the name of the table.
+        rows: the number of rows.
+        data: their bytes.
+    """
+
+    table: str
+    rows: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A generated channel and its members.
+
+    Attributes:
+        id: its id, as a field of a row.
+        members: people by number; the owner first, and those who write more before those who write less.
+        unread: how many messages each member has not read; the maximum for a member who has read none.
+        recent: the ids of the newest messages.
+    """
+
+    id: bytes
+    members: Sequence[int]
+    unread: Sequence[int]
+    recent: deque[bytes]

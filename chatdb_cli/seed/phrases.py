@@ -1,9 +1,14 @@
-"""The words of which generated names and messages are made.
+"""The words of generated names and messages, and the texts made from them.
 
-What does not belong here: choosing among them (`chat_rows.py`).
+What does not belong here: the rows (`chat_rows.py`, `chat_messages.py`).
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 FIRST_NAMES = (
     "Ada", "Amara", "Ana", "Anders", "Aylin", "Ben", "Chidi", "Chloe", "Daniel", "Dmitri", "Elena",
@@ -42,3 +47,20 @@ SENTENCES = (
     "I'd rather wait for {who} than do it twice.", "What about the {what}?", "brb", "Great work!",
     "It works on my machine, but the build has been red for {n} hours.",
 )  # fmt: skip
+
+
+def make_text(source: random.Random) -> str:
+    """Return the text of a message: mostly a few words, sometimes a page."""
+    bits = source.getrandbits(32)
+    sentences = 1 if bits & 3 else 2 if bits & 12 else 3 if bits & 48 else 2 + (bits >> 8) % 40
+    return " ".join(_sentence(source.getrandbits(32)) for _ in range(sentences))
+
+
+def _sentence(bits: int) -> str:
+    template = SENTENCES[bits % len(SENTENCES)]
+    return template.format(
+        who=FIRST_NAMES[(bits >> 6) % len(FIRST_NAMES)],
+        what=THINGS[(bits >> 12) % len(THINGS)],
+        when=("today", "tomorrow", "on Monday", "next week", "soon", "by noon")[(bits >> 18) % 6],
+        n=2 + (bits >> 21) % 97,
+    )

@@ -1,7 +1,7 @@
-"""Every statement that this package sends, each under the question that it answers.
+"""Every statement that this package sends, each after the question that it answers.
 
-`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
-parameter.  What does not belong here: anything that decides; the SQL of the user.
+`{name}` is replaced by a value that `postgres/quoting.py` quotes with libpq; `%s` is a parameter.  What
+does not belong here: decisions, the SQL of the user.
 """
 
 from __future__ import annotations
@@ -11,25 +11,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# `seed`: which rows did this transaction write?
+# Set what the seed needs, for its transaction.
+SETTINGS: Final = """\
+SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
+       set_config('lock_timeout', {lock_timeout}, true),
+       set_config('statement_timeout', {statement_timeout}, true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('tcp_keepalives_idle', '30', true),
+       set_config('tcp_keepalives_interval', '10', true)"""
+# Keep migrators of this target out until the transaction ends.
+LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
+# How many rows did this transaction insert into each table?
 WRITTEN: Final[LiteralString] = """\
-SELECT relname::text, n_tup_ins FROM pg_stat_xact_user_tables
+SELECT relname::text AS name, n_tup_ins AS row_count FROM pg_stat_xact_user_tables
 WHERE schemaname = %s AND n_tup_ins > 0 ORDER BY 1"""
-# Which columns do the tables have, and which tables are there besides?
+# Which tables does the schema have, and which columns have they?
 TABLE_COLUMNS: Final[LiteralString] = """\
-SELECT c.relname::text, array_agg(a.attname::text)
+SELECT c.relname::text AS name, array_agg(a.attname::text) AS columns
 FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE n.nspname = %s GROUP BY 1"""
-# Is there a row with this id?
+# Does the first row of a random seed exist already?
 HAS_USER: Final = "SELECT FROM {schema}.users WHERE id = {id}"
+# Keep other sessions out of the tables that are filled.
 LOCK_FOR_SEED: Final = "LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"
+# Load the rows of a table.
 COPY_BINARY: Final = "COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+# Collect the statistics of the tables for the planner.
 ANALYZE: Final = "ANALYZE {tables}"
-# What makes each row of some tables dear to load, as two statements: away with it, and back again.
-# Only what these two restore to the letter is taken: nothing that anything else depends on, nothing
-# that is marked in a way that its definition does not tell.
-SET_ASIDE: Final[LiteralString] = """\
+# Which indexes, foreign keys and triggers of the tables make each row slow to load?  For each of them,
+# the statement that drops or disables it, and the one that creates or enables it again.  Only what the
+# second statement restores exactly is taken: no index on which another object depends, and none that has
+# a property which its definition does not show.
+DROP_AND_RECREATE: Final[LiteralString] = """\
 WITH loaded AS (SELECT unnest(%s::regclass[]) AS oid),
 plain AS (
     SELECT i.indexrelid, i.indrelid, o.oid AS key, o.conname
@@ -47,7 +61,7 @@ plain AS (
                                                            ('pg_constraint'::regclass, o.oid))
                         AND d.deptype <> 'i')
 )
-SELECT away, back FROM (
+SELECT drop_sql, recreate_sql FROM (
     SELECT 1, format('DROP INDEX %%s', indexrelid::regclass),
            pg_get_indexdef(indexrelid)
     FROM plain WHERE key IS NULL
@@ -79,5 +93,5 @@ SELECT away, back FROM (
                   t.tgname)
     FROM loaded JOIN pg_trigger t ON t.tgrelid = loaded.oid
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
-) thing (turn, away, back)
-ORDER BY turn, back"""
+) item (turn, drop_sql, recreate_sql)
+ORDER BY turn, recreate_sql"""

@@ -13,10 +13,12 @@ from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, require_schema
-from chatdb_cli.migrate import compare, queries
+from chatdb_cli.migrate import compare
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.remedy import Advice
+from chatdb_cli.seed import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 def seed_transaction(
     target: Target, folder: Folder
 ) -> Iterator[tuple[psycopg.Connection[Any], Quoting]]:
-    """Open a transaction on a schema at its newest version that no migrator works on."""
+    """Open a transaction on a schema at its newest version, and keep migrators out."""
     complete = False
     with (
         blame_tunnel(target),
@@ -42,16 +44,16 @@ def seed_transaction(
         connect(target) as conn,
     ):
         past = read_history(conn, target.schema)
-        names = Quoting(conn, target.schema)
+        quoting = Quoting(conn, target.schema)
         try:
             with conn.transaction():
-                _prepare(conn, names, target, past)
-                # Read again under the lock: a migrator may just have ended.
+                _prepare(conn, quoting, target, past)
+                # Read the history again under the lock: a migrator may just have ended.
                 _refuse_other_version(read_history(conn, target.schema), target, folder)
-                yield conn, names
+                yield conn, quoting
                 complete = True
         except KeyboardInterrupt as signal:
-            if complete:  # COMMIT may have been quicker
+            if complete:  # the transaction may be committed
                 raise
             term = isinstance(signal, Terminated)
             raise ChatdbError(
@@ -60,21 +62,23 @@ def seed_transaction(
             ) from None
 
 
-def _prepare(conn: psycopg.Connection[Any], names: Quoting, target: Target, past: History) -> None:
+def _prepare(
+    conn: psycopg.Connection[Any], quoting: Quoting, target: Target, past: History
+) -> None:
     settings = target.settings
     conn.execute(
-        names.fill(
+        quoting.fill(
             queries.SETTINGS,
-            path=names.path(past.extension_schemas),
+            path=quoting.path(past.extension_schemas),
             lock_timeout=f"{settings.lock_timeout_ms}ms",
             statement_timeout=f"{settings.statement_timeout_ms}ms",
         )
     )
-    conn.execute(queries.LOCK.format(key=names.lock_key))
+    conn.execute(queries.LOCK.format(key=quoting.lock_key))
 
 
 def seed_folder(target: Target, directory: str | Path | None) -> Folder:
-    """Return the folder whose seed a target gets."""
+    """Return the folder that holds the seed of a target."""
     return choose_folder(str(directory) if directory else target.settings.directory)
 
 
@@ -88,15 +92,16 @@ def _refuse_other_version(past: History, target: Target, folder: Folder) -> None
     if past.other_relations and not past.exists:
         raise ChatdbError(
             Code.REFUSED,
-            f"schema {target.schema!r} holds tables that no migration has made",
-            hint='name a schema of its own with --schema; "chatdb setup" makes it',
+            f"schema {target.schema!r} holds tables that no migration has created",
+            hint=Advice("name a schema of its own with {schema}; {setup} creates it"),
         )
     files = read_migrations(folder, downs=False)
     if problems := compare.problems(files, past.applied):
         raise ChatdbError(Code.HISTORY, problems[0].message, hint=problems[0].hint)
-    if todo := compare.pending(files, past.applied):
+    if pending := compare.pending(files, past.applied):
+        count = "1 migration is" if len(pending) == 1 else f"{len(pending)} migrations are"
         raise ChatdbError(
             Code.HISTORY,
-            f"pending: {len(todo)}, from {todo[0].id} on; the rows fit the newest version alone",
-            hint='run "chatdb migrate up" first',
+            f"{count} pending, starting with {pending[0].id}; seed data needs the newest version",
+            hint=Advice("run {up} first"),
         )

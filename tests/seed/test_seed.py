@@ -496,11 +496,11 @@ def no_schema(database: Database) -> None:
 @pytest.mark.parametrize(
     ("prepare", "code", "says"),
     [
-        (not_migrated, Code.HISTORY, "pending: 1, from 00"),
-        (other_tables, Code.REFUSED, "schema 'public' holds tables that no migration has made"),
+        (not_migrated, Code.HISTORY, "1 migration is pending, starting with 00"),
+        (other_tables, Code.REFUSED, "schema 'public' holds tables that no migration has created"),
         (lacking_table, Code.REFUSED, "no table 'files'"),
         (lacking_column, Code.REFUSED, "table 'notifications' has no column 'related_type'"),
-        (same_rows, Code.REFUSED, "the rows of random seed 1 are there already"),
+        (same_rows, Code.REFUSED, "the rows of random seed 1 exist already"),
         (no_schema, Code.MISSING_SCHEMA, "there is no schema 'public'"),
     ],
 )
