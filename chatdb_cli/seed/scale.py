@@ -2,8 +2,8 @@
 
 Indexes, foreign keys and triggers are dropped or disabled before the rows are loaded, and created or
 enabled again after them, because it was measured to pay: with indexes and foreign keys in place, 200,000
-messages took 2.0 to 7.9 times as long, and 2.2 times the processor time (5 alternating rounds, PostgreSQL
-18.6, on a busy machine with two processors).
+messages took 2.0 to 7.9 times as long, and 2.2 times the processor time (5 alternating rounds,
+PostgreSQL 18.6, on a busy machine with two processors).
 
 What does not belong here: generating the rows (`chat_rows.py`).
 """

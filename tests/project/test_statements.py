@@ -27,7 +27,6 @@ SQL = re.compile(
 NOT_SENT = {
     "catalog/sql_text.py": "patterns that match definitions which the server returns",
     "syntax/refusal.py": "the kinds of statements in the user's files",
-    "postgres/hints.py": "rights and commands that hints name",
     "postgres/connect_failures.py": "commands that hints name",
     "events/listener.py": "commands that hints name",
 }
