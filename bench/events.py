@@ -146,13 +146,13 @@ class Bench:
 
     def write(self, clients: int, rate: int = 0) -> float:
         """Insert for a while; return the transactions per second."""
-        said = subprocess.run(
+        result = subprocess.run(
             [self.server.programs / "pgbench", "--no-vacuum", "--protocol=prepared",
              f"--client={clients}", "--jobs=2", f"--time={self.seconds}", f"--file={self.script}",
              *([f"--rate={rate}"] if rate else []), self.url],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
-        line = next(line for line in said.stdout.splitlines() if line.startswith("tps"))
+        line = next(line for line in result.stdout.splitlines() if line.startswith("tps"))
         return float(line.split()[2])
 
 

@@ -113,8 +113,8 @@ class Tool:
         return None if Path(program).exists() else "it could not be installed"
 
     def version(self) -> str:
-        said = subprocess.run([*self.program, "--version"], capture_output=True, text=True)
-        found = re.search(r"\d+(\.\d+)+", said.stdout)
+        result = subprocess.run([*self.program, "--version"], capture_output=True, text=True)
+        found = re.search(r"\d+(\.\d+)+", result.stdout)
         return found[0] if found else "of unknown version"
 
     def write(self, folder: Path, migrations: list[Migration]) -> None:
@@ -440,17 +440,17 @@ class Bench:
 
     def place(self, tool: Tool, files: int, database: str, url: str | None = None) -> Place:
         url = url or self.server.url(database)
-        said = psycopg.conninfo.conninfo_to_dict(url)
+        parts = psycopg.conninfo.conninfo_to_dict(url)
         url = tool.url(url)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "LC_ALL": "C.UTF-8",
             "DATABASE_URL": url,
-            "PGHOST": str(said["host"]),
-            "PGPORT": str(said["port"]),
-            "PGUSER": str(said["user"]),
-            "PGDATABASE": str(said["dbname"]),
+            "PGHOST": str(parts["host"]),
+            "PGPORT": str(parts["port"]),
+            "PGUSER": str(parts["user"]),
+            "PGDATABASE": str(parts["dbname"]),
             "PGSSLMODE": "disable",
         }
         return Place(self.folder / str(files) / tool.name, url, environment)

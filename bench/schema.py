@@ -193,8 +193,8 @@ class Bench:
             for _ in range(30):
                 for call in ("NULL::text", "gen_random_uuid()", "generate_ulid()"):
                     query = f"EXPLAIN (ANALYZE, TIMING OFF) SELECT {call} FROM generate_series(1, 50000)"
-                    said = str(conn.execute(query).fetchall()[-1][0])
-                    best[call] = min(best.get(call, math.inf), float(said.split()[2]))
+                    line = str(conn.execute(query).fetchall()[-1][0])
+                    best[call] = min(best.get(call, math.inf), float(line.split()[2]))
         nothing = best["NULL::text"]
         return (best["generate_ulid()"] - nothing) / (best["gen_random_uuid()"] - nothing)
 

@@ -159,11 +159,11 @@ def main(arguments: list[str]) -> None:
     messages, rounds = [*numbers, *(100_000, 3)[len(numbers) :]][:2]
     variants = ["chatdb", "no search", "bare", "own", "all"]
     version, seconds = measure(messages, rounds, variants)
-    said = report(messages, version, seconds, generated(messages))
-    print(said)
+    table = report(messages, version, seconds, generated(messages))
+    print(table)
     if "--save" in arguments:
         about = (__doc__ or "").split("\n\n")[-1]
-        keep(f"# `chatdb seed --scale` compared with a plain COPY\n\n{said}\n\n```\n{about}```")
+        keep(f"# `chatdb seed --scale` compared with a plain COPY\n\n{table}\n\n```\n{about}```")
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ DECLARE
   changed users;
 BEGIN
   IF wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'a user''s "%" can''t be changed like that', wrong
-      USING ERRCODE = 'invalid_parameter_value', HINT = 'Possible are ' || array_to_string(allowed, ', ') || '.';
+    RAISE EXCEPTION 'column "%" of a user cannot be changed', wrong
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'These can be changed: ' || array_to_string(allowed, ', ') || '.';
   END IF;
 
   -- locked first, so that concurrent changes of different columns do not overwrite each other

@@ -12,7 +12,7 @@ DECLARE
   made channels;
 BEGIN
   IF create_channel.type = 'direct' THEN
-    RAISE EXCEPTION 'a direct channel is not created but opened'
+    RAISE EXCEPTION 'a direct channel must be opened, not created'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Call open_direct_channel(user_id, other_user_id).';
   END IF;
 
@@ -51,8 +51,8 @@ DECLARE
   changed channels;
 BEGIN
   IF wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'a channel''s "%" can''t be changed like that', wrong
-      USING ERRCODE = 'invalid_parameter_value', HINT = 'Possible are ' || array_to_string(allowed, ', ') || '.';
+    RAISE EXCEPTION 'column "%" of a channel cannot be changed', wrong
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'These can be changed: ' || array_to_string(allowed, ', ') || '.';
   END IF;
 
   SELECT * INTO changed FROM channels WHERE id = update_channel.channel_id AND deleted_at IS NULL FOR NO KEY UPDATE;
@@ -113,7 +113,7 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM relationships
               WHERE type = 'blocked' AND (user_id, related_user_id) IN ((low, high), (high, low))) THEN
-    RAISE EXCEPTION 'one of the two does not want to hear from the other' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'one of the two users has blocked the other' USING ERRCODE = 'insufficient_privilege';
   END IF;
 
   SELECT c.* INTO opened
@@ -142,7 +142,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
   IF EXISTS (SELECT FROM channels WHERE id = add_member.channel_id AND type = 'direct') THEN
-    RAISE EXCEPTION 'a direct channel has the two users that it was opened for'
+    RAISE EXCEPTION 'a direct channel has only the two users for which it was opened'
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Create a group for more people.';
   END IF;
   INSERT INTO channel_members (channel_id, user_id, role)

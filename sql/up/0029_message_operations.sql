@@ -39,7 +39,7 @@ BEGIN
     RAISE EXCEPTION 'only a member may write to a channel' USING ERRCODE = 'insufficient_privilege',
       DETAIL = format('The channel is %s, the user %s.', left(send_message.channel_id, 40), left(send_message.user_id, 40));
   ELSIF EXISTS (SELECT FROM channels WHERE id = send_message.channel_id AND deleted_at IS NULL AND archived_at IS NULL) THEN
-    RAISE EXCEPTION 'the message that is answered is not in this channel' USING ERRCODE = 'foreign_key_violation',
+    RAISE EXCEPTION 'the message that it replies to is not in this channel' USING ERRCODE = 'foreign_key_violation',
       CONSTRAINT = 'messages_reply_to_id_fkey', DETAIL = format('The message is %s.', left(send_message.reply_to_id, 40));
   ELSE
     RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',

@@ -71,7 +71,7 @@ BEGIN
    WHERE user_id = request_friend.user_id AND related_user_id = request_friend.related_user_id;
 
   IF theirs.type = 'blocked' OR mine.type = 'blocked' THEN
-    RAISE EXCEPTION 'one of the two does not want to hear from the other' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'one of the two users has blocked the other' USING ERRCODE = 'insufficient_privilege';
   ELSIF theirs.type = 'friend' THEN  -- they asked before: this is the answer
     UPDATE relationships SET status = 'accepted' WHERE id = theirs.id RETURNING * INTO theirs;
     RETURN theirs;

@@ -109,7 +109,7 @@ BEGIN
     first_ := nullif(split_part(parts[5], '-', 1), '');
     last_  := nullif(split_part(parts[5], '-', 2), '');
   EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
-    RAISE EXCEPTION 'this is no cursor of the change log: "%"', left(after, 40) USING ERRCODE = 'invalid_parameter_value',
+    RAISE EXCEPTION 'this is not a cursor of the change log: "%"', left(after, 40) USING ERRCODE = 'invalid_parameter_value',
       HINT = 'Pass a cursor that events_since() returned; an empty text starts from now.';
   END;
 

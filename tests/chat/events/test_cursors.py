@@ -41,7 +41,7 @@ def test_a_malformed_cursor_is_refused_as_such(database: Database) -> None:
             f"{epoch}|5:5:|5:5:|x|-", f"{epoch}|5:5:\n", f"{now(conn)}|", f"x{now(conn)}",
             "'; DROP TABLE events; --", "\u20ac" * 5000,
         ):  # fmt: skip
-            assert "no cursor of the change log" in refuses(conn, cursor, MALFORMED)
+            assert "not a cursor of the change log" in refuses(conn, cursor, MALFORMED)
 
 
 def test_a_copied_database_is_noticed_and_has_a_log_of_its_own(
