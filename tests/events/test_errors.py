@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[Wrong, Code, str]] = {
     "bad id": (lambda c: c.listener(topics=["user:ada"]), Code.USAGE, "'ada' is not a ULID"),
     "unknown kind": (lambda c: c.listener(topics=[f"room:{ULID}"]), Code.USAGE, "no events of"),
     "no cursor": (lambda c: c.listener("yesterday"), Code.USAGE, "this is not a cursor"),
-    "half a cursor": (lambda c: c.listener(f"{'0' * 12}|9:1:"), Code.USAGE, "no cursor"),
+    "half a cursor": (lambda c: c.listener(f"{'0' * 12}|9:1:"), Code.USAGE, "not a cursor"),
     "another database": (
         lambda c: c.listener(f"{'0' * 12}|1:1:"), Code.RESYNCHRONISE, "was restored, copied",
     ),
