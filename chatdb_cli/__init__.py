@@ -6,9 +6,10 @@
     with chatdb_cli.setup(settings) as pool, pool.connection() as conn:
         conn.execute("SELECT 1")
 
-Everything that the command line does is here as a library: it takes values, returns values, raises
-`ChatdbError`, and never prints, exits or reads the environment behind your back.  Names are imported
-when they are first used, so that the command line starts quickly.
+The public API: everything that the command line does can be done from Python (docs/library.md).  The
+functions take values and return values, raise `ChatdbError`, and never print or exit; only
+`load_settings` reads the environment.  A name is imported when it is first used, so that the command
+line starts quickly.
 """
 
 from __future__ import annotations
@@ -18,57 +19,153 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
+    from chatdb_cli.catalog.model import Column as Column
+    from chatdb_cli.catalog.model import Constraint as Constraint
+    from chatdb_cli.catalog.model import ForeignKey as ForeignKey
+    from chatdb_cli.catalog.model import Function as Function
+    from chatdb_cli.catalog.model import Index as Index
+    from chatdb_cli.catalog.model import Policy as Policy
+    from chatdb_cli.catalog.model import Relation as Relation
+    from chatdb_cli.catalog.model import SchemaDocs as SchemaDocs
+    from chatdb_cli.catalog.model import Trigger as Trigger
+    from chatdb_cli.catalog.model import Type as Type
+    from chatdb_cli.catalog.read import read_schema as read_schema
+    from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
+    from chatdb_cli.docs.update import FileState as FileState
+    from chatdb_cli.docs.update import write_schema_docs as write_schema_docs
+    from chatdb_cli.embedded.model import ServerStatus as ServerStatus
     from chatdb_cli.embedded.server import EmbeddedServer as EmbeddedServer
     from chatdb_cli.errors import ChatdbError as ChatdbError
     from chatdb_cli.errors import Code as Code
     from chatdb_cli.errors import Exit as Exit
+    from chatdb_cli.errors import Location as Location
+    from chatdb_cli.events.cursor_file import read_cursor as read_cursor
+    from chatdb_cli.events.cursor_file import write_cursor as write_cursor
     from chatdb_cli.events.listener import Listener as Listener
     from chatdb_cli.events.listener import listen as listen
+    from chatdb_cli.events.model import Batch as Batch
     from chatdb_cli.events.model import Change as Change
+    from chatdb_cli.events.signals import signals_deferred as signals_deferred
+    from chatdb_cli.files.model import Directives as Directives
+    from chatdb_cli.files.model import Folder as Folder
+    from chatdb_cli.files.model import Migration as Migration
+    from chatdb_cli.files.model import Script as Script
+    from chatdb_cli.files.new import new_migration as new_migration
+    from chatdb_cli.history.model import AppliedMigration as AppliedMigration
+    from chatdb_cli.history.model import History as History
+    from chatdb_cli.history.model import LogEntry as LogEntry
+    from chatdb_cli.history.model import Unfinished as Unfinished
+    from chatdb_cli.history.model import YoyoLock as YoyoLock
     from chatdb_cli.migrate.migrator import Migrator as Migrator
+    from chatdb_cli.migrate.model import Loss as Loss
     from chatdb_cli.migrate.model import MigrationError as MigrationError
+    from chatdb_cli.migrate.model import Problem as Problem
     from chatdb_cli.migrate.model import Progress as Progress
+    from chatdb_cli.migrate.model import Repair as Repair
+    from chatdb_cli.migrate.model import Repairs as Repairs
     from chatdb_cli.migrate.model import Run as Run
     from chatdb_cli.migrate.model import Status as Status
+    from chatdb_cli.migrate.model import Step as Step
     from chatdb_cli.migrate.model import StepResult as StepResult
     from chatdb_cli.postgres.connect import connect as connect
     from chatdb_cli.postgres.model import Target as Target
     from chatdb_cli.postgres.pool import open_pool as open_pool
+    from chatdb_cli.postgres.target import check_tunnel as check_tunnel
     from chatdb_cli.postgres.target import open_target as open_target
     from chatdb_cli.postgres.target import open_tunnel as open_tunnel
     from chatdb_cli.provision.database import setup as setup
+    from chatdb_cli.provision.test_schema import settings_for_tests as settings_for_tests
+    from chatdb_cli.provision.test_schema import setup_test_schema as setup_test_schema
+    from chatdb_cli.remedy import Advice as Advice
+    from chatdb_cli.remedy import Remedy as Remedy
     from chatdb_cli.seed.files import seed_files as seed_files
     from chatdb_cli.seed.model import Seeded as Seeded
+    from chatdb_cli.seed.model import SeedProgress as SeedProgress
     from chatdb_cli.seed.scale import seed_at_scale as seed_at_scale
     from chatdb_cli.settings.load import load_settings as load_settings
+    from chatdb_cli.settings.model import Bastion as Bastion
+    from chatdb_cli.settings.model import Database as Database
     from chatdb_cli.settings.model import Settings as Settings
+    from chatdb_cli.ssh.model import TunnelStep as TunnelStep
+    from chatdb_cli.ssh.tunnel import Tunnel as Tunnel
 
-# Each public name and the module that defines it: the one list of the public API.
+    Event = Progress
+    seed_small = seed_files
+
+# Each public name and the module that defines it (and, after a colon, its name there): the one list of
+# the public API.  `Event` and `seed_small` are the former names of `Progress` and `seed_files`.
 _EXPORTS = {
+    "Advice": "remedy",
+    "AppliedMigration": "history.model",
+    "Bastion": "settings.model",
+    "Batch": "events.model",
     "Change": "events.model",
     "ChatdbError": "errors",
     "Code": "errors",
+    "Column": "catalog.model",
+    "Constraint": "catalog.model",
+    "Database": "settings.model",
+    "Directives": "files.model",
     "EmbeddedServer": "embedded.server",
+    "Event": "migrate.model:Progress",
     "Exit": "errors",
+    "FileState": "docs.update",
+    "Folder": "files.model",
+    "ForeignKey": "catalog.model",
+    "Function": "catalog.model",
+    "History": "history.model",
+    "Index": "catalog.model",
     "Listener": "events.listener",
+    "Location": "errors",
+    "LogEntry": "history.model",
+    "Loss": "migrate.model",
+    "Migration": "files.model",
     "MigrationError": "migrate.model",
     "Migrator": "migrate.migrator",
+    "Policy": "catalog.model",
+    "Problem": "migrate.model",
     "Progress": "migrate.model",
+    "Relation": "catalog.model",
+    "Remedy": "remedy",
+    "Repair": "migrate.model",
+    "Repairs": "migrate.model",
     "Run": "migrate.model",
+    "SchemaDocs": "catalog.model",
+    "Script": "files.model",
+    "SeedProgress": "seed.model",
     "Seeded": "seed.model",
+    "ServerStatus": "embedded.model",
     "Settings": "settings.model",
     "Status": "migrate.model",
+    "Step": "migrate.model",
     "StepResult": "migrate.model",
     "Target": "postgres.model",
+    "Trigger": "catalog.model",
+    "Tunnel": "ssh.tunnel",
+    "TunnelStep": "ssh.model",
+    "Type": "catalog.model",
+    "Unfinished": "history.model",
+    "YoyoLock": "history.model",
+    "check_tunnel": "postgres.target",
     "connect": "postgres.connect",
     "listen": "events.listener",
     "load_settings": "settings.load",
+    "new_migration": "files.new",
     "open_pool": "postgres.pool",
     "open_target": "postgres.target",
     "open_tunnel": "postgres.target",
+    "read_cursor": "events.cursor_file",
+    "read_schema": "catalog.read",
+    "schema_markdown": "docs.markdown",
     "seed_at_scale": "seed.scale",
     "seed_files": "seed.files",
+    "seed_small": "seed.files:seed_files",
+    "settings_for_tests": "provision.test_schema",
     "setup": "provision.database",
+    "setup_test_schema": "provision.test_schema",
+    "signals_deferred": "events.signals",
+    "write_cursor": "events.cursor_file",
+    "write_schema_docs": "docs.update",
 }
 __all__ = sorted(_EXPORTS)
 
@@ -78,6 +175,11 @@ def __getattr__(name: str) -> Any:
 
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    module, _, original = _EXPORTS[name].partition(":")
+    value = getattr(import_module(f"{__name__}.{module}"), original or name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

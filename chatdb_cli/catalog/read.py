@@ -28,6 +28,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.hints import SETUP
+from chatdb_cli.postgres.model import require_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,6 +51,7 @@ def read_schema(target: Target, report: Callable[[str], None] = ignore) -> Schem
     from psycopg import IsolationLevel
     from psycopg.rows import dict_row
 
+    require_target(target)
     statements = (
         queries.DOCS_SETTINGS, queries.DOCS_SCHEMA, queries.DOCS_RELATIONS, queries.DOCS_COLUMNS,
         queries.DOCS_CONSTRAINTS, queries.DOCS_INDEXES, queries.DOCS_TRIGGERS,

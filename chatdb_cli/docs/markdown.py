@@ -1,6 +1,6 @@
 """A schema as a Markdown document.
 
-    write_document   the user's head, the mark, then what is generated: the list of tables, the diagrams,
+    schema_markdown  the user's head, the mark, then what is generated: the list of tables, the diagrams,
                      each table, the views, the functions, the types
 
 What does not belong here: diagrams (`mermaid.py`), escaping (`escape.py`), files (`update.py`).
@@ -41,7 +41,7 @@ MARK = "<!-- chatdb docs:"
 MARK_LINE = f"{MARK} the text above is yours; all below is generated from the database. -->"
 
 
-def write_document(docs: SchemaDocs, current: str | None = None) -> str:
+def schema_markdown(docs: SchemaDocs, current: str | None = None) -> str:
     """Return the whole document.
 
     Args:

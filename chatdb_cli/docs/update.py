@@ -6,13 +6,13 @@ What does not belong here: the Markdown in it (`markdown.py`), reading the catal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatdb_cli.docs.markdown import MARK, MARK_LINE, write_document
+from chatdb_cli.docs.markdown import MARK, MARK_LINE, schema_markdown
 from chatdb_cli.errors import ChatdbError, Code, errno_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Literal
 
     from chatdb_cli.catalog.model import SchemaDocs
@@ -33,7 +33,7 @@ class FileState:
     reason: str | None = None
 
 
-def write_schema_docs(path: Path, docs: SchemaDocs, *, check: bool = False) -> FileState:
+def write_schema_docs(path: str | Path, docs: SchemaDocs, *, check: bool = False) -> FileState:
     """Update a file; its text above chatdb's mark stays as it is.
 
     Args:
@@ -44,6 +44,7 @@ def write_schema_docs(path: Path, docs: SchemaDocs, *, check: bool = False) -> F
     Raises:
         ChatdbError: `REFUSED` for a file without the mark, `USAGE` if it can't be read or written.
     """
+    path = Path(path)
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else None
         if old is not None and MARK not in old:
@@ -52,7 +53,7 @@ def write_schema_docs(path: Path, docs: SchemaDocs, *, check: bool = False) -> F
                 f"{path} was not written by chatdb; it was not changed",
                 hint=f"name another file, or add this line below the text to keep: {MARK_LINE}",
             )
-        new = write_document(docs, old)
+        new = schema_markdown(docs, old)
         if old == new:
             return FileState(path, "unchanged")
         if check:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code, errno_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
-def read_cursor(path: Path) -> str:
+def read_cursor(path: str | Path) -> str:
     """Return the cursor in a file, or an empty one if the file does not exist.
 
     Raises:
         ChatdbError: `USAGE` for a file that can't be read, or is empty.
     """
+    path = Path(path)
     with _file_errors(path):
         if not path.exists():
             return ""
@@ -35,12 +36,13 @@ def read_cursor(path: Path) -> str:
     return cursor
 
 
-def write_cursor(path: Path, cursor: str) -> None:
+def write_cursor(path: str | Path, cursor: str) -> None:
     """Write a cursor to a file; after a crash the file has the old cursor or the new one.
 
     Raises:
         ChatdbError: `USAGE` for a file that can't be written.
     """
+    path = Path(path)
     with _file_errors(path):
         path = path.resolve()  # replace the target of a symbolic link, not the link
         new = path.with_name(f"{path.name}.new")

@@ -29,6 +29,7 @@ from chatdb_cli.events.topics import concerns_schema, topic_filter
 from chatdb_cli.postgres.connect import backoff_s, blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import server_error, unexpected_error
 from chatdb_cli.postgres.hints import SETUP
+from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import sqlstate_of
@@ -160,6 +161,7 @@ class Listener(Closing):
         report: Callable[[str], None] = ignore,
         owned: bool = False,
     ) -> None:
+        require_target(target)
         self._target = target
         self._owned = owned
         self._report = report

@@ -9,23 +9,22 @@ import re
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.folder import writable_folder
 from chatdb_cli.files.names import file_error, list_sql_files, parse_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb_cli.files.model import Folder
 
-
-def new_migration(where: Folder, name: str) -> tuple[Path, Path]:
+def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path, Path]:
     """Write the next version's pair of files, and return the up and the down.
 
     The version is the newest one plus one, as wide as that one; in a folder of timestamps it is the
     present second, in UTC.
 
     Args:
-        where: what `writable_folder` returned.
         name: what the migration does; blanks and dashes become underscores.
+        directory: the folder of `up/` and `down/`, created if missing; `./sql` by default.
 
     Raises:
         ChatdbError: `USAGE` when the name can't be part of a file name, or the files can't be
@@ -38,7 +37,8 @@ def new_migration(where: Folder, name: str) -> tuple[Path, Path]:
             f"{name!r} can't be the name of a migration",
             hint="use letters, digits and underscores, such as add_users",
         )
-    folders = (where.path / "up", where.path / "down")
+    path = writable_folder(None if directory is None else str(directory)).path
+    folders = (path / "up", path / "down")
     taken = [
         parse_file_name(entry.name, entry.path)[1]
         for directory in folders
@@ -47,13 +47,13 @@ def new_migration(where: Folder, name: str) -> tuple[Path, Path]:
     stem = f"{_next_version(max(taken, key=int, default='0000'))}_{words}"
     up, down = (directory / f"{stem}.sql" for directory in folders)
     said = " ".join(name.split())
-    for path, text in ((down, f"-- takes back: {said}\n"), (up, f"-- {said}\n")):
+    for file_path, text in ((down, f"-- takes back: {said}\n"), (up, f"-- {said}\n")):
         try:
-            path.parent.mkdir(exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
+            file_path.parent.mkdir(exist_ok=True)
+            with file_path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise file_error(path, error, "written", Code.USAGE) from None
+            raise file_error(file_path, error, "written", Code.USAGE) from None
     return up, down
 
 

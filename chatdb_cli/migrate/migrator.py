@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
+from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import find_refused_statement, read_migrations
@@ -32,7 +33,10 @@ from chatdb_cli.migrate.model import (
 )
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.model import Target, require_target
 from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.model import Settings
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
@@ -46,14 +50,14 @@ if TYPE_CHECKING:
     from chatdb_cli.history.model import History, LogEntry
     from chatdb_cli.migrate.model import Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
-    from chatdb_cli.postgres.model import Target
 
 
-class Migrator:
+class Migrator(Closing):
     """Migrates one target.
 
     Args:
-        target: a database and a schema.
+        target: a database and a schema; or settings that name them, and then the migrator opens the
+            target, and `close` closes it, as does the end of a `with` block.
         directory: the folder that holds `up/` and `down/`; `@chat` for the shipped schema; by
             default the settings' own, else `./sql`, else the shipped one.
         progress: called as things happen.
@@ -63,18 +67,23 @@ class Migrator:
 
     def __init__(
         self,
-        target: Target,
+        target: Target | Settings,
         directory: str | Path | None = None,
         *,
         progress: Callable[[Progress], None] = ignore,
         sync_each: bool = False,
         confined: bool = False,
     ) -> None:
-        settings = target.settings
-        self.target = target
+        self._owned = isinstance(target, Settings)
+        self._progress = progress
+        if isinstance(target, Settings):
+            settings = target
+        else:
+            require_target(target)
+            settings = target.settings
         named = str(directory) if directory is not None else settings.directory
         self.folder = choose_folder(named)
-        self._progress = progress
+        self.target = open_target(target, self._report) if isinstance(target, Settings) else target
         self._options = Options(
             settings.lock_timeout_ms,
             settings.statement_timeout_ms,
@@ -83,6 +92,11 @@ class Migrator:
             sync_each,
             confined=confined,
         )
+
+    def close(self) -> None:
+        """Close the target, if the migrator opened it."""
+        if self._owned:
+            self.target.close()
 
     def status(self) -> Status:
         """Compare files and history; writes nothing and needs no right to write.
@@ -303,13 +317,14 @@ class Migrator:
             with hold_lock(conn, self.target.schema, wait_ms, tell):
                 yield frame, timeouts
 
+    def _report(self, text: str) -> None:
+        self._progress(Progress("waiting", text=text))
+
     @contextmanager
     def _connect(self) -> Iterator[psycopg.Connection[Any]]:
         with (
             blame_tunnel(self.target),
-            connect(
-                self.target, lambda text: self._progress(Progress("waiting", text=text))
-            ) as conn,
+            connect(self.target, self._report) as conn,
         ):
             yield conn
 

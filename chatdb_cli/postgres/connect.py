@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.through_tunnel import with_password
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def connect(
 
     from chatdb_cli.postgres.connect_failures import connection_failure
 
+    require_target(target)
     settings = target.settings
     retries = settings.connect_retries if retries is None else retries
     params = with_password(target, {**target.params, **overrides})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli.arguments import require_type
 from chatdb_cli.closing import Closing
 
 if TYPE_CHECKING:
@@ -66,3 +67,12 @@ class Target(Closing):
     def __str__(self) -> str:
         via = f", via {self.via}" if self.via else ""
         return f"{self.where}, schema {self.schema}{via} ({self.source})"
+
+
+def require_target(value: object) -> None:
+    """Raise an error that says how to get a target, if a value is not a `Target`.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    require_type(value, Target, "open_target(settings) returns one")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.through_tunnel import with_password
@@ -38,6 +39,7 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     """
     from psycopg_pool import ConnectionPool
 
+    require_target(target)
     if target.schema != "public":
         with connect(target) as conn:
             if is_pooled(conn, target):

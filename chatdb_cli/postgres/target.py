@@ -17,6 +17,7 @@ from chatdb_cli.postgres.model import Target
 from chatdb_cli.postgres.through_tunnel import database_addresses, keywords_through, local_url
 from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.libpq import libpq_defaults
+from chatdb_cli.settings.model import require_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +58,7 @@ def open_target(
     """
     from chatdb_cli.settings.database import require_database
 
+    require_settings(settings)
     database = require_database(settings)
     if database.embedded:
         from chatdb_cli.embedded.server import EmbeddedServer
@@ -153,6 +155,7 @@ def check_tunnel(
         settings: from `load_settings`.
         ask: as for `open_target`.
     """
+    require_settings(settings)
     steps: list[TunnelStep] = []
     once = settings.bastion and replace(settings.bastion, retries=0)
     try:

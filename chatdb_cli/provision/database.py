@@ -20,6 +20,7 @@ from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import queries
+from chatdb_cli.settings.model import require_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ def setup(
     Raises:
         ChatdbError: no connection, a missing privilege, or a migration that failed.
     """
+    require_settings(settings)
     target = open_target(with_embedded_default(settings))
     try:
         migrator = Migrator(

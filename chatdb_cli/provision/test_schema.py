@@ -14,6 +14,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import Run
 from chatdb_cli.postgres.diagnosis import server_error
+from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.provision import queries
@@ -59,6 +60,7 @@ def setup_test_schema(
     """
     from chatdb_cli.postgres.advisory_lock import hold_lock
 
+    require_target(target)
     migrator = Migrator(target, directory, progress=progress, confined=True)
     with connect_or_create(target, report) as conn:
         # Not the migration lock itself: the migrator acquires that on a connection of its own.

@@ -16,6 +16,7 @@ from chatdb_cli.history.read import read_history, require_schema
 from chatdb_cli.migrate import compare
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
 from chatdb_cli.seed import queries
@@ -79,6 +80,7 @@ def _prepare(
 
 def seed_folder(target: Target, directory: str | Path | None) -> Folder:
     """Return the folder that holds the seed of a target."""
+    require_target(target)
     return choose_folder(str(directory) if directory else target.settings.directory)
 
 

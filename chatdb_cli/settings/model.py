@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli.arguments import require_type
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -104,3 +106,16 @@ class Settings:
     def ssh_host(self) -> str | None:
         """The name of the bastion, or None for no tunnel."""
         return self.bastion.host if self.bastion else None
+
+
+def require_settings(value: object) -> None:
+    """Raise an error that says how to get settings, if a value is not `Settings`.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    require_type(
+        value,
+        Settings,
+        'load_settings() reads them, or load_settings({"database_url": url}) for one URL',
+    )

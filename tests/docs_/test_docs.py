@@ -26,7 +26,7 @@ from chatdb_cli.catalog.model import (
     Type,
 )
 from chatdb_cli.catalog.read import read_schema
-from chatdb_cli.docs.markdown import MARK_LINE, write_document
+from chatdb_cli.docs.markdown import MARK_LINE, schema_markdown
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
@@ -39,7 +39,7 @@ DOCS = ROOT / "docs"
 
 
 def text(database: Database, schema: str = "public") -> str:
-    return write_document(read_schema(database.target(schema=schema)))
+    return schema_markdown(read_schema(database.target(schema=schema)))
 
 
 # --- the chat schema ------------------------------------------------------------------------------
@@ -284,12 +284,12 @@ def test_hostile_names_are_shown_unchanged(database: Database) -> None:
         assert key.actions == "ON DELETE NO ACTION"
         assert table.indexes[0].definition.startswith("(")
         assert table.triggers[0].definition.startswith("BEFORE UPDATE ON ")
-    headings, rows = headings_and_cells(write_document(schema))
+    headings, rows = headings_and_cells(schema_markdown(schema))
     assert [visible(h) for h in headings if h not in ("Schema", "Tables", "On their own")] == [
         visible(name) for name in sorted(HOSTILE)
     ]
     listed = rows[1 : 1 + len(HOSTILE)]
-    assert "[tables](#tables-1)" in [*write_document(schema).replace("|", " ").split()]
+    assert "[tables](#tables-1)" in [*schema_markdown(schema).replace("|", " ").split()]
     comments = [cell for _, cell in listed]
     assert comments == ["\n".join(map(visible, n.split("\n"))) for n in sorted(HOSTILE)]
 
@@ -316,7 +316,7 @@ def test_no_text_breaks_out_of_its_cell_or_its_diagram(
         (Function(one, "function", definition, definition, "stable", True, True, "sql", comment),),
         (Type(one, "enum", definition, comment),),
     )  # fmt: skip
-    document = write_document(docs)
+    document = schema_markdown(docs)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", document)
     headings, rows = headings_and_cells(document)
     assert [visible(h) for h in headings] == [

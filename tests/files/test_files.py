@@ -536,7 +536,7 @@ def test_the_next_version_is_one_more_and_as_wide(
     tmp_path: Path, existing: list[str], stem: str
 ) -> None:
     contents = files(tmp_path, {f"{s}.sql": "" for s in existing})
-    up, down = new_migration(contents.folder, "add users")
+    up, down = new_migration("add users", contents.folder.path)
     assert (up, down) == (tmp_path / "up" / f"{stem}.sql", tmp_path / "down" / f"{stem}.sql")
     again = read_migrations(contents.folder)
     assert ids(again)[-1] == stem
@@ -545,7 +545,7 @@ def test_the_next_version_is_one_more_and_as_wide(
 
 def test_a_folder_of_timestamps_gets_the_current_second(tmp_path: Path) -> None:
     contents = files(tmp_path, {"20240101000000_a.sql": ""})
-    stems = [new_migration(contents.folder, f"n{n}")[0].stem for n in range(3)]
+    stems = [new_migration(f"n{n}", contents.folder.path)[0].stem for n in range(3)]
     assert all(20260101000000 <= int(s[:14]) < 21000101000000 for s in stems)
     assert stems == sorted(stems)
     assert len({s[:14] for s in stems}) == 3  # within one second too
@@ -563,7 +563,7 @@ def test_a_folder_of_timestamps_gets_the_current_second(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_becomes_part_of_a_file_name(tmp_path: Path, name: str, words: str) -> None:
-    up, down = new_migration(files(tmp_path, {}).folder, name)
+    up, down = new_migration(name, files(tmp_path, {}).folder.path)
     assert up.stem == f"0001_{words}"
     for path in (up, down):
         assert len(path.read_text(encoding="utf-8").splitlines()) == 1  # one comment, no SQL
@@ -577,14 +577,14 @@ def test_a_name_that_can_not_be_a_file_name_is_refused_and_writes_nothing(
     tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(ChatdbError) as caught:
-        new_migration(files(tmp_path, {}).folder, name)
+        new_migration(name, files(tmp_path, {}).folder.path)
     assert caught.value.code is Code.USAGE
     assert not list(tmp_path.rglob("*.sql"))
 
 
 def test_a_version_that_only_a_down_file_uses_counts_as_used(tmp_path: Path) -> None:
     contents = files(tmp_path, {"0001_a.sql": ""}, {"0002_add_users.sql": "precious"})
-    up, _ = new_migration(contents.folder, "add users")
+    up, _ = new_migration("add users", contents.folder.path)
     assert up.stem == "0003_add_users"
     assert (tmp_path / "down" / "0002_add_users.sql").read_text() == "precious"
 
@@ -593,6 +593,6 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "down").symlink_to("gone")
     with pytest.raises(ChatdbError) as caught:
-        new_migration(Folder(tmp_path, shipped=False, named=True), "a")
+        new_migration("a", tmp_path)
     assert caught.value.code is Code.USAGE
     assert not list(tmp_path.rglob("*.sql"))

@@ -28,9 +28,9 @@ def render_docs(target: Target, docs: SchemaDocs, file: FileState | None) -> Ren
 
     document = target_document(target) | asdict(docs)
     if file is None:
-        from chatdb_cli.docs.markdown import write_document
+        from chatdb_cli.docs.markdown import schema_markdown
 
-        return Rendered(document, (write_document(docs),))
+        return Rendered(document, (schema_markdown(docs),))
     document["file"] = {"path": str(file.path), "state": file.state, "reason": file.reason}
     reason = f"; {file.reason}" if file.reason else ""
     return Rendered(document, (one_line(f"{file.path}: {file.state}{reason}"),))

@@ -18,8 +18,7 @@ def new(
     name: Annotated[str, typer.Argument(help="What the migration does, such as add_users.")],
 ) -> None:
     """Write the pair of files of the next version."""
-    from chatdb_cli.files.folder import writable_folder
     from chatdb_cli.files.new import new_migration
 
-    up, down = new_migration(writable_folder(context.settings.directory), name)
+    up, down = new_migration(name, context.settings.directory)
     context.out.result(render_new(up, down))
