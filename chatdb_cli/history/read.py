@@ -8,9 +8,7 @@ have no column for: checksums, texts, duration, author.  What does not belong he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-from psycopg.rows import class_row
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
@@ -103,16 +101,22 @@ class _TextsRow(NamedTuple):
     down_text: str | None
 
 
+_T = TypeVar("_T")
+
+
+def _cursor(conn: psycopg.Connection[Any], row_type: type[_T]) -> psycopg.Cursor[_T]:
+    """Return a cursor whose rows are of a type; psycopg is imported when there is a connection."""
+    from psycopg.rows import class_row
+
+    return conn.cursor(row_factory=class_row(row_type))
+
+
 def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     """Read the history in two round trips, or three if a yoyo client has ever locked its tables.
 
     Writes nothing, takes no lock, and needs no right but to read the tables.
     """
-    inspection = (
-        conn.cursor(row_factory=class_row(_Inspection))
-        .execute(queries.INSPECT, (schema,))
-        .fetchone()
-    )
+    inspection = _cursor(conn, _Inspection).execute(queries.INSPECT, (schema,)).fetchone()
     assert inspection is not None  # noqa: S101  (the query returns exactly one row)
     tables = frozenset(inspection.tables)
     history = History(
@@ -129,10 +133,10 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
         return history
     quoting = Quoting(conn, schema)
     query = queries.READ if "chatdb_migration" in tables else queries.READ_YOYO
-    rows = conn.cursor(row_factory=class_row(_Row)).execute(quoting.fill(query)).fetchall()
+    rows = _cursor(conn, _Row).execute(quoting.fill(query)).fetchall()
     lock = None
     if "yoyo_lock" in tables:
-        cursor = conn.cursor(row_factory=class_row(YoyoLock))
+        cursor = _cursor(conn, YoyoLock)
         lock = cursor.execute(quoting.fill(queries.READ_YOYO_LOCK)).fetchone()
     return history._replace(
         applied=tuple(row.to_model() for row in rows if row.is_applied),
@@ -163,11 +167,11 @@ def read_texts(
 
     # Without parameters: psycopg would take a % in the schema's name for a placeholder.
     query = Quoting(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
-    rows = conn.cursor(row_factory=class_row(_TextsRow)).execute(query.encode())
+    rows = _cursor(conn, _TextsRow).execute(query.encode())
     return {row.id: AppliedTexts(row.up_text, row.down_text) for row in rows}
 
 
 def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:
     """Return the audit log, oldest first."""
     query = Quoting(conn, schema).fill(queries.READ_LOG)
-    return tuple(conn.cursor(row_factory=class_row(LogEntry)).execute(query.encode()))
+    return tuple(_cursor(conn, LogEntry).execute(query.encode()))

@@ -10,11 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from chatdb_cli.errors import IN_FUNCTION, ChatdbError, Code, Location
-from chatdb_cli.postgres.hints import hint_for
-from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE
 from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
@@ -22,6 +18,7 @@ from chatdb_cli.syntax.location import locate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import psycopg
     from psycopg.errors import Diagnostic
 
     from chatdb_cli.syntax.statements import Statement
@@ -46,6 +43,8 @@ def statement_error(
         direction: up or down, which continues when the file is correct.
         notes: what happened to the run; the last notes of the error.
     """
+    from chatdb_cli.postgres.hints import hint_for
+
     diag = error.diag
     position = diag.statement_position
     if position is not None:
@@ -81,6 +80,8 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
         code: the kind of error.
         what: what could not be done, the start of the message.
     """
+    from chatdb_cli.postgres.hints import hint_for
+
     message = (
         error.diag.message_primary or str(error).strip().partition("\n")[0] or "no reason given"
     )
@@ -108,6 +109,8 @@ def unexpected_error(
         what: what could not be done, the start of the message.
         otherwise: the kind of error for all other SQLSTATEs.
     """
+    from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE
+
     sqlstate = error.sqlstate or ""
     if not sqlstate or sqlstate.startswith(("08", "57P")):
         return server_error(error, Code.LOST, f"{what}, the connection was lost")
@@ -121,6 +124,8 @@ def explain_failures(what: str, otherwise: Code = Code.HISTORY) -> Iterator[None
 
     The arguments are those of `unexpected_error`.
     """
+    import psycopg
+
     try:
         yield
     except psycopg.Error as error:
