@@ -361,16 +361,17 @@ class Migrator(Closing):
         if not first.steps:
             self._progress(Progress("planned"))
             return Run(self.target, direction, (), compare.current(past.applied), first.warnings)
-        from chatdb_cli.migrate.runner import (
-            Runner,  # not in the start of a run that has nothing to do
-        )
+        # Imported here: a run that has nothing to do starts without them.
+        from chatdb_cli.migrate.runner import Runner
+        from chatdb_cli.migrate.session import Session
+        from chatdb_cli.migrate.state import RunState
 
         # A dry run tries nothing, for it takes no lock: it shows the files' own statements.
         options = replace(self._options, allow_data_loss=dry_run or not guard)
         with explain_failures("the history can't be read"):
-            runner = Runner(
-                self.target, conn, past, first, direction, options, replan, self._progress
-            )
+            session = Session(conn, self.target, past.pid)
+            state = RunState(self.target, direction, first, past, replan)
+            runner = Runner(session, state, options, self._progress)
         return runner.dry_run() if dry_run else runner.run()
 
 

@@ -1,6 +1,6 @@
 """Which sessions block a statement, looked up from a connection of its own.
 
-    BlockerWatch    looks up, while a statement waits, what it waits for
+    BlockerWatch    finds the sessions that block a statement, while it waits
     Backend         a session of the server, as a person wants to see it
 
 What does not belong here: the migration lock (`advisory_lock.py`).
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from chatdb_cli.postgres.pipeline import OnIdle
+
 _LONGEST_QUERY = 100
+# How long the server is silent before a statement is taken to wait, in seconds.
+_SILENCE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +67,60 @@ class Backend:
 
 
 class BlockerWatch:
-    """Looks, from a connection of its own, whom a session waits for.
+    """Finds, over a connection of its own, which sessions block a session that waits.
 
-    It never waits itself: a pooler may have nothing left for this connection before the other is
-    done.  Where it can't look, nobody is named.
+    It never waits itself: a pooler may have no connection left for it before the other session ends.
+    If it can't ask, no session is named.
 
     Args:
         connect: opens that connection.
-        application: the name of the session.
-        pid: its process, or 0 where a pooler hides it.
+        application: the `application_name` of the session.
+        pid: its process ID, or 0 if a pooler hides it.
+        lock_timeout_ms: how long a statement waits for a lock; 0 is for ever.
+        report: called with a line when other sessions than before block it.
+
+    Attributes:
+        blockers: the sessions that blocked it last.
     """
 
     def __init__(
-        self, connect: Callable[[], psycopg.Connection[Any]], application: str, pid: int
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        application: str,
+        pid: int,
+        lock_timeout_ms: int,
+        report: Callable[[str], None],
     ) -> None:
         self._connect = connect
         self._values = (application.encode(), str(pid).encode())
+        self._after_s = min(_SILENCE_S, lock_timeout_ms / 4000 or _SILENCE_S)
+        self._report = report
         self._conn: psycopg.Connection[Any] | None = None
-        self._blind = False
+        self._can_ask = True
+        self.blockers: tuple[Backend, ...] = ()
 
-    def look(self) -> tuple[Backend, ...]:
-        """Take the answer to the last question if it is there, and ask again."""
+    @property
+    def on_idle(self) -> OnIdle:
+        """Look for blockers while the server is silent, well before the statement gives up."""
+        from chatdb_cli.postgres.pipeline import OnIdle
+
+        return OnIdle(self._after_s, self.look)
+
+    def look(self) -> None:
+        """Read the answer to the last question, if it has arrived, and ask again."""
+        blockers = self._find()
+        if blockers and [b.pid for b in blockers] != [b.pid for b in self.blockers]:
+            self._report(f"waits for {'; '.join(map(str, blockers))}")
+        self.blockers = blockers or self.blockers
+
+    def forget(self) -> None:
+        """Forget the blockers of a statement that is done."""
+        self.blockers = ()
+
+    def _find(self) -> tuple[Backend, ...]:
         import psycopg
 
-        if self._blind:
+        if not self._can_ask:
             return ()
         try:
             if self._conn is None:
@@ -95,7 +129,7 @@ class BlockerWatch:
                 return ()
             return self._answer(self._conn)
         except (psycopg.Error, ChatdbError):
-            self._blind = True
+            self._can_ask = False
             return ()
 
     def _ask(self, conn: psycopg.Connection[Any]) -> None:
@@ -105,15 +139,15 @@ class BlockerWatch:
         conn.pgconn.consume_input()
         if conn.pgconn.is_busy():
             return ()
-        found: tuple[Backend, ...] = ()
+        blockers: tuple[Backend, ...] = ()
         while result := conn.pgconn.get_result():
             values = (
                 [result.get_value(row, column) for column in range(result.nfields)]
                 for row in range(result.ntuples)
             )
-            found = tuple(backend_from_row([v and v.decode() for v in row]) for row in values)
+            blockers = tuple(backend_from_row([v and v.decode() for v in row]) for row in values)
         self._ask(conn)
-        return found
+        return blockers
 
     def close(self) -> None:
         """Close that connection."""

@@ -28,6 +28,12 @@ LOCK_NOT_AVAILABLE: Final = sqlstate_of(errors.LockNotAvailable)
 # A prepared statement is unknown to this session: a pooler gave the transaction another one.
 UNKNOWN_PREPARED_STATEMENT: Final = sqlstate_of(errors.InvalidSqlStatementName)
 UNIQUE_VIOLATION: Final = sqlstate_of(errors.UniqueViolation)
+# The same transaction may succeed if it is tried again.
+TRANSIENT: Final = (
+    LOCK_NOT_AVAILABLE,
+    sqlstate_of(errors.DeadlockDetected),
+    sqlstate_of(errors.SerializationFailure),
+)
 
 
 def sqlstate_name(sqlstate: str | None) -> str | None:

@@ -238,7 +238,7 @@ def test_an_interrupt_with_an_unknown_outcome_says_so(project: Project, database
             project.migrator(database, database_url=url, connect_retries="0").up()
         watcher.join()
     assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
-    assert '"chatdb migrate status" will tell' in (caught.value.hint or "")
+    assert "Migrator.status() will show it" in (caught.value.hint or "")
     assert states(caught.value) == ["unknown"]
 
 

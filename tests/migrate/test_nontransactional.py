@@ -225,7 +225,7 @@ def test_after_a_failure_status_names_the_statement_and_up_continues_there(
     assert (error.code, error.exit, error.sqlstate) == (Code.STATEMENT, 5, "23505")
     assert states(error) == ["applied", "failed"]
     assert error.run.current == "1"
-    assert any("stopped part-way: of its statements 1 is done" in n for n in error.notes)
+    assert any("stopped part-way: 1 of its statements is done" in n for n in error.notes)
     assert error.place is not None
     assert error.place.line == 3
     assert database.query(INVALID) == [("i",)]
@@ -341,7 +341,7 @@ def test_a_redo_that_stops_in_its_up_says_so(project: Project, database: Databas
         project.migrator(database).redo(allow_data_loss=True)
     assert (caught.value.exit, states(caught.value)) == (3, ["reverted", "failed"])
     assert caught.value.run.current == project.migrator(database).status().current == "0001"
-    assert "0002 stopped part-way: of its statements 1 is done" in caught.value.notes[0]
+    assert "0002 stopped part-way: 1 of its statements is done" in caught.value.notes[0]
 
 
 @pytest.mark.parametrize("alone", ["", ALONE])
@@ -460,7 +460,7 @@ def test_an_index_whose_session_was_ended_is_built_again(
         migrator.up()
     assert (caught.value.code, caught.value.exit) == (Code.LOST, 3)
     assert states(caught.value) == ["failed"]
-    assert any("of its statements 1 is done" in note for note in caught.value.notes)
+    assert any("1 of its statements is done" in note for note in caught.value.notes)
     assert database.query(INVALID) == [("i",)]
     assert states(project.migrator(database).up()) == ["resumed"]
     assert database.query(INVALID) == []
@@ -475,7 +475,7 @@ def test_an_interrupt_stops_the_building_of_an_index_and_the_next_run_continues(
         migrator.up()
     assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
     assert states(caught.value) == ["not-run"]
-    assert any("of its statements 1 is done" in note for note in caught.value.notes)
+    assert any("1 of its statements is done" in note for note in caught.value.notes)
     settled(database)
     assert states(project.migrator(database).up()) == ["resumed"]
     assert database.query(INVALID) == []

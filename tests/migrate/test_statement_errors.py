@@ -143,7 +143,7 @@ error: table "nope" does not exist [42P01 undefined_table]
   --> sql/down/0001_a.sql:1
   |
 1 | DROP TABLE nope
-  = 0001 was rolled back; 0002 stays taken back
+  = 0001 was rolled back; 0002 stays rolled back
 
 hint: correct the file and run "chatdb migrate down" again
 """
@@ -158,7 +158,7 @@ error: relation "b" already exists [42P07 duplicate_table]
   --> sql/up/0001_a.sql:1
   |
 1 | CREATE TABLE a (); CREATE TABLE b ()
-  = 0001 was rolled back; 0001 stays taken back
+  = 0001 was rolled back; 0001 stays rolled back
 
 hint: an object of that name exists already, perhaps created by hand: drop it, or choose another name
 """

@@ -156,7 +156,7 @@ def test_a_file_without_a_transaction_is_refused_before_anything_runs(
             error = caught.value
             assert (error.code, error.exit) == (Code.REFUSED, 8)
             assert "pooler" in error.message
-            assert "--pooler session" in (error.hint or "")
+            assert "pooler='session'" in (error.hint or "")
             assert error.place is not None
             assert error.place.file.name == "0002_index.sql"
             if request is Migrator.up:

@@ -1,13 +1,14 @@
-"""Nothing outside of the test schema may change: what a file reaches for there undoes the file.
+"""Keep migrations inside the test schema: a file that changes anything outside is rolled back.
 
-    Confinement    guards each file of a run, and finds out which statement reached for what
+    Isolation    guards each file of a run, and finds the statement that reached outside
 
-At the start of a file and before its COMMIT stands a sum of every catalog's rows that are outside, on
-one snapshot: what other sessions do meanwhile is not in it.  Rows of tables outside can't be touched
-without a lock, and the locks of the transaction are looked at as well; so it does not matter who did it:
-CASCADE, a DO block, EXECUTE, a function.  Making an extension or a role is allowed.
+At the start of a file and before its COMMIT, a checksum is taken of the rows of every catalog that are
+outside, in one snapshot, so that changes by other sessions are not included.  Rows of tables outside
+can't be changed without a lock, and the locks of the transaction are checked too.  So it does not matter
+how the change was made: by CASCADE, a DO block, EXECUTE or a function.  A file may create an extension
+or a role.
 
-What does not belong here: making and emptying the schema (`provision.py`).
+What does not belong here: creating and emptying the schema (`provision/test_schema.py`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import psycopg
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate import queries as migrate_queries
-from chatdb_cli.migrate.guards import queries as migrate_guards_queries
+from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.transaction import Guard
+from chatdb_cli.postgres.diagnosis import server_error
+from chatdb_cli.postgres.pipeline import Outcome
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Script
+    from chatdb_cli.migrate.model import Loss, Step
+    from chatdb_cli.migrate.preflight import LoadedStep
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it
 _PARTS = (
@@ -39,38 +45,36 @@ _VACUUM = re.compile(r"\s*VACUUM\b", re.IGNORECASE)
 
 
 class Isolation:
-    """Guards the files that run in a test schema.
+    """Guards the files that run in a test schema; see `RunGuard`.
 
     Args:
         conn: an idle connection in autocommit mode.
-        schema: the schema, which is there.
+        schema: the schema, which exists.
     """
+
+    retryable: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] | None = None
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self._conn = conn
         self._schema = schema
         self._names = names = Quoting(conn, schema)
-        row = conn.execute(migrate_guards_queries.TEST_SCHEMA, (schema,)).fetchone() or (
+        row = conn.execute(queries.TEST_SCHEMA, (schema,)).fetchone() or (
             None,
             None,
             (),
         )
         self._values = {"test": row[0], "known": f"{{{','.join(row[2])}}}"}
-        self.path = names.fill(migrate_guards_queries.TEST_PATH, path=names.schema)
-        self.before = names.fill(migrate_guards_queries.OUTSIDE_BEFORE, **self._values)
-        self.after = names.fill(migrate_guards_queries.OUTSIDE_AFTER, **self._values)
+        self.path = names.fill(queries.TEST_PATH, path=names.schema)
+        self.before = names.fill(queries.OUTSIDE_BEFORE, **self._values)
+        self.after = names.fill(queries.OUTSIDE_AFTER, **self._values)
 
-    @property
-    def guard(self) -> Guard:
-        """What watches a file."""
-        return Guard((self.path, self.before), (self.after,), snapshot=True)
-
-    def inside(
+    def prepare(
         self, script: Script, statements: tuple[Statement, ...] | None
     ) -> tuple[Statement, ...] | None:
-        """Return a file's statements as they can run in a transaction, where they can be undone.
+        """Return a file's statements as they can run in a transaction, where they can be rolled back.
 
-        Without rows an index is built at once, and there is nothing to VACUUM.
+        In a schema without rows an index is built without CONCURRENTLY, and VACUUM has nothing to do.
         """
         if script.directives.transactional or statements is None:
             return statements
@@ -80,65 +84,84 @@ class Isolation:
             if not _VACUUM.match(s.text)
         )
 
-    def refused(
-        self, script: Script, statements: tuple[Statement, ...] | None
-    ) -> ChatdbError | None:
-        """Return why a file may not run, as far as its text shows what no rollback would undo."""
-        for found in find_lasting_effects(script.text, statements):
-            schema, _, _ = (found.argument or "").rpartition(".")
-            own = schema.strip('"') in ("", self._schema)
-            if own and found.what.lower() in ("setval", "nextval"):
+    def refuse(self, loaded: LoadedStep) -> ChatdbError | None:
+        """Return why a file may not run: its text shows an effect that ROLLBACK does not undo."""
+        script = loaded.script
+        for effect in find_lasting_effects(script.text, loaded.statements):
+            schema, _, _ = (effect.argument or "").rpartition(".")
+            is_inside = schema.strip('"') in ("", self._schema)
+            if is_inside and effect.what.lower() in ("setval", "nextval"):
                 continue
             return ChatdbError(
                 Code.REFUSED,
-                f"{found.what} {found.argument or ''}".rstrip()
-                + f" reaches outside of the test schema {self._schema!r}, and no rollback undoes it",
-                hint="leave it out of what tests run",
-                place=locate(script.text, found.offset, script.path),
+                f"{effect.what} {effect.argument or ''}".rstrip()
+                + f" reaches outside of the test schema {self._schema!r}, and ROLLBACK does not undo it",
+                hint="leave it out of the migrations that tests run",
+                place=locate(script.text, effect.offset, script.path),
             )
         return None
 
-    def broken(
+    def is_safe(self, step: Step) -> bool:  # noqa: ARG002
+        """Return True: a file that reaches outside is rolled back."""
+        return True
+
+    def check(self) -> Outcome:
+        """Return an empty outcome: every step is safe."""
+        return Outcome()
+
+    def forget(self) -> None:
+        """Forget nothing: nothing is checked before a file runs."""
+
+    def guard_of(self, step: Step) -> Guard | None:  # noqa: ARG002
+        """Return the statements that watch a file, the same for each."""
+        return Guard((self.path, self.before), (self.after,), snapshot=True)
+
+    def explain(
+        self, error: psycopg.Error, loaded: LoadedStep, notes: tuple[str, ...]
+    ) -> ChatdbError:
+        """Return the error of a file that reached outside, or that could not be checked."""
+        if error.sqlstate == ASSERTION_FAILED:
+            return self._explain_reach(loaded.script, loaded.statements, notes)
+        code = Code.LOCKED if error.sqlstate == LOCK_NOT_AVAILABLE else Code.REFUSED
+        what = "could not determine what it changes outside of the test schema"
+        failure = server_error(error, code, what)
+        return failure.with_(place=Location(loaded.script.path), notes=failure.notes + notes)
+
+    def _explain_reach(
         self, script: Script, statements: tuple[Statement, ...] | None, notes: tuple[str, ...]
     ) -> ChatdbError:
-        """Return the error of a file that has reached outside; finds out with which statement.
-
-        Runs it once more, in a transaction that is rolled back.
-
-        Args:
-            script: the file.
-            statements: its statements.
-            notes: what became of the run.
-        """
+        """Find the statement that reached outside, by running the file again and rolling back."""
         place = Location(script.path)
-        whole = (Statement(script.text, 0),)
-        found: set[_Row] = set()
+        reached: set[_Row] = set()
         self.begin()
         try:
             self._conn.execute(self.path.encode())
             before = self.outside()
-            for statement in whole if statements is None else statements:
+            for statement in (Statement(script.text, 0),) if statements is None else statements:
                 self._conn.execute(statement.text.encode())
-                if found := self.reached(before):
+                if reached := self.reached(before):
                     place = locate(script.text, statement.offset, script.path)
                     break
-        except psycopg.Error:  # it came to another end this time
+        except psycopg.Error:  # this time the file failed in another way
             pass
         return ChatdbError(
             Code.REFUSED,
-            f"this reaches outside of the test schema {self._schema!r}{self.end(found)}",
-            hint="name nothing of another schema in a migration, and make what it needs in one; "
-            "an extension is no matter",
+            f"this reaches outside of the test schema {self._schema!r}{self.end(reached)}",
+            hint="in a migration, name no object of another schema, and create what it needs in a "
+            "migration; an extension is allowed",
             place=place,
             notes=notes,
         )
 
     def end(self, rows: set[_Row]) -> str:
-        """Roll back, and return the names of these objects: of what was made, and of what is back."""
+        """Roll back, and return the names of these objects, to end a message with.
+
+        An object that was created has a name before the rollback, one that was dropped has it after.
+        """
         names = self._names_of(rows)
         self._conn.execute(migrate_queries.ROLLBACK.encode())
         names |= self._names_of(rows)
-        # With a table go its type, its index, its rules: what was named is the table.
+        # The type, the indexes and the rules of a table are reached with it: only name the table.
         main = {(kind, name) for kind, name in names if kind not in _PARTS}
         shown = sorted(f"{kind} {name}" for kind, name in main or names)
         more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
@@ -149,20 +172,18 @@ class Isolation:
         self._conn.execute(migrate_queries.BEGIN.format(isolation="REPEATABLE READ").encode())
 
     def outside(self) -> set[_Row]:
-        """Return all that is outside, as it is now."""
-        return self._rows(migrate_guards_queries.OUTSIDE_LIST)
+        """Return every object outside, with its version."""
+        return self._rows(queries.OUTSIDE_LIST)
 
     def reached(self, before: set[_Row]) -> set[_Row]:
-        """Return what outside was made, changed, dropped or locked."""
-        return (self.outside() ^ before) | self._rows(migrate_guards_queries.OUTSIDE_LOCKS)
+        """Return the objects outside that were created, changed, dropped or locked."""
+        return (self.outside() ^ before) | self._rows(queries.OUTSIDE_LOCKS)
 
     def _names_of(self, rows: set[_Row]) -> set[tuple[str, str]]:
         names: set[tuple[str, str]] = set()
         if self._conn.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
             for class_, oid in sorted({row[:2] for row in rows}):
-                names.update(
-                    self._conn.execute(migrate_guards_queries.DESCRIBE, (class_, oid)).fetchall()
-                )
+                names.update(self._conn.execute(queries.DESCRIBE, (class_, oid)).fetchall())
         return names
 
     def _rows(self, query: str) -> set[_Row]:

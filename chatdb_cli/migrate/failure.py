@@ -1,0 +1,182 @@
+"""Explain a failure: the outcome, the step and the state of the run as one error.
+
+Pure: nothing here uses a connection.  A failure is identified by the part of the transaction that
+failed (the lock, the claim, the file, the record), never by SQLSTATE alone, since a file may raise the
+same SQLSTATE.  What does not belong here: whether a step is tried again (`runner.py`), what the guards
+find (`guards/`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import Error, errors
+
+from chatdb_cli.errors import ChatdbError, Code, Location, Terminated
+from chatdb_cli.migrate.transaction import Part
+from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
+from chatdb_cli.postgres.pipeline import Outcome
+from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE, sqlstate_of
+from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.statements import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.migrate.state import RunState
+    from chatdb_cli.postgres.blockers import Backend
+
+_HISTORY_GONE = (
+    sqlstate_of(errors.UndefinedTable),
+    sqlstate_of(errors.InvalidSchemaName),
+    ASSERTION_FAILED,
+)
+_HISTORY_UNWRITABLE = "the history can't be written"
+_WHAT_FAILED = {
+    Part.SETTLE: "a deferred constraint failed at the end of the file",
+    Part.COMMIT: "COMMIT failed",
+    Part.RECORD: _HISTORY_UNWRITABLE,
+    Part.CLAIM: _HISTORY_UNWRITABLE,
+}
+
+
+def explain(
+    outcome: Outcome, loaded: LoadedStep, state: RunState, blockers: Sequence[Backend] = ()
+) -> ChatdbError:
+    """Return the error of a step.
+
+    Args:
+        outcome: the message that failed, and the server's error.
+        loaded: the step.
+        state: the run so far, with the history as it is now.
+        blockers: the sessions that the statement waited for.
+    """
+    error, message = outcome.error, outcome.message
+    assert error is not None  # noqa: S101  (a failed message has an error)
+    assert message is not None  # noqa: S101
+    notes = (fate_of(outcome, loaded, state),)
+    if message.part is Part.FILE:
+        return _explain_statement(error, message.number, loaded, blockers, notes)
+    code, what = Code.STATEMENT, _WHAT_FAILED.get(message.part)
+    if what is None:
+        what = f"{message.sql.decode()!r} failed"
+    if message.part is Part.CLAIM and error.sqlstate == ASSERTION_FAILED:
+        code = Code.HISTORY
+        what = (
+            "the history changed since the plan was made, but reading it again shows no difference"
+        )
+    if message.part is Part.RECORD and error.sqlstate in _HISTORY_GONE:
+        what = "the file dropped or emptied chatdb's own tables, which hold the history"
+    failure = server_error(error, code, what)
+    return failure.with_(place=Location(loaded.script.path), notes=failure.notes + notes)
+
+
+def explain_tables(outcome: Outcome, schema: str) -> ChatdbError:
+    """Return the error of what is sent before any step: it makes the tables of the history."""
+    assert outcome.error is not None  # noqa: S101
+    what = f"the tables of the history can't be made in schema {schema!r}"
+    return server_error(outcome.error, Code.STATEMENT, what)
+
+
+def explain_end(problem: BaseException) -> ChatdbError:
+    """Return the error of what ended a run."""
+    if isinstance(problem, ChatdbError):
+        return problem
+    if isinstance(problem, KeyboardInterrupt):  # between two pipelines, or before the first
+        return explain_cut(Outcome(interrupt=problem), None, known=True)
+    assert isinstance(problem, Error)  # noqa: S101
+    return unexpected_error(problem)
+
+
+def explain_cut(
+    outcome: Outcome, undone: Step | None, *, known: bool, notes: tuple[str, ...] = ()
+) -> ChatdbError:
+    """Return the error of a run that was interrupted or lost its connection.
+
+    Args:
+        outcome: how it ended.
+        undone: the first step that is not done, or None.
+        known: the history was read afterwards.
+        notes: what became of the steps.
+    """
+    hint = "run the same command again to continue"
+    if not known:
+        hint = Advice(
+            "the server can't be reached, so the result is unknown: {status} will show it; then run "
+            "the same command again"
+        )
+    if outcome.interrupt is not None:
+        terminated = isinstance(outcome.interrupt, Terminated)
+        code = Code.TERMINATED if terminated else Code.INTERRUPTED
+        return ChatdbError(code, code.slug, hint=hint, notes=notes)
+    reason = str(outcome.error).strip().splitlines()
+    during = f" while {undone.id} ran" if undone else ""
+    return ChatdbError(
+        Code.LOST,
+        f"the connection was lost{during}: {reason[0] if reason else 'no reason given'}",
+        hint=hint,
+        sqlstate=outcome.error.sqlstate if outcome.error else None,
+        notes=notes,
+    )
+
+
+def fate_of(outcome: Outcome, loaded: LoadedStep, state: RunState) -> str:
+    """Return what became of the transaction of a step that failed, and what stays of the run."""
+    piecewise = (
+        not loaded.transactional
+        and outcome.message is not None
+        and outcome.message.part is not Part.CLAIM
+    )
+    return fate(loaded.step, state, piecewise=piecewise)
+
+
+def fate(step: Step, state: RunState, *, piecewise: bool) -> str:
+    """Return what became of a step that failed, and what stays of the run.
+
+    Args:
+        step: the step.
+        state: the run so far, with the history as it is now.
+        piecewise: the step ran outside of a transaction.
+    """
+    rest = what_stays(state) or "nothing else was changed"
+    if not piecewise:
+        return f"{step.version} was rolled back; {rest}"
+    unfinished = state.unfinished_of(step)
+    count = len(unfinished.statements_done) if unfinished else 0
+    verb = "are" if count > 1 else "is"
+    return (
+        f"{step.version} stopped part-way: {count or 'none'} of its statements {verb} done; {rest}"
+    )
+
+
+def what_stays(state: RunState) -> str:
+    """Return what stays of the run so far; empty if nothing was done."""
+    stays = []
+    for result, word in (("applied", "applied"), ("reverted", "rolled back")):
+        versions = [r.version for r in state.results.values() if r.state == result]
+        if len(versions) == 1:
+            stays.append(f"{versions[0]} stays {word}")
+        elif versions:
+            stays.append(f"{versions[0]} to {versions[-1]} stay {word}")
+    return " and ".join(stays)
+
+
+def _explain_statement(
+    error: Error,
+    number: int,
+    loaded: LoadedStep,
+    blockers: Sequence[Backend],
+    notes: tuple[str, ...],
+) -> ChatdbError:
+    """Return the error of a statement of the file."""
+    script = loaded.script
+    statement = loaded.statements[number] if loaded.statements else Statement(script.text, 0)
+    failure = statement_error(
+        error, script.path, script.text, statement, direction=loaded.step.direction, notes=notes
+    )
+    if error.sqlstate != LOCK_NOT_AVAILABLE:
+        return failure
+    waited = tuple(f"it waited for {blocker}" for blocker in blockers)
+    return failure.with_(code=Code.LOCKED, notes=waited + failure.notes)

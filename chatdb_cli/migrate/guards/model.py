@@ -1,0 +1,47 @@
+"""What a run expects of its guard: `DataLossCheck`, or `Isolation` in a test schema.
+
+What does not belong here: a guard itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from psycopg import Error
+
+    from chatdb_cli.errors import ChatdbError
+    from chatdb_cli.migrate.model import Loss, Step
+    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.migrate.transaction import Guard
+    from chatdb_cli.postgres.pipeline import Outcome
+
+
+class RunGuard(Protocol):
+    """Decides which steps may run, and adds statements that watch them.
+
+    Attributes:
+        retryable: the SQLSTATEs of its own statements after which a file is tried again.
+        losses: the rows that the run would delete; None if that was not checked.
+    """
+
+    retryable: tuple[str, ...]
+    losses: tuple[Loss, ...] | None
+
+    def refuse(self, loaded: LoadedStep) -> ChatdbError | None:
+        """Return why a file can't be guarded, or None."""
+
+    def is_safe(self, step: Step) -> bool:
+        """Return whether a step may be sent; otherwise `check` comes first."""
+
+    def check(self) -> Outcome:
+        """Check the next steps, so that they are safe afterwards."""
+
+    def guard_of(self, step: Step) -> Guard | None:
+        """Return the statements that watch a step."""
+
+    def explain(self, error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
+        """Return the error of a step that failed at one of these statements."""
+
+    def forget(self) -> None:
+        """Forget what was checked: the database may have changed since."""

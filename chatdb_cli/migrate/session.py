@@ -1,0 +1,74 @@
+"""The server session of a run: its connection, and whether the session is the run's own.
+
+What does not belong here: what to do after the session is lost (`recovery.py`), what is sent
+(`batches.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from chatdb_cli import log
+from chatdb_cli.history.read import read_history
+from chatdb_cli.history.write import find_author
+from chatdb_cli.migrate import queries
+from chatdb_cli.migrate.transaction import MigrationTransaction
+from chatdb_cli.postgres.pooler import is_pooled
+
+if TYPE_CHECKING:
+    from chatdb_cli.history.model import History
+    from chatdb_cli.postgres.model import Target
+
+
+class Session:
+    """The session in which a run works.
+
+    Args:
+        conn: an idle connection in autocommit mode.
+        target: the database and schema.
+        pid: the process ID of the session that `conn` reported.
+
+    Attributes:
+        conn: the connection; another one after it was lost.
+        target: the database and schema.
+        pid: the process ID of the session; 0 if a pooler hides it.
+        pooled: a pooler gives each transaction another session.
+        keeps_prepared: statements that are prepared stay prepared, unless a file deallocates them.
+    """
+
+    def __init__(self, conn: psycopg.Connection[Any], target: Target, pid: int) -> None:
+        self.conn = conn
+        self.target = target
+        self.pooled = is_pooled(conn, target, pid)
+        self.pid = 0 if self.pooled else pid
+        self.keeps_prepared = conn.info.backend_pid == pid and not self.pooled
+        self._author = find_author()
+
+    def read_history(self) -> History:
+        """Read the history of the target's schema."""
+        return read_history(self.conn, self.target.schema)
+
+    def transaction(self, history: History, *, prepared: bool = False) -> MigrationTransaction:
+        """Return what writes the messages of transactions.
+
+        Args:
+            history: the history as it was last read.
+            prepared: the statements that every migration needs are sent as prepared statements.
+        """
+        return MigrationTransaction(
+            self.conn,
+            self.target.schema,
+            history,
+            self._author,
+            watched=log.enabled(),
+            application=self.target.application if self.pooled else None,
+            prepared=prepared,
+        )
+
+    def roll_back(self) -> None:
+        """Roll back the transaction that an error has left open, if there is one."""
+        if self.conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            rollback = queries.ROLLBACK_POOLED if self.pooled else queries.ROLLBACK
+            self.conn.pgconn.exec_(rollback.encode())
