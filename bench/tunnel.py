@@ -82,12 +82,14 @@ def start_postgres(embedded: EmbeddedServer, folder: Path) -> tuple[int, subproc
 
 def measure(sshd: Sshd, folder: Path, port: int, rounds: int) -> None:
     key = make_key(folder / "key")
-    sshd.let_in(key)
+    sshd.authorize(key)
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     forward = free_port()
     (folder / ".ssh").mkdir()
     with Link(sshd.port, ONE_WAY_S) as link:
-        known = sshd.known() + sshd.known().replace(f":{sshd.port} ", f":{link.port} ")
+        known = sshd.known_hosts_line() + sshd.known_hosts_line().replace(
+            f":{sshd.port} ", f":{link.port} "
+        )
         (folder / ".ssh" / "known_hosts").write_text(known)
         options = ["-N", "-F", "none", "-i", key, "-p", str(sshd.port), "-o"]
         options += [f"UserKnownHostsFile={folder}/.ssh/known_hosts", "-o", "IdentitiesOnly=yes"]

@@ -30,9 +30,9 @@ from chatdb_cli.settings.table import SETTINGS
 from tests.support.chatdb import Chatdb, Result
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import Server, admitted, first
+from tests.support.servers import Server, allow_logins, on_first_server
 
-pytestmark = first
+pytestmark = on_first_server
 ALONE = "-- chatdb: transactional: false\n"
 TRIES = settings(
     max_examples=50,
@@ -346,7 +346,7 @@ ODD_NAMES = {
 @pytest.fixture
 def trusting(server: Server) -> Iterator[None]:
     """Every role that exists may log in."""
-    with admitted(server, "local all all trust"):
+    with allow_logins(server, "local all all trust"):
         yield
 
 

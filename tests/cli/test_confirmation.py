@@ -7,11 +7,11 @@ import pytest
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 from tests.support.terminal import Terminal
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("what", ["down", "redo"])
 def test_production_needs_yes_off_a_terminal(
     what: str, project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
@@ -29,7 +29,7 @@ def test_production_needs_yes_off_a_terminal(
     assert chatdb("migrate", what, "--yes").code == 0
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     ("keys", "code"),
     [("{name}\n", 0), ("y\n", 8), ("\x04", 8), ("\x03", 130)],

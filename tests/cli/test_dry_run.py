@@ -10,7 +10,7 @@ from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.psql import run_psql, schema_and_history
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
 def _timeless(script: str) -> str:
@@ -69,7 +69,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
     assert chatdb("migrate", "up", "--dry-run", "--format", "json").document["steps"] == []
 
 
-@first
+@on_first_server
 def test_a_script_that_came_too_late_changes_nothing(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:

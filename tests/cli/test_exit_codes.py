@@ -18,10 +18,10 @@ from chatdb_cli.postgres.quoting import Quoting
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project, command_environment
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
-@first
+@on_first_server
 def test_another_running_migrator_is_exit_7(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -39,7 +39,7 @@ def test_another_running_migrator_is_exit_7(
     assert chatdb("migrate", "up", "--wait", "0s").code == 0
 
 
-@first
+@on_first_server
 def test_a_bug_in_chatdb_is_exit_70_with_an_id(
     project: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +67,7 @@ def closed_pipe() -> Iterator[int]:
     os.close(write)
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("line", ["--help", "migrate up", "migrate up --dry-run"])
 def test_a_closed_pipe_is_exit_141_without_a_message(
     line: str, project: Project, database: Database, closed_pipe: int
@@ -86,7 +86,7 @@ def test_a_closed_pipe_is_exit_141_without_a_message(
         assert b"rror" not in (done.stderr or b"")
 
 
-@first
+@on_first_server
 def test_a_full_disk_is_reported(project: Project, database: Database) -> None:
     project.write_tables(1)
     for line in ("migrate status", "migrate status --format json", "--version"):
@@ -106,7 +106,7 @@ def test_a_full_disk_is_reported(project: Project, database: Database) -> None:
         assert "Traceback" not in done.stderr
 
 
-@first
+@on_first_server
 def test_an_error_keeps_its_exit_code_where_its_document_can_not_be_written(
     project: Project, database: Database
 ) -> None:
@@ -124,7 +124,7 @@ def test_an_error_keeps_its_exit_code_where_its_document_can_not_be_written(
     assert "Traceback" not in done.stderr
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
 def test_streams_closed_by_the_shell_do_not_stop_a_run(
     closed: str, project: Project, database: Database
@@ -141,7 +141,7 @@ def test_streams_closed_by_the_shell_do_not_stop_a_run(
     assert database.tables() == {"t1"}
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     ("number", "code", "word", "form"),
     [

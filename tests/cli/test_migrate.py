@@ -15,11 +15,11 @@ from chatdb_cli import log
 from tests.support.chatdb import TIME, Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_up_down_and_redo_print_each_step_and_a_summary(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -101,7 +101,7 @@ def document(project: Project, chatdb: Chatdb) -> Document:
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_the_document_of_status_lists_what_is_applied_and_what_is_pending(
     document: Document, database: Database
 ) -> None:
@@ -118,7 +118,7 @@ def test_the_document_of_status_lists_what_is_applied_and_what_is_pending(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_the_document_of_up_lists_the_steps(document: Document, database: Database) -> None:
     assert document("migrate", "up", "--steps", "2") == common(database) | {
         "direction": "up",
@@ -128,7 +128,7 @@ def test_the_document_of_up_lists_the_steps(document: Document, database: Databa
     }
 
 
-@first
+@on_first_server
 def test_the_document_of_setup_is_that_of_up(document: Document, database: Database) -> None:
     document("migrate", "up", "--steps", "2")
     assert document("setup") == common(database) | {
@@ -137,7 +137,7 @@ def test_the_document_of_setup_is_that_of_up(document: Document, database: Datab
     assert document("setup")["steps"] == []
 
 
-@first
+@on_first_server
 def test_the_document_of_redo_names_the_direction_of_each_step(document: Document) -> None:
     document("migrate", "up")
     assert document("migrate", "redo")["steps"] == [
@@ -146,7 +146,7 @@ def test_the_document_of_redo_names_the_direction_of_each_step(document: Documen
     ]
 
 
-@first
+@on_first_server
 def test_the_document_of_down_lists_the_steps_and_the_rows_that_were_lost(
     document: Document, database: Database
 ) -> None:
@@ -158,7 +158,7 @@ def test_the_document_of_down_lists_the_steps_and_the_rows_that_were_lost(
     assert document("migrate", "down", "--all")["current"] is None
 
 
-@first
+@on_first_server
 def test_the_document_of_history_has_an_entry_for_each_step_ever_taken(
     document: Document, database: Database
 ) -> None:
@@ -177,7 +177,7 @@ def test_the_document_of_history_has_an_entry_for_each_step_ever_taken(
         assert entry["comment"].startswith("chatdb ")
 
 
-@first
+@on_first_server
 def test_times_are_utc_whatever_the_time_zone_of_the_server(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -190,7 +190,7 @@ def test_times_are_utc_whatever_the_time_zone_of_the_server(
     assert before - 1 < datetime.fromisoformat(row["applied_at"]).timestamp() < time.time() + 1
 
 
-@first
+@on_first_server
 def test_versions_are_shown_as_in_the_file_name(project: Project, chatdb: Chatdb) -> None:
     for stem in ("7_a", "0010", "20260101120000_späte-Ünïcode"):
         project.write(stem, "SELECT 1", "SELECT 1")
@@ -202,7 +202,7 @@ def test_versions_are_shown_as_in_the_file_name(project: Project, chatdb: Chatdb
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_status_prints_what_is_applied_pending_and_wrong(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -232,7 +232,7 @@ def test_status_prints_what_is_applied_pending_and_wrong(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_status_check_exits_with_a_code_for_each_state(project: Project, chatdb: Chatdb) -> None:
     project.write_tables(1, 2)
     assert chatdb("migrate", "status", "--check").code == 1
@@ -247,7 +247,7 @@ def test_status_check_exits_with_a_code_for_each_state(project: Project, chatdb:
     assert chatdb("migrate", "status").code == 0
 
 
-@first
+@on_first_server
 def test_a_status_writes_nothing_and_a_dry_run_neither(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -261,7 +261,7 @@ def test_a_status_writes_nothing_and_a_dry_run_neither(
     assert database.query(everything) == before
 
 
-@first
+@on_first_server
 def test_files_and_history_that_disagree_are_exit_6(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -277,7 +277,7 @@ def test_files_and_history_that_disagree_are_exit_6(
     assert database.tables() == {"t1", "t2", "t3"}
 
 
-@first
+@on_first_server
 def test_a_failed_run_prints_its_document_with_the_error(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -308,7 +308,7 @@ def test_a_failed_run_prints_its_document_with_the_error(
     assert [e["operation"] for e in log] == ["apply", "failed"]
 
 
-@first
+@on_first_server
 def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
     project: Project, chatdb: Chatdb
 ) -> None:
@@ -319,7 +319,7 @@ def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
     assert chatdb("migrate", "down").code == 8
 
 
-@first
+@on_first_server
 def test_quiet_prints_the_result_and_warnings_alone(project: Project, chatdb: Chatdb) -> None:
     project.write("0001_a", "DO $$ BEGIN RAISE NOTICE 'psst'; END $$", None)
     result = chatdb("migrate", "up", "-q")
@@ -329,7 +329,7 @@ def test_quiet_prints_the_result_and_warnings_alone(project: Project, chatdb: Ch
     assert chatdb("migrate", "up", "--quiet").err.startswith("error: syntax error")
 
 
-@first
+@on_first_server
 def test_notices_of_the_server_are_shown(project: Project, chatdb: Chatdb) -> None:
     project.write(
         "0001_a", "DO $$ BEGIN RAISE WARNING E'care\\x1b[31m'; END $$;\nDROP TABLE IF EXISTS x;"
@@ -339,7 +339,7 @@ def test_notices_of_the_server_are_shown(project: Project, chatdb: Chatdb) -> No
     assert '0001 notice: table "x" does not exist, skipping\n' in result.err
 
 
-@first
+@on_first_server
 def test_verbose_names_each_statement_with_its_milliseconds(
     project: Project, chatdb: Chatdb
 ) -> None:
@@ -353,7 +353,7 @@ def test_verbose_names_each_statement_with_its_milliseconds(
         assert re.search(rf"(?m)^{pattern}$", result.err)
 
 
-@first
+@on_first_server
 def test_log_format_json_writes_one_record_a_line(project: Project, chatdb: Chatdb) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);", "SELECT 1")
     result = chatdb("migrate", "up", "--verbose", "--log-format", "json", "--quiet")

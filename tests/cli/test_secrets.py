@@ -25,7 +25,7 @@ from chatdb_cli.cli.app import application
 from tests.support.chatdb import Chatdb, command_paths
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 MARK = "s3cr3t-m4rk"
 # What a command has to be given; those that are not here need nothing.
@@ -117,7 +117,7 @@ def _history(database: Database) -> list[Any]:
     return [row for (name,) in names for row in database.query(f"SELECT * FROM {name}")]
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_a_password_is_never_shown_when_a_command_works_or_its_file_fails(
     path: tuple[str, ...],
@@ -141,7 +141,7 @@ def test_a_password_is_never_shown_when_a_command_works_or_its_file_fails(
     assert MARK not in str(_history(database))
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_a_password_is_never_shown_when_the_login_or_the_connection_fails(
     path: tuple[str, ...],

@@ -10,10 +10,10 @@ from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.psql import run_psql
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     "schema", ['My schéma; DROP "x"', "a'b\\c", "line\nend", "{version}", "%s"]
 )
@@ -47,7 +47,7 @@ def test_a_schema_may_have_any_name(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_setup_creates_the_database_too_and_can_be_repeated(
     project: Project, offline: Chatdb, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +71,7 @@ def test_setup_creates_the_database_too_and_can_be_repeated(
         server.execute('DROP DATABASE "neu; ""é" WITH (FORCE)')
 
 
-@first
+@on_first_server
 def test_two_concurrent_setups_both_succeed(project: Project, server: Server) -> None:
     project.write_tables(1, 2, 3)
     missing = Database(server, "t_two_at_once")
@@ -86,7 +86,7 @@ def test_two_concurrent_setups_both_succeed(project: Project, server: Server) ->
         missing.drop()
 
 
-@first
+@on_first_server
 def test_the_shipped_schema_stays_out_of_other_peoples_schemas(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:

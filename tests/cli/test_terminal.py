@@ -8,11 +8,11 @@ import sys
 
 from tests.support.database import Database
 from tests.support.project import Project, command_environment
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 from tests.support.terminal import Terminal
 
 
-@first
+@on_first_server
 def test_rich_is_not_imported_off_a_terminal(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.write("0002_bad", "SELECT 'é', nope")
@@ -35,7 +35,7 @@ def test_rich_is_not_imported_off_a_terminal(project: Project, database: Databas
     assert "\x1b" not in done.stdout + done.stderr
 
 
-@first
+@on_first_server
 def test_colours_on_a_terminal_and_none_with_no_color(project: Project, database: Database) -> None:
     project.write_tables(1, 2)
     project.write("0003_bad", "SELECT nope")
@@ -54,7 +54,7 @@ def test_colours_on_a_terminal_and_none_with_no_color(project: Project, database
     assert piped.end() == 0
 
 
-@first
+@on_first_server
 def test_output_is_utf_8_whatever_the_locale(project: Project, database: Database) -> None:
     project.write("0001_漢字", "SELECT 'é'", "SELECT 1")
     env = {"DATABASE_URL": database.url, "PYTHONIOENCODING": "latin-1",

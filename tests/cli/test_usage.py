@@ -11,7 +11,7 @@ from chatdb_cli.cli.app import application
 from tests.support.chatdb import Chatdb, command_paths
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 pytestmark = pytest.mark.quick
 
@@ -160,7 +160,7 @@ def test_a_bad_setting_of_the_environment_is_named(
     assert result.err.startswith("error: CHATDB_WAIT from the environment: '5' has no unit\n")
 
 
-@first
+@on_first_server
 def test_json_that_an_env_file_asks_for_holds_for_errors_too(
     project: Project, database: Database, offline: Chatdb
 ) -> None:
@@ -171,7 +171,7 @@ def test_json_that_an_env_file_asks_for_holds_for_errors_too(
     assert result.document["target"]["schema"] == "nowhere"
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     "line",
     [

@@ -33,7 +33,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from tests.support.database import Database
 from tests.support.paths import ROOT, SHIPPED
 from tests.support.project import Project
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 DOCS = ROOT / "docs"
 
@@ -207,12 +207,12 @@ def test_objects_outside_the_schema_are_left_out(database: Database) -> None:
     assert read_schema(database.target()) == schema
 
 
-@first
+@on_first_server
 def test_an_empty_schema_is_described_as_empty(database: Database) -> None:
     assert text(database) == f"# Schema\n\n{MARK_LINE}\n\nThe schema is empty.\n"
 
 
-@first
+@on_first_server
 def test_a_schema_that_is_not_there_is_an_error(database: Database) -> None:
     with pytest.raises(ChatdbError, match="schema 'nowhere' does not exist") as caught:
         text(database, "nowhere")
@@ -331,7 +331,7 @@ def test_no_text_breaks_out_of_its_cell_or_its_diagram(
         assert row[1] == rows[3][1]
 
 
-@first
+@on_first_server
 def test_a_diagram_holds_what_belongs_together(database: Database) -> None:
     tables = ["CREATE TABLE hub (id int PRIMARY KEY); CREATE TABLE apart (id int)"]
     tables += [f"CREATE TABLE leaf{n} (hub_id int REFERENCES hub)" for n in range(8)]
@@ -353,7 +353,7 @@ def test_a_diagram_holds_what_belongs_together(database: Database) -> None:
 # --- the command ----------------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_the_command_updates_its_file(database: Database, project: Project) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY); COMMENT ON TABLE t IS 'Things, größer.'")
     file = project.path / "docs.md"
@@ -380,7 +380,7 @@ def test_the_command_updates_its_file(database: Database, project: Project) -> N
     assert "Others." in file.read_text("utf-8")
 
 
-@first
+@on_first_server
 def test_the_command_prints_text_or_the_same_as_json(database: Database, project: Project) -> None:
     database.execute("CREATE TABLE t (id int PRIMARY KEY)")
     done = project.chatdb("docs", "-d", database.url)
@@ -395,7 +395,7 @@ def test_the_command_prints_text_or_the_same_as_json(database: Database, project
     assert table["rules"][0]["definition"] == "(id)"
 
 
-@first
+@on_first_server
 def test_a_file_that_chatdb_did_not_write_is_not_overwritten(
     database: Database, project: Project
 ) -> None:
@@ -407,7 +407,7 @@ def test_a_file_that_chatdb_did_not_write_is_not_overwritten(
     assert file.read_text() == "# Mine\n"
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -12,13 +12,13 @@ import pytest
 
 from chatdb_cli.embedded import home, programs
 from chatdb_cli.embedded.server import EmbeddedServer
-from tests.support.embedded import Make, make_ground
+from tests.support.embedded import Make, make_server_folder
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A project whose server was started once and stopped."""
-    ground = make_ground(tmp_path_factory.mktemp("template"))
+    ground = make_server_folder(tmp_path_factory.mktemp("template"))
     server = EmbeddedServer(ground / ".chatdb")
     assert server.start()
     assert server.stop()
@@ -29,7 +29,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 
 @pytest.fixture
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = make_ground(tmp_path)
+    folder = make_server_folder(tmp_path)
     for module in (programs, home):
         monkeypatch.setattr(module, "SHARED_FOLDER", folder / "shared")
     yield folder
@@ -79,7 +79,7 @@ def running(
     template: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedServer]:
     """A server that runs, for tests that leave it as it is, in a project with a nasty name."""
-    ground = make_ground(tmp_path_factory.mktemp("running"))
+    ground = make_server_folder(tmp_path_factory.mktemp("running"))
     server = EmbeddedServer(ground / 'it\'s a "pro%ject" ü' / ".chatdb")
     server.home.parent.mkdir()
     subprocess.run(["cp", "-a", template.home, server.home], check=True)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.support.embedded import Make, pid_of, refused
+from tests.support.embedded import Make, assert_refused, pid_of
 
 
 def test_destroy_removes_every_file_that_chatdb_created(stopped: Make) -> None:
@@ -46,5 +46,5 @@ def test_destroy_leaves_the_files_of_others(stopped: Make, fresh: Make) -> None:
     foreign = fresh("foreign")
     (foreign.home / "data").mkdir(parents=True)
     for work in (foreign.destroy, foreign.start):
-        refused(work, "was not created by chatdb", "CHATDB_HOME")
+        assert_refused(work, "was not created by chatdb", "CHATDB_HOME")
     assert (foreign.home / "data").exists()

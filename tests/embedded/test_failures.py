@@ -16,7 +16,15 @@ from chatdb_cli.embedded import home, postmaster
 from chatdb_cli.embedded import server as server_module
 from chatdb_cli.embedded.home import Home
 from chatdb_cli.embedded.server import EmbeddedServer
-from tests.support.embedded import IS_ROOT, Make, as_root, as_user, fake_programs, query, refused
+from tests.support.embedded import (
+    IS_ROOT,
+    Make,
+    as_root,
+    as_user,
+    assert_refused,
+    fake_programs,
+    query,
+)
 from tests.support.paths import ROOT
 
 
@@ -24,7 +32,9 @@ def test_a_failed_start_shows_the_end_of_the_log(stopped: Make) -> None:
     server = stopped()
     with (server.home / "data" / "postgresql.conf").open("a") as conf:
         conf.write("shared_buffers = 'plenty'\n")
-    error = refused(server.start, "did not start", str(server.home / "log"), "shared_buffers")
+    error = assert_refused(
+        server.start, "did not start", str(server.home / "log"), "shared_buffers"
+    )
     assert "DATABASE_URL" in str(error.hint)
     assert not server.status().running
 
@@ -35,7 +45,7 @@ def test_a_server_that_can_not_be_reached_in_time_is_reported(
     monkeypatch.setattr(postmaster, "_START_SECONDS", 0.0)
     monkeypatch.setattr(postmaster, "ping_server", lambda home: "REJECT")
     server = stopped()
-    refused(server.start, "is not ready after", "log")
+    assert_refused(server.start, "is not ready after", "log")
     monkeypatch.undo()
     assert server.start() in (True, False)
     assert query(server, "SELECT 1") == [(1,)]
@@ -43,7 +53,9 @@ def test_a_server_that_can_not_be_reached_in_time_is_reported(
 
 def test_data_of_a_version_without_programs_is_named(hollow: EmbeddedServer) -> None:
     (hollow.home / "data" / "PG_VERSION").write_text("9\n")
-    refused(hollow.start, "created by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in")
+    assert_refused(
+        hollow.start, "created by PostgreSQL 9", "install PostgreSQL 9", "PostgreSQL 18 is in"
+    )
 
 
 def test_without_programs_the_remedy_is_named(
@@ -51,9 +63,9 @@ def test_without_programs_the_remedy_is_named(
 ) -> None:
     monkeypatch.setattr(server_module, "candidate_folders", lambda: iter(()))
     server = fresh()
-    refused(server.start, "no PostgreSQL programs", "install PostgreSQL", "DATABASE_URL")
+    assert_refused(server.start, "no PostgreSQL programs", "install PostgreSQL", "DATABASE_URL")
     assert not server.home.exists()
-    refused(fresh(programs=ground).start, "no PostgreSQL programs", str(ground))
+    assert_refused(fresh(programs=ground).start, "no PostgreSQL programs", str(ground))
 
 
 def test_programs_that_do_not_run_here_are_skipped(ground: Path) -> None:
@@ -62,25 +74,27 @@ def test_programs_that_do_not_run_here_are_skipped(ground: Path) -> None:
     for name in ("initdb", "pg_ctl", "postgres"):
         (broken / name).write_bytes(b"\x7fELF")
         (broken / name).chmod(0o755)
-    refused(lambda: EmbeddedServer(ground / ".chatdb", programs=broken).programs, str(broken))
+    assert_refused(
+        lambda: EmbeddedServer(ground / ".chatdb", programs=broken).programs, str(broken)
+    )
 
 
 def test_start_is_refused_on_windows(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    refused(fresh().start, "Windows", "DATABASE_URL")
+    assert_refused(fresh().start, "Windows", "DATABASE_URL")
 
 
 def test_a_home_that_is_a_file_is_refused(ground: Path) -> None:
     server = EmbeddedServer(ground / ".chatdb")
     server.home.write_text("")
     for work in (server.start, server.destroy):
-        refused(work, str(server.home), "is not a directory")
+        assert_refused(work, str(server.home), "is not a directory")
     assert not server.status().exists
 
 
 def test_a_damaged_marker_is_named(hollow: EmbeddedServer) -> None:
     (hollow.home / "server.json").write_text("{")
-    refused(hollow.start, "server.json", "damaged")
+    assert_refused(hollow.start, "server.json", "damaged")
     (hollow.home / "server.json").write_text("{}")
 
 
@@ -89,7 +103,7 @@ def test_an_unwritable_project_is_refused(ground: Path) -> None:
     ground.chmod(0o500)
     try:
         server = EmbeddedServer(ground / ".chatdb")
-        error = refused(server.start, "Permission denied", str(server.home), "CHATDB_HOME")
+        error = assert_refused(server.start, "Permission denied", str(server.home), "CHATDB_HOME")
         assert error.errno == "EACCES"
     finally:
         ground.chmod(0o700)
@@ -99,14 +113,14 @@ def test_a_full_disk_is_named(fresh: Make, ground: Path, monkeypatch: pytest.Mon
     full = 'echo "initdb: error: could not write: No space left on device"; exit 1'
     programs = fake_programs(ground / "bin", full)
     server = fresh(programs=programs)
-    refused(server.start, "initdb", "No space left on device", "free some space")
+    assert_refused(server.start, "initdb", "No space left on device", "free some space")
     assert not server.exists
 
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "some file")
 
     monkeypatch.setattr(Home, "write_file", no_space)
-    error = refused(server.start, "No space left on device", "free some space")
+    error = assert_refused(server.start, "No space left on device", "free some space")
     assert error.errno == "ENOSPC"
 
 
@@ -118,7 +132,7 @@ def test_a_lock_that_another_chatdb_holds_is_reported_after_a_time(
     monkeypatch.setattr(home, "_LOCK_SECONDS", 0.1)
     with (hollow.home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
+        assert_refused(hollow.start, "another chatdb", str(hollow.home / "lock"))
 
 
 @as_root
@@ -133,7 +147,7 @@ def test_root_without_the_right_to_change_users_is_refused(
         return real(command, **options)
 
     monkeypatch.setattr(subprocess, "Popen", no_setuid)
-    refused(fresh().start, "as the user", "CAP_SETUID")
+    assert_refused(fresh().start, "as the user", "CAP_SETUID")
 
 
 def test_a_user_without_a_name_is_refused(fresh: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +156,7 @@ def test_a_user_without_a_name_is_refused(fresh: Make, monkeypatch: pytest.Monke
     if IS_ROOT:
         server.home.mkdir()
         os.chown(server.home, 4321, 4321)
-    refused(server.start, "has no name on this machine")
+    assert_refused(server.start, "has no name on this machine")
     shutil.rmtree(server.home)
 
 

@@ -14,10 +14,10 @@ from tests.support.embedded import (
     DEBIAN_15,
     Make,
     as_root,
+    assert_refused,
     data_of,
     make_row,
     query,
-    refused,
     row,
     sockets_of,
 )
@@ -156,7 +156,9 @@ def test_an_installed_postgresql_of_another_version_works(
     )
     server.stop()
     assert EmbeddedServer(server.home).programs == DEBIAN_15  # found without being named
-    refused(EmbeddedServer(server.home, programs=find_programs("18")[0]).start, "PostgreSQL 15")
+    assert_refused(
+        EmbeddedServer(server.home, programs=find_programs("18")[0]).start, "PostgreSQL 15"
+    )
 
 
 def test_a_new_database_is_utf8_and_sorts_the_same_on_every_system(running: EmbeddedServer) -> None:

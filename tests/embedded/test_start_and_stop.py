@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from tests.support.embedded import Make, make_row, query, refused, row
+from tests.support.embedded import Make, assert_refused, make_row, query, row
 
 
 def test_a_server_starts_stops_and_keeps_its_data(stopped: Make) -> None:
@@ -53,8 +53,8 @@ def test_status_writes_nothing(ground: Path) -> None:
     assert not server.status().exists
     assert not server.stop()
     server.destroy()
-    refused(server.params, "EmbeddedServer.start()")
-    refused(server.url, "EmbeddedServer.start()")
+    assert_refused(server.params, "EmbeddedServer.start()")
+    assert_refused(server.url, "EmbeddedServer.start()")
     assert not list(ground.iterdir())
 
 

@@ -13,11 +13,11 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.events.cursor_file import read_cursor, write_cursor
 from chatdb_cli.events.listener import Listener
 from tests.support.database import Database
-from tests.support.listen import ULID, Chat, Command
+from tests.support.listen import ULID, Chat, ListenCommand
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
-pytestmark = first  # what the server does is tried elsewhere, on each of them
+pytestmark = on_first_server  # what the server does is tried elsewhere, on each of them
 
 
 def test_listening_ends_when_the_database_is_gone(chat: Chat) -> None:
@@ -59,7 +59,7 @@ def test_with_resync_an_invalid_cursor_is_an_event_and_listening_continues_from_
     state = project.path / "state"
     write_cursor(state, purged(chat))
     arguments = ("--state", state, "--resync", "--format", "json")
-    with Command(project, chat.database.url, *arguments) as command:
+    with ListenCommand(project, chat.database.url, *arguments) as command:
         (resync,) = command.documents("resync")
         assert resync["resync"] is True
         assert "have been purged" in resync["reason"]
@@ -74,7 +74,7 @@ def test_with_resync_an_invalid_cursor_is_an_event_and_listening_continues_from_
 
 
 def test_with_resync_the_text_output_says_so_too(chat: Chat, project: Project) -> None:
-    with Command(project, chat.database.url, "--from", purged(chat), "--resync") as command:
+    with ListenCommand(project, chat.database.url, "--from", purged(chat), "--resync") as command:
         (line,) = command.lines("resync")
     assert line.startswith("resync  ")
 

@@ -23,16 +23,16 @@ from chatdb_cli.events.listener import Listener
 from chatdb_cli.events.model import Batch
 from chatdb_cli.events.topics import concerns_schema
 from chatdb_cli.migrate.migrator import Migrator
-from tests.support.listen import Chat, Command, Heard, take
+from tests.support.listen import Chat, ListenCommand, ListenerThread, take_events
 from tests.support.paths import SHIPPED
-from tests.support.pooler import PGBOUNCER, let_in, pooled
+from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
 from tests.support.project import Project
 from tests.support.proxy import Proxy
-from tests.support.servers import Server, first, socket_of
+from tests.support.servers import Server, on_first_server, socket_of
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import SSHD, USER, Sshd, make_key
 
-pytestmark = first  # what the server does is tried elsewhere, on each of them
+pytestmark = on_first_server  # what the server does is tried elsewhere, on each of them
 
 
 def test_a_listener_receives_events_from_its_creation_on_and_continues_where_it_stopped(
@@ -40,11 +40,11 @@ def test_a_listener_receives_events_from_its_creation_on_and_continues_where_it_
 ) -> None:
     listener = chatdb_cli.listen(chat.database.settings())
     rows = [chat.say(str(n)) for n in range(5)]
-    assert [e.row_id for e in take(2, listener)] == rows[:2]
-    assert [e.row_id for e in take(1, listener)] == rows[2:3]
+    assert [e.row_id for e in take_events(2, listener)] == rows[:2]
+    assert [e.row_id for e in take_events(1, listener)] == rows[2:3]
     again = chatdb_cli.listen(chat.database.settings(), listener.cursor)
-    assert [e.row_id for e in take(2, again)] == rows[3:]
-    assert all(e.at.tzinfo is UTC for e in take(1, chat.listener(listener.cursor)))
+    assert [e.row_id for e in take_events(2, again)] == rows[3:]
+    assert all(e.at.tzinfo is UTC for e in take_events(1, chat.listener(listener.cursor)))
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def test_several_listeners_hear_each_event_once_through_restarts_of_the_server(
     writers, seconds = (32, 20.0) if request.config.getoption("--long") else (3, 0.2)
     lines: list[str] = []
     old = chat.logged()[-1]
-    heard = [Heard(chat, chat.listener(report=lines.append)) for _ in range(2)]
+    heard = [ListenerThread(chat, chat.listener(report=lines.append)) for _ in range(2)]
     with chat.writers(writers):
         for _ in range(2):
             time.sleep(seconds)
@@ -82,7 +82,7 @@ def test_a_connection_that_is_cut_again_and_again_costs_no_event(chat: Chat) -> 
     old = chat.logged()[-1]
     with Proxy(socket_of(chat.database.server)) as proxy:
         target = chat.database.target(database_url=proxy.url(chat.database.name))
-        heard = Heard(chat, Listener(target))
+        heard = ListenerThread(chat, Listener(target))
         with chat.writers():
             for _ in range(5):
                 time.sleep(0.1)
@@ -99,8 +99,8 @@ def test_through_a_tunnel_that_is_lost_again_and_again_each_event_is_printed_onc
     bastion: Sshd | SshServer = Sshd() if SSHD else SshServer()
     key = make_key(project.path / "key")
     with bastion, Proxy(socket_of(chat.database.server)) as proxy:
-        bastion.let_in(key)
-        (project.path / "known").write_text(bastion.known())
+        bastion.authorize(key)
+        (project.path / "known").write_text(bastion.known_hosts_line())
         env = {
             "SSH_HOST": "127.0.0.1", "SSH_PORT": str(bastion.port), "SSH_USER": USER,
             "SSH_KEY_PATH": str(key), "SSH_KNOWN_HOSTS": "known", "SSH_RETRY_DELAY": "10",
@@ -109,12 +109,12 @@ def test_through_a_tunnel_that_is_lost_again_and_again_each_event_is_printed_onc
         url = proxy.url(chat.database.name)
         with (
             ThreadPoolExecutor(1) as pool,
-            Command(project, url, "--format", "json", env=env) as command,
+            ListenCommand(project, url, "--format", "json", env=env) as command,
         ):
             reading = pool.submit(command.documents, chat.users[1])
             with chat.writers():
                 for times in (1, 2):
-                    bastion.lose()
+                    bastion.drop_connections()
                     command.wait_until_it_says("connected again", times)
                 bastion.stop()
                 command.wait_until_it_says("was lost", 3)
@@ -135,7 +135,7 @@ def test_a_failover_is_waited_for_and_a_standby_is_refused_at_the_start(
 ) -> None:
     server = chat.database.server
     lines: list[str] = []
-    heard = Heard(chat, chat.listener(report=lines.append))
+    heard = ListenerThread(chat, chat.listener(report=lines.append))
     data = server.embedded.status().data
     assert data
     signal_file = data / "standby.signal"
@@ -167,7 +167,7 @@ def test_a_killed_listener_with_a_state_file_continues_where_it_was(
     heard: list[list[int]] = []
     with ExitStack() as writing:
         for _ in range(2):
-            with Command(project, chat.database.url, *arguments) as command:
+            with ListenCommand(project, chat.database.url, *arguments) as command:
                 if not heard:
                     writing.enter_context(chat.writers())
                 newest = max(chat.logged(old), default=old)
@@ -178,7 +178,7 @@ def test_a_killed_listener_with_a_state_file_continues_where_it_was(
                 lines += command.ended()[1].splitlines(keepends=True)
             heard.append([json.loads(line)["seq"] for line in lines if line.endswith("}\n")])
     last = chat.say("the last")
-    with Command(project, chat.database.url, *arguments) as command:
+    with ListenCommand(project, chat.database.url, *arguments) as command:
         heard.append([e["seq"] for e in command.documents(last)])
         assert command.end(signal.SIGINT)[:2] == (130, "")
     assert chat.after(read_cursor(state)) == []
@@ -193,7 +193,7 @@ def test_a_killed_listener_with_a_state_file_continues_where_it_was(
 
 def test_the_state_advances_past_events_of_other_topics(chat: Chat, project: Project) -> None:
     state = project.path / "state"
-    with Command(project, chat.database.url, "--topic", "files", "--state", state) as command:
+    with ListenCommand(project, chat.database.url, "--topic", "files", "--state", state) as command:
         chat.say("nobody wants this")
         newest = chat.logged()[-1]
         while chat.after(read_cursor(state)):
@@ -206,10 +206,10 @@ def test_the_state_advances_past_events_of_other_topics(chat: Chat, project: Pro
 def test_through_a_pooler_in_transaction_mode_it_warns_once_and_polls(chat: Chat) -> None:
     lines: list[str] = []
     old = chat.logged()[-1]
-    let_in(chat.database.server)
+    allow_owner_login(chat.database.server)
     with pooled(chat.database) as pooler:
         target = chat.database.target(database_url=pooler.url(chat.database.name))
-        heard = Heard(chat, Listener(target, report=lines.append))
+        heard = ListenerThread(chat, Listener(target, report=lines.append))
         with chat.writers(1):
             time.sleep(0.2)
             pooler.restart()
@@ -225,13 +225,13 @@ def test_through_a_pooler_in_transaction_mode_it_warns_once_and_polls(chat: Chat
 @pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
 def test_through_a_pooler_in_session_mode_it_listens_when_told_so(chat: Chat) -> None:
     lines: list[str] = []
-    let_in(chat.database.server)
+    allow_owner_login(chat.database.server)
     with pooled(chat.database, mode="session") as pooler:
         url = pooler.url(chat.database.name)
         target = chat.database.target(database_url=url, pooler="session")
         listener = Listener(target, report=lines.append)
         row = chat.say("hello")
-        assert [e.row_id for e in take(1, listener)] == [row]
+        assert [e.row_id for e in take_events(1, listener)] == [row]
     assert lines == []
 
 
@@ -284,7 +284,7 @@ def test_two_copies_in_one_database_do_not_hear_each_other(chat: Chat) -> None:
         .format(Identifier(odd))
         .as_string()
     )
-    assert [e.table for e in take(1, listener)] == ["channels"]
+    assert [e.table for e in take_events(1, listener)] == ["channels"]
 
 
 @pytest.mark.parametrize(
@@ -308,4 +308,4 @@ def test_a_notification_with_a_foreign_payload_does_no_harm(chat: Chat) -> None:
     listener = chat.listener()
     chat.database.execute("NOTIFY chat_events; NOTIFY chat_events, 'x'")
     row = chat.say("hello")
-    assert [e.row_id for e in take(1, listener)] == [row]
+    assert [e.row_id for e in take_events(1, listener)] == [row]

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chatdb_cli.events.topics import TABLES
-from tests.support.listen import Chat, Command
+from tests.support.listen import Chat, ListenCommand
 from tests.support.paths import ROOT
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
-pytestmark = first  # what the server does is tried elsewhere, on each of them
+pytestmark = on_first_server  # what the server does is tried elsewhere, on each of them
 
 
 DOCS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def test_an_event_is_a_json_line_and_listening_continues_from_its_cursor(
     chat: Chat, project: Project
 ) -> None:
     url = chat.database.url
-    with Command(project, url, "--format", "json") as command:
+    with ListenCommand(project, url, "--format", "json") as command:
         message = chat.say("hello")
         chat.database.execute(f"UPDATE messages SET content = 'bye' WHERE id = '{message}'")
         member = f"{chat.channels[1]}:{chat.users[1]}"
@@ -63,7 +63,7 @@ def test_an_event_is_a_json_line_and_listening_continues_from_its_cursor(
             "channel_id": chat.channels[1], "user_id": chat.users[1],
         },
     ]  # fmt: skip
-    with Command(project, url, "--format", "json", "--from", said["cursor"]) as command:
+    with ListenCommand(project, url, "--format", "json", "--from", said["cursor"]) as command:
         assert [e["seq"] for e in command.documents(member)] == [changed["seq"], joined["seq"]]
 
 
@@ -72,7 +72,7 @@ def test_a_topic_is_a_table_a_channel_or_a_user_and_one_match_is_enough(
 ) -> None:
     topics = ("user_status", f"channel:{chat.channels[1]}", f"user:{chat.users[1]}")
     arguments = [a for topic in topics for a in ("--topic", topic)]
-    with Command(project, chat.database.url, *arguments) as command:
+    with ListenCommand(project, chat.database.url, *arguments) as command:
         chat.say("no topic has this")
         wanted = [chat.say("by channel", where=1), chat.say("by user", who=1)]
         chat.database.execute(f"INSERT INTO user_status (user_id) VALUES ('{chat.users[0]}')")
@@ -98,7 +98,7 @@ def test_the_tables_are_those_that_have_the_triggers(chat: Chat) -> None:
 
 
 def test_a_closed_pipe_ends_the_command_without_a_message(chat: Chat, project: Project) -> None:
-    with Command(project, chat.database.url) as command:
+    with ListenCommand(project, chat.database.url) as command:
         assert command.process.stdout
         chat.say("read")
         command.process.stdout.readline()

@@ -23,12 +23,12 @@ import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.model import MigrationError
-from tests.support.database import Database, settled
-from tests.support.project import Project, on_waiting, states, through
+from tests.support.database import Database, wait_for_no_sessions
+from tests.support.project import Project, call_when_waiting, migrator_through, states
 from tests.support.proxy import Proxy
-from tests.support.servers import GROUND, Server, admitted, first, socket_of
+from tests.support.servers import TEMP_FOLDER, Server, allow_logins, on_first_server, socket_of
 
-pytestmark = first
+pytestmark = on_first_server
 ALONE = "-- chatdb: transactional: false\n"
 
 
@@ -41,7 +41,7 @@ def data_of(server: Server) -> Path:
 @pytest.fixture
 def open_door(server: Server) -> Iterator[None]:
     """Let everybody in who is on this machine, replication too."""
-    with admitted(server, "local replication postgres trust", "local all t_poor trust"):
+    with allow_logins(server, "local replication postgres trust", "local all t_poor trust"):
         yield
 
 
@@ -124,7 +124,7 @@ def poor(database: Database, open_door: None) -> Iterator[str]:
     try:
         yield database.url.replace("postgres@", "t_poor@")
     finally:
-        settled(database)
+        wait_for_no_sessions(database)
         database.execute("DROP OWNED BY t_poor; DROP ROLE t_poor")
 
 
@@ -145,7 +145,7 @@ def test_without_a_free_connection_it_waits_then_fails_and_changes_nothing(
             "trying again in 0.02 s (2 of 2)",
         ]
         assert database.tables() == set()
-        progress = on_waiting(lambda _: other.close(), "trying again")
+        progress = call_when_waiting(lambda _: other.close(), "trying again")
         run = project.migrator(database, **flags, connect_retries="1000", progress=progress).up()
     assert states(run) == ["applied"]
     assert database.applied() == ["0001_t1"]
@@ -247,7 +247,7 @@ class Standby:
 
 @pytest.fixture
 def standby(server: Server, open_door: None) -> Iterator[Standby]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-standby-", dir=GROUND) as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-standby-", dir=TEMP_FOLDER) as folder:
         place = Path(folder)
         owner = data_of(server).stat()
         os.chown(place, owner.st_uid, owner.st_gid)
@@ -296,7 +296,7 @@ def test_a_standby_is_only_read_and_once_promoted_the_run_continues(
     standby.stop()
 
     standby.start(hot=False)
-    progress = on_waiting(lambda _: standby.promote(), "trying again")
+    progress = call_when_waiting(lambda _: standby.promote(), "trying again")
     flags = {"connect_retries": "1000", "connect_retry_delay": "10ms"}
     run = project.migrator(database, database_url=url, progress=progress, **flags).up()
     assert states(run) == ["applied"] * 2
@@ -317,7 +317,7 @@ def test_a_connection_lost_before_the_commit_rolls_the_version_back_and_says_so(
     database.execute("CREATE SCHEMA other")
     project.migrator(database, schema="other").up(steps=1)
     with Proxy(socket_of(database.server)) as proxy:
-        through(proxy, project, database, schema="other").up()
+        migrator_through(proxy, project, database, schema="other").up()
         sent = proxy.kinds
     # A flush stands behind what is prepared, one behind the claim, and one behind COMMIT.
     flushed = [n for n, kind in enumerate(sent) if kind == "H"][2]
@@ -332,9 +332,9 @@ def test_a_connection_lost_before_the_commit_rolls_the_version_back_and_says_so(
         Proxy(socket_of(database.server), on_message=cut) as proxy,
         pytest.raises(MigrationError) as caught,
     ):
-        through(proxy, project, database).up()
+        migrator_through(proxy, project, database).up()
     assert (caught.value.code, states(caught.value)) == (Code.LOST, ["failed"])
     assert caught.value.run.current == "0001"
-    settled(database)
+    wait_for_no_sessions(database)
     assert (database.tables(), database.applied()) == ({"t1"}, ["0001_t1"])
     assert states(project.migrator(database).up()) == ["applied"]

@@ -13,9 +13,15 @@ import pytest
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError, Progress
-from tests.support.children import CONTEXT, at_once, kill_before, start
-from tests.support.database import APPLIED, BACKENDS, WAIT_UNTIL, Database, settled
-from tests.support.project import Project, states, through
+from tests.support.children import CONTEXT, kill_before, run_concurrently, start_child
+from tests.support.database import (
+    CHATDB_BACKENDS,
+    COUNT_APPLIED,
+    Database,
+    wait_for_no_sessions,
+    wait_for_session,
+)
+from tests.support.project import Project, migrator_through, states
 from tests.support.proxy import Proxy
 from tests.support.servers import PROGRAMS, Server, socket_of
 
@@ -86,11 +92,11 @@ def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_
     project.write_tables(1)
     project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(0.3);", "DROP TABLE t2;")
     project.write_tables(3)
-    run = start(database.url, str(project.sql), "up", "public")
-    database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(0.3)%'"))
+    run = start_child(database.url, str(project.sql), "up", "public")
+    wait_for_session(database, "query LIKE '%pg_sleep(0.3)%'")
     run.kill()
     run.join()
-    settled(database)
+    wait_for_no_sessions(database)
     assert len(database.tables()) == len(database.applied()) >= 1
     project.migrator(database).up()
     assert database.tables() == {"t1", "t2", "t3"}
@@ -112,7 +118,7 @@ def test_a_lost_connection_is_reported_as_the_history_says(
         at = sent["H"] == 3 and kind == "E" if part == "file" else sent["H"] == 4
         if connection > 1 or not at:
             return True
-        while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
+        while part == "COMMIT" and database.query(COUNT_APPLIED) != [(2,)]:
             pass  # the server is still at it
         proxy.cut()
         return False
@@ -121,10 +127,10 @@ def test_a_lost_connection_is_reported_as_the_history_says(
         Proxy(socket_of(database.server), on_message=cut) as proxy,
         pytest.raises(MigrationError) as caught,
     ):
-        through(proxy, project, database).up()
+        migrator_through(proxy, project, database).up()
     error = caught.value
     assert (error.code, error.exit) == (Code.LOST, 3)
-    settled(database)
+    wait_for_no_sessions(database)
     assert states(error) == (["failed"] if part == "file" else ["applied"])
     assert error.run.current == database.applied()[-1][:4]
     project.migrator(database).up()
@@ -152,12 +158,12 @@ def test_a_connection_lost_after_the_last_commit_is_not_a_failure(
             confirmed.set()
 
     with Proxy(socket_of(database.server), on_message=cut) as proxy:
-        target = through(proxy, project, database).target
+        target = migrator_through(proxy, project, database).target
         run = Migrator(target, project.sql, progress=watch).up()
     assert ([s.state for s in run.steps], run.current) == (["applied"], "0002")
     assert sent["H"] == 4
     assert confirmed.is_set()
-    settled(database)
+    wait_for_no_sessions(database)
     assert database.tables() == {"t1", "t2"}
 
 
@@ -169,13 +175,13 @@ def test_a_session_that_outlives_its_client_is_ended_before_the_history_is_read(
     with Proxy(socket_of(database.server)) as proxy:
 
         def cut() -> None:
-            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
             proxy.cut(clients_only=True)
 
         cutter = threading.Thread(target=cut)
         cutter.start()
         with pytest.raises(MigrationError) as caught:
-            through(proxy, project, database).up()
+            migrator_through(proxy, project, database).up()
         cutter.join()
         left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
         assert database.query(left) == [(0,)]
@@ -206,7 +212,7 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     main = threading.main_thread().ident or 0
 
     def watch() -> None:
-        database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+        wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
         signal.pthread_kill(main, signal.SIGINT)
 
     watcher = threading.Thread(target=watch)
@@ -217,7 +223,7 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
     assert states(caught.value) == ["applied", "not-run", "not-run"]
     assert database.tables() == {"t1"}
-    settled(database)
+    wait_for_no_sessions(database)
     assert database.applied() == ["0001_t1"]
 
 
@@ -227,7 +233,7 @@ def test_an_interrupt_with_an_unknown_outcome_says_so(project: Project, database
     with Proxy(socket_of(database.server)) as proxy:
 
         def watch() -> None:
-            database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+            wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
             proxy.refuse()  # neither a cancel nor a question gets through
             signal.pthread_kill(main, signal.SIGINT)
 
@@ -251,7 +257,7 @@ def test_a_concurrent_up_and_down_never_overtake_each_other(
     project.write_tables(*range(1, 11))
     for _ in range(6):
         project.migrator(database).up(to="5")
-        for code, answer in at_once(database, project, ["up", "down"]):
+        for code, answer in run_concurrently(database, project, ["up", "down"]):
             # The way back stops with a reason when something newer than what it showed came.
             assert code in (0, 6), answer
         assert len(database.tables()) == len(database.applied())
@@ -302,7 +308,7 @@ def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server:
                     killed.append(event.step.number)
                     postmaster = own.status().pid
                     assert postmaster  # never kill 0 or -1
-                    for pid in (postmaster, *(row[0] for row in database.query(BACKENDS))):
+                    for pid in (postmaster, *(row[0] for row in database.query(CHATDB_BACKENDS))):
                         os.kill(pid, signal.SIGKILL)
 
             with pytest.raises(ChatdbError) as caught:

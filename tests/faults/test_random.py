@@ -24,11 +24,11 @@ import pytest
 
 from chatdb_cli.migrate.model import Status
 from tests.support import child
-from tests.support.children import CONTEXT, start
-from tests.support.database import BACKENDS, Database, settled
-from tests.support.project import Project, through
+from tests.support.children import CONTEXT, start_child
+from tests.support.database import CHATDB_BACKENDS, Database, wait_for_no_sessions
+from tests.support.project import Project, migrator_through
 from tests.support.proxy import Proxy
-from tests.support.servers import first, socket_of
+from tests.support.servers import on_first_server, socket_of
 
 FILES = {
     "1_people": (
@@ -99,7 +99,7 @@ class Victim:
         self._started = threading.Event()
 
     def start(self, url: str, command: str) -> None:
-        self._process = start(url, str(self.project.sql), command, self.schema, self._answers)
+        self._process = start_child(url, str(self.project.sql), command, self.schema, self._answers)
         self._started.set()
 
     def signal(self, number: int) -> None:
@@ -114,7 +114,7 @@ class Victim:
         for rival in self.rivals:
             rival.join(120)
             assert rival.exitcode == 0
-        settled(self.database)
+        wait_for_no_sessions(self.database)
         return None if self._answers.empty() else self._answers.get()
 
 
@@ -145,12 +145,12 @@ def freeze(victim: Victim) -> None:
 
 
 def end_session(victim: Victim) -> None:
-    victim.database.query(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) b")
+    victim.database.query(f"SELECT pg_terminate_backend(pid) FROM ({CHATDB_BACKENDS}) b")
 
 
 def start_rival(victim: Victim) -> None:
     url, files = victim.database.url, str(victim.project.sql)
-    victim.rivals.append(start(url, files, "up", victim.schema))
+    victim.rivals.append(start_child(url, files, "up", victim.schema))
 
 
 def cut_answer(_: Victim) -> None:
@@ -261,12 +261,12 @@ def course(project: Project, database: Database) -> Course:
     project.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
     for _ in FILES:
         with Proxy(socket_of(database.server)) as proxy:
-            through(proxy, project, database, schema="course").up(steps=1)
+            migrator_through(proxy, project, database, schema="course").up(steps=1)
         course.up.append(Length(len(proxy.kinds), proxy.answered))
         course.snapshots.append(database.query(SNAPSHOT.format("course")))
     for _ in FILES:
         with Proxy(socket_of(database.server)) as proxy:
-            through(proxy, project, database, schema="course").down(allow_data_loss=True)
+            migrator_through(proxy, project, database, schema="course").down(allow_data_loss=True)
         course.down.insert(0, Length(len(proxy.kinds), proxy.answered))
     assert database.query(SNAPSHOT.format("course")) == course.snapshots[0]
     return course
@@ -327,7 +327,7 @@ def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
         assert current == status.current, message
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("half", [1, 2])  # each on a processor of its own
 def test_after_any_fault_a_run_is_done_or_not_done_and_the_next_run_continues(
     half: int,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chatdb_cli.migrate.migrator import Migrator
 from tests.support.database import Database
-from tests.support.project import Project, through
+from tests.support.project import Project, migrator_through
 from tests.support.proxy import Proxy
 from tests.support.servers import socket_of
 
@@ -26,7 +26,7 @@ def test_round_trips_do_not_grow_with_the_number_of_files(
             ]
             for run in runs:
                 proxy.kinds.clear()
-                run(through(proxy, project, database))
+                run(migrator_through(proxy, project, database))
                 counts.setdefault(number, []).append(proxy.round_trips())
     # Connecting is one; then two to read, and one for all of the files together with the lock, the
     # history's tables and letting go.  The first run ever reads once: there is nothing to read.

@@ -10,9 +10,9 @@ import pytest
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 from tests.support.database import Database
-from tests.support.project import Project, states, through
+from tests.support.project import Project, migrator_through, states
 from tests.support.proxy import WAITING, Proxy
-from tests.support.servers import Server, first, socket_of
+from tests.support.servers import Server, on_first_server, socket_of
 
 BEFORE = """
 CREATE TABLE kept (id int PRIMARY KEY, note text, total int GENERATED ALWAYS AS (id * 2) STORED);
@@ -206,7 +206,7 @@ def test_a_down_that_deletes_no_rows_needs_no_flag(
 # --- several migrations ---------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_a_data_loss_in_any_step_of_a_down_stops_every_step(
     before: Project, database: Database
 ) -> None:
@@ -226,7 +226,7 @@ def test_a_data_loss_in_any_step_of_a_down_stops_every_step(
     assert not database.tables() & {"child", "empty", "moods"}
 
 
-@first
+@on_first_server
 def test_a_table_that_an_earlier_step_renamed_is_still_checked(
     before: Project, database: Database
 ) -> None:
@@ -241,7 +241,7 @@ def test_a_table_that_an_earlier_step_renamed_is_still_checked(
     assert states(before.migrator(database).down(to="1")) == ["reverted"] * 2
 
 
-@first
+@on_first_server
 def test_many_downs_are_checked_together_before_the_first_runs(
     project: Project, database: Database
 ) -> None:
@@ -255,7 +255,7 @@ def test_many_downs_are_checked_together_before_the_first_runs(
     assert database.tables() == {"t1", "t2"}
 
 
-@first
+@on_first_server
 def test_redo_checks_its_down_and_not_its_up(before: Project, database: Database) -> None:
     before.write("0002_redo", "DELETE FROM child;", "DROP TABLE moods;")
     before.migrator(database).up()
@@ -268,7 +268,7 @@ def test_redo_checks_its_down_and_not_its_up(before: Project, database: Database
     assert states(before.migrator(database).redo()) == ["reverted", "applied"]
 
 
-@first
+@on_first_server
 def test_a_down_that_works_only_in_a_transaction_of_its_own_still_does(
     project: Project, database: Database
 ) -> None:
@@ -284,7 +284,7 @@ def test_a_down_that_works_only_in_a_transaction_of_its_own_still_does(
     assert database.tables() == set()
 
 
-@first
+@on_first_server
 def test_a_down_that_fails_fails_as_it_would_without_the_check(
     project: Project, database: Database
 ) -> None:
@@ -364,7 +364,7 @@ def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
         Proxy(socket_of(database.server), on_message=on_message) as proxy,
         pytest.raises(MigrationError) as caught,
     ):
-        through(proxy, before, database, progress=listen).down()
+        migrator_through(proxy, before, database, progress=listen).down()
     assert (caught.value.exit, caught.value.run.losses) == (8, (loss,))
     assert any("have changed" in text for text in told)
     assert len(database.applied()) == 2
@@ -385,7 +385,7 @@ UNTRIED = {
 }
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("case", UNTRIED)
 def test_statements_that_no_rollback_undoes_are_refused_without_running_them(
     case: str, project: Project, database: Database
@@ -406,7 +406,7 @@ def test_statements_that_no_rollback_undoes_are_refused_without_running_them(
     assert states(run) == ["planned"]
 
 
-@first
+@on_first_server
 def test_creating_a_function_that_would_delete_rows_is_allowed(
     project: Project, database: Database
 ) -> None:
@@ -416,7 +416,7 @@ def test_creating_a_function_that_would_delete_rows_is_allowed(
     assert states(project.migrator(database).down()) == ["reverted"]
 
 
-@first
+@on_first_server
 def test_a_down_where_a_policy_may_hide_rows_is_refused(
     project: Project, database: Database
 ) -> None:
@@ -439,7 +439,7 @@ def test_a_down_where_a_policy_may_hide_rows_is_refused(
     database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-@first
+@on_first_server
 def test_a_lock_that_can_not_be_acquired_is_waited_for_and_then_exit_7(
     project: Project, database: Database
 ) -> None:
@@ -463,7 +463,7 @@ def test_a_lock_that_can_not_be_acquired_is_waited_for_and_then_exit_7(
 # --- how it is said ---------------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_the_error_lists_the_rows_that_would_be_lost(before: Project, database: Database) -> None:
     down = "ALTER TABLE kept DROP COLUMN note CASCADE; TRUNCATE moods; DELETE FROM ONLY child; " + (
         'DROP TABLE "Other one"."odd; ""name";'

@@ -14,10 +14,10 @@ import pytest
 from chatdb_cli.errors import Code
 from chatdb_cli.migrate.model import MigrationError, Progress
 from chatdb_cli.postgres.quoting import Quoting
-from tests.support.children import at_once, start
-from tests.support.database import WAIT_UNTIL, Database, settled
-from tests.support.project import Project, on_waiting, states
-from tests.support.servers import first
+from tests.support.children import run_concurrently, start_child
+from tests.support.database import Database, wait_for_no_sessions, wait_for_session
+from tests.support.project import Project, call_when_waiting, states
+from tests.support.servers import on_first_server
 
 PATIENCE = 120.0
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
@@ -53,7 +53,7 @@ def test_sixteen_concurrent_migrators_apply_each_version_once_and_all_succeed(
         "0050_index",
         "-- chatdb: transactional: false\nINSERT INTO counted VALUES (50);\nVACUUM t1;",
     )
-    answers = at_once(database, project, ["up"] * 16)
+    answers = run_concurrently(database, project, ["up"] * 16)
     assert [code for code, _ in answers] == [0] * 16, answers
     assert database.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 51)]
     assert sum(states.count("applied") for _, states in answers) == 50
@@ -63,7 +63,7 @@ def test_sixteen_concurrent_migrators_apply_each_version_once_and_all_succeed(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 def test_a_waiting_migrator_names_the_holder_of_the_lock_and_how_to_end_it(
     project: Project, database: Database
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_waiting_migrator_names_the_holder_of_the_lock_and_how_to_end_it(
         for wait in ("0s", "50ms"):
             texts: list[str] = []
             with pytest.raises(MigrationError) as caught:
-                project.migrator(database, wait=wait, progress=on_waiting(texts.append)).up()
+                project.migrator(database, wait=wait, progress=call_when_waiting(texts.append)).up()
             error = caught.value
             assert (error.code, error.exit) == (Code.LOCKED, 7)
             assert states(error) == ["not-run"]
@@ -107,13 +107,13 @@ def test_a_waiting_migrator_holds_no_lock_and_no_snapshot(
             )
             holder.close()
 
-        migrator = project.migrator(database, progress=on_waiting(look))
+        migrator = project.migrator(database, progress=call_when_waiting(look))
         application = migrator.target.application
         assert states(migrator.up()) == ["applied"]
     assert found == [("idle", None, None, 0)]
 
 
-@first
+@on_first_server
 def test_a_waiting_migrator_does_not_block_create_index_concurrently_of_the_holder(
     project: Project, database: Database
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_waiting_migrator_does_not_block_create_index_concurrently_of_the_hold
     told, waits = threading.Event(), threading.Event()
 
     def run(name: str, event: threading.Event) -> threading.Thread:
-        progress = on_waiting(lambda _: event.set())
+        progress = call_when_waiting(lambda _: event.set())
         migrator = project.migrator(database, lock_timeout="10min", wait="10min", progress=progress)
         thread = threading.Thread(target=lambda: runs.update({name: migrator.up()}))
         thread.start()
@@ -158,34 +158,34 @@ def test_a_killed_holder_releases_the_lock(project: Project, database: Database)
     project.write_tables(2)
     with database.connect() as gate:
         gate.execute(f"SELECT pg_advisory_lock({GATE})")
-        holder = start(database.url, str(project.sql), "up", "public")
-        database.execute(WAIT_UNTIL.format("wait_event = 'advisory'"))
+        holder = start_child(database.url, str(project.sql), "up", "public")
+        wait_for_session(database, "wait_event = 'advisory'")
 
         def kill(_: str) -> None:
             holder.kill()
             holder.join()
             gate.close()
 
-        run = project.migrator(database, progress=on_waiting(kill)).up()
+        run = project.migrator(database, progress=call_when_waiting(kill)).up()
     # What it had sent the server still does, each version whole.
     assert set(states(run)) <= {"applied", "by-another"}
     assert database.applied() == ["0002_t2", "1_slow"]
-    settled(database)
+    wait_for_no_sessions(database)
     assert database.query(ADVISORY) == [(0,)]
 
 
-@first
+@on_first_server
 def test_a_file_that_releases_the_lock_is_applied_and_the_run_warns(
     project: Project, database: Database
 ) -> None:
     project.write("1_unlock", "CREATE TABLE t1 (id int); SELECT pg_advisory_unlock_all();")
     texts: list[str] = []
-    progress = on_waiting(texts.append, "the migration lock was lost before the end")
+    progress = call_when_waiting(texts.append, "the migration lock was lost before the end")
     assert states(project.migrator(database, progress=progress).up()) == ["applied"]
     assert len(texts) == 1
 
 
-@first
+@on_first_server
 def test_an_error_in_the_progress_callback_is_raised(project: Project, database: Database) -> None:
     def progress(event: Progress) -> None:
         if event.kind == "started":
@@ -216,7 +216,7 @@ def test_a_migrator_that_waits_too_long_for_another_transaction_is_exit_7(
                 project.migrator(database, wait=wait).up()
             assert (caught.value.code, caught.value.exit) == (Code.LOCKED, 7)
             assert states(caught.value) == ["not-run"]
-        progress = on_waiting(lambda _: other.execute("ROLLBACK"))
+        progress = call_when_waiting(lambda _: other.execute("ROLLBACK"))
         run = project.migrator(database, lock_timeout="100ms", progress=progress).up()
     assert states(run) == ["applied"]
 
@@ -226,7 +226,7 @@ def test_a_migrator_that_waits_too_long_for_another_transaction_is_exit_7(
 READ = "SELECT 'postgresql://u:hunter2@h/d', *  FROM t1\nWHERE true"
 
 
-@first
+@on_first_server
 def test_the_blocking_session_is_named_and_others_wait_no_longer_than_the_lock_timeout(
     project: Project, database: Database
 ) -> None:
@@ -246,7 +246,10 @@ def test_the_blocking_session_is_named_and_others_wait_no_longer_than_the_lock_t
 
         with pytest.raises(MigrationError) as caught:
             project.migrator(
-                database, lock_timeout="800ms", retries="2", progress=on_waiting(read, "waits for")
+                database,
+                lock_timeout="800ms",
+                retries="2",
+                progress=call_when_waiting(read, "waits for"),
             ).up()
         error = caught.value
         assert (error.code, error.exit, states(error)) == (Code.LOCKED, 7, ["failed"])
@@ -257,13 +260,13 @@ def test_the_blocking_session_is_named_and_others_wait_no_longer_than_the_lock_t
         assert blocker.search(texts[0])
         assert any(n.startswith("it waited for pid") and blocker.search(n) for n in error.notes)
         assert any("0002 was rolled back" in note for note in error.notes)
-        progress = on_waiting(lambda _: reader.execute("ROLLBACK"), "trying again (1 of 10)")
+        progress = call_when_waiting(lambda _: reader.execute("ROLLBACK"), "trying again (1 of 10)")
         run = project.migrator(database, lock_timeout="20ms", progress=progress).up()
     assert states(run) == ["applied"]
     assert database.tables() == {"t1", "t2"}
 
 
-@first
+@on_first_server
 def test_a_transient_failure_is_retried(project: Project, database: Database) -> None:
     for n, sqlstate in enumerate(("55P03", "40P01", "40001"), 1):
         database.execute(f"CREATE SEQUENCE tries{n}")

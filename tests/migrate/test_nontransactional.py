@@ -16,10 +16,10 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError, Progress
 from tests.support.chatdb import Chatdb
 from tests.support.children import kill_before
-from tests.support.database import WAIT_UNTIL, Database, settled
+from tests.support.database import Database, wait_for_no_sessions, wait_for_session
 from tests.support.project import Project, states
 from tests.support.psql import run_psql, schema_and_history
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 ALONE = "-- chatdb: transactional: false\n"
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1"
@@ -152,7 +152,7 @@ def test_a_file_of_any_kind_runs_up_and_down_again(
 # --- killed ---------------------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run_continues(
     project: Project, shared: Database, places: Iterator[int]
 ) -> None:
@@ -433,7 +433,7 @@ def held_up(
     return project.migrator(database, progress=progress, **flags), texts
 
 
-LONG = WAIT_UNTIL.format(
+LONG_BLOCKED = (
     "query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock' "
     "AND clock_timestamp() - query_start > '200ms'"
 )
@@ -444,7 +444,11 @@ def test_an_index_waits_for_an_older_transaction_longer_than_any_lock_timeout(
     project: Project, database: Database
 ) -> None:
     migrator, texts = held_up(
-        project, database, lambda old: database.execute(LONG), lock_timeout="50ms", retries="0"
+        project,
+        database,
+        lambda old: wait_for_session(database, LONG_BLOCKED),
+        lock_timeout="50ms",
+        retries="0",
     )
     assert states(migrator.up()) == ["applied"]
     assert texts[0].startswith("waits for pid")
@@ -476,7 +480,7 @@ def test_an_interrupt_stops_the_building_of_an_index_and_the_next_run_continues(
     assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
     assert states(caught.value) == ["not-run"]
     assert any("1 of its statements is done" in note for note in caught.value.notes)
-    settled(database)
+    wait_for_no_sessions(database)
     assert states(project.migrator(database).up()) == ["resumed"]
     assert database.query(INVALID) == []
 
@@ -537,7 +541,7 @@ def test_an_older_file_without_a_transaction_is_applied_when_allowed_and_yoyo_ag
         assert [m.id for m in backend.to_apply(migrations)] == ["0004_t4"]
 
 
-@first
+@on_first_server
 def test_a_dry_run_of_a_nontransactional_file_is_a_script_that_does_the_same_in_psql(
     project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,7 +564,7 @@ def test_a_dry_run_of_a_nontransactional_file_is_a_script_that_does_the_same_in_
         other.drop()
 
 
-@first
+@on_first_server
 def test_an_invalid_index_that_was_there_before_is_not_hidden_by_if_not_exists(
     project: Project, database: Database
 ) -> None:

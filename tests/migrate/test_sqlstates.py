@@ -22,9 +22,9 @@ from chatdb_cli.postgres.sqlstates import sqlstate_name
 from chatdb_cli.remedy import Advice
 from tests.support.chatdb import Chatdb, Result
 from tests.support.database import Database
-from tests.support.errors import SECRET, report, run_in_every_format
+from tests.support.errors import SECRET, error_text, run_in_every_format
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
 @dataclass
@@ -208,7 +208,7 @@ def test_each_sqlstate_is_reported_with_its_hint(sqlstate: str, scene: Scene) ->
     assert (
         result.code == next(code.exit for code in Code if code.slug == error["code"]) in (3, 5, 7)
     )
-    shown = report(result)
+    shown = error_text(result)
     assert f" [{sqlstate} {sqlstate_name(sqlstate)}]\n" in shown
     assert f"\n\nhint: {hint}\n" in shown
     if "constraint" in HINTS[sqlstate]:
@@ -242,7 +242,7 @@ def test_a_missing_right_is_named(scene: Scene) -> None:
         assert error["hint"] == Advice(HINTS["42501"], right=named).worded(COMMAND_LINE), sql
 
 
-@first
+@on_first_server
 def test_a_role_that_may_not_create_or_connect_to_a_database_is_told_so(scene: Scene) -> None:
     name = scene.database.name
     missing = scene.login.replace(name, "t_missing")

@@ -16,9 +16,9 @@ from rich.cells import cell_len
 
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
-from tests.support.errors import SECRET, report
+from tests.support.errors import SECRET, error_text
 from tests.support.project import Project
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 CASES = Path(__file__).parent / "cases"
 
@@ -45,7 +45,7 @@ def golden(case: Path, file_regression: FileRegressionFixture) -> Callable[[str]
     return check
 
 
-@first
+@on_first_server
 @cases("statement_errors")
 def test_a_statement_that_fails_is_reported_with_its_place_and_what_to_do(
     case: Path, golden: Callable[[str], None], project: Project, chatdb: Chatdb, database: Database
@@ -53,7 +53,7 @@ def test_a_statement_that_fails_is_reported_with_its_place_and_what_to_do(
     write_case(project, case)
     result = chatdb("migrate", "up")
     assert (result.code, result.out) == (5, "")
-    golden(report(result))
+    golden(error_text(result))
     assert database.applied() == ["0001_ok"]
     assert database.tables() == {"ok"}
     again = chatdb("migrate", "up", "--format", "json", "--verbose", "--log-format", "json")
@@ -62,7 +62,7 @@ def test_a_statement_that_fails_is_reported_with_its_place_and_what_to_do(
 
 
 @pytest.mark.quick
-@first
+@on_first_server
 @cases("refused_files")
 def test_a_file_that_no_migration_may_hold_is_refused_before_anything_runs(
     case: Path, golden: Callable[[str], None], project: Project, chatdb: Chatdb, database: Database
@@ -70,11 +70,11 @@ def test_a_file_that_no_migration_may_hold_is_refused_before_anything_runs(
     write_case(project, case)
     result = chatdb("migrate", "up", "--format", "json")
     assert result.code == 2
-    golden(report(result))
+    golden(error_text(result))
     error = result.document["error"]
     assert (error["code"], error["file"]) == ("bad-file", "sql/up/0002_case.sql")
     place = ":".join(str(n) for n in (error["file"], error["line"], error["column"]) if n)
-    assert f"  --> {place}\n" in report(result)
+    assert f"  --> {place}\n" in error_text(result)
     assert database.tables() == set()
     assert chatdb("migrate", "status", "--check").code == 6
 
@@ -98,7 +98,7 @@ BEFORE = {
 }
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["", "bom"])
 def test_the_caret_is_under_the_character(
@@ -113,7 +113,7 @@ def test_the_caret_is_under_the_character(
         result = chatdb("migrate", "up", "--format", "json")
         error = result.document["error"]
         assert (error["line"], error["column"]) == (4, column), name
-        drawn = report(result).splitlines()
+        drawn = error_text(result).splitlines()
         at = next(n for n, drawn_line in enumerate(drawn) if drawn_line.startswith("4 | "))
         caret = drawn[at + 1]
         assert caret.endswith("^")
@@ -129,7 +129,7 @@ def _cells(text: str) -> int:
     return column
 
 
-@first
+@on_first_server
 def test_a_failed_down_is_reported_as_a_down(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_failed_down_is_reported_as_a_down(
     project.write("0002_b", "CREATE TABLE c ()", "DROP TABLE c")
     chatdb("migrate", "up")
     assert (
-        report(chatdb("migrate", "down", "--all"))
+        error_text(chatdb("migrate", "down", "--all"))
         == """\
 error: table "nope" does not exist [42P01 undefined_table]
   --> sql/down/0001_a.sql:1
@@ -152,7 +152,7 @@ hint: correct the file and run "chatdb migrate down" again
     result = chatdb("migrate", "redo")
     assert result.code == 5
     assert (
-        report(result)
+        error_text(result)
         == """\
 error: relation "b" already exists [42P07 duplicate_table]
   --> sql/up/0001_a.sql:1
@@ -166,7 +166,7 @@ hint: an object of that name exists already, perhaps created by hand: drop it, o
     assert database.tables() == {"b"}
 
 
-@first
+@on_first_server
 def test_a_lock_of_another_session_is_reported_with_its_holder(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
@@ -178,11 +178,11 @@ def test_a_lock_of_another_session_is_reported_with_its_holder(
             pid = conn.info.backend_pid
             result = chatdb("migrate", "up", "--lock-timeout", "1s", "--retries", "2")
     who = rf"pid {pid} \(user postgres, idle in transaction, since [-0-9: ]+Z, \d+ s ago\)"
-    found = re.search(f"  = it waited for ({who}): LOCK TABLE busy\n", report(result))
+    found = re.search(f"  = it waited for ({who}): LOCK TABLE busy\n", error_text(result))
     assert found
     assert f"0001 waits for pid {pid} (user postgres" in result.err  # while it waited, too
     assert (
-        report(result).replace(found[0], "")
+        error_text(result).replace(found[0], "")
         == """\
 error: canceling statement due to lock timeout [55P03 lock_not_available]
   --> sql/up/0001_a.sql:1
@@ -197,7 +197,7 @@ SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout
     )
 
 
-@first
+@on_first_server
 def test_a_database_that_is_read_only_by_default_is_migrated(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
-from tests.support.errors import SECRET, report, run_in_every_format
+from tests.support.errors import SECRET, error_text, run_in_every_format
 from tests.support.project import Project
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_closed_port_is_reported(
     result = run_in_every_format(offline, "migrate", "up")
     assert result.code == 3
     assert (
-        report(result)
+        error_text(result)
         == f"""\
 error: can't connect to u@{where}/d: connection to server at "127.0.0.1", port {closed_port} failed: \
 Connection refused [ECONNREFUSED]
@@ -80,7 +80,7 @@ def test_a_server_that_never_answers_is_reported(
     assert SECRET not in result.out + result.err
     assert (result.code, result.document["error"]["errno"]) == (3, "ETIMEDOUT")
     assert (
-        report(result)
+        error_text(result)
         == f"""\
 error: can't connect to u@{where}/d: connection timeout expired [ETIMEDOUT]
 
@@ -95,12 +95,12 @@ def test_files_keep_the_name_of_their_error(
     monkeypatch.setenv("DATABASE_URL", "postgresql://u@127.0.0.1:1/d")
     result = offline("migrate", "up", "--dir", "nowhere", "--format", "json")
     assert (result.code, result.document["error"]["errno"]) == (2, "ENOENT")
-    assert report(result).startswith("error: there is no folder nowhere [ENOENT]\n\nhint: ")
+    assert error_text(result).startswith("error: there is no folder nowhere [ENOENT]\n\nhint: ")
     result = offline("migrate", "up", "--env-file", "nowhere", "--format", "json")
     assert (result.code, result.document["error"]["errno"]) == (2, "ENOENT")
 
 
-@first
+@on_first_server
 def test_a_missing_database_is_reported(
     offline: Chatdb, project: Project, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_missing_database_is_reported(
     where = Database(server, "no_such").target().where
     assert result.code == 3
     assert (
-        report(result)
+        error_text(result)
         == f"""\
 error: can't connect to {where}: connection to server on socket \
 "{host}/.s.PGSQL.5432" failed: FATAL:  database "no_such" does not exist [3D000 invalid_catalog_name]
@@ -121,7 +121,7 @@ hint: "chatdb setup" creates it
     )
 
 
-@first
+@on_first_server
 def test_a_wrong_password_is_reported_and_never_shown(
     offline: Chatdb, project: Project, database: Database, role: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -134,7 +134,7 @@ def test_a_wrong_password_is_reported_and_never_shown(
     where = database.target().where.replace("postgres@", f"{role}@")
     assert result.code == 3
     assert (
-        report(result)
+        error_text(result)
         == f"""\
 error: can't connect to {where}: connection to server on socket \
 "{host}/.s.PGSQL.5432" failed: FATAL:  password authentication failed for user "t_role" \
@@ -162,7 +162,7 @@ def limited(
     database.execute(f"DROP OWNED BY {role}")
 
 
-@first
+@on_first_server
 def test_without_the_right_to_create_tables_up_names_the_schema(
     limited: Chatdb, project: Project
 ) -> None:
@@ -170,7 +170,7 @@ def test_without_the_right_to_create_tables_up_names_the_schema(
     result = run_in_every_format(limited, "migrate", "up")
     assert result.code == 5
     assert (
-        report(result)
+        error_text(result)
         == """\
 error: the history's tables can't be made in schema 'public': permission denied for schema public \
 [42501 insufficient_privilege]
@@ -180,7 +180,7 @@ hint: give the role that migrates USAGE and CREATE on schema public, or use anot
     )
 
 
-@first
+@on_first_server
 def test_without_the_right_to_create_a_schema_setup_names_the_database(
     limited: Chatdb, database: Database
 ) -> None:
@@ -190,7 +190,7 @@ def test_without_the_right_to_create_a_schema_setup_names_the_database(
     assert f"the role that migrates CREATE on database {database.name}, or" in result.err
 
 
-@first
+@on_first_server
 def test_a_file_that_changes_a_table_of_another_owner_fails_and_names_the_table(
     limited: Chatdb, project: Project, database: Database, role: str
 ) -> None:
@@ -199,7 +199,7 @@ def test_a_file_that_changes_a_table_of_another_owner_fails_and_names_the_table(
     project.write("0002_b", f"ALTER TABLE a OWNER TO {role};\nDROP TABLE theirs;")
     result = run_in_every_format(limited, "migrate", "up", "--verbose")
     assert (
-        report(result)
+        error_text(result)
         == """\
 error: must be owner of table theirs [42501 insufficient_privilege]
   --> sql/up/0002_b.sql:2
@@ -212,7 +212,7 @@ hint: give the role that migrates the ownership of table theirs, or use another 
     )
 
 
-@first
+@on_first_server
 def test_a_password_on_the_command_line_is_warned_about_and_hidden(
     offline: Chatdb, project: Project, database: Database
 ) -> None:

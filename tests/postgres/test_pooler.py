@@ -18,15 +18,15 @@ from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
-from tests.support.children import at_once
-from tests.support.database import APPLIED, WAIT_UNTIL, Database
-from tests.support.pooler import PGBOUNCER, let_in, pooled
-from tests.support.project import Project, states, through
+from tests.support.children import run_concurrently
+from tests.support.database import COUNT_APPLIED, Database, wait_for_no_sessions, wait_for_session
+from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
+from tests.support.project import Project, migrator_through, states
 from tests.support.proxy import Proxy
-from tests.support.servers import Server, first, socket_of
+from tests.support.servers import Server, on_first_server, socket_of
 
 pytestmark = [
-    first,  # it is not the server's version that matters here
+    on_first_server,  # it is not the server's version that matters here
     pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed"),
 ]
 
@@ -35,7 +35,7 @@ PATIENCE = 60.0
 
 @pytest.fixture(scope="module", autouse=True)
 def _let_in(server: Server) -> None:
-    let_in(server)
+    allow_owner_login(server)
 
 
 # --- concurrent migrators -------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_eight_concurrent_migrators_apply_each_version_once_and_all_succeed(
             f"INSERT INTO counted VALUES ({n}); SELECT pg_sleep(0.002);",
         )
     with pooled(database) as pooler:
-        answers = at_once(database, project, ["up"] * 8, pooler.url(database.name))
+        answers = run_concurrently(database, project, ["up"] * 8, pooler.url(database.name))
     assert [code for code, _ in answers] == [0] * 8, answers
     assert database.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 11)]
     assert sum(states.count("applied") for _, states in answers) == 10
@@ -66,7 +66,7 @@ def test_a_concurrent_up_and_down_never_overtake_each_other(
         for _ in range(5):
             pooler.migrator(project, database).up(to="5")
             url = pooler.url(database.name)
-            for code, answer in at_once(database, project, ["up", "down"], url):
+            for code, answer in run_concurrently(database, project, ["up", "down"], url):
                 assert code in (0, 6), answer
             versions = [int(i[:4]) for i in database.applied()]
             assert versions == list(range(1, len(versions) + 1))
@@ -93,7 +93,7 @@ def test_a_pooler_costs_no_more_round_trips(project: Project, database: Database
             with Proxy(socket) as proxy:
                 for run in runs:
                     proxy.kinds.clear()
-                    run(through(proxy, project, database))
+                    run(migrator_through(proxy, project, database))
                     counts.setdefault(name, []).append(proxy.round_trips())
     assert all(p <= s for p, s in zip(counts["pooled"], counts["straight"], strict=True)), counts
     assert max(counts["pooled"][1:3]) - 1 <= 3  # to connect is one
@@ -216,8 +216,8 @@ def test_a_pooler_that_dies_is_reported_as_the_history_says(
             if connection > 1 or sent["H"] < 2 or kind != "H":
                 return True
             if part == "file":
-                database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
-            while part == "COMMIT" and database.query(APPLIED) != [(2,)]:
+                wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
+            while part == "COMMIT" and database.query(COUNT_APPLIED) != [(2,)]:
                 pass  # the server has not committed yet
             pooler.restart()
             return False
@@ -227,7 +227,7 @@ def test_a_pooler_that_dies_is_reported_as_the_history_says(
             pytest.raises(MigrationError) as caught,
         ):
             # Long enough for the new pooler to start.
-            through(proxy, project, database, connect_timeout="2min").up()
+            migrator_through(proxy, project, database, connect_timeout="2min").up()
         error = caught.value
         assert (error.code, error.exit) == (Code.LOST, 3)
         assert "cannot be reached" not in (error.hint or "")
@@ -245,7 +245,7 @@ def test_an_interrupt_stops_the_statement_on_the_server(
     main = threading.main_thread().ident or 0
 
     def watch() -> None:
-        database.execute(WAIT_UNTIL.format("query LIKE '%pg_sleep(600)%'"))
+        wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
         signal.pthread_kill(main, signal.SIGINT)
 
     with pooled(database) as pooler:
@@ -256,7 +256,7 @@ def test_an_interrupt_stops_the_statement_on_the_server(
         watcher.join()
         assert (caught.value.code, caught.value.exit) == (Code.INTERRUPTED, 130)
         busy = "state <> 'idle' AND backend_type = 'client backend'"
-        database.execute(WAIT_UNTIL.format(busy).replace("NOT EXISTS", "EXISTS"))
+        wait_for_no_sessions(database, busy)
         assert database.tables() == set()
         assert database.applied() == []
 

@@ -11,13 +11,13 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.paths import ROOT
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 CODE = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
 TABLE = next(sql for sql in re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL) if "contacts" in sql)
 
-pytestmark = first
+pytestmark = on_first_server
 
 
 def example(monkeypatch: pytest.MonkeyPatch, keys: int) -> dict[str, Any]:

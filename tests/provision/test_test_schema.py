@@ -19,7 +19,7 @@ from tests.support.database import Database
 from tests.support.paths import SHIPPED
 from tests.support.project import Project
 from tests.support.proxy import Proxy
-from tests.support.servers import Server, first, socket_of
+from tests.support.servers import Server, on_first_server, socket_of
 
 OUTSIDE = """
 CREATE EXTENSION citext;
@@ -141,7 +141,7 @@ def setup(project: Project, database: Database, name: str = "test", **flags: str
     )
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_rolled_back(
     case: str, project: Project, outside: Database
@@ -161,7 +161,7 @@ def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_ro
     assert outside.query(CATALOG) == before
 
 
-@first
+@on_first_server
 def test_a_refused_file_reports_what_was_rolled_back(project: Project, outside: Database) -> None:
     project.write("0001_good", GOOD)
     project.write("0002_bad", "DROP TABLE IF EXISTS users CASCADE;")
@@ -235,7 +235,7 @@ def test_the_shipped_schema_passes_beside_a_copy_of_itself(database: Database) -
 TABLE = "SELECT 'test.mine'::regclass::oid"
 
 
-@first
+@on_first_server
 def test_the_same_files_empty_the_test_schema_and_others_rebuild_it(
     project: Project, around: Database
 ) -> None:
@@ -260,7 +260,7 @@ def test_the_same_files_empty_the_test_schema_and_others_rebuild_it(
     assert around.tables('Odd; "one') == {"mine", "other_name"}
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("name", ["public", "other", "foreign"])
 def test_a_schema_that_chatdb_did_not_create_is_left_alone(
     name: str, project: Project, around: Database
@@ -275,7 +275,7 @@ def test_a_schema_that_chatdb_did_not_create_is_left_alone(
     assert around.query(CATALOG) == before
 
 
-@first
+@on_first_server
 def test_an_object_outside_that_depends_on_the_test_schema_prevents_its_reset(
     project: Project, around: Database
 ) -> None:
@@ -292,7 +292,7 @@ def test_an_object_outside_that_depends_on_the_test_schema_prevents_its_reset(
     assert len(setup(project, around).steps) == 2
 
 
-@first
+@on_first_server
 def test_concurrent_test_setups_wait_for_each_other(project: Project, around: Database) -> None:
     project.write("0001_good", GOOD)
     with ThreadPoolExecutor(3) as pool:
@@ -300,7 +300,7 @@ def test_concurrent_test_setups_wait_for_each_other(project: Project, around: Da
     assert sorted(len(run.steps) for run in runs) == [0, 0, 1]
 
 
-@first
+@on_first_server
 def test_an_incomplete_test_schema_is_created_again(project: Project, around: Database) -> None:
     project.write("0001_good", GOOD)
     project.write("0002_bad", "SELECT nope")
@@ -313,7 +313,7 @@ def test_an_incomplete_test_schema_is_created_again(project: Project, around: Da
 # --- the command ----------------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_setup_test_creates_the_test_schema(
     project: Project, around: Database, server: Server
 ) -> None:
@@ -343,7 +343,7 @@ def test_setup_test_creates_the_test_schema(
 PROTECTED = ("migrate down", "migrate redo", "migrate repair", "setup --test", "server destroy")
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("command", PROTECTED)
 def test_production_needs_yes(command: str, project: Project, database: Database) -> None:
     project.write_tables(1)
@@ -360,7 +360,7 @@ def test_production_needs_yes(command: str, project: Project, database: Database
     assert project.chatdb(*command.split(), "--yes", env=env).returncode == 0
 
 
-@first
+@on_first_server
 def test_a_down_of_an_irreversible_migration_is_refused(
     project: Project, database: Database
 ) -> None:

@@ -24,7 +24,7 @@ from chatdb_cli.seed.scale import seed_at_scale
 from tests.support.database import Database
 from tests.support.paths import SHIPPED
 from tests.support.project import Project
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 Conn = psycopg.Connection[Any]
 N = 400
@@ -138,7 +138,7 @@ def test_a_second_small_seed_writes_nothing_at_all(chat: Database, migrated: Con
     assert rows(migrated, "t.xmin || ' ' || t.*::text") == before
 
 
-@first
+@on_first_server
 def test_the_small_seed_leaves_alone_what_was_changed(chat: Database, migrated: Conn) -> None:
     small(chat)
     migrated.execute("UPDATE users SET display_name = 'Queen' WHERE username = 'ada'")
@@ -148,7 +148,7 @@ def test_the_small_seed_leaves_alone_what_was_changed(chat: Database, migrated: 
     assert rows(migrated) == before
 
 
-@first
+@on_first_server
 def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -> None:
     project.write_tables(1)
     (project.sql / "seed").mkdir()
@@ -158,7 +158,7 @@ def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -
     assert seed_files(database.target(), project.sql).tables == (("t1", 3),)
 
 
-@first
+@on_first_server
 def test_a_seed_that_fails_leaves_no_rows_and_names_the_line(
     project: Project, database: Database
 ) -> None:
@@ -177,7 +177,7 @@ def test_a_seed_that_fails_leaves_no_rows_and_names_the_line(
     assert database.query("SELECT * FROM t1") == []
 
 
-@first
+@on_first_server
 def test_a_down_that_ends_while_the_seed_waits_is_noticed(
     project: Project, database: Database
 ) -> None:
@@ -201,7 +201,7 @@ def test_a_down_that_ends_while_the_seed_waits_is_noticed(
     assert database.tables() == set()
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("text", ["COMMIT;", "SELECT 1;\n\\dt"])
 def test_a_seed_holds_nothing_that_would_interfere(
     project: Project, database: Database, text: str
@@ -272,7 +272,7 @@ def test_every_table_that_lasts_gets_rows(crowded: Conn) -> None:
     assert empty <= {"rate_limits", "refresh_tokens", "sessions", "typing_indicators"}
 
 
-@first
+@on_first_server
 def test_the_same_random_seed_gives_the_same_rows_in_any_database(
     server: Server, chat: Database, migrated: Conn
 ) -> None:
@@ -345,7 +345,7 @@ def test_seeding_leaves_the_schema_unchanged(chat: Database, migrated: Conn) -> 
     assert schema(migrated) == before
 
 
-@first
+@on_first_server
 def test_a_schema_of_any_name_is_filled(database: Database) -> None:
     database.execute('CREATE SCHEMA "my ""chat"""')
     Migrator(database.target(schema='my "chat"'), SHIPPED).up()
@@ -354,7 +354,7 @@ def test_a_schema_of_any_name_is_filled(database: Database) -> None:
     assert database.tables() == set()
 
 
-@first
+@on_first_server
 def test_only_the_owner_may_seed(
     chat: Database, migrated: Conn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,7 +377,7 @@ def test_only_the_owner_may_seed(
     migrated.execute(f"DROP ROLE {role}")
 
 
-@first
+@on_first_server
 def test_a_failed_seed_leaves_no_row_and_the_schema_unchanged(
     chat: Database, migrated: Conn
 ) -> None:
@@ -391,7 +391,7 @@ def test_a_failed_seed_leaves_no_row_and_the_schema_unchanged(
     assert not any(rows(migrated).values())
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_seed_leaves_no_row_and_the_schema_unchanged(
     project: Project, chat: Database, migrated: Conn, number: signal.Signals
@@ -433,7 +433,7 @@ def test_an_interrupted_seed_leaves_no_row_and_the_schema_unchanged(
     assert not any(rows(migrated).values())
 
 
-@first
+@on_first_server
 def test_a_lost_connection_is_reported_in_one_line(
     chat: Database, migrated: Conn, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -451,7 +451,7 @@ def test_a_lost_connection_is_reported_in_one_line(
     assert not any(rows(migrated).values())
 
 
-@first
+@on_first_server
 def test_progress_goes_up_to_all_messages(chat: Database) -> None:
     seen: list[SeedProgress] = []
     seed_at_scale(chat.target(), 3000, directory=SHIPPED, progress=seen.append)
@@ -492,7 +492,7 @@ def no_schema(database: Database) -> None:
     database.execute("DROP SCHEMA public CASCADE")
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     ("prepare", "code", "says"),
     [
@@ -513,7 +513,7 @@ def test_seeding_refuses_and_says_what_to_do(
     assert (caught.value.code, bool(caught.value.hint)) == (code, True)
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("run", [small, scale])
 def test_seeding_waits_no_longer_than_the_lock_timeout(
     chat: Database, migrated: Conn, run: Callable[..., Seeded]
@@ -528,7 +528,7 @@ def test_seeding_waits_no_longer_than_the_lock_timeout(
 # --- the command ----------------------------------------------------------------------------------
 
 
-@first
+@on_first_server
 def test_the_command_says_where_to_and_prints_what_it_wrote(
     project: Project, chat: Database
 ) -> None:
@@ -549,7 +549,7 @@ def test_the_command_says_where_to_and_prints_what_it_wrote(
     assert "messages" in more.stdout
 
 
-@first
+@on_first_server
 def test_setup_with_seed_can_be_repeated(project: Project, database: Database) -> None:
     env = {"DATABASE_URL": database.url}
     result = project.chatdb("setup", "--seed", "--format", "json", env=env)
@@ -561,7 +561,7 @@ def test_setup_with_seed_can_be_repeated(project: Project, database: Database) -
     assert again.stdout.splitlines()[-1] == "nothing to seed: the rows are there already"
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize(
     ("arguments", "env", "code"),
     [

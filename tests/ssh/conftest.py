@@ -14,7 +14,14 @@ import pytest
 from tests.support.database import Database
 from tests.support.proxy import Proxy
 from tests.support.servers import Server, socket_of
-from tests.support.ssh import Place, let_in, needs_sshd, open_sockets, own_children, place_of
+from tests.support.ssh import (
+    TunnelSetup,
+    authorize_keys,
+    child_processes,
+    make_tunnel_setup,
+    needs_sshd,
+    open_sockets,
+)
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import SSHD, Sshd, make_key
 
@@ -38,7 +45,7 @@ def _nothing_left(
     def there() -> set[Any]:
         """But for the servers themselves, which a test may have started anew."""
         ours = {sshd.pid} if sshd else set()
-        found = {*threading.enumerate(), *(own_children() - ours)}
+        found = {*threading.enumerate(), *(child_processes() - ours)}
         return found | open_sockets() - python_server.listening
 
     before = there()
@@ -65,14 +72,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sshd(keys: Path) -> Iterator[Sshd]:
     with Sshd(keys=("ed25519", "rsa", "ecdsa")) as running:
-        let_in(running, keys)
+        authorize_keys(running, keys)
         yield running
 
 
 @pytest.fixture(scope="module")
 def python_server(keys: Path) -> Iterator[SshServer]:
     with SshServer(keys=("ed25519", "rsa", "ecdsa")) as running:
-        let_in(running, keys)
+        authorize_keys(running, keys)
         yield running
 
 
@@ -94,7 +101,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def standing(server: Server) -> Iterator[Database]:
+def shared_database(server: Server) -> Iterator[Database]:
     """A database that no test writes to: a new one for each would cost more than the test."""
     database = server.create()
     yield database
@@ -102,24 +109,28 @@ def standing(server: Server) -> Iterator[Database]:
 
 
 @pytest.fixture
-def place(bastion: Any, proxy: Proxy, standing: Database, keys: Path, home: Path) -> Place:
-    return place_of(bastion, proxy, standing, keys, home)
+def tunnel(
+    bastion: Any, proxy: Proxy, shared_database: Database, keys: Path, home: Path
+) -> TunnelSetup:
+    return make_tunnel_setup(bastion, proxy, shared_database, keys, home)
 
 
 @pytest.fixture
-def any_place(any_bastion: Any, proxy: Proxy, standing: Database, keys: Path, home: Path) -> Place:
-    return place_of(any_bastion, proxy, standing, keys, home)
+def any_tunnel(
+    any_bastion: Any, proxy: Proxy, shared_database: Database, keys: Path, home: Path
+) -> TunnelSetup:
+    return make_tunnel_setup(any_bastion, proxy, shared_database, keys, home)
 
 
 @pytest.fixture
-def fresh(place: Place, database: Database) -> Place:
+def fresh_tunnel(tunnel: TunnelSetup, database: Database) -> TunnelSetup:
     """The same way, to a database of this test alone."""
-    return place.to(database)
+    return tunnel.with_database(database)
 
 
 @pytest.fixture
-def any_fresh(any_place: Place, database: Database) -> Place:
-    return any_place.to(database)
+def any_fresh_tunnel(any_tunnel: TunnelSetup, database: Database) -> TunnelSetup:
+    return any_tunnel.with_database(database)
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +140,16 @@ def sshd_or_python(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def make_server(
-    proxy: Proxy, standing: Database, keys: Path, home: Path
-) -> Iterator[Callable[..., Place]]:
+    proxy: Proxy, shared_database: Database, keys: Path, home: Path
+) -> Iterator[Callable[..., TunnelSetup]]:
     """Start another server with options of its own, and give the way through it."""
     running: list[Any] = []
 
-    def make(kind: type[Any], *arguments: Any, **options: Any) -> Place:
+    def make(kind: type[Any], *arguments: Any, **options: Any) -> TunnelSetup:
         one = kind(*arguments, **options)
         running.append(one.__enter__())
-        let_in(one, keys)
-        return place_of(one, proxy, standing, keys, home)
+        authorize_keys(one, keys)
+        return make_tunnel_setup(one, proxy, shared_database, keys, home)
 
     yield make
     for one in running:

@@ -16,17 +16,24 @@ import chatdb_cli
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.ssh.model import TunnelStep
 from tests.support.project import Project
-from tests.support.servers import first
-from tests.support.ssh import Place, can_connect, mute, over_two, start_command, wait_for
-from tests.support.sshd import children, free_port
+from tests.support.servers import on_first_server
+from tests.support.ssh import (
+    TunnelSetup,
+    can_connect,
+    silent_port,
+    start_command,
+    through_two_hops,
+    wait_for,
+)
+from tests.support.sshd import descendants, free_port
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 def test_an_interrupt_after_any_step_of_a_tunnel_leaves_nothing_behind(
-    place: Place, home: Path
+    tunnel: TunnelSetup, home: Path
 ) -> None:
-    settings = place.settings(**over_two(place, home))
+    settings = tunnel.settings(**through_two_hops(tunnel, home))
     steps: list[TunnelStep] = []
     open_target(settings, note=steps.append).close()
     assert len(steps) == 8
@@ -42,36 +49,38 @@ def test_an_interrupt_after_any_step_of_a_tunnel_leaves_nothing_behind(
 
 @pytest.mark.parametrize("banner", [b"", b"SSH-2.0-mute\r\n"])
 def test_an_interrupt_while_a_host_is_silent_leaves_nothing_behind(
-    place: Place, banner: bytes
+    tunnel: TunnelSetup, banner: bytes
 ) -> None:
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    with mute(banner) as (port, _):
+    with silent_port(banner) as (port, _):
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            place.target(SSH_PORT=str(port))
+            tunnel.target(SSH_PORT=str(port))
         timer.join()
 
 
-def test_an_interrupt_while_a_user_is_asked_leaves_nothing_behind(place: Place, keys: Path) -> None:
+def test_an_interrupt_while_a_user_is_asked_leaves_nothing_behind(
+    tunnel: TunnelSetup, keys: Path
+) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_target(place.settings(SSH_KEY_PATH=str(keys / "rsa_locked")), ask=interrupt)
+        open_target(tunnel.settings(SSH_KEY_PATH=str(keys / "rsa_locked")), ask=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        place.target(interrupt, SSH_PORT=str(free_port()), SSH_MAX_RETRIES="1")
+        tunnel.target(interrupt, SSH_PORT=str(free_port()), SSH_MAX_RETRIES="1")
 
 
-def test_two_tunnels_of_one_process_are_independent(place: Place) -> None:
-    with chatdb_cli.open_tunnel(place.settings()) as one:
-        with chatdb_cli.open_tunnel(place.settings()) as two:
+def test_two_tunnels_of_one_process_are_independent(tunnel: TunnelSetup) -> None:
+    with chatdb_cli.open_tunnel(tunnel.settings()) as one:
+        with chatdb_cli.open_tunnel(tunnel.settings()) as two:
             assert one.port != two.port
-            for tunnel_ in (one, two):
-                psycopg.connect(tunnel_.url).close()
+            for opened in (one, two):
+                psycopg.connect(opened.url).close()
         assert not can_connect(two.url)
         psycopg.connect(one.url).close()
     one.close()  # a second time is nothing
-    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(place.settings()) as three:
+    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(tunnel.settings()) as three:
         conn = psycopg.connect(three.url)
         raise ZeroDivisionError
     with pytest.raises(psycopg.OperationalError):
@@ -80,10 +89,10 @@ def test_two_tunnels_of_one_process_are_independent(place: Place) -> None:
 
 
 def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
-    place: Place, project: Project, home: Path
+    tunnel: TunnelSetup, project: Project, home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text("Host by-command\n ProxyCommand sleep 1000\n")
-    with mute(b"SSH-2.0-mute\r\n") as (bastion, dialled), mute() as (database, asked):
+    with silent_port(b"SSH-2.0-mute\r\n") as (bastion, dialled), silent_port() as (database, asked):
         # What it is told, and the signal that it gets then.
         stages: list[tuple[dict[str, str], int]] = [
             ({"SSH_HOST": "by-command"}, signal.SIGTERM),
@@ -94,11 +103,11 @@ def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
               "CHATDB_CONNECT_TIMEOUT": "60s"}, signal.SIGINT),
         ]  # fmt: skip
         running = [
-            start_command(project, place.variables | more, "migrate", "status")
+            start_command(project, tunnel.variables | more, "migrate", "status")
             for more, _ in stages
         ]
-        wait_for(lambda: children(running[0].pid))
-        below = children(running[0].pid)
+        wait_for(lambda: descendants(running[0].pid))
+        below = descendants(running[0].pid)
         assert running[2].stderr
         assert "trying again in 60 s (1 of 1)" in running[2].stderr.readline()
         assert dialled.wait(20)
@@ -115,17 +124,17 @@ def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
             os.kill(pid, 0)
 
 
-def test_a_tunnel_never_shows_a_secret(place: Place, keys: Path) -> None:
+def test_a_tunnel_never_shows_a_secret(tunnel: TunnelSetup, keys: Path) -> None:
     more: dict[str, Any] = {
         "SSH_KEY_PATH": str(keys / "rsa_locked"),
         "SSH_KEY_PASSPHRASE": "open sesame",
     }
-    settings = place.settings(**more)
+    settings = tunnel.settings(**more)
     with open_target(settings) as target:
         assert (
             "open sesame"
             not in f"{settings!r} {target!r} {target.tunnel!r} {vars(target.tunnel)!r}"
         )
-    flag = place.settings({"ssh_key_passphrase": "open sesame"})
+    flag = tunnel.settings({"ssh_key_passphrase": "open sesame"})
     assert any("--ssh-key-passphrase" in warning for warning in flag.warnings)
     assert "open sesame" not in str(flag.warnings)

@@ -19,33 +19,39 @@ from chatdb_cli.settings.load import load_settings
 from chatdb_cli.ssh.config import read_hops
 from chatdb_cli.ssh.model import Hop
 from tests.support.paths import ROOT
-from tests.support.servers import first
-from tests.support.ssh import Place, entry, mute, needs_sshd, over_two
+from tests.support.servers import on_first_server
+from tests.support.ssh import (
+    TunnelSetup,
+    known_hosts_fields,
+    needs_sshd,
+    silent_port,
+    through_two_hops,
+)
 from tests.support.sshd import USER, Sshd, free_port, make_key
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 def test_an_alias_brings_host_port_user_key_and_known_hosts(
-    place: Place, keys: Path, home: Path
+    tunnel: TunnelSetup, keys: Path, home: Path
 ) -> None:
-    (home / "hosts").write_text(f"the-bastion {' '.join(entry(place.bastion)[1:])}\n")
+    (home / "hosts").write_text(f"the-bastion {' '.join(known_hosts_fields(tunnel.bastion)[1:])}\n")
     (home / ".ssh" / "config").write_text(
         "Include extra/*\nHost other\n  HostName 192.0.2.1\n"
         "Host *\n  UserKnownHostsFile ~/hosts\n  HostKeyAlias the-bastion\n"
     )
     (home / ".ssh" / "extra").mkdir()
     (home / ".ssh" / "extra" / "one").write_text(
-        f"Host prod\n  HostName=127.0.0.1\n  Port {place.bastion.port}\n  User {USER}\n"
+        f"Host prod\n  HostName=127.0.0.1\n  Port {tunnel.bastion.port}\n  User {USER}\n"
         f"  IdentityFile {home}/gone\n  IdentityFile {keys}/ecdsa\n"
     )
     more: dict[str, Any] = {"SSH_HOST": "prod", "SSH_PORT": "", "SSH_KEY_PATH": ""}
-    with place.target(**more) as target:
-        assert target.via == f"{USER}@prod:{place.bastion.port}"
+    with tunnel.target(**more) as target:
+        assert target.via == f"{USER}@prod:{tunnel.bastion.port}"
         connect(target).close()
     # The settings win over the file.
-    assert place.refusal(**more | {"SSH_USER": "nobody-x"}).code is Code.TUNNEL_LOGIN
-    assert place.refusal(**more | {"SSH_PORT": str(free_port())}).code is Code.TUNNEL_REFUSED
+    assert tunnel.connect_error(**more | {"SSH_USER": "nobody-x"}).code is Code.TUNNEL_LOGIN
+    assert tunnel.connect_error(**more | {"SSH_PORT": str(free_port())}).code is Code.TUNNEL_REFUSED
 
 
 WAYS = [
@@ -106,9 +112,9 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
 
 @needs_sshd
 def test_a_failure_after_the_first_hop_is_named_as_well(
-    place: Place, keys: Path, home: Path
+    tunnel: TunnelSetup, keys: Path, home: Path
 ) -> None:
-    with mute() as (silent, _):
+    with silent_port() as (silent, _):
         cases: list[tuple[str, dict[str, str], Code, str | None, str]] = [
             ("HostName no-such-host.invalid", {}, Code.TUNNEL_NAME, "ENOTFOUND", "@outer"),
             (f"Port {free_port()}", {}, Code.TUNNEL_REFUSED, "ECONNREFUSED", "@outer"),
@@ -121,7 +127,7 @@ def test_a_failure_after_the_first_hop_is_named_as_well(
              {"SSH_KEY_PATH": ""}, Code.TUNNEL_LOGIN, None, "@inner"),
         ]  # fmt: skip
         for line, more, code, errno, hop in cases:
-            error = place.refusal(**over_two(place, home, f" {line}\n") | more)
+            error = tunnel.connect_error(**through_two_hops(tunnel, home, f" {line}\n") | more)
             assert (error.code, error.exit, error.errno) == (code, 4, errno), error
             assert hop in error.message
             assert error.hint
@@ -129,26 +135,32 @@ def test_a_failure_after_the_first_hop_is_named_as_well(
 
 @needs_sshd
 def test_the_documented_key_option_permits_the_database_and_nothing_else(
-    place: Place, tmp_path: Path
+    tunnel: TunnelSetup, tmp_path: Path
 ) -> None:
     docs = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     options = re.findall(r"^(restrict,\S+) ssh-ed25519 ", docs, re.MULTILINE)[0]
     key = make_key(tmp_path / "narrow")
-    place.bastion.let_in(key, options.replace("db.internal:5432", f"127.0.0.1:{place.proxy.port}"))
-    with place.target(SSH_KEY_PATH=str(key)) as target:
+    tunnel.bastion.authorize(
+        key, options.replace("db.internal:5432", f"127.0.0.1:{tunnel.proxy.port}")
+    )
+    with tunnel.target(SSH_KEY_PATH=str(key)) as target:
         connect(target).close()
     far = f"postgresql://u@127.0.0.1:{free_port()}/d"
-    assert place.refusal(SSH_KEY_PATH=str(key), DATABASE_URL=far).code is Code.TUNNEL_FORBIDDEN
+    assert (
+        tunnel.connect_error(SSH_KEY_PATH=str(key), DATABASE_URL=far).code is Code.TUNNEL_FORBIDDEN
+    )
 
 
 @needs_sshd
 def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
-    place: Place, make_server: Callable[..., Place], keys: Path, home: Path
+    tunnel: TunnelSetup, make_server: Callable[..., TunnelSetup], keys: Path, home: Path
 ) -> None:
     first_, second = make_server(Sshd).bastion, make_server(Sshd).bastion
-    third = place.bastion
+    third = tunnel.bastion
     known = home / ".ssh" / "known_hosts"
-    known.write_text(first_.known() + second.known() + third.known())
+    known.write_text(
+        first_.known_hosts_line() + second.known_hosts_line() + third.known_hosts_line()
+    )
     (home / ".ssh" / "config").write_text(
         "".join(
             f"Host {name}\n HostName 127.0.0.1\n Port {server.port}\n User {USER}\n"
@@ -161,33 +173,35 @@ def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
         )
     )
     more: dict[str, Any] = {"SSH_HOST": "three", "SSH_PORT": "", "SSH_KEY_PATH": ""}
-    with place.target(**more) as target:
+    with tunnel.target(**more) as target:
         connect(target).close()
-        steps, failure = check_tunnel(place.settings(**more))
+        steps, failure = check_tunnel(tunnel.settings(**more))
         assert failure is None
         assert [s.hop.split("@")[1].split(":")[0] for s in steps if s.what == "login"] == [
             "one", "two", "three",
         ]  # fmt: skip
         # Each of them is verified, and a loss anywhere is named.
-        first_.lose()
+        first_.drop_connections()
         assert target.tunnel
         target.tunnel.last.join(5)
         loss = target.tunnel.explain()
         assert loss
         assert loss.code is Code.TUNNEL_LOST
-    known.write_text(first_.known() + third.known())
-    error = place.refusal(**more)
+    known.write_text(first_.known_hosts_line() + third.known_hosts_line())
+    error = tunnel.connect_error(**more)
     assert error.code is Code.HOST_KEY_UNKNOWN
     assert "@two" in error.message
-    known.write_text(first_.known() + second.known() + third.known())
+    known.write_text(
+        first_.known_hosts_line() + second.known_hosts_line() + third.known_hosts_line()
+    )
     second.stop()
-    error = place.refusal(**more)
+    error = tunnel.connect_error(**more)
     assert (error.code, error.errno) == (Code.TUNNEL_REFUSED, "ECONNREFUSED")
     assert "@one" in error.message
     second.start()
 
 
-def test_a_proxy_command_is_used_and_ends_with_the_tunnel(place: Place, home: Path) -> None:
+def test_a_proxy_command_is_used_and_ends_with_the_tunnel(tunnel: TunnelSetup, home: Path) -> None:
     relay = home / "relay.py"
     relay.write_text(
         "import socket, sys, threading, os\n"
@@ -202,7 +216,7 @@ def test_a_proxy_command_is_used_and_ends_with_the_tunnel(place: Place, home: Pa
     (home / ".ssh" / "config").write_text(
         f"Host 127.0.0.1\n  ProxyCommand {sys.executable} {relay} %p\n"
     )
-    with place.target() as target:
+    with tunnel.target() as target:
         connect(target).close()
     (home / ".ssh" / "config").write_text("Host 127.0.0.1\n  ProxyCommand exit 1\n")
-    assert place.refusal().code is Code.TUNNEL_CLOSED
+    assert tunnel.connect_error().code is Code.TUNNEL_CLOSED

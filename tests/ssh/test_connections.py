@@ -17,55 +17,57 @@ from chatdb_cli.postgres.target import open_target
 from tests.support.chatdb import Chatdb
 from tests.support.project import Project, states
 from tests.support.proxy import Proxy
-from tests.support.servers import Server, first, socket_of
-from tests.support.ssh import Place
+from tests.support.servers import Server, on_first_server, socket_of
+from tests.support.ssh import TunnelSetup
 from tests.support.sshd import USER, free_port
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 def test_migrations_go_through_and_nothing_is_left_behind(
-    any_fresh: Place, project: Project
+    any_fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write_tables(1, 2)
-    with any_fresh.target() as target:
-        assert str(target).startswith(f"postgres@127.0.0.1:{any_fresh.proxy.port}/")
-        assert f", via {USER}@127.0.0.1:{any_fresh.bastion.port} (" in str(target)
+    with any_fresh_tunnel.target() as target:
+        assert str(target).startswith(f"postgres@127.0.0.1:{any_fresh_tunnel.proxy.port}/")
+        assert f", via {USER}@127.0.0.1:{any_fresh_tunnel.bastion.port} (" in str(target)
         assert states(Migrator(target, project.sql).up()) == ["applied"] * 2
         assert Migrator(target, project.sql).status().pending == ()
-    assert any_fresh.database.tables() == {"t1", "t2"}
+    assert any_fresh_tunnel.database.tables() == {"t1", "t2"}
 
 
 def test_the_command_goes_through_by_variables_or_by_flags(
-    fresh: Place, project: Project, offline: Chatdb
+    fresh_tunnel: TunnelSetup, project: Project, offline: Chatdb
 ) -> None:
     project.write_tables(1)
-    result = fresh.run(offline, "migrate", "up")
+    result = fresh_tunnel.run(offline, "migrate", "up")
     assert result.code == 0, result.err
-    assert f", via {USER}@127.0.0.1:{fresh.bastion.port} (DATABASE_URL" in result.err
+    assert f", via {USER}@127.0.0.1:{fresh_tunnel.bastion.port} (DATABASE_URL" in result.err
     flags = [
         part
-        for name, value in fresh.variables.items()
+        for name, value in fresh_tunnel.variables.items()
         if name.startswith("SSH_")
         for part in ("--" + name.lower().replace("_", "-"), value)
     ]
-    url = fresh.variables["DATABASE_URL"]
+    url = fresh_tunnel.variables["DATABASE_URL"]
     result = offline("migrate", "status", "--format", "json", "-d", url, *flags)
     assert result.code == 0, result.err
-    assert result.document["target"]["via"] == f"{USER}@127.0.0.1:{fresh.bastion.port}"
+    assert result.document["target"]["via"] == f"{USER}@127.0.0.1:{fresh_tunnel.bastion.port}"
 
 
-def test_no_tunnel_connects_directly(place: Place) -> None:
-    for settings in (place.settings({"no_tunnel": True}), place.settings(SSH_ENABLED="false")):
+def test_no_tunnel_connects_directly(tunnel: TunnelSetup) -> None:
+    for settings in (tunnel.settings({"no_tunnel": True}), tunnel.settings(SSH_ENABLED="false")):
         with open_target(settings) as target:
             assert (target.via, target.tunnel) == (None, None)
             connect(target).close()
 
 
-def test_setup_gives_a_pool_that_closes_the_tunnel(fresh: Place, project: Project) -> None:
+def test_setup_gives_a_pool_that_closes_the_tunnel(
+    fresh_tunnel: TunnelSetup, project: Project
+) -> None:
     project.write_tables(1)
     with (
-        chatdb_cli.setup(fresh.settings(), project.sql) as pool,
+        chatdb_cli.setup(fresh_tunnel.settings(), project.sql) as pool,
         pool.connection() as one,
         pool.connection() as two,
     ):
@@ -73,16 +75,16 @@ def test_setup_gives_a_pool_that_closes_the_tunnel(fresh: Place, project: Projec
             assert conn.execute("SELECT count(*) FROM t1").fetchone() == (0,)
 
 
-def test_other_programs_use_the_url_of_a_tunnel(place: Place) -> None:
-    with chatdb_cli.open_tunnel(place.settings()) as opened:
+def test_other_programs_use_the_url_of_a_tunnel(tunnel: TunnelSetup) -> None:
+    with chatdb_cli.open_tunnel(tunnel.settings()) as opened:
         assert opened.alive
         with psycopg.connect(opened.url) as conn:
-            assert conn.info.dbname == place.database.name
+            assert conn.info.dbname == tunnel.database.name
     assert not opened.alive
 
 
-def test_only_this_machine_reaches_the_local_end(place: Place) -> None:
-    with place.target() as target:
+def test_only_this_machine_reaches_the_local_end(tunnel: TunnelSetup) -> None:
+    with tunnel.target() as target:
         assert target.params["hostaddr"] == "127.0.0.1"
         assert target.tunnel
         listening = subprocess.run(["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True)
@@ -93,10 +95,10 @@ def test_only_this_machine_reaches_the_local_end(place: Place) -> None:
         assert {end for end in ends if end.endswith(f":{port}")} <= {f"0100007F:{port}"}
 
 
-def test_large_data_goes_both_ways_at_once(place: Place) -> None:
+def test_large_data_goes_both_ways_at_once(tunnel: TunnelSetup) -> None:
     """More than any buffer holds, each way; one thread for both directions would stand still."""
     size, number = 1_000_000, 12
-    with place.target() as target, connect(target) as conn:
+    with tunnel.target() as target, connect(target) as conn:
         with conn.pipeline():
             text = "x" * size
             cursors = [conn.execute("SELECT %s::text", (text,)) for _ in range(number)]
@@ -112,15 +114,15 @@ class Standby(Proxy):
 
 
 def test_of_several_hosts_the_wanted_one_is_reached(
-    place: Place, server: Server, offline: Chatdb
+    tunnel: TunnelSetup, server: Server, offline: Chatdb
 ) -> None:
     with Standby(socket_of(server)) as standby:
-        at = {"primary": place.proxy.port, "standby": standby.port, "down": free_port()}
+        at = {"primary": tunnel.proxy.port, "standby": standby.port, "down": free_port()}
 
         def url(hosts: str, wanted: str) -> str:
             several = ",".join(f"127.0.0.1:{at[host]}" for host in hosts.split())
-            place_, name = f"postgres@{several}", place.database.name
-            return f"postgresql://{place_}/{name}?sslmode=disable&target_session_attrs={wanted}"
+            address, name = f"postgres@{several}", tunnel.database.name
+            return f"postgresql://{address}/{name}?sslmode=disable&target_session_attrs={wanted}"
 
         for hosts, wanted, taken in (
             ("primary standby", "any", 0),
@@ -131,21 +133,23 @@ def test_of_several_hosts_the_wanted_one_is_reached(
             ("down primary", "any", 1),
             ("down standby primary", "read-write", 2),
         ):
-            with place.target(DATABASE_URL=url(hosts, wanted)) as target, connect(target) as conn:
+            with tunnel.target(DATABASE_URL=url(hosts, wanted)) as target, connect(target) as conn:
                 assert target.tunnel
                 assert target.tunnel.places == tuple(("127.0.0.1", at[h]) for h in hosts.split())
                 assert conn.info.port == target.tunnel.ports[taken], (hosts, wanted)
                 for port in set(target.tunnel.ports):
                     assert f":{port}" in target.tunnel.url
-        assert place.refusal(DATABASE_URL=url("down down", "any")).code is Code.BEHIND_REFUSED
-        assert place.refusal(DATABASE_URL=url("standby", "primary")).code is Code.UNREACHABLE
+        assert (
+            tunnel.connect_error(DATABASE_URL=url("down down", "any")).code is Code.BEHIND_REFUSED
+        )
+        assert tunnel.connect_error(DATABASE_URL=url("standby", "primary")).code is Code.UNREACHABLE
         # One that is down is shown, and no obstacle.
         check = "tunnel", "check", "--format", "json"
-        result = place.run(offline, *check, DATABASE_URL=url("down primary", "any"))
+        result = tunnel.run(offline, *check, DATABASE_URL=url("down primary", "any"))
         steps = [(s["step"], s["state"]) for s in result.document["steps"][-3:]]
         assert steps == [("forward", "failed"), ("forward", "ok"), ("database", "ok")]
         assert result.code == 0
-        assert place.run(offline, *check, DATABASE_URL=url("down down", "any")).code == 3
+        assert tunnel.run(offline, *check, DATABASE_URL=url("down down", "any")).code == 3
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,9 @@ def test_of_several_hosts_the_wanted_one_is_reached(
     ["host=a,b port=1,2,3", "host=a hostaddr=10.0.0.1,10.0.0.2", "hostaddr=10.0.0.1 port=1,2",
      "host=a,b hostaddr=10.0.0.1 port=1"],
 )  # fmt: skip
-def test_different_numbers_of_hosts_and_ports_are_refused(several: str, place: Place) -> None:
-    error = place.refusal(DATABASE_URL=f"{several} dbname=d user=u")
+def test_different_numbers_of_hosts_and_ports_are_refused(
+    several: str, tunnel: TunnelSetup
+) -> None:
+    error = tunnel.connect_error(DATABASE_URL=f"{several} dbname=d user=u")
     assert (error.code, error.exit) == (Code.SETTINGS, 2)
     assert error.hint

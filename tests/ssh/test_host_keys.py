@@ -14,37 +14,37 @@ from chatdb_cli.ssh.session import Route
 from chatdb_cli.ssh.transport import shut
 from tests.support.database import Database
 from tests.support.proxy import Proxy
-from tests.support.servers import first
-from tests.support.ssh import Place, entry, place_of
+from tests.support.servers import on_first_server
+from tests.support.ssh import TunnelSetup, known_hosts_fields, make_tunnel_setup
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import USER
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 def test_an_unknown_host_is_refused_and_the_line_that_is_shown_makes_it_known(
-    any_place: Place, home: Path
+    any_tunnel: TunnelSetup, home: Path
 ) -> None:
     file = home / ".ssh" / "known_hosts"
     file.write_text("# nobody\n")
-    error = any_place.refusal()
-    public = any_place.bastion.folder / "ed25519.pub"
+    error = any_tunnel.connect_error()
+    public = any_tunnel.bastion.folder / "ed25519.pub"
     result = subprocess.run(["ssh-keygen", "-lf", public], capture_output=True, text=True)
     shown = result.stdout.split()[1]
     assert (error.code, error.exit) == (Code.HOST_KEY_UNKNOWN, 4)
     assert shown in error.message
     assert f"add this line to {file}: " in (error.hint or "")
     file.write_text((error.hint or "").partition(f"{file}: ")[2] + "\n")
-    any_place.target().close()
+    any_tunnel.target().close()
 
 
 def test_an_unknown_host_receives_no_credentials(
-    python_server: SshServer, proxy: Proxy, standing: Database, keys: Path, home: Path
+    python_server: SshServer, proxy: Proxy, shared_database: Database, keys: Path, home: Path
 ) -> None:
-    there = place_of(python_server, proxy, standing, keys, home)
+    tunnel = make_tunnel_setup(python_server, proxy, shared_database, keys, home)
     (home / ".ssh" / "known_hosts").unlink()
     before = list(python_server.logins)
-    assert there.refusal().code is Code.HOST_KEY_UNKNOWN
+    assert tunnel.connect_error().code is Code.HOST_KEY_UNKNOWN
     assert python_server.logins == before
 
 
@@ -81,7 +81,7 @@ KNOWN: dict[str, Code | None] = {
 def hashed(sshd_or_python: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The bastion's name as ssh-keygen hashes it."""
     file = tmp_path_factory.mktemp("hashed") / "known_hosts"
-    file.write_text(sshd_or_python.known())
+    file.write_text(sshd_or_python.known_hosts_line())
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
     return file.read_text().split()[0]
 
@@ -90,15 +90,15 @@ def hashed(sshd_or_python: Any, tmp_path_factory: pytest.TempPathFactory) -> str
 def test_only_a_known_host_key_is_trusted(
     lines: str, sshd_or_python: Any, hashed: str, keys: Path, home: Path
 ) -> None:
-    name, kind, key = entry(sshd_or_python)
+    name, kind, key = known_hosts_fields(sshd_or_python)
     text = lines.format(
         name=name,
         kind=kind,
         key=key,
         port=sshd_or_python.port,
         hashed=hashed,
-        rsa=entry(sshd_or_python, "rsa")[2],
-        ecdsa=entry(sshd_or_python, "ecdsa")[2],
+        rsa=known_hosts_fields(sshd_or_python, "rsa")[2],
+        ecdsa=known_hosts_fields(sshd_or_python, "ecdsa")[2],
     )
     (home / ".ssh" / "known_hosts").write_text(text)
     settings = load_settings(environ=ssh_variables(sshd_or_python, keys), cwd=Path("/"))
@@ -128,6 +128,6 @@ def ssh_variables(bastion: Any, keys: Path) -> dict[str, str]:
     }
 
 
-def test_an_unreadable_known_hosts_file_is_an_error(place: Place, home: Path) -> None:
-    error = place.refusal(SSH_KNOWN_HOSTS=str(home))
+def test_an_unreadable_known_hosts_file_is_an_error(tunnel: TunnelSetup, home: Path) -> None:
+    error = tunnel.connect_error(SSH_KNOWN_HOSTS=str(home))
     assert (error.code, error.errno) == (Code.TUNNEL, "EISDIR")

@@ -16,37 +16,37 @@ from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from tests.support.paths import ROOT
 from tests.support.project import Project
-from tests.support.servers import first
-from tests.support.ssh import Place, needs_sshd, print_of
+from tests.support.servers import on_first_server
+from tests.support.ssh import TunnelSetup, key_fingerprint, needs_sshd
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 @pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
-def test_keys_of_every_type_log_in(name: str, any_place: Place, keys: Path) -> None:
-    any_place.target(SSH_KEY_PATH=str(keys / name)).close()
+def test_keys_of_every_type_log_in(name: str, any_tunnel: TunnelSetup, keys: Path) -> None:
+    any_tunnel.target(SSH_KEY_PATH=str(keys / name)).close()
 
 
 @pytest.mark.parametrize("name", ["ed25519_locked", "ecdsa_locked", "rsa_locked", "rsa_pem"])
 def test_an_encrypted_key_is_decrypted_by_the_setting_or_the_prompt(
-    name: str, place: Place, keys: Path
+    name: str, tunnel: TunnelSetup, keys: Path
 ) -> None:
     key = str(keys / name)
-    place.target(SSH_KEY_PATH=key, SSH_KEY_PASSPHRASE="open sesame").close()
+    tunnel.target(SSH_KEY_PATH=key, SSH_KEY_PASSPHRASE="open sesame").close()
     asked: list[str] = []
 
     def ask(question: str) -> str:
         asked.append(question)
         return "open sesame"
 
-    open_target(place.settings(SSH_KEY_PATH=key), ask=ask).close()
+    open_target(tunnel.settings(SSH_KEY_PATH=key), ask=ask).close()
     assert asked == [f"passphrase of {key}: "]
 
 
 def test_a_passphrase_is_asked_for_on_a_terminal(
-    place: Place, project: Project, keys: Path
+    tunnel: TunnelSetup, project: Project, keys: Path
 ) -> None:
-    env = place.variables | {"SSH_KEY_PATH": str(keys / "ed25519_locked")}
+    env = tunnel.variables | {"SSH_KEY_PATH": str(keys / "ed25519_locked")}
     result = on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
     assert "passphrase of " in result
     assert "PostgreSQL" in result
@@ -147,18 +147,18 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 @needs_sshd  # asyncssh ends the session at the second key
 def test_the_agent_is_asked_when_no_key_is_named_or_when_told_to(
-    place: Place, keys: Path, agent: Callable[[Path], None]
+    tunnel: TunnelSetup, keys: Path, agent: Callable[[Path], None]
 ) -> None:
-    assert "the agent has none" in place.refusal(SSH_KEY_PATH="").message
+    assert "the agent has none" in tunnel.connect_error(SSH_KEY_PATH="").message
     agent(keys / "stranger")
     agent(keys / "ecdsa")
-    place.target(SSH_KEY_PATH="").close()
-    assert place.refusal(SSH_KEY_PATH="", SSH_AGENT="false").code is Code.TUNNEL_LOGIN
+    tunnel.target(SSH_KEY_PATH="").close()
+    assert tunnel.connect_error(SSH_KEY_PATH="", SSH_AGENT="false").code is Code.TUNNEL_LOGIN
     # A key that is named is the only one that is tried.
-    error = place.refusal(SSH_KEY_PATH=str(keys / "stranger"))
+    error = tunnel.connect_error(SSH_KEY_PATH=str(keys / "stranger"))
     assert [n for n in error.notes if n.startswith("tried")] == [
-        f"tried ssh-ed25519 {print_of(keys / 'stranger')} ({keys / 'stranger'})"
+        f"tried ssh-ed25519 {key_fingerprint(keys / 'stranger')} ({keys / 'stranger'})"
     ]
-    place.target(SSH_KEY_PATH=str(keys / "stranger"), SSH_AGENT="true").close()
+    tunnel.target(SSH_KEY_PATH=str(keys / "stranger"), SSH_AGENT="true").close()
     # What is locked, and in the agent, needs no passphrase.
-    place.target(SSH_KEY_PATH=str(keys / "ed25519_locked"), SSH_AGENT="true").close()
+    tunnel.target(SSH_KEY_PATH=str(keys / "ed25519_locked"), SSH_AGENT="true").close()

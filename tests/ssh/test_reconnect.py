@@ -21,31 +21,31 @@ from chatdb_cli.seed.files import seed_files
 from chatdb_cli.ssh import open_route, session
 from tests.support.project import Project, states
 from tests.support.proxy import Link, Proxy
-from tests.support.servers import Server, first, socket_of
-from tests.support.ssh import Place, needs_sshd, place_of, wait_for
+from tests.support.servers import Server, on_first_server, socket_of
+from tests.support.ssh import TunnelSetup, make_tunnel_setup, needs_sshd, wait_for
 from tests.support.sshd import USER, Sshd
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 # --- retries, loss, reconnecting ------------------------------------------------------------------
 
 
-def test_only_a_transient_failure_is_retried(place: Place, keys: Path) -> None:
+def test_only_a_transient_failure_is_retried(tunnel: TunnelSetup, keys: Path) -> None:
     told: list[str] = []
     again = {"SSH_MAX_RETRIES": "3"}
-    place.bastion.stop()
+    tunnel.bastion.stop()
 
     def tell(line: str) -> None:
         told.append(line)
         if len(told) == 2:
-            place.bastion.start()
+            tunnel.bastion.start()
 
     try:
-        place.target(tell, **again).close()
+        tunnel.target(tell, **again).close()
     finally:
         if len(told) < 2:
-            place.bastion.start()
+            tunnel.bastion.start()
     assert [line[line.index("trying") :] for line in told] == [
         "trying again in 0.001 s (1 of 3)",
         "trying again in 0.002 s (2 of 3)",
@@ -53,19 +53,19 @@ def test_only_a_transient_failure_is_retried(place: Place, keys: Path) -> None:
     told.clear()
     for more in ({"SSH_KEY_PATH": str(keys / "stranger")}, {"SSH_HOST": "nowhere.invalid"}):
         with pytest.raises(ChatdbError):
-            place.target(told.append, **more, **again)
+            tunnel.target(told.append, **more, **again)
     assert told == []
 
 
 RUNNING = "query LIKE '%pg_sleep(60)%' AND state = 'active'"
 
 
-def lose_in_the_middle(there: Place, lose: Callable[[], None]) -> threading.Thread:
+def lose_in_the_middle(tunnel: TunnelSetup, lose: Callable[[], None]) -> threading.Thread:
     """Lose the tunnel as soon as the migration that sleeps is at it."""
 
     def watch() -> None:
         sql = f"SELECT 1 FROM pg_stat_activity WHERE {RUNNING} AND pid <> pg_backend_pid()"
-        wait_for(lambda: there.database.query(sql))
+        wait_for(lambda: tunnel.database.query(sql))
         lose()
 
     thread = threading.Thread(target=watch)
@@ -74,12 +74,12 @@ def lose_in_the_middle(there: Place, lose: Callable[[], None]) -> threading.Thre
 
 
 def test_a_tunnel_lost_during_a_migration_rolls_it_back_and_the_next_run_continues(
-    any_fresh: Place, project: Project
+    any_fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write_tables(1, 3)
     project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(60);", "DROP TABLE t2;")
-    with any_fresh.target() as target:
-        thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
+    with any_fresh_tunnel.target() as target:
+        thread = lose_in_the_middle(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
         start = time.monotonic()
         with pytest.raises(ChatdbError) as caught:
             Migrator(target, project.sql).up()
@@ -89,77 +89,79 @@ def test_a_tunnel_lost_during_a_migration_rolls_it_back_and_the_next_run_continu
         assert (error.code, error.exit) == (Code.TUNNEL_LOST, 4)
         assert f"through {USER}@127.0.0.1" in error.message
         assert states(error) == ["applied", "failed", "not-run"]
-        assert any_fresh.database.tables() == {"t1"}
+        assert any_fresh_tunnel.database.tables() == {"t1"}
         # The way is open again by itself.
         project.write("0002_slow", "CREATE TABLE t2 (id int);", "DROP TABLE t2;")
         assert states(Migrator(target, project.sql).up()) == ["applied"] * 2
-    assert any_fresh.database.tables() == {"t1", "t2", "t3"}
+    assert any_fresh_tunnel.database.tables() == {"t1", "t2", "t3"}
 
 
 def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
-    any_fresh: Place, project: Project
+    any_fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write_tables(1)
     (project.sql / "seed").mkdir()
     (project.sql / "seed" / "0001_rows.sql").write_text(
         "INSERT INTO t1 VALUES (1); SELECT pg_sleep(60);"
     )
-    with any_fresh.target() as target:
+    with any_fresh_tunnel.target() as target:
         Migrator(target, project.sql).up()
-        thread = lose_in_the_middle(any_fresh, any_fresh.bastion.lose)
+        thread = lose_in_the_middle(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
         with pytest.raises(ChatdbError) as caught:
             seed_files(target, project.sql)
         thread.join()
     assert (caught.value.code, caught.value.exit) == (Code.TUNNEL_LOST, 4)
-    assert any_fresh.database.query("SELECT count(*) FROM t1") == [(0,)]
+    assert any_fresh_tunnel.database.query("SELECT count(*) FROM t1") == [(0,)]
 
 
 def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_unknown_and_says_so(
-    fresh: Place, project: Project
+    fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write("0001_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(60);", None)
-    thread = lose_in_the_middle(fresh, fresh.bastion.stop)
+    thread = lose_in_the_middle(fresh_tunnel, fresh_tunnel.bastion.stop)
     try:
-        result = project.chatdb("migrate", "up", "--format", "json", env=fresh.variables)
+        result = project.chatdb("migrate", "up", "--format", "json", env=fresh_tunnel.variables)
     finally:
         thread.join()
-        fresh.bastion.start()
+        fresh_tunnel.bastion.start()
     assert result.returncode == 4, result.stderr
     assert "Traceback" not in result.stderr
     assert json.loads(result.stdout)["error"]["code"] == "tunnel-lost"
     assert "chatdb migrate status" in result.stderr
-    fresh.database.execute(
+    fresh_tunnel.database.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         f"WHERE {RUNNING} AND pid <> pg_backend_pid()"
     )
 
 
 @needs_sshd
-def test_a_silent_bastion_is_disconnected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_bastion_is_disconnected(
+    tunnel: TunnelSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "_KEEPALIVE_S", 0.2)
     monkeypatch.setattr(open_route, "_SILENCE_S", 1.5)
     monkeypatch.setattr(open_route, "_LISTEN_S", 0.25)
-    assert isinstance(place.bastion, Sshd)
-    with place.target() as target, connect(target) as conn:
+    assert isinstance(tunnel.bastion, Sshd)
+    with tunnel.target() as target, connect(target) as conn:
         conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
-        place.bastion.signal(signal.SIGSTOP)
+        tunnel.bastion.signal(signal.SIGSTOP)
         try:
             with pytest.raises(psycopg.OperationalError):
                 conn.execute("SELECT 1")
         finally:
-            place.bastion.lose()
+            tunnel.bastion.drop_connections()
         assert target.tunnel
         loss = target.tunnel.explain()
         assert loss
         assert "no data was received" in loss.message
 
 
-def test_a_pool_reconnects_after_a_lost_tunnel(any_place: Place) -> None:
-    with any_place.target() as target, open_pool(target) as pool:
+def test_a_pool_reconnects_after_a_lost_tunnel(any_tunnel: TunnelSetup) -> None:
+    with any_tunnel.target() as target, open_pool(target) as pool:
         for _ in range(2):
             with pool.connection() as conn:
                 conn.execute("SELECT 1")
-            any_place.bastion.lose()
+            any_tunnel.bastion.drop_connections()
             assert target.tunnel
             target.tunnel.last.join(5)
         with pool.connection() as conn:
@@ -183,12 +185,14 @@ def test_round_trips_through_a_tunnel_do_not_grow_with_the_files(
             files = Project(tmp_path / str(number))
             files.write_tables(*range(number))
             database = server.create()
-            there = place_of(sshd_or_python, proxy, database, keys, home)
-            known = sshd_or_python.known().replace(f":{sshd_or_python.port} ", f":{link.port} ")
+            tunnel = make_tunnel_setup(sshd_or_python, proxy, database, keys, home)
+            known = sshd_or_python.known_hosts_line().replace(
+                f":{sshd_or_python.port} ", f":{link.port} "
+            )
             (home / ".ssh" / "known_hosts").write_text(known)
             for what in ("up", "no-op")[: 2 if number == 100 else 1]:
                 before, start = proxy.round_trips(), time.monotonic()
-                with there.target(SSH_PORT=str(link.port)) as target:
+                with tunnel.target(SSH_PORT=str(link.port)) as target:
                     Migrator(target, files.sql).up()
                 turns[number, what] = proxy.round_trips() - before
                 seconds[number, what] = time.monotonic() - start

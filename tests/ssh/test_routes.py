@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from chatdb_cli.errors import Code
-from tests.support.servers import first
-from tests.support.ssh import Place, needs_sshd, print_of
+from tests.support.servers import on_first_server
+from tests.support.ssh import TunnelSetup, key_fingerprint, needs_sshd
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import USER, Sshd, free_port
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 @dataclass
@@ -123,7 +123,9 @@ PORTS: dict[str, Callable[[], AbstractContextManager[int]]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_each_failure_of_a_route_has_its_own_error(name: str, place: Place, keys: Path) -> None:
+def test_each_failure_of_a_route_has_its_own_error(
+    name: str, tunnel: TunnelSetup, keys: Path
+) -> None:
     failure = FAILURES[name]
     with ExitStack() as stack:
         ports = {
@@ -132,7 +134,7 @@ def test_each_failure_of_a_route_has_its_own_error(name: str, place: Place, keys
             if any(f"{{{port}}}" in text for text in failure.settings.values())
         }
         settings = {key: text.format(**ports, keys=keys) for key, text in failure.settings.items()}
-        error = place.refusal(**settings)
+        error = tunnel.connect_error(**settings)
     assert (error.code, error.errno) == (failure.code, failure.errno), error
     assert int(error.exit) == (3 if failure.code.slug.startswith("behind") else 4)
     assert failure.message.format(**ports) in error.message
@@ -142,10 +144,12 @@ def test_each_failure_of_a_route_has_its_own_error(name: str, place: Place, keys
 
 
 @needs_sshd  # asyncssh ends the session at the second key
-def test_a_refused_login_says_what_was_offered_and_what_was_tried(place: Place, keys: Path) -> None:
-    error = place.refusal(SSH_KEY_PATH=str(keys / "stranger"))
+def test_a_refused_login_says_what_was_offered_and_what_was_tried(
+    tunnel: TunnelSetup, keys: Path
+) -> None:
+    error = tunnel.connect_error(SSH_KEY_PATH=str(keys / "stranger"))
     assert "it offers publickey" in error.notes
-    assert any(print_of(keys / "stranger") in note for note in error.notes)
+    assert any(key_fingerprint(keys / "stranger") in note for note in error.notes)
 
 
 SSHD_REFUSES = {
@@ -169,14 +173,14 @@ SSHD_REFUSES = {
 @needs_sshd
 @pytest.mark.parametrize("options", SSHD_REFUSES)
 def test_a_restriction_of_the_sshd_is_reported(
-    options: str, make_server: Callable[..., Place]
+    options: str, make_server: Callable[..., TunnelSetup]
 ) -> None:
-    there = make_server(Sshd, options, keys=("ed25519", "rsa"))
+    tunnel = make_server(Sshd, options, keys=("ed25519", "rsa"))
     code, says = SSHD_REFUSES[options]
     if code is None:
-        there.target().close()
+        tunnel.target().close()
         return
-    error = there.refusal()
+    error = tunnel.connect_error()
     assert (error.code, error.exit) == (code, 4), error
     assert says in (error.hint or "")
     if "password" in options.lower():
@@ -190,18 +194,18 @@ async def never(*_: Any) -> None:
 
 
 def test_a_silent_database_behind_the_bastion_is_distinguished_from_a_silent_bastion(
-    make_server: Callable[..., Place],
+    make_server: Callable[..., TunnelSetup],
 ) -> None:
-    error = make_server(SshServer, never).refusal()
+    error = make_server(SshServer, never).connect_error()
     assert (error.code, error.exit, error.errno) == (Code.BEHIND_SILENT, 3, "ETIMEDOUT")
     assert "no answer" in error.message
 
 
 def test_a_server_that_accepts_no_keys_is_reported_with_what_it_accepts(
-    make_server: Callable[..., Place],
+    make_server: Callable[..., TunnelSetup],
 ) -> None:
-    there = make_server(SshServer, takes_keys=False, takes_answers=True)
-    error = there.refusal()
+    tunnel = make_server(SshServer, takes_keys=False, takes_answers=True)
+    error = tunnel.connect_error()
     assert error.code is Code.TUNNEL_LOGIN
     assert "it offers keyboard-interactive" in error.notes
     assert "PubkeyAuthentication" in (error.hint or "")

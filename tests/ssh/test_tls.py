@@ -21,13 +21,13 @@ from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from tests.support.chatdb import Chatdb
 from tests.support.project import Project
-from tests.support.servers import GROUND, Server, first, socket_of
-from tests.support.ssh import Place, can_connect, wait_for
+from tests.support.servers import TEMP_FOLDER, Server, on_first_server, socket_of
+from tests.support.ssh import TunnelSetup, can_connect, wait_for
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import free_port
 from tests.support.tls import TlsFront, write_certificate
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 REAL_NAME = "db.internal.example"
@@ -43,7 +43,7 @@ def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     port = free_port()
     as_owner: dict[str, Any] = {"user": owner} if os.getuid() == 0 else {}
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    with tempfile.TemporaryDirectory(prefix="chatdb-tls-", dir=GROUND) as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-tls-", dir=TEMP_FOLDER) as folder:
         Path(folder, "password").write_text("s3:cret\\x")
         if as_owner:
             shutil.chown(folder, owner)
@@ -70,7 +70,7 @@ def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     guarded: tuple[int, Path],
-    make_server: Callable[..., Place],
+    make_server: Callable[..., TunnelSetup],
     home: Path,
     project: Project,
     offline: Chatdb,
@@ -78,7 +78,7 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
 ) -> None:
     """Only the bastion knows the database's host by name; its certificate and .pgpass name it."""
     port, certificate = guarded
-    there = make_server(SshServer, names={REAL_NAME: "127.0.0.1", "other.example": "127.0.0.1"})
+    tunnel = make_server(SshServer, names={REAL_NAME: "127.0.0.1", "other.example": "127.0.0.1"})
     (home / ".pgpass").write_text(
         "# host, port, database, user, password\n"
         "127.0.0.1:*:*:*:wrong\nother:*:*:*:wrong\n"
@@ -88,7 +88,7 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     (home / ".pgpass").chmod(0o600)
     tls = f"sslmode=verify-full&sslrootcert={certificate}"
     url = f"postgresql://app@{REAL_NAME}:{port}/postgres?{tls}"
-    with there.target(DATABASE_URL=url) as target:
+    with tunnel.target(DATABASE_URL=url) as target:
         assert target.where == f"app@{REAL_NAME}:{port}/postgres"
         with connect(target) as conn, open_pool(target) as pool, pool.connection() as other:
             for one in (conn, other):
@@ -101,20 +101,22 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
         monkeypatch.delenv("PGPASSWORD")
     # Of two hosts each is compared with its own name.
     two = url.replace(f"{REAL_NAME}:{port}", f"other.example:{port},{REAL_NAME}:{port}")
-    with there.target(DATABASE_URL=two) as target, connect(target) as conn:
+    with tunnel.target(DATABASE_URL=two) as target, connect(target) as conn:
         assert target.tunnel
         assert conn.info.port == target.tunnel.ports[1]
-    error = there.refusal(DATABASE_URL=url.replace(REAL_NAME, "other.example"))
+    error = tunnel.connect_error(DATABASE_URL=url.replace(REAL_NAME, "other.example"))
     assert error.code is Code.UNREACHABLE
     assert "other.example" in error.message
     (home / ".pgpass").unlink()
-    assert there.refusal(DATABASE_URL=url).code is Code.LOGIN
+    assert tunnel.connect_error(DATABASE_URL=url).code is Code.LOGIN
     project.write_tables(1)
-    result = there.run(offline, "migrate", "up", DATABASE_URL=url, PGPASSWORD="s3:cret\\x")
+    result = tunnel.run(offline, "migrate", "up", DATABASE_URL=url, PGPASSWORD="s3:cret\\x")
     assert result.code == 0, result.err
 
 
-def test_production_without_protection_is_refused_and_a_tunnel_protects(place: Place) -> None:
+def test_production_without_protection_is_refused_and_a_tunnel_protects(
+    tunnel: TunnelSetup,
+) -> None:
     far = "postgresql://app@192.0.2.1/chat?sslmode=prefer"
     settings = load_settings(
         environ={"DATABASE_URL": far, "CHATDB_ENV": "production"}, cwd=Path("/")
@@ -122,5 +124,5 @@ def test_production_without_protection_is_refused_and_a_tunnel_protects(place: P
     with pytest.raises(ChatdbError) as caught:
         open_target(settings)
     assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
-    with place.target(CHATDB_ENV="production", DATABASE_URL=far):
+    with tunnel.target(CHATDB_ENV="production", DATABASE_URL=far):
         pass  # the way to the bastion is protected

@@ -13,29 +13,29 @@ import pytest
 from tests.support.chatdb import Chatdb
 from tests.support.paths import ROOT
 from tests.support.project import Project
-from tests.support.servers import first
-from tests.support.ssh import Place, can_connect, start_command, wait_for
+from tests.support.servers import on_first_server
+from tests.support.ssh import TunnelSetup, can_connect, start_command, wait_for
 from tests.support.sshd import USER, free_port
 
-pytestmark = first  # it is not the server's version that matters here
+pytestmark = on_first_server  # it is not the server's version that matters here
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
-    number: int, code: int, place: Place, project: Project
+    number: int, code: int, tunnel: TunnelSetup, project: Project
 ) -> None:
-    env = place.variables | {"PGPASSWORD": "hunter2", "SSH_KEY_PASSPHRASE": "hunter2"}
+    env = tunnel.variables | {"PGPASSWORD": "hunter2", "SSH_KEY_PASSPHRASE": "hunter2"}
     process = start_command(project, env, "tunnel")
     assert process.stdout
     url = process.stdout.readline().strip()
     psycopg.connect(url).close()
-    place.bastion.lose()
+    tunnel.bastion.drop_connections()
     wait_for(lambda: can_connect(url))
-    place.bastion.stop()
+    tunnel.bastion.stop()
     try:
         assert not can_connect(url)
     finally:
-        place.bastion.start()
+        tunnel.bastion.start()
     wait_for(lambda: can_connect(url))  # the same one as before
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
@@ -49,18 +49,18 @@ def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
 
 
 def test_the_command_says_which_port_and_takes_one(
-    place: Place, project: Project, offline: Chatdb
+    tunnel: TunnelSetup, project: Project, offline: Chatdb
 ) -> None:
     port = free_port()
     process = start_command(
-        project, place.variables, "tunnel", "--port", str(port), "--format", "json"
+        project, tunnel.variables, "tunnel", "--port", str(port), "--format", "json"
     )
     assert process.stdout
     document = json.loads(process.stdout.readline())
     assert document["local"] == {"host": "127.0.0.1", "port": port}
-    assert document["target"]["via"] == f"{USER}@127.0.0.1:{place.bastion.port}"
+    assert document["target"]["via"] == f"{USER}@127.0.0.1:{tunnel.bastion.port}"
     psycopg.connect(document["url"]).close()
-    second = place.run(offline, "tunnel", "--port", str(port))
+    second = tunnel.run(offline, "tunnel", "--port", str(port))
     assert (second.code, second.out) == (4, "")
     assert "[EADDRINUSE]" in second.err
     process.terminate()
@@ -79,14 +79,14 @@ def table(text: str) -> list[list[str]]:
 
 
 def test_tunnel_check_walks_the_hops_as_the_readme_shows(
-    place: Place, offline: Chatdb, keys: Path
+    tunnel: TunnelSetup, offline: Chatdb, keys: Path
 ) -> None:
-    result = place.run(offline, "tunnel", "check")
+    result = tunnel.run(offline, "tunnel", "check")
     assert result.code == 0, result.err
     names = {
-        f"127.0.0.1:{place.proxy.port}/{place.database.name}": "db.internal:5432/shop",
-        f"127.0.0.1:{place.proxy.port}": "db.internal:5432",
-        f"{USER}@127.0.0.1:{place.bastion.port}": "ops@bastion",
+        f"127.0.0.1:{tunnel.proxy.port}/{tunnel.database.name}": "db.internal:5432/shop",
+        f"127.0.0.1:{tunnel.proxy.port}": "db.internal:5432",
+        f"{USER}@127.0.0.1:{tunnel.bastion.port}": "ops@bastion",
         f"{USER} with": "ops with",
         "postgres@db.internal": "app@db.internal",
     }
@@ -95,7 +95,7 @@ def test_tunnel_check_walks_the_hops_as_the_readme_shows(
     _, _, shown = README.partition("$ chatdb tunnel check\n")
     assert table(result.out) == table(shown.partition("```")[0])
     stranger = {"SSH_KEY_PATH": str(keys / "stranger")}
-    result = place.run(offline, "tunnel", "check", "--format", "json", **stranger)
+    result = tunnel.run(offline, "tunnel", "check", "--format", "json", **stranger)
     assert result.code == 4
     assert [(s["step"], s["state"]) for s in result.document["steps"]] == [
         ("keys", "ok"), ("connect", "ok"), ("host key", "ok"), ("login", "failed"),

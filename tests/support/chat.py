@@ -51,7 +51,9 @@ def value(conn: Conn, query: str, *parameters: Any) -> Any:
     return row[0]
 
 
-def refused(conn: Conn, state: str, constraint: str | None, table: str, **values: Any) -> None:
+def assert_insert_fails(
+    conn: Conn, state: str, constraint: str | None, table: str, **values: Any
+) -> None:
     """The row is refused with this SQLSTATE by this constraint (or, for NOT NULL, column)."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         insert(conn, table, **values)
@@ -60,12 +62,12 @@ def refused(conn: Conn, state: str, constraint: str | None, table: str, **values
     assert (diag.sqlstate, named) == (state, constraint)
 
 
-def user(conn: Conn, name: str, **values: Any) -> str:
+def insert_user(conn: Conn, name: str, **values: Any) -> str:
     values = {"email": f"{name}@example.org", "username": name, "auth0_id": name, **values}
     return insert(conn, "users", **values)
 
 
-def users(conn: Conn, count: int) -> list[str]:
+def insert_users(conn: Conn, count: int) -> list[str]:
     rows = conn.execute(
         "INSERT INTO users (email, username, auth0_id)"
         " SELECT n || '@example.org', 'user_' || n, 'auth0|' || n FROM generate_series(1, %s) n"
@@ -82,7 +84,7 @@ def run(conn: Conn, direction: str, stem: str, path: str = "public") -> None:
         conn.execute(text)
 
 
-def waits(watcher: Conn, pid: int) -> bool:
+def wait_until_blocked(watcher: Conn, pid: int) -> bool:
     """Wait until that backend waits for a lock."""
     for _ in range(500):
         query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
@@ -107,7 +109,7 @@ def race(first: Conn, other: Conn, one: Any, two: Any) -> BaseException | None:
     with first.transaction():
         one()
         late.start()
-        assert waits(first, other.info.backend_pid)
+        assert wait_until_blocked(first, other.info.backend_pid)
     late.join(20)
     assert not late.is_alive()
     return outcome[0]
@@ -119,7 +121,7 @@ NOBODY = "0" * 26
 LATER = "2100-01-01"
 
 
-NO_DATA, FORBIDDEN, NOT_NOW, WRONG = "P0002", "42501", "55000", "22023"
+NO_DATA, FORBIDDEN, WRONG_STATE, INVALID_VALUE = "P0002", "42501", "55000", "22023"
 
 
 Row = dict[str, Any]
@@ -142,14 +144,16 @@ def call(conn: Conn, function: str, *args: Any, **named: Any) -> Row:
     return results[0]
 
 
-def answer(conn: Conn, function: str, *args: Any, **named: Any) -> Any:
+def call_value(conn: Conn, function: str, *args: Any, **named: Any) -> Any:
     """The one value of a function."""
     row = call(conn, function, *args, **named)
     assert list(row) == [function]
     return row[function]
 
 
-def denied(conn: Conn, state: str, function: str, *args: Any, **named: Any) -> str | None:
+def assert_call_fails(
+    conn: Conn, state: str, function: str, *args: Any, **named: Any
+) -> str | None:
     """A call is refused with this SQLSTATE; the constraint that it names."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         rows(conn, function, *args, **named)
@@ -165,7 +169,7 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def people(conn: Conn, *names: str) -> list[str]:
+def create_people(conn: Conn, *names: str) -> list[str]:
     """Users of these names."""
     ids = [
         call(conn, "create_user", f"{n}@example.org", n, password_hash=BCRYPT)["id"] for n in names
@@ -178,9 +182,9 @@ def send(conn: Conn, channel: str, user: str, content: str = "Hi", **more: Any) 
     return str(call(conn, "send_message", channel, user, content, **more)["id"])
 
 
-def world(conn: Conn) -> dict[str, str]:
+def create_world(conn: Conn) -> dict[str, str]:
     """Ada runs a private room with Bob and a group; Eve is in the public hall alone."""
-    ada, bob, eve = people(conn, "ada", "bob", "eve")
+    ada, bob, eve = create_people(conn, "ada", "bob", "eve")
     ids = {"ada": ada, "bob": bob, "eve": eve, "nobody": NOBODY}
 
     def create(by: str, kind: str, name: str, *members: str) -> str:
@@ -199,12 +203,12 @@ def world(conn: Conn) -> dict[str, str]:
     ids["first"] = send(conn, ids["room"], ada, "First", client_message_id="a1")
     ids["second"] = send(conn, ids["room"], bob, "Second")
     ids["deleted"] = send(conn, ids["room"], ada, "Deleted")
-    assert answer(conn, "delete_message", ids["deleted"], ada)
+    assert call_value(conn, "delete_message", ids["deleted"], ada)
     ids["elsewhere"] = send(conn, ids["hall"], eve, "Elsewhere")
     return ids
 
 
-def filled(ids: dict[str, str], *values: Any) -> list[Any]:
+def fill_ids(ids: dict[str, str], *values: Any) -> list[Any]:
     """Values in braces stand for the ids of the small world."""
     return [ids[v[1:-1]] if isinstance(v, str) and v[:1] == "{" else v for v in values]
 
@@ -216,13 +220,13 @@ def members(conn: Conn, channel: str) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def related(conn: Conn) -> set[tuple[str, str, str, str]]:
+def relationships(conn: Conn) -> set[tuple[str, str, str, str]]:
     return set(conn.execute("SELECT user_id, related_user_id, type, status FROM relationships"))
 
 
 def small_world(conn: Conn) -> dict[str, str]:
     """A few rows: two users, a channel of each type, a message."""
-    ada, bob = sorted([user(conn, "ada"), user(conn, "bob")])
+    ada, bob = sorted([insert_user(conn, "ada"), insert_user(conn, "bob")])
     ids = {"ada": ada, "bob": bob}
     for kind in ("public", "private", "group"):
         ids[kind] = insert(conn, "channels", type=kind, name=kind)
@@ -242,7 +246,7 @@ def ulid(n: int) -> str:
     return f"{n:026}"
 
 
-def put(conn: Conn, channel: str, user: str, messages: list[tuple[int, bool]]) -> None:
+def insert_messages(conn: Conn, channel: str, user: str, messages: list[tuple[int, bool]]) -> None:
     """Messages by number, with whether they are deleted."""
     conn.cursor().executemany(
         "INSERT INTO messages (id, channel_id, user_id, content, deleted_at)"
@@ -251,7 +255,7 @@ def put(conn: Conn, channel: str, user: str, messages: list[tuple[int, bool]]) -
     )
 
 
-class Two:
+class TwoSessions:
     """Two sessions of one database, and users of the test's own."""
 
     def __init__(self, one: Conn, other: Conn) -> None:
@@ -259,15 +263,15 @@ class Two:
         self.other = other
         self.made = 0
 
-    def people(self) -> tuple[str, str]:
+    def create_people(self) -> tuple[str, str]:
         self.made += 2
         names = (f"user_{self.made - 1}", f"user_{self.made}")
-        ada, bob = people(self.one, *names)
+        ada, bob = create_people(self.one, *names)
         return ada, bob
 
     def room(self) -> tuple[str, str, str, str]:
         """A private channel of two, and a message in it."""
-        ada, bob = self.people()
+        ada, bob = self.create_people()
         room = call(self.one, "create_channel", ada, "private", "room", [bob])["id"]
         return ada, bob, room, send(self.one, room, ada, "First")
 

@@ -218,13 +218,15 @@ def insert(table: str, values: dict[str, Any], more: str = "") -> str:
     )
 
 
-M = "INSERT INTO messages (id, channel_id, user_id, content) VALUES "
+INSERT_MESSAGES = "INSERT INTO messages (id, channel_id, user_id, content) VALUES "
 
 
-STATUS = "INSERT INTO user_status (user_id, status) VALUES "
+INSERT_STATUS = "INSERT INTO user_status (user_id, status) VALUES "
 
 
-ON_STATUS = " ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, last_seen = now()"
+ON_STATUS_CONFLICT = (
+    " ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, last_seen = now()"
+)
 
 
 def world_template(server: Server) -> str:
@@ -238,7 +240,7 @@ def world_template(server: Server) -> str:
     return server.templates["world"]
 
 
-def private(folder: Path, server: Server) -> Server:
+def start_private_server(folder: Path, server: Server) -> Server:
     """Start another server of the same version, with a template that has the world in it."""
     folder.mkdir(mode=0o711, exist_ok=True)  # as root the server runs as another user
     embedded = EmbeddedServer(folder / ".chatdb", programs=server.embedded.programs)
@@ -254,34 +256,38 @@ def private(folder: Path, server: Server) -> Server:
     return private_server
 
 
-def read(conn: Conn, cursor: str, limit: int = 500) -> list[tuple[int | None, str]]:
+def read_page(conn: Conn, cursor: str, limit: int = 500) -> list[tuple[int | None, str]]:
     """One page: the seq and the cursor of each row."""
     return conn.execute("SELECT seq, cursor FROM events_since(%s, %s)", [cursor, limit]).fetchall()
 
 
-def now(conn: Conn) -> str:
+def cursor_now(conn: Conn) -> str:
     """A cursor from now on."""
     return str(value(conn, "SELECT cursor FROM events_since()"))
 
 
-def drain(conn: Conn, cursor: str, limit: int = 500) -> list[int]:
+def read_all_pages(conn: Conn, cursor: str, limit: int = 500) -> list[int]:
     """All events after the cursor, page by page."""
     numbers: list[int] = []
     while True:
-        page = read(conn, cursor, limit)
+        page = read_page(conn, cursor, limit)
         if page[-1][0] is None:
             return numbers
         numbers += [seq for seq, _ in page if seq is not None]
         cursor = page[-1][1]
 
 
-SEND = f"INSERT INTO messages (channel_id, user_id, content) VALUES ('{HALL}', '{ADA}', 'x')"
+SEND_MESSAGE = (
+    f"INSERT INTO messages (channel_id, user_id, content) VALUES ('{HALL}', '{ADA}', 'x')"
+)
 
 
-EDIT = "UPDATE messages SET metadata = metadata || jsonb_build_object('n', random()) WHERE id = %s"
+EDIT_MESSAGE = (
+    "UPDATE messages SET metadata = metadata || jsonb_build_object('n', random()) WHERE id = %s"
+)
 
 
-def refused(conn: Conn, state: str, statement: str, *parameters: Any) -> str:
+def assert_fails(conn: Conn, state: str, statement: str, *parameters: Any) -> str:
     """The statement is refused with this SQLSTATE; the answer is what it says."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         conn.execute(statement, parameters or None)
@@ -289,11 +295,11 @@ def refused(conn: Conn, state: str, statement: str, *parameters: Any) -> str:
     return f"{caught.value}"
 
 
-def refuses(conn: Conn, cursor: str, state: str = RESYNCHRONISE) -> str:
-    return refused(conn, state, "SELECT events_since(%s)", cursor)
+def assert_cursor_refused(conn: Conn, cursor: str, state: str = RESYNCHRONISE) -> str:
+    return assert_fails(conn, state, "SELECT events_since(%s)", cursor)
 
 
-def burn(conn: Conn, xids: int) -> None:
+def use_up_xids(conn: Conn, xids: int) -> None:
     """Use up xids, as other transactions of the cluster do."""
     conn.execute(
         f"DO $$ BEGIN FOR i IN 1..{xids} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"

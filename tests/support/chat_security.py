@@ -12,13 +12,13 @@ from psycopg.types.json import Jsonb
 from tests.support.chat import (
     LATER,
     Conn,
-    answer,
     call,
+    call_value,
+    create_people,
+    create_world,
     digest,
-    filled,
+    fill_ids,
     insert,
-    people,
-    world,
 )
 from tests.support.database import Database
 
@@ -35,7 +35,7 @@ MY_MESSAGES = f"message_id IN (SELECT id FROM messages WHERE {MINE})"
 OWN = "user_id = %(me)s"
 
 
-SEEN = {
+VISIBLE_ROWS = {
     "channels": f"type = 'public' OR {MINE.replace('channel_id', 'id', 1)}",
     "channel_members": MINE,
     "messages": MINE,
@@ -61,9 +61,9 @@ OPEN = ["users", "profiles", "user_status", "rate_limits"]  # the application de
 CLOSED = ["events", "events_state"]  # neither read nor written but by the functions of the log
 
 
-def furnished(conn: Conn) -> dict[str, str]:
+def create_furnished_world(conn: Conn) -> dict[str, str]:
     """The world of the operations, with rows of Ada and Bob in every table, and few of Eve's."""
-    ids = world(conn)
+    ids = create_world(conn)
     ada, bob, eve, first = ids["ada"], ids["bob"], ids["eve"], ids["first"]
     call(conn, "edit_message", first, ada, "First!")
     call(conn, "edit_message", ids["elsewhere"], eve, "Elsewhere!")
@@ -77,7 +77,7 @@ def furnished(conn: Conn) -> dict[str, str]:
         insert(conn, "files", message_id=ids[message], name="a", type="b", size=1, url="c")
     for name in ("ada", "bob", "eve"):
         who = ids[name]
-        ids[f"told {name}"] = answer(conn, "notify_user", who, "system")
+        ids[f"told {name}"] = call_value(conn, "notify_user", who, "system")
         call(conn, "put_setting", who, "theme", Jsonb("dark"))
         call(conn, "put_session", digest(name), {"who": name}, LATER, who)
         call(conn, "issue_token", who, digest(name), LATER)
@@ -88,12 +88,12 @@ def furnished(conn: Conn) -> dict[str, str]:
     for name in ("ada", "bob"):
         call(conn, "start_typing", ids["room"], ids[name], "1 hour")
     call(conn, "put_session", digest("guest"), {}, LATER)
-    answer(conn, "hit_rate_limit", "k", 1, "1 hour")
+    call_value(conn, "hit_rate_limit", "k", 1, "1 hour")
     # Somebody who made a private channel and was put out of it
-    ids["ousted"] = people(conn, "ousted")[0]
+    ids["ousted"] = create_people(conn, "ousted")[0]
     ids["lair"] = call(conn, "create_channel", ids["ousted"], "private", "lair", [ada])["id"]
     call(conn, "set_role", ids["lair"], ada, "owner")
-    assert answer(conn, "remove_member", ids["lair"], ids["ousted"])
+    assert call_value(conn, "remove_member", ids["lair"], ids["ousted"])
     return ids
 
 
@@ -103,7 +103,7 @@ class Scene:
     def __init__(self, database: Database, conn: Conn) -> None:
         self.database = database
         self.conn = conn
-        self.ids = furnished(conn)
+        self.ids = create_furnished_world(conn)
         self.login = f"app_{database.name}"
         if database.server.version < 15:  # as docs/security.md says
             conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -126,4 +126,4 @@ class Scene:
         conn.execute("SELECT set_config('chat.user_id', %s, false)", [setting])
 
     def fill(self, values: list[Any]) -> list[Any]:
-        return filled(self.ids, *values)
+        return fill_ids(self.ids, *values)

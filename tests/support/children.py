@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tests.support import child
-from tests.support.database import WAIT_UNTIL, Database, settled
+from tests.support.database import Database, wait_for_no_sessions, wait_for_session
 from tests.support.project import Project
 from tests.support.proxy import Proxy
 from tests.support.servers import socket_of
@@ -18,7 +18,7 @@ from tests.support.servers import socket_of
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
-def start(*arguments: Any) -> BaseProcess:
+def start_child(*arguments: Any) -> BaseProcess:
     process = CONTEXT.Process(target=child.migrate, args=arguments)
     process.start()
     return process
@@ -43,25 +43,25 @@ def kill_before(
         return False
 
     with Proxy(socket_of(database.server), on_message=hold) as proxy:
-        run = start(proxy.url(database.name), str(project.sql), what, schema)
+        run = start_child(proxy.url(database.name), str(project.sql), what, schema)
         while not held.wait(0.002) and run.is_alive():
             pass
         if held.is_set():
-            database.execute(WAIT_UNTIL.format("wait_event = 'ClientRead'"))
+            wait_for_session(database, "wait_event = 'ClientRead'")
         run.kill()
         run.join()
         killed.set()
-    settled(database)
+    wait_for_no_sessions(database)
     return held.is_set()
 
 
-def at_once(
+def run_concurrently(
     database: Database, project: Project, whats: list[str], url: str = ""
 ) -> list[tuple[int, Any]]:
     """Run children side by side; return what became of each, as an exit code and states."""
     url = url or database.url
     results = CONTEXT.Queue()
-    children = [start(url, str(project.sql), what, "public", results) for what in whats]
+    children = [start_child(url, str(project.sql), what, "public", results) for what in whats]
     answers = [results.get(timeout=120)[:2] for _ in children]
     for one in children:
         one.join()

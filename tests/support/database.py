@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.servers import Server
 
 # Away with all that a test may have made in its database ...
-CLEAR = """
+CLEAR_DATABASE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid();
 ALTER DATABASE {0} RESET ALL;
@@ -46,7 +46,7 @@ END $$"""
 
 
 # ... and is there anything left that an empty one does not have?
-CONTENTS = (
+COUNT_CONTENTS = (
     """
 SELECT d.datacl::text, d.datconnlimit, d.datallowconn, r.rolname,
        shobj_description(d.oid, 'pg_database'),
@@ -134,7 +134,7 @@ def database(server: Server) -> Iterator[Database]:
     """An empty database."""
     database = server.empty()
     yield database
-    server.give_back(database)
+    server.release(database)
 
 
 @pytest.fixture
@@ -146,18 +146,23 @@ def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
     database.drop()
 
 
-WAIT_UNTIL = """DO $$ BEGIN WHILE NOT EXISTS (
+CHATDB_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'chatdb %'"
+
+
+COUNT_APPLIED = "SELECT count(*) FROM _yoyo_migration"
+
+
+_WAIT = """DO $$ BEGIN WHILE {} (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND {}
 ) LOOP PERFORM pg_sleep(0.002); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"""
 
 
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'chatdb %'"
+def wait_for_session(database: Database, condition: str) -> None:
+    """Wait until another session in the database meets a condition on pg_stat_activity."""
+    database.execute(_WAIT.format("NOT EXISTS", condition))
 
 
-APPLIED = "SELECT count(*) FROM _yoyo_migration"
-
-
-def settled(database: Database) -> None:
-    """Wait until no other session is left in the database."""
-    database.execute(WAIT_UNTIL.format("true").replace("NOT EXISTS", "EXISTS"))
+def wait_for_no_sessions(database: Database, condition: str = "true") -> None:
+    """Wait until no other session in the database meets a condition on pg_stat_activity."""
+    database.execute(_WAIT.format("EXISTS", condition))

@@ -17,7 +17,7 @@ from psycopg import conninfo
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.errors import ChatdbError, Code
 from tests.support.paths import ROOT
-from tests.support.servers import GROUND
+from tests.support.servers import TEMP_FOLDER
 
 Make = Callable[..., EmbeddedServer]
 
@@ -34,11 +34,11 @@ as_user = pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 
-def make_ground(tmp: Path) -> Path:
+def make_server_folder(tmp: Path) -> Path:
     """A directory that the server's user can enter: pytest's own are closed to all but root."""
     if not IS_ROOT:
         return tmp
-    folder = Path(tempfile.mkdtemp(prefix="ground-", dir=GROUND))
+    folder = Path(tempfile.mkdtemp(prefix="ground-", dir=TEMP_FOLDER))
     folder.chmod(0o755)
     return folder
 
@@ -88,7 +88,7 @@ def start_in_new_processes(home: Path, count: int) -> list[subprocess.Popen[byte
     return [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(count)]
 
 
-def refused(work: Callable[[], object], *words: str) -> ChatdbError:
+def assert_refused(work: Callable[[], object], *words: str) -> ChatdbError:
     """Assert that work is refused with an error for a user: each word in it, and a way out."""
     with pytest.raises(ChatdbError) as caught:
         work()

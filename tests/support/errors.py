@@ -14,7 +14,7 @@ from tests.support.servers import Server
 SECRET = "hunter2-secret"
 
 
-def report(result: Result) -> str:
+def error_text(result: Result) -> str:
     """What stderr says of the error itself."""
     assert "Traceback" not in result.err
     return result.err[result.err.index("error: ") :]

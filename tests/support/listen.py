@@ -100,7 +100,7 @@ class Chat:
                 thread.join()
 
 
-class Heard(threading.Thread):
+class ListenerThread(threading.Thread):
     """Listens in a thread, until bob says something; the writers are all ada."""
 
     def __init__(self, chat: Chat, listener: Listener) -> None:
@@ -122,7 +122,7 @@ class Heard(threading.Thread):
         return sorted(e.seq for e in self.events)
 
 
-def take(count: int, listener: Listener) -> list[Change]:
+def take_events(count: int, listener: Listener) -> list[Change]:
     found = []
     for event in listener:
         found.append(event)
@@ -131,7 +131,7 @@ def take(count: int, listener: Listener) -> list[Change]:
     return found
 
 
-class Command:
+class ListenCommand:
     """A running `chatdb listen`; what it printed is read as it comes."""
 
     def __init__(
@@ -190,7 +190,7 @@ class Command:
         self._thread.join()
         return self.process.wait(), rest, "".join(self.stderr)
 
-    def __enter__(self) -> Command:
+    def __enter__(self) -> ListenCommand:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from chatdb_cli.migrate.migrator import Migrator
 from tests.support.database import Database
 from tests.support.project import Project
-from tests.support.servers import GROUND, Server, socket_of
+from tests.support.servers import TEMP_FOLDER, Server, socket_of
 
 PATIENCE = 60.0
 
@@ -40,7 +40,7 @@ logfile = {folder}/log
 """
 
 
-def let_in(server: Server) -> None:
+def allow_owner_login(server: Server) -> None:
     """Let the owner of the server's files log in; it knows root and the owner of the project alone.
 
     A server that is started again has forgotten it.
@@ -108,7 +108,7 @@ class Pooler:
 
 @contextmanager
 def pooled(database: Database, size: int = 3, mode: str = "transaction") -> Iterator[Pooler]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
         pooler = Pooler(database.server, Path(folder), mode, size)
         try:
             pooler.start()

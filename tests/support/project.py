@@ -76,7 +76,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def through(proxy: Proxy, project: Project, database: Database, **flags: Any) -> Migrator:
+def migrator_through(proxy: Proxy, project: Project, database: Database, **flags: Any) -> Migrator:
     return project.migrator(database, database_url=proxy.url(database.name), **flags)
 
 
@@ -85,7 +85,7 @@ def states(error_or_run: Any) -> list[str]:
     return [s.state for s in run.steps]
 
 
-def on_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Progress], None]:
+def call_when_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Progress], None]:
     """Call once, when a migrator waits."""
     seen: list[str] = []
 

@@ -20,7 +20,7 @@ from chatdb_cli.embedded.programs import find_programs
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrate.migrator import Migrator
 from tests.support import sshd
-from tests.support.database import CLEAR, CONTENTS, Database
+from tests.support.database import CLEAR_DATABASE, COUNT_CONTENTS, Database
 from tests.support.paths import SHIPPED
 
 # Copies that root has made of the wheel's are the wheel's.
@@ -38,7 +38,7 @@ def _in_memory() -> str | None:
     return place if room and os.access(place, os.W_OK) else None
 
 
-GROUND = _in_memory() or "/tmp"
+TEMP_FOLDER = _in_memory() or "/tmp"
 
 
 def _name(programs: Path) -> str:
@@ -51,7 +51,9 @@ NAMES = {programs: _name(programs) for programs in PROGRAMS}
 
 
 # What does not depend on the version of PostgreSQL is tried on the first server alone.
-first = pytest.mark.parametrize("server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True)
+on_first_server = pytest.mark.parametrize(
+    "server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True
+)
 
 
 @dataclass
@@ -95,15 +97,15 @@ class Server:
             return self.spare.pop()
         database = self.create()
         if not self.pristine:
-            database.execute(CLEAR.format(database.name))
-            self.pristine = database.query(CONTENTS)
+            database.execute(CLEAR_DATABASE.format(database.name))
+            self.pristine = database.query(COUNT_CONTENTS)
         return database
 
-    def give_back(self, database: Database) -> None:
+    def release(self, database: Database) -> None:
         """Clear a database, which takes a tenth of making one; drop it where that leaves a trace."""
         try:
-            database.execute(CLEAR.format(database.name))
-            cleared = database.query(CONTENTS) == self.pristine
+            database.execute(CLEAR_DATABASE.format(database.name))
+            cleared = database.query(COUNT_CONTENTS) == self.pristine
         except psycopg.Error:
             cleared = False
         if cleared:
@@ -125,7 +127,7 @@ class Server:
 
 
 @contextmanager
-def admitted(server: Server, *lines: str) -> Iterator[None]:
+def allow_logins(server: Server, *lines: str) -> Iterator[None]:
     """Let more logins in than the embedded server does, by these lines in front of its hba file."""
     hba = Path(server.query_one("SHOW hba_file"))
     hba = Path(server.query_one("SHOW data_directory")) / hba
@@ -141,7 +143,7 @@ def admitted(server: Server, *lines: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session", params=PROGRAMS, ids=NAMES.__getitem__)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
         Path(folder).chmod(0o711)  # as root the server runs as another user
         embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
         embedded.start()

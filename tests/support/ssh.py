@@ -30,7 +30,7 @@ from tests.support.paths import ROOT
 from tests.support.project import Project
 from tests.support.proxy import Proxy
 from tests.support.ssh_server import SshServer
-from tests.support.sshd import SSHD, USER, Sshd, children
+from tests.support.sshd import SSHD, USER, Sshd, descendants
 
 needs_sshd = pytest.mark.skipif(SSHD is None, reason="OpenSSH's sshd is not installed")
 
@@ -44,11 +44,11 @@ def open_sockets() -> set[str]:
     return {one for one in found if one.startswith("socket:")}
 
 
-def own_children() -> set[int]:
+def child_processes() -> set[int]:
     """The children of this process."""
     lists = list(Path("/proc/self/task").glob("*/children"))
     if not lists:
-        return set(children(os.getpid()))
+        return set(descendants(os.getpid()))
     found = []
     for one in lists:
         with suppress(OSError):  # that thread has ended
@@ -57,7 +57,7 @@ def own_children() -> set[int]:
 
 
 @dataclass
-class Place:
+class TunnelSetup:
     """A database behind a bastion, and what it takes to get there.
 
     Attributes:
@@ -72,7 +72,7 @@ class Place:
     key: Path
     variables: dict[str, str] = field(default_factory=dict)
 
-    def to(self, database: Database) -> Place:
+    def with_database(self, database: Database) -> TunnelSetup:
         variables = self.variables | {"DATABASE_URL": self.proxy.url(database.name)}
         return replace(self, database=database, variables=variables)
 
@@ -89,23 +89,23 @@ class Place:
                 here.setenv(name, text)
             return call(*arguments)
 
-    def refusal(self, **variables: Any) -> ChatdbError:
+    def connect_error(self, **variables: Any) -> ChatdbError:
         """Why nothing came of it."""
         with pytest.raises(ChatdbError) as caught, self.target(**variables) as target:
             connect(target, retries=0).close()
         return caught.value
 
 
-def let_in(bastion: Sshd | SshServer, keys: Path) -> None:
+def authorize_keys(bastion: Sshd | SshServer, keys: Path) -> None:
     for public in keys.glob("*.pub"):
         if public.stem != "stranger":
-            bastion.let_in(public.with_suffix(""))
+            bastion.authorize(public.with_suffix(""))
 
 
-def place_of(
+def make_tunnel_setup(
     bastion: Sshd | SshServer, proxy: Proxy, database: Database, keys: Path, home: Path
-) -> Place:
-    (home / ".ssh" / "known_hosts").write_text(bastion.known())
+) -> TunnelSetup:
+    (home / ".ssh" / "known_hosts").write_text(bastion.known_hosts_line())
     variables = {
         "DATABASE_URL": proxy.url(database.name),
         "SSH_HOST": "127.0.0.1",
@@ -115,14 +115,14 @@ def place_of(
         "SSH_MAX_RETRIES": "0",
         "SSH_RETRY_DELAY": "1",
     }
-    return Place(bastion, proxy, database, keys / "ed25519", variables)
+    return TunnelSetup(bastion, proxy, database, keys / "ed25519", variables)
 
 
-def entry(bastion: Any, kind: str = "ed25519") -> list[str]:
-    return str(bastion.known(kind=kind)).split()
+def known_hosts_fields(bastion: Any, kind: str = "ed25519") -> list[str]:
+    return str(bastion.known_hosts_line(kind=kind)).split()
 
 
-def print_of(key: Path) -> str:
+def key_fingerprint(key: Path) -> str:
     import base64
 
     return fingerprint(base64.b64decode(Path(f"{key}.pub").read_text().split()[1]))
@@ -154,17 +154,17 @@ def can_connect(url: str) -> bool:
     return True
 
 
-def over_two(place: Place, home: Path, more: str = "") -> dict[str, Any]:
+def through_two_hops(tunnel: TunnelSetup, home: Path, more: str = "") -> dict[str, Any]:
     """What leads to the bastion over itself; `more` is for the first of its two names, `inner`."""
     (home / ".ssh" / "config").write_text(
         f"Host inner\n ProxyJump outer\n{more}"
-        f"Host *\n HostName 127.0.0.1\n Port {place.bastion.port}\n User {USER}\n"
+        f"Host *\n HostName 127.0.0.1\n Port {tunnel.bastion.port}\n User {USER}\n"
     )
     return {"SSH_HOST": "inner", "SSH_PORT": "", "SSH_USER": ""}
 
 
 @contextmanager
-def mute(banner: bytes = b"") -> Iterator[tuple[int, threading.Event]]:
+def silent_port(banner: bytes = b"") -> Iterator[tuple[int, threading.Event]]:
     """A port that says no more than the beginning, and whether somebody came there."""
     reached = threading.Event()
 

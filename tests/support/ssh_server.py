@@ -115,7 +115,7 @@ class SshServer:
         async def stop() -> None:
             self._server.close()
             await self._server.wait_closed()
-            await self._lose()
+            await self._drop_connections()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
@@ -124,21 +124,21 @@ class SshServer:
 
         self._do(stop())
 
-    def lose(self) -> None:
+    def drop_connections(self) -> None:
         """Drop every connection."""
-        self._do(self._lose())
+        self._do(self._drop_connections())
 
-    async def _lose(self) -> None:
+    async def _drop_connections(self) -> None:
         while self.connections:
             conn = self.connections.pop()
             conn.abort()
             await conn.wait_closed()
 
-    def let_in(self, key: Path, options: str = "") -> None:
+    def authorize(self, key: Path, options: str = "") -> None:
         with (self.folder / "authorized").open("a") as file:
             file.write(Path(f"{key}.pub").read_text())
 
-    def known(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
+    def known_hosts_line(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
         """The line of known_hosts for it."""
         key = (self.folder / f"{kind or self.keys[0]}.pub").read_text().split()
         return f"[{name}]:{self.port} {key[0]} {key[1]}\n"

@@ -86,7 +86,7 @@ def _keygen(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def children(*parents: int) -> list[int]:
+def descendants(*parents: int) -> list[int]:
     """Every process below some."""
     result = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     above = {int(pid): int(parent) for pid, parent in map(str.split, result.stdout.splitlines())}
@@ -166,13 +166,13 @@ class Sshd:
         self._process.wait()
         self.signal(signal.SIGKILL, sessions)
 
-    def lose(self) -> None:
+    def drop_connections(self) -> None:
         """Drop every connection."""
         self.signal(signal.SIGKILL)
 
     def sessions(self) -> list[int]:
         """The processes behind the connections that are open."""
-        return children(self._process.pid)
+        return descendants(self._process.pid)
 
     def signal(self, number: int, pids: list[int] | None = None) -> None:
         """Send a signal to every session."""
@@ -180,12 +180,12 @@ class Sshd:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def let_in(self, key: Path, options: str = "") -> None:
+    def authorize(self, key: Path, options: str = "") -> None:
         """Let whoever has a key log in."""
         with (self.folder / "authorized").open("a") as file:
             file.write(f"{options} {Path(f'{key}.pub').read_text()}".lstrip())
 
-    def known(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
+    def known_hosts_line(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
         """The line of known_hosts for it."""
         key = (self.folder / f"{kind or self.keys[0]}.pub").read_text().split()
         return f"[{name}]:{self.port} {key[0]} {key[1]}\n"

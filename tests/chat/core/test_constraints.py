@@ -16,9 +16,9 @@ from tests.support.chat import (
     TOO_LONG,
     UNIQUE,
     Conn,
+    assert_insert_fails,
     insert,
-    refused,
-    user,
+    insert_user,
     value,
 )
 
@@ -63,7 +63,7 @@ USERS_REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
 def test_a_user_who_violates_a_constraint_is_refused(
     chat: Conn, change: dict[str, Any], state: str, constraint: str | None
 ) -> None:
-    refused(chat, state, constraint, "users", **{**USER, **change})
+    assert_insert_fails(chat, state, constraint, "users", **{**USER, **change})
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_user_at_the_limits_of_the_constraints_is_accepted(
 
 
 def test_a_deleted_user_leaves_email_username_and_auth0_id_to_others(migrated: Conn) -> None:
-    gone = user(migrated, "ada")
+    gone = insert_user(migrated, "ada")
     migrated.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [gone])
-    user(migrated, "ada")
+    insert_user(migrated, "ada")
     with pytest.raises(psycopg.errors.UniqueViolation):
         migrated.execute("UPDATE users SET deleted_at = NULL WHERE id = %s", [gone])
 
 
 def test_email_and_username_compare_without_case(migrated: Conn) -> None:
-    user_id = user(migrated, "Ada", email="Ada@Example.ORG")
+    user_id = insert_user(migrated, "Ada", email="Ada@Example.ORG")
     find = "SELECT id FROM users WHERE email = 'ada@example.org' AND username = 'ADA'"
     assert value(migrated, find) == user_id
 
@@ -192,7 +192,7 @@ def test_a_row_that_violates_a_constraint_is_refused(
     state: str,
     constraint: str | None,
 ) -> None:
-    refused(chat, state, constraint, table, **filled(table, change, there))
+    assert_insert_fails(chat, state, constraint, table, **filled(table, change, there))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_duplicate_of_a_unique_value_is_refused(
 ) -> None:
     row = filled(table, change, there)
     insert(chat, table, **row)
-    refused(chat, UNIQUE, constraint, table, **row)
+    assert_insert_fails(chat, UNIQUE, constraint, table, **row)
 
 
 def test_two_users_may_use_the_same_client_message_id(chat: Conn, there: dict[str, str]) -> None:

@@ -12,8 +12,8 @@ from psycopg.pq import TransactionStatus
 from tests.support.chat import (
     Conn,
     counts,
+    insert_users,
     race,
-    users,
     value,
 )
 
@@ -41,7 +41,7 @@ def refusal(action: Any, *arguments: Any) -> str | None:
 
 
 def test_a_group_has_100_members_at_most(migrated: Conn, ids: dict[str, str]) -> None:
-    people = users(migrated, 101)
+    people = insert_users(migrated, 101)
     add(migrated, ids["group"], people[:100])
     assert refusal(add, migrated, ids["group"], people[100:]) == LIMIT
     migrated.execute("DELETE FROM channel_members WHERE user_id = %s", [people[0]])
@@ -49,14 +49,14 @@ def test_a_group_has_100_members_at_most(migrated: Conn, ids: dict[str, str]) ->
 
 
 def test_101_members_at_once_are_refused(migrated: Conn, ids: dict[str, str]) -> None:
-    assert refusal(add, migrated, ids["group"], users(migrated, 101)) == LIMIT
+    assert refusal(add, migrated, ids["group"], insert_users(migrated, 101)) == LIMIT
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
 def test_a_public_or_private_channel_has_any_number_of_members(
     migrated: Conn, ids: dict[str, str], kind: str
 ) -> None:
-    add(migrated, ids[kind], users(migrated, 150))
+    add(migrated, ids[kind], insert_users(migrated, 150))
     move = "UPDATE channel_members SET channel_id = %s WHERE channel_id = %s"
     assert refusal(migrated.execute, move, [ids["group"], ids[kind]]) == LIMIT
     turn = "UPDATE channels SET type = 'group' WHERE id = %s"
@@ -64,14 +64,14 @@ def test_a_public_or_private_channel_has_any_number_of_members(
 
 
 def test_a_channel_with_100_members_may_become_a_group(migrated: Conn, ids: dict[str, str]) -> None:
-    add(migrated, ids["public"], users(migrated, 100))
+    add(migrated, ids["public"], insert_users(migrated, 100))
     migrated.execute("UPDATE channels SET type = 'group' WHERE id = %s", [ids["public"]])
 
 
 def test_only_one_of_two_concurrent_inserts_gets_the_100th_place(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
-    people = users(migrated, 101)
+    people = insert_users(migrated, 101)
     group = ids["group"]
     add(migrated, group, people[:99])
     error = race(
@@ -89,7 +89,7 @@ def test_the_100th_place_is_safe_under_repeatable_read(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
     """A snapshot from before the other commit can't count it: the insert must fail."""
-    people = users(migrated, 101)
+    people = insert_users(migrated, 101)
     group = ids["group"]
     add(migrated, group, people[:99])
     second.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -104,7 +104,7 @@ def test_the_100th_place_is_safe_under_repeatable_read(
 def test_a_member_who_joins_while_the_channel_becomes_a_group_is_counted(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
-    people = users(migrated, 101)
+    people = insert_users(migrated, 101)
     room = ids["public"]
     add(migrated, room, people[:100])
     turn = "UPDATE channels SET type = 'group' WHERE id = %s"
@@ -129,7 +129,7 @@ def test_a_member_who_joins_while_the_channel_becomes_a_group_is_counted(
 def test_joining_a_public_channel_waits_for_no_lock(
     migrated: Conn, second: Conn, ids: dict[str, str]
 ) -> None:
-    people = users(migrated, 2)
+    people = insert_users(migrated, 2)
     second.execute("SET lock_timeout = '2s'")
     with migrated.transaction():
         add(migrated, ids["public"], people[:1])
@@ -140,7 +140,7 @@ def test_joining_a_public_channel_waits_for_no_lock(
 def test_the_limit_holds_whatever_the_callers_search_path(
     migrated: Conn, ids: dict[str, str]
 ) -> None:
-    people = users(migrated, 101)
+    people = insert_users(migrated, 101)
     migrated.execute("SET search_path = pg_catalog")
     with pytest.raises(psycopg.errors.CheckViolation) as caught:
         migrated.execute(

@@ -12,7 +12,7 @@ from tests.support.chat import (
     Conn,
     value,
 )
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -71,7 +71,7 @@ def test_the_random_part_uses_the_whole_alphabet_evenly(chat: Conn) -> None:
     assert all(800 < n < 1200 for _, _, n in counts)  # 1000 expected, six deviations either way
 
 
-@first
+@on_first_server
 def test_a_million_ids_are_all_different(migrated: Conn) -> None:
     count = 'SELECT count(DISTINCT generate_ulid() COLLATE "C") FROM generate_series(1, 1000000)'
     assert value(migrated, count) == 1_000_000

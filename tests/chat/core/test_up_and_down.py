@@ -14,9 +14,9 @@ from tests.support.chat import (
     STEMS,
     UNIQUE,
     Conn,
-    refused,
+    assert_insert_fails,
+    insert_user,
     run,
-    user,
 )
 from tests.support.database import Database
 from tests.support.paths import SHIPPED
@@ -156,8 +156,8 @@ def test_existing_extensions_are_used_and_stay(database: Database) -> None:
         for stem in CORE:
             run(conn, "up", stem, "chat, lib")
         conn.execute("SET search_path = chat, lib")
-        user(conn, "ada")
-        refused(conn, UNIQUE, "users_email_live_key", "users", email="ADA@example.org",
+        insert_user(conn, "ada")
+        assert_insert_fails(conn, UNIQUE, "users_email_live_key", "users", email="ADA@example.org",
                 username="eve", auth0_id="eve")  # fmt: skip
         for stem in reversed(CORE):
             run(conn, "down", stem, "chat, lib")

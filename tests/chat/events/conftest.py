@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chat_events import Conn, Events, private, value, world_template
+from tests.support.chat_events import Conn, Events, start_private_server, value, world_template
 from tests.support.database import Database
-from tests.support.servers import GROUND, Server
+from tests.support.servers import TEMP_FOLDER, Server
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def log(chat: Conn) -> Iterator[Callable[..., Events]]:
 @pytest.fixture(scope="module")
 def own(server: Server) -> Iterator[Server]:
     """A server for one module: it is killed and copied, and its notification queue is small."""
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=GROUND) as folder:
+    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
         Path(folder).chmod(0o711)
-        private_server = private(Path(folder, "own"), server)
+        private_server = start_private_server(Path(folder, "own"), server)
         yield private_server
         private_server.embedded.destroy()
 

@@ -12,27 +12,27 @@ from psycopg import sql
 
 from tests.support.chat_events import (
     ADA,
-    EDIT,
+    EDIT_MESSAGE,
     HALL,
     HI,
+    INSERT_MESSAGES,
+    INSERT_STATUS,
     MODES,
     NEW,
-    ON_STATUS,
+    ON_STATUS_CONFLICT,
     PAUSE,
     ROOM,
-    SEND,
-    STATUS,
+    SEND_MESSAGE,
     Conn,
-    M,
-    drain,
+    assert_cursor_refused,
+    assert_fails,
+    cursor_now,
     migrate,
-    now,
-    refused,
-    refuses,
+    read_all_pages,
     value,
 )
 from tests.support.database import Database
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 
 def rung(listener: Conn) -> list[dict[str, Any]]:
@@ -55,12 +55,13 @@ def test_a_notification_says_what_has_changed_and_no_more(
     with database.connect() as conn:
         some = "CASE id WHEN %s THEN 'read' ELSE status END"  # updates all rows, and changes one
         for statement, table, op, channel, ids in (
-            (f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
+            (f"{INSERT_MESSAGES} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
             (f"UPDATE messages SET status = {some}", "messages", "update", HALL, [NEW]),
             ("UPDATE messages SET deleted_at = now() WHERE id = %s", "messages", "delete", HALL, [NEW]),
             ("DELETE FROM messages WHERE id = %s", "messages", "delete", HALL, [NEW]),
             ("UPDATE channels SET name = name || %s", "channels", "update", None, [HALL, ROOM]),
-            (f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}", "user_status", "update", None, [ADA]),
+            (f"{INSERT_STATUS} ('{ADA}', 'busy') {ON_STATUS_CONFLICT}", "user_status", "update", None,
+             [ADA]),
         ):  # fmt: skip
             conn.execute(PAUSE)
             conn.execute(statement, [NEW] if "%s" in statement else None)
@@ -78,7 +79,7 @@ def test_changes_that_are_not_events_or_are_rolled_back_send_no_notification(
         conn.execute("UPDATE messages SET updated_at = now()")
         conn.execute(f"SELECT touch_last_seen('{ADA}')")
         with conn.transaction(force_rollback=True):
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
         assert rung(listener) == []
 
 
@@ -108,9 +109,9 @@ def test_the_session_decides_when_to_notify_else_the_table(
                 conn.execute("SELECT set_config('chat.notify', %s, false)", [session])
             begin = value(conn, SITTING)
             for _ in range(20):
-                other.execute(EDIT, [HI])
-                conn.execute(f"{STATUS} ('{ADA}', 'away') {ON_STATUS}")
-                conn.execute(f"{STATUS} ('{ADA}', 'busy') {ON_STATUS}")
+                other.execute(EDIT_MESSAGE, [HI])
+                conn.execute(f"{INSERT_STATUS} ('{ADA}', 'away') {ON_STATUS_CONFLICT}")
+                conn.execute(f"{INSERT_STATUS} ('{ADA}', 'busy') {ON_STATUS_CONFLICT}")
             sittings = value(conn, SITTING) - begin + 1
             tables = [notification["table"] for notification in rung(listener)]
             mine, others = tables.count("user_status"), tables.count("messages")
@@ -127,11 +128,11 @@ def test_the_session_decides_when_to_notify_else_the_table(
             conn.execute(PAUSE)
 
 
-@first
+@on_first_server
 def test_an_unknown_notification_mode_is_refused(database: Database) -> None:
     with database.connect() as conn:
-        refused(conn, "23514", "SELECT set_notify_mode('loud')")
-        refused(conn, "23502", "SELECT set_notify_mode(NULL)")
+        assert_fails(conn, "23514", "SELECT set_notify_mode('loud')")
+        assert_fails(conn, "23502", "SELECT set_notify_mode(NULL)")
 
 
 def test_one_notification_is_sent_in_20_ms_whatever_the_load(
@@ -140,7 +141,7 @@ def test_one_notification_is_sent_in_20_ms_whatever_the_load(
     def write() -> None:
         with database.connect() as conn:
             for _ in range(150):
-                conn.execute(SEND)
+                conn.execute(SEND_MESSAGE)
 
     with database.connect() as conn:
         begin = value(conn, SITTING)
@@ -152,7 +153,7 @@ def test_one_notification_is_sent_in_20_ms_whatever_the_load(
         assert 1 <= len(rung(listener)) <= value(conn, SITTING) - begin + 1
 
 
-@first
+@on_first_server
 def test_statements_of_one_session_notify_once_in_20_ms(database: Database, listener: Conn) -> None:
     with database.connect() as conn:
         begin = value(conn, SITTING)
@@ -167,16 +168,16 @@ def test_a_transaction_that_stays_open_after_notifying_does_not_silence_others(
     """Whether it is idle, or continues to write for more intervals than there are advisory lock keys."""
     with database.connect() as conn, database.connect() as idle, database.connect() as busy:
         idle.execute("BEGIN")
-        idle.execute(SEND)
+        idle.execute(SEND_MESSAGE)
         busy.execute("BEGIN")
         begin = value(conn, SITTING)
         while value(conn, SITTING) < begin + 70:
-            busy.execute(SEND)
+            busy.execute(SEND_MESSAGE)
         assert value(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") <= 2
         count = 0
         for _ in range(10):
             conn.execute(PAUSE)
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
             count += len(rung(listener))
         assert count >= 8, "all but the few whose lock key one of the two holds"
         busy.execute("COMMIT")
@@ -189,15 +190,15 @@ def test_a_notification_that_a_savepoint_rolled_back_does_not_count(
     with database.connect() as conn:
         conn.execute("BEGIN")
         conn.execute("SAVEPOINT s")
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         conn.execute("ROLLBACK TO s")
         conn.execute(PAUSE)
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         conn.execute("COMMIT")
         assert len(rung(listener)) == 1
 
 
-@first
+@on_first_server
 def test_mode_every_notifies_for_each_statement_up_to_ten_and_then_says_more(
     database: Database, listener: Conn
 ) -> None:
@@ -206,7 +207,7 @@ def test_mode_every_notifies_for_each_statement_up_to_ten_and_then_says_more(
         for statements in (1, 3, 12):
             with conn.transaction():
                 for _ in range(statements):
-                    conn.execute(SEND)
+                    conn.execute(SEND_MESSAGE)
             notifications = rung(listener)
             assert len(notifications) == min(statements, 10)
             assert [s["more"] for s in notifications] == [False] * min(statements, 9) + [True] * (
@@ -220,12 +221,12 @@ def test_each_listener_is_notified_and_reads_for_itself(database: Database) -> N
         conn = stack.enter_context(database.connect())
         for one in listeners:
             one.execute("LISTEN chat_events")
-        begin = now(conn)
+        begin = cursor_now(conn)
         conn.execute(PAUSE)
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         for one in listeners:
             assert len([s for s in rung(one) if s]) == 1
-            assert len(drain(one, begin)) == 1
+            assert len(read_all_pages(one, begin)) == 1
             one.execute("UNLISTEN *")
 
 
@@ -233,7 +234,7 @@ def test_each_listener_is_notified_and_reads_for_itself(database: Database) -> N
 HOSTILE = ('"' + "'" + "\\" + "\x01" * 9 + "a b.é")[:20].ljust(62, '"')
 
 
-@first
+@on_first_server
 def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
     database = server.create()
     with database.connect() as conn, database.connect() as listener:
@@ -263,7 +264,7 @@ def test_a_payload_is_valid_and_short_whatever_is_in_it(server: Server) -> None:
     database.drop()
 
 
-@first
+@on_first_server
 def test_two_copies_in_one_database_notify_and_read_separately(
     database: Database, listener: Conn
 ) -> None:
@@ -271,13 +272,13 @@ def test_two_copies_in_one_database_notify_and_read_separately(
         other.execute("CREATE SCHEMA other")
         migrate(other, "other")
         other.execute("SET search_path = other, public")
-        cursors = now(conn), now(other)
+        cursors = cursor_now(conn), cursor_now(other)
         assert cursors[0].split("|")[0] != cursors[1].split("|")[0]
         rung(listener)
         begin = value(conn, SITTING)
         while value(conn, SITTING) < begin + 5:
-            conn.execute(SEND)
-            other.execute(SEND)
+            conn.execute(SEND_MESSAGE)
+            other.execute(SEND_MESSAGE)
         notifications = [s["schema"] for s in rung(listener)]
         assert notifications.count("public") >= 3, "one is rung as often as the other"
         assert notifications.count("other") >= 3
@@ -286,6 +287,6 @@ def test_two_copies_in_one_database_notify_and_read_separately(
             for c in (conn, other)
         ]
         assert [
-            len(drain(c, cursor)) for c, cursor in zip((conn, other), cursors, strict=True)
+            len(read_all_pages(c, cursor)) for c, cursor in zip((conn, other), cursors, strict=True)
         ] == written
-        refuses(conn, cursors[1])
+        assert_cursor_refused(conn, cursors[1])

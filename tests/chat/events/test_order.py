@@ -14,20 +14,20 @@ from psycopg.pq import TransactionStatus
 
 from tests.support.chat_events import (
     ADA,
-    EDIT,
+    EDIT_MESSAGE,
     HALL,
     HI,
     MALFORMED,
-    SEND,
+    SEND_MESSAGE,
     YO,
     Conn,
-    drain,
-    now,
-    read,
-    refused,
+    assert_fails,
+    cursor_now,
+    read_all_pages,
+    read_page,
 )
 from tests.support.database import Database
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
 @dataclass
@@ -228,7 +228,7 @@ class Schedule:
         conn = self.connect()
         with conn.transaction():
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor = now(conn)
+            cursor = cursor_now(conn)
             before = {row[0] for row in conn.execute("SELECT seq FROM events")}
         self.readers.append(Reader(Writer(conn), cursor, before))
 
@@ -251,7 +251,9 @@ class Schedule:
             writer.conn = self.connect()  # a reader needs only its cursor to continue
         else:
             try:
-                page = read(writer.conn, reader.cursor, self.random.choice([1, 2, 3, 10, 100, 500]))
+                page = read_page(
+                    writer.conn, reader.cursor, self.random.choice([1, 2, 3, 10, 100, 500])
+                )
             except psycopg.errors.SerializationFailure:
                 self.rollback(writer)
                 return
@@ -260,7 +262,9 @@ class Schedule:
             reader.cursor = taken[-1][1]
 
     def check(self, reader: Reader) -> None:
-        reader.got += drain(reader.writer.conn, reader.cursor, self.random.choice([2, 20, 500]))
+        reader.got += read_all_pages(
+            reader.writer.conn, reader.cursor, self.random.choice([2, 20, 500])
+        )
         assert len(reader.got) == len(set(reader.got)), "twice"
         assert set(reader.got) == self.truth.keys() - reader.before, "lost"
         written, rows = 0, dict[str, int]()
@@ -298,16 +302,16 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
             for _ in range(60):
                 with conn.transaction(force_rollback=chance.random() < 0.2):
                     for _ in range(chance.choice([1, 1, 2, 8])):
-                        conn.execute(SEND)
+                        conn.execute(SEND_MESSAGE)
                     with conn.transaction(force_rollback=chance.random() < 0.5):
-                        conn.execute(EDIT, [chance.choice([HI, YO])])
+                        conn.execute(EDIT_MESSAGE, [chance.choice([HI, YO])])
 
     def follow(cursor: str, limit: int) -> list[int]:
         seqs: list[int] = []
         with database.connect() as conn:
             last = False
             while True:
-                page = read(conn, cursor, limit)
+                page = read_page(conn, cursor, limit)
                 page = page[: random.randint(1, len(page))]
                 seqs += [seq for seq, _ in page if seq is not None]
                 cursor = page[-1][1]
@@ -317,7 +321,7 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
                     last = done.is_set()
 
     with database.connect() as conn, ThreadPoolExecutor(8) as pool:
-        readers = [pool.submit(follow, now(conn), limit) for limit in (1, 7, 500)]
+        readers = [pool.submit(follow, cursor_now(conn), limit) for limit in (1, 7, 500)]
         writers = [pool.submit(write, number) for number in range(5)]
         wait(writers)
         done.set()
@@ -334,32 +338,32 @@ def test_readers_get_each_event_once_at_full_speed(database: Database) -> None:
 
 def test_a_reader_continues_from_any_row_of_any_page(database: Database) -> None:
     with database.connect() as conn:
-        begin = now(conn)
+        begin = cursor_now(conn)
         for _ in range(4):
-            conn.execute(SEND)
-        conn.execute(f"{SEND}, ('{HALL}', '{ADA}', 'y'), ('{HALL}', '{ADA}', 'z')")
-        whole = drain(conn, begin)
+            conn.execute(SEND_MESSAGE)
+        conn.execute(f"{SEND_MESSAGE}, ('{HALL}', '{ADA}', 'y'), ('{HALL}', '{ADA}', 'z')")
+        whole = read_all_pages(conn, begin)
         assert len(whole) == 7
         for limit in range(1, 9):
-            page = read(conn, begin, limit)
+            page = read_page(conn, begin, limit)
             for seq, cursor in page:
-                rest = drain(conn, cursor, limit)
+                rest = read_all_pages(conn, cursor, limit)
                 assert rest == [s for s in whole if s > (seq or 0)], f"{seq} of {limit}"
 
 
 def test_a_page_is_the_same_however_often_it_is_read_and_whatever_comes(database: Database) -> None:
     with database.connect() as conn, database.connect() as other:
-        begin = now(conn)
+        begin = cursor_now(conn)
         other.execute("BEGIN")
-        other.execute(SEND)
+        other.execute(SEND_MESSAGE)
         for _ in range(3):
-            conn.execute(SEND)
-        ((_, cursor),) = read(conn, begin, 1)[:1]
-        page = [seq for seq, _ in read(conn, cursor, 10)]
+            conn.execute(SEND_MESSAGE)
+        ((_, cursor),) = read_page(conn, begin, 1)[:1]
+        page = [seq for seq, _ in read_page(conn, cursor, 10)]
         other.execute("COMMIT")
-        conn.execute(SEND)
-        assert [seq for seq, _ in read(conn, cursor, 10)] == page
-        assert len(drain(conn, begin)) == 5
+        conn.execute(SEND_MESSAGE)
+        assert [seq for seq, _ in read_page(conn, cursor, 10)] == page
+        assert len(read_all_pages(conn, begin)) == 5
 
 
 def test_without_an_event_one_row_brings_the_cursor_to_keep(database: Database) -> None:
@@ -368,18 +372,20 @@ def test_without_an_event_one_row_brings_the_cursor_to_keep(database: Database) 
             (row,) = conn.execute("SELECT * FROM events_since(%s)", [empty]).fetchall()
             assert row[:-1] == (None,) * 7
             assert row[-1]
-        assert read(conn, now(conn)) == [(None, now(conn))]
-        conn.execute(SEND)
-        assert read(conn, now(conn)) == [(None, now(conn))], "an empty cursor begins from now"
+        assert read_page(conn, cursor_now(conn)) == [(None, cursor_now(conn))]
+        conn.execute(SEND_MESSAGE)
+        assert read_page(conn, cursor_now(conn)) == [(None, cursor_now(conn))], (
+            "an empty cursor begins from now"
+        )
 
 
-@first
+@on_first_server
 def test_events_since_accepts_any_positive_limit(database: Database) -> None:
     with database.connect() as conn:
-        begin = now(conn)
-        conn.execute(SEND)
+        begin = cursor_now(conn)
+        conn.execute(SEND_MESSAGE)
         for limit in ("1", "2147483647", "NULL"):
             ((seq,),) = conn.execute(f"SELECT seq FROM events_since('{begin}', {limit})").fetchall()
             assert seq
         for limit in ("0", "-1"):
-            refused(conn, MALFORMED, f"SELECT events_since('{begin}', {limit})")
+            assert_fails(conn, MALFORMED, f"SELECT events_since('{begin}', {limit})")

@@ -9,9 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from tests.support.chat_events import RESYNCHRONISE, SEND, Conn, drain, now, read, refuses, value
+from tests.support.chat_events import (
+    RESYNCHRONISE,
+    SEND_MESSAGE,
+    Conn,
+    assert_cursor_refused,
+    cursor_now,
+    read_all_pages,
+    read_page,
+    value,
+)
 from tests.support.database import Database
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 
 def test_purging_deletes_the_oldest_events_first_in_batches_and_keeps_young_ones(
@@ -19,7 +28,7 @@ def test_purging_deletes_the_oldest_events_first_in_batches_and_keeps_young_ones
 ) -> None:
     with database.connect() as conn:
         for _ in range(10):
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
         conn.execute(
             "UPDATE events SET at = at - interval '1 day' WHERE seq <= (SELECT min(seq) + 6 FROM events)"
         )
@@ -32,24 +41,24 @@ def test_a_cursor_before_purged_events_is_refused_and_others_are_not(
     database: Database,
 ) -> None:
     with database.connect() as conn:
-        begin = now(conn)
+        begin = cursor_now(conn)
         for _ in range(4):
-            conn.execute(SEND)
-        middle = read(conn, begin, 2)[0][1]
-        done = read(conn, begin)[-1][1]
-        conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
+        middle = read_page(conn, begin, 2)[0][1]
+        done = read_page(conn, begin)[-1][1]
+        conn.execute(SEND_MESSAGE)
         conn.execute(
             "UPDATE events SET at = at - interval '1 day' WHERE seq < (SELECT max(seq) FROM events)"
         )
         assert value(conn, "SELECT purge_events('1 hour')") == 4
         for cursor in (begin, middle):
-            assert "purged" in refuses(conn, cursor)
-        assert len(drain(conn, done)) == 1
-        fresh = now(conn)
+            assert "purged" in assert_cursor_refused(conn, cursor)
+        assert len(read_all_pages(conn, done)) == 1
+        fresh = cursor_now(conn)
         assert value(conn, "SELECT purge_events('0s')") == 1
-        assert drain(conn, fresh) == []
-        assert drain(conn, now(conn)) == []
-        refuses(conn, done)
+        assert read_all_pages(conn, fresh) == []
+        assert read_all_pages(conn, cursor_now(conn)) == []
+        assert_cursor_refused(conn, done)
 
 
 def test_events_newer_than_a_running_transaction_are_not_purged(
@@ -57,43 +66,43 @@ def test_events_newer_than_a_running_transaction_are_not_purged(
 ) -> None:
     """No unread event is purged, and a reader that missed no event gets no error."""
     with database.connect() as conn, database.connect() as writer:
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         writer.execute("BEGIN")
-        writer.execute(SEND)
-        begin = now(conn)
+        writer.execute(SEND_MESSAGE)
+        begin = cursor_now(conn)
         for _ in range(3):
-            conn.execute(SEND)
-        cursor = read(conn, begin)[-1][1]
+            conn.execute(SEND_MESSAGE)
+        cursor = read_page(conn, begin)[-1][1]
         assert value(conn, "SELECT purge_events('0s')") == 1, "what was settled before it began"
-        assert drain(conn, cursor) == []
-        assert len(drain(conn, begin)) == 3
+        assert read_all_pages(conn, cursor) == []
+        assert len(read_all_pages(conn, begin)) == 3
         writer.execute("COMMIT")
-        assert len(drain(conn, cursor)) == 1
-        assert len(drain(conn, begin)) == 4
-        cursor = now(conn)
+        assert len(read_all_pages(conn, cursor)) == 1
+        assert len(read_all_pages(conn, begin)) == 4
+        cursor = cursor_now(conn)
         assert value(conn, "SELECT purge_events('0s')") == 4
-        assert drain(conn, cursor) == []
-        refuses(conn, begin)
+        assert read_all_pages(conn, cursor) == []
+        assert_cursor_refused(conn, begin)
 
 
 def test_a_reader_that_missed_a_late_commit_is_told_when_it_is_purged(database: Database) -> None:
     """The cursor is newer than the purged event, except for one transaction that was running then."""
     with database.connect() as conn, database.connect() as writer:
-        begin = now(conn)
+        begin = cursor_now(conn)
         writer.execute("BEGIN")
-        writer.execute(SEND)
-        conn.execute(SEND)
-        cursor = read(conn, begin)[-1][1]
+        writer.execute(SEND_MESSAGE)
+        conn.execute(SEND_MESSAGE)
+        cursor = read_page(conn, begin)[-1][1]
         writer.execute("COMMIT")
         assert value(conn, "SELECT purge_events('0s')") == 2
-        refuses(conn, cursor)
+        assert_cursor_refused(conn, cursor)
 
 
-@first
+@on_first_server
 def test_two_concurrent_purges_do_not_wait_for_each_other(database: Database) -> None:
     with database.connect() as conn, database.connect() as other:
         for _ in range(4):
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
         conn.execute("BEGIN")
         assert value(conn, "SELECT purge_events('0s', 2)") == 2
         assert value(other, "SELECT purge_events('0s', 2)") == 0
@@ -143,7 +152,7 @@ class Follower:
 
     def read_page(self, conn: Conn) -> None:
         with conn.transaction():
-            page = read(conn, self.cursor, self.dice.choice([1, 5, 100]))
+            page = read_page(conn, self.cursor, self.dice.choice([1, 5, 100]))
             recorded = {row[0] for row in conn.execute("SELECT seq FROM recorded")}
         at_the_end = page[-1][0] is None
         if not self.cursor:
@@ -157,7 +166,7 @@ class Follower:
 def write_events(database: Database, stop: threading.Event) -> None:
     with database.connect() as conn:
         while not stop.is_set():
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
 
 
 def purge_with_and_without_a_long_transaction(database: Database) -> int:
@@ -167,7 +176,7 @@ def purge_with_and_without_a_long_transaction(database: Database) -> int:
     with database.connect() as conn, database.connect() as long:
         for _ in range(3):
             long.execute("BEGIN")
-            long.execute(SEND)
+            long.execute(SEND_MESSAGE)
             purged += sum(value(conn, purge) for _ in range(30))
             long.execute("COMMIT")
             purged += sum(value(conn, purge) for _ in range(30))

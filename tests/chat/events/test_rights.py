@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.chat_events import ADA, FORBIDDEN, HALL, TABLES, Conn, refused, value
+from tests.support.chat_events import ADA, FORBIDDEN, HALL, TABLES, Conn, assert_fails, value
 
 
 def as_role(conn: Conn, role: str, user: str = ADA) -> None:
@@ -50,7 +50,7 @@ def test_only_the_listener_reads_the_log_and_no_role_writes_it(
         if (role, what) == ("chat_listener", "follow"):
             assert value(chat, LOG[what]) is None
         else:
-            refused(chat, FORBIDDEN, LOG[what])
+            assert_fails(chat, FORBIDDEN, LOG[what])
 
 
 def test_the_listener_may_do_nothing_else(chat: Conn) -> None:
@@ -64,8 +64,8 @@ def test_the_listener_may_do_nothing_else(chat: Conn) -> None:
     assert rights == []
     with chat.transaction(force_rollback=True):
         as_role(chat, "chat_listener")
-        refused(chat, FORBIDDEN, f"SELECT send_message('{HALL}', '{ADA}', 'x')")
-        refused(chat, FORBIDDEN, f"SELECT list_messages('{HALL}')")
+        assert_fails(chat, FORBIDDEN, f"SELECT send_message('{HALL}', '{ADA}', 'x')")
+        assert_fails(chat, FORBIDDEN, f"SELECT list_messages('{HALL}')")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_trigger_on_a_table_of_ones_own_can_not_forge_events(chat: Conn, name:
     with chat.transaction(force_rollback=True):
         as_role(chat, "chat_app")
         chat.execute("CREATE TEMPORARY TABLE mine (id text, channel_id text, user_id text)")
-        refused(
+        assert_fails(
             chat, FORBIDDEN,
             "CREATE TRIGGER forged AFTER INSERT ON mine REFERENCING NEW TABLE AS added"
             f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()",

@@ -13,28 +13,28 @@ from tests.support.chat_events import (
     FILE,
     HALL,
     HI,
+    INSERT_MESSAGES,
+    INSERT_STATUS,
     NEW,
     NEWER,
     NOTE,
-    ON_STATUS,
+    ON_STATUS_CONFLICT,
     ROOM,
-    STATUS,
     TABLES,
     THUMB,
     TOUCH,
     YO,
     Conn,
     Events,
-    M,
     insert,
 )
-from tests.support.servers import first
+from tests.support.servers import on_first_server
 
 # Keys, and what the event has in columns of its own: row_id, channel_id, user_id.
 KEYS = {"id", "channel_id", "user_id", "message_id", "created_by", "direct_low", "direct_high"}
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("name", TABLES)
 def test_each_column_of_a_logged_table_is_known_to_matter_or_not(chat: Conn, name: str) -> None:
     columns = {
@@ -131,7 +131,7 @@ def status(op: str, person: str) -> tuple[str | None, ...]:
 # channel any more: the event of the message has it.
 CASES: dict[str, tuple[str, Events]] = {
     "many rows": (
-        f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a'), ('{NEWER}', '{ROOM}', '{ADA}', 'b')",
+        f"{INSERT_MESSAGES} ('{NEW}', '{HALL}', '{ADA}', 'a'), ('{NEWER}', '{ROOM}', '{ADA}', 'b')",
         [message("insert", NEW), message("insert", NEWER, ROOM)],
     ),
     "many rows, one of them changed": (
@@ -190,7 +190,7 @@ CASES: dict[str, tuple[str, Events]] = {
         [message("update", HI), message("update", HI)],
     ),
     "a row that comes and goes": (
-        f"{M} ('{NEW}', '{HALL}', '{ADA}', 'a'); DELETE FROM messages WHERE id = '{NEW}'",
+        f"{INSERT_MESSAGES} ('{NEW}', '{HALL}', '{ADA}', 'a'); DELETE FROM messages WHERE id = '{NEW}'",
         [message("insert", NEW), message("delete", NEW)],
     ),
     "a savepoint rolled back": (
@@ -199,25 +199,28 @@ CASES: dict[str, tuple[str, Events]] = {
         [message("update", HI)],
     ),
     "ON CONFLICT DO UPDATE, there": (
-        f"{STATUS} ('{ADA}', 'away') {ON_STATUS}",
+        f"{INSERT_STATUS} ('{ADA}', 'away') {ON_STATUS_CONFLICT}",
         [status("update", ADA)],
     ),
-    "ON CONFLICT DO UPDATE, a heartbeat": (f"{STATUS} ('{ADA}', 'online') {ON_STATUS}", []),
+    "ON CONFLICT DO UPDATE, a heartbeat": (
+        f"{INSERT_STATUS} ('{ADA}', 'online') {ON_STATUS_CONFLICT}",
+        [],
+    ),
     "ON CONFLICT DO UPDATE, new": (
-        f"{STATUS} ('{BOB}', 'away') {ON_STATUS}",
+        f"{INSERT_STATUS} ('{BOB}', 'away') {ON_STATUS_CONFLICT}",
         [status("insert", BOB)],
     ),
     "ON CONFLICT DO UPDATE, both": (
-        f"{STATUS} ('{ADA}', 'away'), ('{BOB}', 'away') {ON_STATUS}",
+        f"{INSERT_STATUS} ('{ADA}', 'away'), ('{BOB}', 'away') {ON_STATUS_CONFLICT}",
         [status("update", ADA), status("insert", BOB)],
     ),
     "ON CONFLICT DO UPDATE that its WHERE forbids": (
-        f"{STATUS} ('{ADA}', 'away') {ON_STATUS} WHERE false",
+        f"{INSERT_STATUS} ('{ADA}', 'away') {ON_STATUS_CONFLICT} WHERE false",
         [],
     ),
     "two changes in one statement": (
         f"WITH a AS (UPDATE messages SET status = 'read' WHERE id = '{HI}' RETURNING *),"
-        f" b AS (DELETE FROM notifications RETURNING *) {STATUS} ('{BOB}', 'busy')",
+        f" b AS (DELETE FROM notifications RETURNING *) {INSERT_STATUS} ('{BOB}', 'busy')",
         [
             message("update", HI),
             ("notifications", "delete", NOTE, None, ADA),
@@ -286,7 +289,7 @@ def test_each_statement_writes_the_documented_events(
     assert sorted(log(done), key=str) == sorted(expected, key=str)
 
 
-@first
+@on_first_server
 def test_a_hard_delete_writes_an_event_where_soft_deletes_are_off(
     log: Callable[..., Events],
 ) -> None:

@@ -9,20 +9,20 @@ from tests.support.chat_events import (
     ADA,
     HALL,
     HI,
+    INSERT_MESSAGES,
     MODES,
     PAUSE,
-    SEND,
+    SEND_MESSAGE,
     THUMB,
     YO,
     Conn,
-    M,
-    drain,
-    now,
+    cursor_now,
+    read_all_pages,
     ulid,
     value,
 )
 from tests.support.database import Database
-from tests.support.servers import Server, first
+from tests.support.servers import Server, on_first_server
 
 BIG = {
     "a message": f"INSERT INTO messages (channel_id, user_id, content_type, content) VALUES"
@@ -41,7 +41,7 @@ BIG = {
 }
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("mode", MODES)
 def test_a_row_of_any_size_is_written(chat: Conn, mode: str) -> None:
     for name, statement in BIG.items():
@@ -64,7 +64,7 @@ def small_queue(server: Server) -> None:
         )
 
 
-@first
+@on_first_server
 def test_an_idle_listener_in_a_transaction_makes_no_write_fail(
     own: Server, owned: Database
 ) -> None:
@@ -73,19 +73,20 @@ def test_an_idle_listener_in_a_transaction_makes_no_write_fail(
         sitting.execute("LISTEN chat_events")
         sitting.execute("BEGIN")
         sitting.execute("SELECT 1")
-        begin = now(conn)
+        begin = cursor_now(conn)
         conn.execute("SELECT set_notify_mode('every')")
         conn.execute(
-            f"{M} " + ", ".join(f"('{ulid(1000 + n)}', '{HALL}', '{ADA}', 'x')" for n in range(20))
+            f"{INSERT_MESSAGES} "
+            + ", ".join(f"('{ulid(1000 + n)}', '{HALL}', '{ADA}', 'x')" for n in range(20))
         )
         for n in range(600):  # each notification is half a kilobyte
             conn.execute("UPDATE messages SET metadata = jsonb_build_object('n', %s::int)", [n])
         assert 0.4 < usage(conn) < 0.9, "it stops ringing when the queue is half full"
-        assert len(drain(conn, begin)) == 20 + 600 * 22
+        assert len(read_all_pages(conn, begin)) == 20 + 600 * 22
         sitting.execute("ROLLBACK")
 
 
-@first
+@on_first_server
 def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
     small_queue(own)
     with owned.connect() as conn, owned.connect() as sitting:
@@ -99,16 +100,16 @@ def test_a_full_queue_makes_no_write_fail(own: Server, owned: Database) -> None:
                 "SELECT pg_notify('of_another_application', n || repeat('x', 7000))"
                 " FROM generate_series(1, 20) n"
             )
-        begin = now(conn)
+        begin = cursor_now(conn)
         for mode in MODES:
             conn.execute("SELECT set_config('chat.notify', %s, false)", [mode])
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
             conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
-        assert len(drain(conn, begin)) == 3
+        assert len(read_all_pages(conn, begin)) == 3
         sitting.execute("ROLLBACK")
 
 
-@first
+@on_first_server
 def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
     own: Server, owned: Database
 ) -> None:
@@ -116,21 +117,21 @@ def test_a_transaction_of_thousands_of_statements_does_not_fill_the_queue(
     with owned.connect() as conn:
         for mode in ("every", "doorbell"):
             conn.execute("SELECT set_config('chat.notify', %s, false)", [mode])
-            conn.execute(f"DO $$ BEGIN FOR i IN 1..4000 LOOP {SEND}; END LOOP; END $$")
+            conn.execute(f"DO $$ BEGIN FOR i IN 1..4000 LOOP {SEND_MESSAGE}; END LOOP; END $$")
             assert usage(conn) < 0.1
 
 
-@first
+@on_first_server
 def test_a_killed_listener_makes_no_write_fail(database: Database) -> None:
     with database.connect() as conn:
         dead = database.connect()
         dead.execute("LISTEN chat_events")
         conn.execute("SELECT pg_terminate_backend(%s)", [dead.info.backend_pid])
-        begin = now(conn)
+        begin = cursor_now(conn)
         for _ in range(5):
             conn.execute(PAUSE)
-            conn.execute(SEND)
-        assert len(drain(conn, begin)) == 5
+            conn.execute(SEND_MESSAGE)
+        assert len(read_all_pages(conn, begin)) == 5
         with pytest.raises(psycopg.OperationalError):
             dead.execute("SELECT 1")
         dead.close()
@@ -142,17 +143,17 @@ def test_two_phase_commit_works_with_notifications_off(owned: Database, where: s
         conn.execute(
             "SET chat.notify = 'off'" if where == "session" else "SELECT set_notify_mode('off')"
         )
-        begin = now(conn)
+        begin = cursor_now(conn)
         conn.execute("BEGIN")
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         conn.execute(f"SELECT start_typing('{HALL}', '{ADA}')")
         conn.execute("PREPARE TRANSACTION 'kept'")
-        assert drain(conn, begin) == []
-        conn.execute(SEND)
-        cursor = now(conn)
+        assert read_all_pages(conn, begin) == []
+        conn.execute(SEND_MESSAGE)
+        cursor = cursor_now(conn)
         conn.execute("COMMIT PREPARED 'kept'")
-        assert len(drain(conn, cursor)) == 1
-        assert len(drain(conn, begin)) == 2
+        assert len(read_all_pages(conn, cursor)) == 1
+        assert len(read_all_pages(conn, begin)) == 2
 
 
 def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
@@ -160,14 +161,14 @@ def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
 ) -> None:
     """A sequence is set back after a crash of a copied database, and on a promoted replica."""
     with database.connect() as conn:
-        begin = now(conn)
+        begin = cursor_now(conn)
         for _ in range(6):
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
         conn.execute(
             "SELECT setval(pg_get_serial_sequence('events', 'seq'), min(seq), false) FROM events"
         )
         for _ in range(6):
-            conn.execute(SEND)
+            conn.execute(SEND_MESSAGE)
         rows = sorted(conn.execute("SELECT seq, row_id FROM events").fetchall())
         assert len({seq for seq, _ in rows}) == 6
         for limit in (1, 2, 3, 5, 500):
@@ -184,19 +185,19 @@ def test_a_sequence_that_was_set_back_makes_no_write_fail_and_loses_nothing(
         highest = rows[-1][0]
         conn.execute("SELECT setval(pg_get_serial_sequence('events', 'seq'), min(seq)) FROM events")
         fresh = str(value(conn, "SELECT events_reset()"))
-        conn.execute(SEND)
-        assert drain(conn, fresh) == [highest + 1], "a reset puts it right"
+        conn.execute(SEND_MESSAGE)
+        assert read_all_pages(conn, fresh) == [highest + 1], "a reset puts it right"
 
 
-@first
+@on_first_server
 def test_a_write_succeeds_where_the_state_row_is_missing(database: Database) -> None:
     with database.connect() as conn:
         conn.execute("DELETE FROM events_state")
-        conn.execute(SEND)
+        conn.execute(SEND_MESSAGE)
         assert value(conn, "SELECT count(*) FROM events") == 1
 
 
-@first
+@on_first_server
 @pytest.mark.parametrize("mode", MODES)
 def test_the_log_ignores_the_search_path_of_the_caller(chat: Conn, mode: str) -> None:
     """Tables, functions and operators of the same names, in a schema and in pg_temp."""
@@ -222,11 +223,11 @@ def test_the_log_ignores_the_search_path_of_the_caller(chat: Conn, mode: str) ->
             " 'BEGIN RAISE EXCEPTION $$evil$$; END';"
             "CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.boom)"
         )
-        cursor = now(chat)
+        cursor = cursor_now(chat)
         chat.execute("SELECT set_config('chat.notify', %s, true)", [mode])
         chat.execute("SET LOCAL search_path = pg_temp, evil, pg_catalog")
         before = value(chat, "SELECT count(*) FROM public.events")
-        chat.execute(SEND.replace("INTO messages", "INTO public.messages"))
+        chat.execute(SEND_MESSAGE.replace("INTO messages", "INTO public.messages"))
         chat.execute(f"UPDATE public.channel_members SET role = 'admin' WHERE user_id = '{ADA}'")
         chat.execute(f"DELETE FROM public.reactions WHERE id = '{THUMB}'")
         assert value(chat, "SELECT count(*) FROM public.events") == before + 3

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.chat import (
     Conn,
-    Two,
-    world,
+    TwoSessions,
+    create_world,
 )
 from tests.support.servers import Server
 
@@ -18,7 +18,7 @@ from tests.support.servers import Server
 def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
     database = server.chat()
     with database.connect() as conn:
-        yield conn, world(conn)
+        yield conn, create_world(conn)
     database.drop()
 
 
@@ -35,15 +35,15 @@ def ids(shared: tuple[Conn, dict[str, str]]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def pair(server: Server) -> Iterator[Two]:
+def pair(server: Server) -> Iterator[TwoSessions]:
     database = server.chat()
     with database.connect() as one, database.connect() as other:
-        yield Two(one, other)
+        yield TwoSessions(one, other)
     database.drop()
 
 
 @pytest.fixture
-def two(pair: Two) -> Iterator[Two]:
+def two(pair: TwoSessions) -> Iterator[TwoSessions]:
     yield pair
     for conn in (pair.one, pair.other):
         conn.rollback()

@@ -14,13 +14,13 @@ from tests.support.chat import (
     UNIQUE,
     Conn,
     Row,
-    answer,
+    assert_call_fails,
     call,
-    denied,
+    call_value,
     digest,
     ids_of,
     insert,
-    related,
+    relationships,
     rows,
 )
 
@@ -28,9 +28,9 @@ from tests.support.chat import (
 def test_a_token_is_used_once(chat: Conn, ids: dict[str, str]) -> None:
     issued = call(chat, "issue_token", ids["ada"], digest("t"), LATER)
     assert (issued["user_id"], issued["revoked_at"]) == (ids["ada"], None)
-    assert denied(chat, UNIQUE, "issue_token", ids["bob"], digest("t"), LATER)
-    assert answer(chat, "use_token", digest("t")) == ids["ada"]
-    assert answer(chat, "use_token", digest("t")) is None
+    assert assert_call_fails(chat, UNIQUE, "issue_token", ids["bob"], digest("t"), LATER)
+    assert call_value(chat, "use_token", digest("t")) == ids["ada"]
+    assert call_value(chat, "use_token", digest("t")) is None
 
 
 @pytest.mark.parametrize(
@@ -43,17 +43,17 @@ def test_a_token_is_used_once(chat: Conn, ids: dict[str, str]) -> None:
 def test_an_expired_or_revoked_token_is_refused(chat: Conn, ids: dict[str, str], end: str) -> None:
     call(chat, "issue_token", ids["ada"], digest("t"), LATER)
     chat.execute(end)
-    assert answer(chat, "use_token", digest("t")) is None
+    assert call_value(chat, "use_token", digest("t")) is None
 
 
 def test_all_live_tokens_of_a_user_are_revoked_and_counted(chat: Conn, ids: dict[str, str]) -> None:
     for name, who, until in (("1", "ada", LATER), ("2", "ada", LATER),
                              ("3", "ada", "yesterday"), ("4", "bob", LATER)):  # fmt: skip
         call(chat, "issue_token", ids[who], digest(name), until)
-    answer(chat, "use_token", digest("1"))
-    assert answer(chat, "revoke_tokens", ids["ada"]) == 1
-    assert answer(chat, "use_token", digest("2")) is None
-    assert answer(chat, "use_token", digest("4")) == ids["bob"]
+    call_value(chat, "use_token", digest("1"))
+    assert call_value(chat, "revoke_tokens", ids["ada"]) == 1
+    assert call_value(chat, "use_token", digest("2")) is None
+    assert call_value(chat, "use_token", digest("4")) == ids["bob"]
 
 
 def test_a_friend_request_is_sent_and_answered(chat: Conn, ids: dict[str, str]) -> None:
@@ -61,15 +61,18 @@ def test_a_friend_request_is_sent_and_answered(chat: Conn, ids: dict[str, str]) 
     asked = call(chat, "request_friend", ada, bob)
     assert call(chat, "request_friend", ada, bob) == asked
     assert call(chat, "answer_friend", bob, ada, True)["status"] == "accepted"
-    denied(chat, NO_DATA, "answer_friend", bob, ada, False)  # answered already
-    denied(chat, NO_DATA, "answer_friend", ada, bob, True)  # Ada got no request
+    assert_call_fails(chat, NO_DATA, "answer_friend", bob, ada, False)  # answered already
+    assert_call_fails(chat, NO_DATA, "answer_friend", ada, bob, True)  # Ada got no request
     assert call(chat, "request_friend", bob, ada)["status"] == "accepted"
     call(chat, "request_friend", ada, eve)
     assert call(chat, "answer_friend", eve, ada, False)["status"] == "rejected"
     assert call(chat, "request_friend", ada, eve)["status"] == "rejected"
     # a user who rejected a request may send one later
     assert call(chat, "request_friend", eve, ada)["status"] == "accepted"
-    assert related(chat) == {(ada, bob, "friend", "accepted"), (ada, eve, "friend", "accepted")}
+    assert relationships(chat) == {
+        (ada, bob, "friend", "accepted"),
+        (ada, eve, "friend", "accepted"),
+    }
 
 
 def test_a_block_ends_a_relationship_and_refuses_new_ones(chat: Conn, ids: dict[str, str]) -> None:
@@ -77,16 +80,16 @@ def test_a_block_ends_a_relationship_and_refuses_new_ones(chat: Conn, ids: dict[
     call(chat, "request_friend", bob, ada)
     for _ in range(2):
         blocked = call(chat, "block_user", ada, bob)
-    assert related(chat) == {(ada, bob, "blocked", "accepted")}
+    assert relationships(chat) == {(ada, bob, "blocked", "accepted")}
     assert (blocked["type"], blocked["status"]) == ("blocked", "accepted")
     for one, other in ((ada, bob), (bob, ada)):
-        denied(chat, FORBIDDEN, "request_friend", one, other)
-        denied(chat, FORBIDDEN, "open_direct_channel", one, other)
+        assert_call_fails(chat, FORBIDDEN, "request_friend", one, other)
+        assert_call_fails(chat, FORBIDDEN, "open_direct_channel", one, other)
     call(chat, "block_user", bob, ada)
-    assert answer(chat, "unblock_user", ada, bob) is True
-    assert related(chat) == {(bob, ada, "blocked", "accepted")}
-    denied(chat, FORBIDDEN, "request_friend", ada, bob)
-    assert answer(chat, "unblock_user", bob, ada) is True
+    assert call_value(chat, "unblock_user", ada, bob) is True
+    assert relationships(chat) == {(bob, ada, "blocked", "accepted")}
+    assert_call_fails(chat, FORBIDDEN, "request_friend", ada, bob)
+    assert call_value(chat, "unblock_user", bob, ada) is True
     call(chat, "request_friend", ada, bob)
 
 
@@ -96,9 +99,9 @@ def test_blocking_a_friend_ends_the_friendship(chat: Conn, ids: dict[str, str]) 
         call(chat, "request_friend", asks, answers)
         call(chat, "answer_friend", answers, asks, True)
         call(chat, "block_user", ada, bob)
-        assert related(chat) == {(ada, bob, "blocked", "accepted")}
-        assert answer(chat, "unblock_user", ada, bob)
-        assert related(chat) == set()
+        assert relationships(chat) == {(ada, bob, "blocked", "accepted")}
+        assert call_value(chat, "unblock_user", ada, bob)
+        assert relationships(chat) == set()
 
 
 @pytest.mark.parametrize("gone", ["one", "both"])
@@ -109,8 +112,8 @@ def test_a_friend_request_to_a_deleted_user_is_refused(
     if gone == "both":
         chat.execute("UPDATE users SET deleted_at = now() WHERE id = %s", [ids["ada"]])
     for function in ("request_friend", "block_user"):
-        denied(chat, NO_DATA, function, ids["ada"], ids["bob"])
-        denied(chat, NO_DATA, function, ids["bob"], ids["ada"])
+        assert_call_fails(chat, NO_DATA, function, ids["ada"], ids["bob"])
+        assert_call_fails(chat, NO_DATA, function, ids["bob"], ids["ada"])
 
 
 @pytest.mark.parametrize(
@@ -137,20 +140,22 @@ def test_a_user_who_has_turned_notifications_off_gets_none(
 ) -> None:
     if table:
         insert(chat, table, user_id=ids["ada"], **wish)
-    notification = answer(chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"])
+    notification = call_value(
+        chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"]
+    )
     assert (notification is not None) is told
     assert ids_of(rows(chat, "list_notifications", ids["ada"])) == ([notification] if told else [])
 
 
 def test_notifications_come_in_pages_and_are_read_once(chat: Conn, ids: dict[str, str]) -> None:
     ada = ids["ada"]
-    notification = [answer(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
+    notification = [call_value(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
     notification.reverse()
     assert ids_of(rows(chat, "list_notifications", ada, 2)) == notification[:2]
     assert ids_of(rows(chat, "list_notifications", ada, 9, notification[1])) == notification[2:]
-    assert answer(chat, "mark_notification_read", notification[0], ids["bob"]) is False
-    assert answer(chat, "mark_notification_read", notification[0], ada) is True
-    assert answer(chat, "mark_notification_read", notification[0], ada) is False
+    assert call_value(chat, "mark_notification_read", notification[0], ids["bob"]) is False
+    assert call_value(chat, "mark_notification_read", notification[0], ada) is True
+    assert call_value(chat, "mark_notification_read", notification[0], ada) is False
     assert ids_of(rows(chat, "list_notifications", ada, unread_only=True)) == notification[1:]
     assert ids_of(rows(chat, "list_notifications", ada)) == notification
     assert ids_of(rows(chat, "list_notifications", ada, None, None, None)) == notification

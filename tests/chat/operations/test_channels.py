@@ -8,16 +8,16 @@ from tests.support.chat import (
     CHECK,
     FOREIGN_KEY,
     NOBODY,
-    NOT_NOW,
+    WRONG_STATE,
     Conn,
-    answer,
+    assert_call_fails,
     call,
-    denied,
+    call_value,
     ids_of,
+    insert_users,
     members,
     rows,
     send,
-    users,
     value,
 )
 
@@ -47,16 +47,21 @@ def test_a_channel_is_created_with_every_member_or_not_at_all(
     channel = call(chat, "create_channel", ids["ada"], "public", "Alone", None, None)
     assert members(chat, channel["id"]) == {ids["ada"]: "owner"}
     before = value(chat, "SELECT count(*) FROM channels")
-    denied(chat, FOREIGN_KEY, "create_channel", ids["ada"], "public", "x", [ids["bob"], NOBODY])
+    assert_call_fails(
+        chat, FOREIGN_KEY, "create_channel", ids["ada"], "public", "x", [ids["bob"], NOBODY]
+    )
     assert value(chat, "SELECT count(*) FROM channels") == before
 
 
 def test_a_group_with_101_members_is_not_created(chat: Conn, ids: dict[str, str]) -> None:
-    many = users(chat, 100)
-    named = denied(chat, CHECK, "create_channel", ids["ada"], "group", "x", many)
+    many = insert_users(chat, 100)
+    named = assert_call_fails(chat, CHECK, "create_channel", ids["ada"], "group", "x", many)
     assert named == "channel_members_limit"
     channel = call(chat, "create_channel", ids["ada"], "group", "x", many[:99])
-    assert denied(chat, CHECK, "add_member", channel["id"], many[99]) == "channel_members_limit"
+    assert (
+        assert_call_fails(chat, CHECK, "add_member", channel["id"], many[99])
+        == "channel_members_limit"
+    )
 
 
 def test_a_channel_is_changed_archived_and_restored(chat: Conn, ids: dict[str, str]) -> None:
@@ -69,9 +74,9 @@ def test_a_channel_is_changed_archived_and_restored(chat: Conn, ids: dict[str, s
     archived = call(chat, "archive_channel", room)["archived_at"]
     assert archived is not None
     assert call(chat, "archive_channel", room)["archived_at"] == archived
-    denied(chat, NOT_NOW, "send_message", room, ids["ada"], "x")
+    assert_call_fails(chat, WRONG_STATE, "send_message", room, ids["ada"], "x")
     assert len(rows(chat, "list_messages", room)) == 2  # it can still be read,
-    assert answer(chat, "delete_message", ids["second"], ids["ada"])  # and moderated
+    assert call_value(chat, "delete_message", ids["second"], ids["ada"])  # and moderated
     assert call(chat, "archive_channel", room, archived=False)["archived_at"] is None
     send(chat, room, ids["ada"])
 
@@ -107,10 +112,10 @@ def test_opening_a_direct_channel_restores_a_deleted_archived_or_abandoned_one(
 
 def test_a_member_is_added_given_a_role_and_removed(chat: Conn, ids: dict[str, str]) -> None:
     room, eve = ids["room"], ids["eve"]
-    assert answer(chat, "add_member", room, eve) is True
-    assert answer(chat, "add_member", room, eve, "admin") is False
-    assert answer(chat, "is_member", room, eve) is True
+    assert call_value(chat, "add_member", room, eve) is True
+    assert call_value(chat, "add_member", room, eve, "admin") is False
+    assert call_value(chat, "is_member", room, eve) is True
     assert members(chat, room)[eve] == "member"
     assert call(chat, "set_role", room, eve, "admin")["role"] == "admin"
-    assert answer(chat, "remove_member", room, eve) is True
-    assert answer(chat, "is_member", room, eve) is False
+    assert call_value(chat, "remove_member", room, eve) is True
+    assert call_value(chat, "is_member", room, eve) is False

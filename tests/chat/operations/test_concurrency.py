@@ -11,28 +11,28 @@ from psycopg.types.json import Jsonb
 
 from tests.support.chat import (
     LATER,
-    Two,
-    answer,
+    TwoSessions,
     call,
+    call_value,
     digest,
     ids_of,
     members,
-    related,
+    relationships,
     rows,
     send,
     value,
-    waits,
+    wait_until_blocked,
 )
 
 
-def test_a_direct_channel_opened_by_both_at_once_is_created_once(two: Two) -> None:
-    ada, bob = two.people()
+def test_a_direct_channel_opened_by_both_at_once_is_created_once(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     one, other = two.race(("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada))
     assert one["id"] == other["id"]
     assert members(two.one, one["id"]) == {ada: "member", bob: "member"}
 
 
-def test_the_same_message_sent_twice_at_once_is_stored_once(two: Two) -> None:
+def test_the_same_message_sent_twice_at_once_is_stored_once(two: TwoSessions) -> None:
     ada, _, room, first = two.room()
     again = ("send_message", room, ada, "Hi", "c1")
     one, other = two.race(again, again)
@@ -41,7 +41,7 @@ def test_the_same_message_sent_twice_at_once_is_stored_once(two: Two) -> None:
 
 
 def test_the_second_sender_of_a_message_continues_when_the_first_fails(
-    two: Two,
+    two: TwoSessions,
 ) -> None:
     ada, _, room, _ = two.room()
     again = ("send_message", room, ada, "Hi", "c1")
@@ -49,7 +49,7 @@ def test_the_second_sender_of_a_message_continues_when_the_first_fails(
     with two.one.transaction(force_rollback=True):
         lost = call(two.one, *again)["id"]
         waiting.start()
-        assert waits(two.one, two.other.info.backend_pid)
+        assert wait_until_blocked(two.one, two.other.info.backend_pid)
     waiting.join(20)
     assert call(two.one, "find_message_by_client_id", ada, "c1")["id"] != lost
 
@@ -58,14 +58,14 @@ def test_the_second_sender_of_a_message_continues_when_the_first_fails(
     "case", ["direct", "message", "friend", "friend again", "token", "reaction", "edit", "limit"]
 )
 def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_and_then_succeeds(
-    two: Two, case: str
+    two: TwoSessions, case: str
 ) -> None:
     """A snapshot from before the other commit must cause 40001, never a duplicate."""
     ada, bob, room, first = two.room()
     token = digest(ada)
     call(two.one, "issue_token", ada, token, LATER)
     key = f"key {ada}"
-    answer(two.one, "hit_rate_limit", key, 2, "1 h")
+    call_value(two.one, "hit_rate_limit", key, 2, "1 h")
     calls: dict[str, tuple[Any, Any]] = {
         "direct": (("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada)),
         "message": (("send_message", room, ada, "Hi", "c1"),) * 2,
@@ -93,7 +93,7 @@ def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_an
         assert list(then.values()) in ([None], [False])
 
 
-def test_a_delete_that_comes_during_an_edit_deletes_what_was_edited(two: Two) -> None:
+def test_a_delete_that_comes_during_an_edit_deletes_what_was_edited(two: TwoSessions) -> None:
     ada, _, room, first = two.room()
     edited, deleted = two.race(("edit_message", first, ada, "New"), ("delete_message", first, ada))
     assert (edited["content"], deleted["delete_message"]) == ("New", True)
@@ -101,7 +101,7 @@ def test_a_delete_that_comes_during_an_edit_deletes_what_was_edited(two: Two) ->
 
 
 @pytest.mark.parametrize("soft", ["on", "off"])
-def test_an_edit_that_comes_during_a_delete_finds_no_message(two: Two, soft: str) -> None:
+def test_an_edit_that_comes_during_a_delete_finds_no_message(two: TwoSessions, soft: str) -> None:
     ada, _, _, first = two.room()
     two.one.execute("SELECT set_config('chat.soft_delete', %s, false)", [soft])
     with pytest.raises(psycopg.errors.NoDataFound):
@@ -113,72 +113,72 @@ def test_an_edit_that_comes_during_a_delete_finds_no_message(two: Two, soft: str
     assert value(two.one, edits, first) == 0
 
 
-def test_only_one_of_two_concurrent_deletes_deletes_the_message(two: Two) -> None:
+def test_only_one_of_two_concurrent_deletes_deletes_the_message(two: TwoSessions) -> None:
     ada, _, _, first = two.room()
     both = two.race(("delete_message", first, ada), ("delete_message", first, ada))
     assert [row["delete_message"] for row in both] == [True, False]
 
 
-def test_two_users_who_ask_each_other_at_once_become_friends(two: Two) -> None:
-    ada, bob = two.people()
+def test_two_users_who_ask_each_other_at_once_become_friends(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     one, other = two.race(("request_friend", ada, bob), ("request_friend", bob, ada))
     assert (one["status"], other["status"], one["id"]) == ("pending", "accepted", other["id"])
-    assert related(two.one) >= {(ada, bob, "friend", "accepted")}
+    assert relationships(two.one) >= {(ada, bob, "friend", "accepted")}
     assert rows(two.one, "unblock_user", bob, ada)[0]["unblock_user"] is False
 
 
-def test_two_friend_requests_at_once_count_as_one(two: Two) -> None:
-    ada, bob = two.people()
+def test_two_friend_requests_at_once_count_as_one(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     one, other = two.race(("request_friend", ada, bob), ("request_friend", ada, bob))
     assert one == other
 
 
-def test_a_block_wins_over_a_friend_request_at_the_same_time(two: Two) -> None:
-    ada, bob = two.people()
+def test_a_block_wins_over_a_friend_request_at_the_same_time(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     two.race(("request_friend", ada, bob), ("block_user", bob, ada))
-    mine = {r for r in related(two.one) if ada in r}
+    mine = {r for r in relationships(two.one) if ada in r}
     assert mine == {(bob, ada, "blocked", "accepted")}
-    cay, dan = two.people()
+    cay, dan = two.create_people()
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         two.race(("block_user", cay, dan), ("request_friend", dan, cay))
 
 
-def test_two_users_who_block_each_other_at_once_are_both_blocked(two: Two) -> None:
-    ada, bob = two.people()
+def test_two_users_who_block_each_other_at_once_are_both_blocked(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     two.race(("block_user", ada, bob), ("block_user", bob, ada))
-    mine = {r[:3] for r in related(two.one) if ada in r}
+    mine = {r[:3] for r in relationships(two.one) if ada in r}
     assert mine == {(ada, bob, "blocked"), (bob, ada, "blocked")}
 
 
-def test_a_request_is_answered_once(two: Two) -> None:
-    ada, bob = two.people()
+def test_a_request_is_answered_once(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
     call(two.one, "request_friend", ada, bob)
     with pytest.raises(psycopg.errors.NoDataFound):
         two.race(("answer_friend", bob, ada, True), ("answer_friend", bob, ada, False))
-    assert (ada, bob, "friend", "accepted") in related(two.one)
+    assert (ada, bob, "friend", "accepted") in relationships(two.one)
 
 
-def test_only_one_of_two_concurrent_uses_of_a_token_succeeds(two: Two) -> None:
-    ada, _ = two.people()
+def test_only_one_of_two_concurrent_uses_of_a_token_succeeds(two: TwoSessions) -> None:
+    ada, _ = two.create_people()
     call(two.one, "issue_token", ada, digest(ada), LATER)
     both = two.race(("use_token", digest(ada)), ("use_token", digest(ada)))
     assert [row["use_token"] for row in both] == [ada, None]
 
 
-def test_the_same_emoji_added_twice_at_once_is_stored_once(two: Two) -> None:
+def test_the_same_emoji_added_twice_at_once_is_stored_once(two: TwoSessions) -> None:
     _, bob, _, first = two.room()
     one, other = two.race(("add_reaction", first, bob, "👍"), ("add_reaction", first, bob, "👍"))
     assert one == other
 
 
-def test_of_two_concurrent_read_markers_the_newer_one_wins(two: Two) -> None:
+def test_of_two_concurrent_read_markers_the_newer_one_wins(two: TwoSessions) -> None:
     ada, bob, room, first = two.room()
     newer = send(two.one, room, ada)
     both = two.race(("mark_read", newer, bob), ("mark_read", first, bob))
     assert [row["mark_read"] for row in both] == [newer, newer]
 
 
-def test_concurrent_changes_of_different_columns_are_both_kept(two: Two) -> None:
+def test_concurrent_changes_of_different_columns_are_both_kept(two: TwoSessions) -> None:
     ada, _, room, _ = two.room()
     two.race(("update_user", ada, {"full_name": "A"}), ("update_user", ada, {"avatar_url": "u"}))
     changed = call(two.one, "find_user", ada)
@@ -192,25 +192,25 @@ def test_concurrent_changes_of_different_columns_are_both_kept(two: Two) -> None
     assert (last["theme"], last["preferences"]) == ("dark", {"a": 3, "b": 2})
 
 
-def test_a_purge_waits_for_no_lock(two: Two) -> None:
-    ada, _ = two.people()
+def test_a_purge_waits_for_no_lock(two: TwoSessions) -> None:
+    ada, _ = two.create_people()
     call(two.one, "put_session", digest(ada), {}, "yesterday")
     two.other.execute("SET lock_timeout = '2s'")
     with two.one.transaction():
         call(two.one, "put_session", digest(ada), {}, LATER, ada)
-        assert answer(two.other, "purge_expired") == 0
+        assert call_value(two.other, "purge_expired") == 0
     assert call(two.one, "get_session", digest(ada))["user_id"] == ada
 
 
-def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: Two) -> None:
-    ada, _ = two.people()
+def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: TwoSessions) -> None:
+    ada, _ = two.create_people()
     answers: list[bool] = []
     together = threading.Barrier(4)
 
     def hit() -> None:
         with psycopg.connect(two.one.info.dsn, autocommit=True) as conn:
             together.wait(20)
-            answers.extend(answer(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
+            answers.extend(call_value(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
 
     hitters = [threading.Thread(target=hit) for _ in range(4)]
     for hitter in hitters:

@@ -10,8 +10,8 @@ import pytest
 from tests.support.chat import (
     LATER,
     Conn,
-    answer,
     call,
+    call_value,
     digest,
     insert,
     rows,
@@ -28,11 +28,11 @@ def test_a_session_is_stored_found_and_replaced(chat: Conn, ids: dict[str, str])
 
 
 def test_a_typing_indicator_is_visible_until_it_expires(chat: Conn, ids: dict[str, str]) -> None:
-    until = answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(hours=1))
-    answer(chat, "start_typing", ids["room"], ids["bob"], timedelta(0))
+    until = call_value(chat, "start_typing", ids["room"], ids["ada"], timedelta(hours=1))
+    call_value(chat, "start_typing", ids["room"], ids["bob"], timedelta(0))
     results = rows(chat, "list_typing", ids["room"])
     assert [(r["user_id"], r["expires_at"]) for r in results] == [(ids["ada"], until)]
-    answer(chat, "start_typing", ids["room"], ids["ada"], timedelta(0))
+    call_value(chat, "start_typing", ids["room"], ids["ada"], timedelta(0))
     assert rows(chat, "list_typing", ids["room"]) == []
 
 
@@ -52,12 +52,12 @@ def test_no_read_ever_returns_an_expired_row(chat: Conn, ids: dict[str, str], wh
     expired_rows(chat, ids, value(chat, "SELECT clock_timestamp()") if when[0] == "a" else when)
     assert rows(chat, "list_notifications", ids["ada"]) == []
     told = value(chat, "SELECT id FROM notifications")
-    assert answer(chat, "mark_notification_read", told, ids["ada"]) is False
+    assert call_value(chat, "mark_notification_read", told, ids["ada"]) is False
     assert rows(chat, "get_session", digest("s")) == []
     assert rows(chat, "list_typing", ids["room"]) == []
-    assert answer(chat, "use_token", digest("t")) is None
-    assert answer(chat, "revoke_tokens", ids["ada"]) == 0
-    assert answer(chat, "hit_rate_limit", "k", 1, "1 h") is True
+    assert call_value(chat, "use_token", digest("t")) is None
+    assert call_value(chat, "revoke_tokens", ids["ada"]) == 0
+    assert call_value(chat, "hit_rate_limit", "k", 1, "1 h") is True
 
 
 def test_only_expired_rows_are_purged(chat: Conn, ids: dict[str, str]) -> None:
@@ -67,9 +67,9 @@ def test_only_expired_rows_are_purged(chat: Conn, ids: dict[str, str]) -> None:
     call(chat, "put_session", digest("s2"), {}, "tomorrow")
     call(chat, "issue_token", ids["ada"], digest("t2"), "tomorrow")
     call(chat, "start_typing", ids["room"], ids["bob"])
-    answer(chat, "hit_rate_limit", "k2", 1, "1 h")
-    assert answer(chat, "purge_expired") == 5
-    assert answer(chat, "purge_expired") == 0
+    call_value(chat, "hit_rate_limit", "k2", 1, "1 h")
+    assert call_value(chat, "purge_expired") == 5
+    assert call_value(chat, "purge_expired") == 0
     left = ("notifications", "sessions", "refresh_tokens", "typing_indicators", "rate_limits")
     counts = [value(chat, f"SELECT count(*) FROM {table}") for table in left]
     assert counts == [2, 1, 1, 1, 1]
@@ -87,14 +87,14 @@ def test_a_purge_reads_no_table_that_may_be_large_as_a_whole(chat: Conn) -> None
 
 
 def test_a_rate_limit_counts_within_its_window(chat: Conn) -> None:
-    assert [answer(chat, "hit_rate_limit", "k", 3, "1 h") for _ in range(5)] == [
+    assert [call_value(chat, "hit_rate_limit", "k", 3, "1 h") for _ in range(5)] == [
         True, True, True, False, False
     ]  # fmt: skip
     assert value(chat, "SELECT hits FROM rate_limits") == 3
-    assert answer(chat, "hit_rate_limit", "other", 1, "1 h") is True
-    assert answer(chat, "hit_rate_limit", "k", 4, "1 h") is True
+    assert call_value(chat, "hit_rate_limit", "other", 1, "1 h") is True
+    assert call_value(chat, "hit_rate_limit", "k", 4, "1 h") is True
     chat.execute("UPDATE rate_limits SET window_end = clock_timestamp()")
-    assert [answer(chat, "hit_rate_limit", "k", 1, "1 h") for _ in range(2)] == [True, False]
+    assert [call_value(chat, "hit_rate_limit", "k", 1, "1 h") for _ in range(2)] == [True, False]
     assert value(chat, "SELECT window_end - window_start FROM rate_limits WHERE key = 'k'") == (
         timedelta(hours=1)
     )

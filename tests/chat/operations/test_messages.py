@@ -7,9 +7,9 @@ import pytest
 from tests.support.chat import (
     FORBIDDEN,
     Conn,
-    answer,
+    assert_call_fails,
     call,
-    denied,
+    call_value,
     ids_of,
     rows,
     send,
@@ -34,7 +34,7 @@ def test_a_resend_returns_the_first_message_even_if_it_was_deleted(
 ) -> None:
     again = call(chat, "send_message", ids["room"], ids["ada"], "Other words", "a1")
     assert (again["id"], again["content"]) == (ids["first"], "First")
-    assert answer(chat, "delete_message", ids["first"], ids["ada"])
+    assert call_value(chat, "delete_message", ids["first"], ids["ada"])
     assert send(chat, ids["room"], ids["ada"], client_message_id="a1") == ids["first"]
     call(chat, "archive_channel", ids["room"])
     assert send(chat, ids["room"], ids["ada"], client_message_id="a1") == ids["first"]
@@ -64,8 +64,8 @@ def test_a_deleted_message_appears_in_no_read(chat: Conn, ids: dict[str, str]) -
         "Findable",
     )
     assert ids_of(rows(chat, "search_messages", ids["bob"], "findable")) == [ids["first"]]
-    assert answer(chat, "delete_message", ids["first"], ids["ada"]) is True
-    assert answer(chat, "delete_message", ids["first"], ids["ada"]) is False
+    assert call_value(chat, "delete_message", ids["first"], ids["ada"]) is True
+    assert call_value(chat, "delete_message", ids["first"], ids["ada"]) is False
     assert rows(chat, "find_message", ids["first"]) == []
     assert rows(chat, "find_message_by_client_id", ids["ada"], "a1") == []
     assert ids_of(rows(chat, "list_messages", ids["room"])) == [ids["second"]]
@@ -77,7 +77,7 @@ def test_a_deleted_message_appears_in_no_read(chat: Conn, ids: dict[str, str]) -
 def test_an_admin_of_the_channel_may_delete_messages_of_others(
     chat: Conn, ids: dict[str, str]
 ) -> None:
-    assert answer(chat, "delete_message", ids["second"], ids["ada"]) is True
+    assert call_value(chat, "delete_message", ids["second"], ids["ada"]) is True
     assert value(chat, "SELECT content FROM messages WHERE id = %s", ids["second"]) == "Second"
 
 
@@ -87,11 +87,11 @@ def test_the_setting_decides_whether_a_delete_keeps_the_row(
 ) -> None:
     chat.execute("SELECT set_config('chat.soft_delete', %s, true)", [setting])
     call(chat, "add_reaction", ids["first"], ids["bob"], "👍")
-    denied(chat, FORBIDDEN, "delete_message", ids["first"], ids["bob"])
-    assert answer(chat, "delete_message", ids["first"], ids["ada"]) is True
+    assert_call_fails(chat, FORBIDDEN, "delete_message", ids["first"], ids["bob"])
+    assert call_value(chat, "delete_message", ids["first"], ids["ada"]) is True
     assert value(chat, "SELECT count(*) FROM messages WHERE id = %s", ids["first"]) == count
     # without soft delete, rows marked before are deleted too
-    assert answer(chat, "delete_message", ids["deleted"], ids["ada"]) is (count == 0)
+    assert call_value(chat, "delete_message", ids["deleted"], ids["ada"]) is (count == 0)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_a_search_for_a_frequent_word_reads_the_newest_messages_not_all(
 
 def test_the_read_marker_moves_forward_and_never_back(chat: Conn, ids: dict[str, str]) -> None:
     one, two, bob = ids["first"], ids["second"], ids["bob"]
-    assert answer(chat, "mark_read", two, bob) == two
-    assert answer(chat, "mark_read", one, bob) == two
-    assert answer(chat, "mark_read", two, bob) == two
+    assert call_value(chat, "mark_read", two, bob) == two
+    assert call_value(chat, "mark_read", one, bob) == two
+    assert call_value(chat, "mark_read", two, bob) == two
     receipts = chat.execute("SELECT message_id FROM message_reads WHERE user_id = %s", [bob])
     assert {r[0] for r in receipts} == {one, two}
     other = value(
@@ -185,8 +185,8 @@ def test_the_read_marker_moves_forward_and_never_back(chat: Conn, ids: dict[str,
 
 
 def test_a_delivery_is_written_once(chat: Conn, ids: dict[str, str]) -> None:
-    assert answer(chat, "mark_delivered", ids["first"], ids["bob"]) is True
-    assert answer(chat, "mark_delivered", ids["first"], ids["bob"]) is False
+    assert call_value(chat, "mark_delivered", ids["first"], ids["bob"]) is True
+    assert call_value(chat, "mark_delivered", ids["first"], ids["bob"]) is False
 
 
 def test_an_emoji_is_added_to_a_message_once_and_removed(chat: Conn, ids: dict[str, str]) -> None:
@@ -194,5 +194,5 @@ def test_an_emoji_is_added_to_a_message_once_and_removed(chat: Conn, ids: dict[s
     reaction = call(chat, "add_reaction", first, bob, "👍")
     assert call(chat, "add_reaction", first, bob, "👍") == reaction
     assert call(chat, "add_reaction", first, bob, "🎉")["id"] != reaction["id"]
-    assert answer(chat, "remove_reaction", first, bob, "👍") is True
-    assert answer(chat, "remove_reaction", first, bob, "👍") is False
+    assert call_value(chat, "remove_reaction", first, bob, "👍") is True
+    assert call_value(chat, "remove_reaction", first, bob, "👍") is False

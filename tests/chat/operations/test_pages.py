@@ -14,7 +14,7 @@ from tests.support.chat import (
     Row,
     ids_of,
     insert,
-    put,
+    insert_messages,
     rows,
     send,
     ulid,
@@ -37,7 +37,7 @@ def test_pages_of_messages_have_no_gaps_or_duplicates_while_others_write(
 ) -> None:
     conn, ids = shared
     with conn.transaction(force_rollback=True):
-        put(conn, ids["group"], ids["ada"], messages)
+        insert_messages(conn, ids["group"], ids["ada"], messages)
         seen: list[str] = []
         before, arrived = None, 100
         while page := rows(conn, "list_messages", ids["group"], size, before):
@@ -45,7 +45,7 @@ def test_pages_of_messages_have_no_gaps_or_duplicates_while_others_write(
             seen += ids_of(page)
             before = seen[-1]
             # Between two pages, another session writes, and deletes rows already read.
-            put(conn, ids["group"], ids["bob"], [(arrived, False)])
+            insert_messages(conn, ids["group"], ids["bob"], [(arrived, False)])
             conn.execute("UPDATE messages SET deleted_at = now() WHERE id = %s", [seen[0]])
             arrived += 1
         assert seen == sorted((ulid(n) for n, deleted in messages if not deleted), reverse=True)
@@ -71,7 +71,7 @@ def test_pages_of_channels_are_ordered_by_last_activity_without_duplicates(
                 [channel, ids["eve"]],
             )
             once = {(2 + number) * 10**6 + n: deleted for n, deleted in messages}
-            put(conn, channel, ids["ada"], list(once.items()))
+            insert_messages(conn, channel, ids["ada"], list(once.items()))
             live = [ulid(n) for n, deleted in once.items() if not deleted]
             expected.append((max(live, default=channel), channel, len(live)))
         expected.sort(reverse=True)
@@ -99,7 +99,7 @@ def test_unread_counts_are_the_live_messages_of_others_after_the_marker(
     conn, ids = shared
     with conn.transaction(force_rollback=True):
         for number, (own, deleted) in enumerate(messages):
-            put(conn, ids["group"], ids["ada" if own else "bob"], [(number, deleted)])
+            insert_messages(conn, ids["group"], ids["ada" if own else "bob"], [(number, deleted)])
         conn.execute(
             "UPDATE channel_members SET last_read_message_id = %s"
             " WHERE channel_id = %s AND user_id = %s",
@@ -120,7 +120,7 @@ def test_unread_counts_are_the_live_messages_of_others_after_the_marker(
 def test_unread_messages_are_counted_up_to_100(
     chat: Conn, ids: dict[str, str], written: int, counted: int
 ) -> None:
-    put(chat, ids["group"], ids["bob"], [(n, False) for n in range(written)])
+    insert_messages(chat, ids["group"], ids["bob"], [(n, False) for n in range(written)])
     counts = {r["channel_id"]: r["unread"] for r in rows(chat, "unread_counts", ids["ada"])}
     assert counts[ids["group"]] == counted
 
@@ -176,8 +176,8 @@ def test_the_newest_page_is_one_index_range_under_row_level_security(
     chat: Conn, ids: dict[str, str]
 ) -> None:
     """A policy must not be evaluated before the index condition: only the page is read."""
-    put(chat, ids["room"], ids["bob"], [(n, False) for n in range(1000, 3000)])
-    put(chat, ids["group"], ids["bob"], [(n, False) for n in range(100)])
+    insert_messages(chat, ids["room"], ids["bob"], [(n, False) for n in range(1000, 3000)])
+    insert_messages(chat, ids["group"], ids["bob"], [(n, False) for n in range(100)])
     chat.execute("ANALYZE messages")
     chat.execute("SET LOCAL ROLE chat_app")
     chat.execute("SELECT set_config('chat.user_id', %s, true)", [ids["ada"]])

@@ -11,17 +11,17 @@ from tests.support.chat import (
     CHECK,
     FORBIDDEN,
     FOREIGN_KEY,
+    INVALID_VALUE,
     LATER,
     NO_DATA,
-    NOT_NOW,
     NOT_NULL,
     TOO_LONG,
     UNIQUE,
-    WRONG,
+    WRONG_STATE,
     Conn,
-    denied,
+    assert_call_fails,
     digest,
-    filled,
+    fill_ids,
     rows,
 )
 
@@ -34,15 +34,15 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
     ("create_user", [None, "xenia", "x"], NOT_NULL, None),
     ("update_user", ["{nobody}", {}], NO_DATA, None),
     ("update_user", [None, {}], NO_DATA, None),
-    ("update_user", ["{ada}", {"id": "1"}], WRONG, None),
-    ("update_user", ["{ada}", {"deleted_at": None}], WRONG, None),
+    ("update_user", ["{ada}", {"id": "1"}], INVALID_VALUE, None),
+    ("update_user", ["{ada}", {"deleted_at": None}], INVALID_VALUE, None),
     ("update_user", ["{ada}", {"email": None}], NOT_NULL, None),
     ("update_user", ["{ada}", {"email": "BOB@example.org"}], UNIQUE, "users_email_live_key"),
     ("update_user", ["{ada}", {"is_active": "perhaps"}], "22P02", None),
     ("update_user", ["{ada}", {"password_hash": "Passw0rd"}], CHECK, "users_password_hash_format"),
     ("set_presence", ["{ada}", "gone"], CHECK, "user_status_status_valid"),
     ("set_presence", ["{nobody}", "online"], FOREIGN_KEY, "user_status_user_id_fkey"),
-    ("create_channel", ["{ada}", "direct", "x"], WRONG, None),
+    ("create_channel", ["{ada}", "direct", "x"], INVALID_VALUE, None),
     ("create_channel", ["{ada}", "room", "x"], CHECK, "channels_type_valid"),
     ("create_channel", ["{ada}", None, "x"], NOT_NULL, None),
     ("create_channel", ["{ada}", "public", " "], CHECK, "channels_name_present"),
@@ -53,7 +53,7 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
      "channel_members_user_id_fkey"),
     ("update_channel", ["{nobody}", {}], NO_DATA, None),
     ("update_channel", ["{gone}", {"name": "x"}], NO_DATA, None),
-    ("update_channel", ["{room}", {"created_by": None}], WRONG, None),
+    ("update_channel", ["{room}", {"created_by": None}], INVALID_VALUE, None),
     ("update_channel", ["{room}", {"name": None}], CHECK, "channels_name_present"),
     ("update_channel", ["{room}", {"type": "direct"}], CHECK, "channels_direct_users"),
     ("update_channel", ["{direct}", {"type": "public", "name": "x"}], CHECK,
@@ -69,14 +69,14 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
     ("add_member", ["{nobody}", "{ada}"], FOREIGN_KEY, "channel_members_channel_id_fkey"),
     ("add_member", ["{room}", "{nobody}"], FOREIGN_KEY, "channel_members_user_id_fkey"),
     ("add_member", ["{room}", "{eve}", "boss"], CHECK, "channel_members_role_valid"),
-    ("add_member", ["{direct}", "{eve}"], NOT_NOW, None),
+    ("add_member", ["{direct}", "{eve}"], WRONG_STATE, None),
     ("set_role", ["{room}", "{eve}", "admin"], NO_DATA, None),
     ("set_role", ["{room}", "{bob}", "boss"], CHECK, "channel_members_role_valid"),
     ("send_message", ["{room}", "{eve}", "x"], FORBIDDEN, None),
     ("send_message", ["{nobody}", "{eve}", "x"], FORBIDDEN, None),
     ("send_message", ["{room}", None, "x"], FORBIDDEN, None),
-    ("send_message", ["{archive}", "{bob}", "x"], NOT_NOW, None),
-    ("send_message", ["{gone}", "{bob}", "x"], NOT_NOW, None),
+    ("send_message", ["{archive}", "{bob}", "x"], WRONG_STATE, None),
+    ("send_message", ["{gone}", "{bob}", "x"], WRONG_STATE, None),
     ("send_message", ["{room}", "{ada}", ""], CHECK, "messages_content_length"),
     ("send_message", ["{room}", "{ada}", "x" * 4001], CHECK, "messages_content_length"),
     ("send_message", ["{room}", "{ada}", None], NOT_NULL, None),
@@ -94,14 +94,14 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
     ("edit_message", ["{nobody}", "{ada}", "x"], NO_DATA, None),
     ("edit_message", ["{deleted}", "{ada}", "x"], NO_DATA, None),
     ("edit_message", ["{deleted}", "{bob}", "x"], NO_DATA, None),
-    ("edit_message", ["{old}", "{bob}", "x"], NOT_NOW, None),
+    ("edit_message", ["{old}", "{bob}", "x"], WRONG_STATE, None),
     ("delete_message", ["{first}", "{bob}"], FORBIDDEN, None),
     ("delete_message", ["{first}", "{eve}"], FORBIDDEN, None),
     ("delete_message", ["{first}", None], FORBIDDEN, None),
     ("list_messages", ["{room}", -1], "2201W", None),
-    ("search_messages", ["{ada}", ""], WRONG, None),
-    ("search_messages", ["{ada}", "  "], WRONG, None),
-    ("search_messages", ["{ada}", None], WRONG, None),
+    ("search_messages", ["{ada}", ""], INVALID_VALUE, None),
+    ("search_messages", ["{ada}", "  "], INVALID_VALUE, None),
+    ("search_messages", ["{ada}", None], INVALID_VALUE, None),
     ("mark_read", ["{first}", "{eve}"], NO_DATA, None),
     ("mark_read", ["{nobody}", "{ada}"], NO_DATA, None),
     ("mark_read", [None, "{ada}"], NO_DATA, None),
@@ -111,7 +111,7 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
     ("add_reaction", ["{deleted}", "{ada}", "👍"], NO_DATA, None),
     ("add_reaction", ["{first}", "{ada}", ""], CHECK, "reactions_emoji_not_empty"),
     ("add_reaction", ["{first}", "{ada}", None], NOT_NULL, None),
-    ("add_reaction", ["{old}", "{bob}", "👍"], NOT_NOW, None),
+    ("add_reaction", ["{old}", "{bob}", "👍"], WRONG_STATE, None),
     ("issue_token", ["{nobody}", digest("x"), LATER], FOREIGN_KEY,
      "refresh_tokens_user_id_fkey"),
     ("issue_token", ["{ada}", b"x" * 32, LATER], CHECK, "refresh_tokens_token_hash_digest"),
@@ -130,7 +130,7 @@ REFUSALS: list[tuple[str, list[Any], str, str | None]] = [
     ("put_setting", ["{nobody}", "theme", Jsonb("dark")], FOREIGN_KEY,
      "user_settings_user_id_fkey"),
     ("put_setting", ["{ada}", "theme", Jsonb("blue")], CHECK, "user_settings_theme_valid"),
-    ("put_setting", ["{ada}", "notifications_enabled", Jsonb("maybe")], WRONG, None),
+    ("put_setting", ["{ada}", "notifications_enabled", Jsonb("maybe")], INVALID_VALUE, None),
     ("start_typing", ["{room}", "{eve}"], FORBIDDEN, None),
     ("start_typing", ["{nobody}", "{ada}"], FORBIDDEN, None),
     ("put_session", [b"x" * 32, {}, LATER], CHECK, "sessions_session_hash_digest"),
@@ -152,7 +152,7 @@ def test_an_operation_refuses_bad_arguments_with_the_documented_sqlstate(
     state: str,
     constraint: str | None,
 ) -> None:
-    named = denied(chat, state, function, *filled(ids, *args))
+    named = assert_call_fails(chat, state, function, *fill_ids(ids, *args))
     assert constraint in (None, named)
 
 
@@ -196,7 +196,7 @@ NOTHING: list[tuple[str, list[Any], Any]] = [
 def test_an_operation_that_finds_nothing_returns_the_documented_value(
     chat: Conn, ids: dict[str, str], function: str, args: list[Any], expected: Any
 ) -> None:
-    results = rows(chat, function, *filled(ids, *args))
+    results = rows(chat, function, *fill_ids(ids, *args))
     assert (results if expected == [] else results[0][function]) == expected
 
 

@@ -16,11 +16,11 @@ from tests.support.chat import (
     UNIQUE,
     Conn,
     Row,
+    assert_insert_fails,
+    create_people,
     digest,
-    filled,
+    fill_ids,
     insert,
-    people,
-    refused,
     value,
 )
 
@@ -91,14 +91,14 @@ WHOLE: dict[str, Row] = {
 
 def whole(table: str, ids: dict[str, str], **change: Any) -> Row:
     row = {**WHOLE[table], **change}
-    return dict(zip(row, filled(ids, *row.values()), strict=True))
+    return dict(zip(row, fill_ids(ids, *row.values()), strict=True))
 
 
 @pytest.mark.parametrize(("table", "change", "state", "constraint"), TABLE_RULES)
 def test_a_row_that_violates_a_constraint_is_refused(
     chat: Conn, ids: dict[str, str], table: str, change: Row, state: str, constraint: str | None
 ) -> None:
-    refused(chat, state, constraint, table, **whole(table, ids, **change))
+    assert_insert_fails(chat, state, constraint, table, **whole(table, ids, **change))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_duplicate_of_a_unique_value_is_refused(
     chat: Conn, ids: dict[str, str], table: str, constraint: str
 ) -> None:
     insert(chat, table, **whole(table, ids))
-    refused(chat, UNIQUE, constraint, table, **whole(table, ids))
+    assert_insert_fails(chat, UNIQUE, constraint, table, **whole(table, ids))
 
 
 DEFAULTS: list[tuple[str, Row]] = [
@@ -199,7 +199,7 @@ def test_deleting_a_row_deletes_what_belongs_to_it(
 
 
 def test_an_edit_outlives_its_editor(chat: Conn, ids: dict[str, str]) -> None:
-    gone = people(chat, "gone_editor")[0]
+    gone = create_people(chat, "gone_editor")[0]
     insert(chat, "message_edits", **whole("message_edits", ids, edited_by=gone))
     chat.execute("DELETE FROM users WHERE id = %s", [gone])
     assert value(chat, "SELECT edited_by FROM message_edits") is None

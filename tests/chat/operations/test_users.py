@@ -10,8 +10,8 @@ from tests.support.chat import (
     BCRYPT,
     LATER,
     Conn,
-    answer,
     call,
+    call_value,
     digest,
     ids_of,
     insert,
@@ -78,7 +78,7 @@ def test_presence_and_last_seen_are_kept(chat: Conn, ids: dict[str, str]) -> Non
     later = call(chat, "set_presence", ids["ada"], "away")
     assert (later["status"], later["custom_status"]) == ("away", None)
     assert later["last_seen"] == value(chat, "SELECT now()")
-    assert answer(chat, "touch_last_seen", ids["ada"]) == value(chat, "SELECT now()")
+    assert call_value(chat, "touch_last_seen", ids["ada"]) == value(chat, "SELECT now()")
 
 
 def test_an_erased_user_leaves_their_messages_and_no_personal_data(
@@ -100,7 +100,7 @@ def test_an_erased_user_leaves_their_messages_and_no_personal_data(
         insert(chat, table, user_id=bob)
     insert(chat, "sync_state", user_id=bob, sync_type="x")
 
-    assert answer(chat, "erase_user", bob) is True
+    assert call_value(chat, "erase_user", bob) is True
     keys = chat.execute(
         "SELECT conrelid::regclass::text, attname, confdeltype FROM pg_constraint"
         " JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]"
@@ -121,5 +121,5 @@ def test_an_erased_user_leaves_their_messages_and_no_personal_data(
     assert erased["deleted_at"] is not None
     assert rows(chat, "find_user", bob) == []
     assert call(chat, "find_message", ids["second"])["content"] == "Second"
-    assert answer(chat, "erase_user", bob) is True  # a second time does no harm
+    assert call_value(chat, "erase_user", bob) is True  # a second time does no harm
     assert call(chat, "create_user", "bob@example.org", "bob", "bob")["id"] != bob

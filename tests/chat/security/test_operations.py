@@ -11,20 +11,20 @@ from tests.support.chat import (
     FORBIDDEN,
     LATER,
     NO_DATA,
-    NOT_NOW,
-    answer,
+    WRONG_STATE,
+    assert_call_fails,
     call,
-    denied,
+    call_value,
+    create_people,
     digest,
     members,
-    people,
     race,
-    related,
+    relationships,
     rows,
     send,
     value,
 )
-from tests.support.chat_security import OWN, SEEN, Scene
+from tests.support.chat_security import OWN, VISIBLE_ROWS, Scene
 
 # User, operation, arguments, and whether the result is other than False and empty.
 RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
@@ -148,7 +148,7 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
     ("eve", "add_member", ["{archive}", "{eve}", "admin"], FORBIDDEN),
     ("eve", "add_member", ["{archive}", "{ousted}"], FORBIDDEN),
     ("eve", "add_member", ["{direct}", "{eve}"], FORBIDDEN),
-    ("bob", "add_member", ["{direct}", "{eve}"], NOT_NOW),
+    ("bob", "add_member", ["{direct}", "{eve}"], WRONG_STATE),
     ("ousted", "add_member", ["{lair}", "{ousted}", "owner"], FORBIDDEN),
     ("bob", "set_role", ["{room}", "{bob}", "owner"], FORBIDDEN),
     ("bob", "set_role", ["{room}", "{ada}", "member"], NO_DATA),
@@ -156,13 +156,13 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
     ("eve", "send_message", ["{room}", "{eve}", "x"], FORBIDDEN),
     ("eve", "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
     ("bob", "send_message", ["{room}", "{ada}", "x"], FORBIDDEN),
-    ("bob", "send_message", ["{archive}", "{bob}", "x"], NOT_NOW),
+    ("bob", "send_message", ["{archive}", "{bob}", "x"], WRONG_STATE),
     ("bob", "edit_message", ["{first}", "{bob}", "x"], FORBIDDEN),
     ("bob", "edit_message", ["{first}", "{ada}", "x"], FORBIDDEN),
     ("ada", "edit_message", ["{second}", "{ada}", "x"], FORBIDDEN),
     ("ada", "edit_message", ["{second}", "{bob}", "x"], FORBIDDEN),
     ("eve", "edit_message", ["{first}", "{ada}", "x"], NO_DATA),
-    ("bob", "edit_message", ["{old}", "{bob}", "x"], NOT_NOW),
+    ("bob", "edit_message", ["{old}", "{bob}", "x"], WRONG_STATE),
     ("bob", "delete_message", ["{first}", "{bob}"], FORBIDDEN),
     ("bob", "delete_message", ["{first}", "{ada}"], FORBIDDEN),
     ("bob", "mark_read", ["{first}", "{ada}"], FORBIDDEN),
@@ -187,7 +187,7 @@ def test_operations_that_the_user_may_not_call_are_refused(
     scene: Scene, who: str | None, function: str, args: list[Any], state: str
 ) -> None:
     with scene.acting(who) as conn:
-        denied(conn, state, function, *scene.fill(args))
+        assert_call_fails(conn, state, function, *scene.fill(args))
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "group"])
@@ -200,8 +200,8 @@ def test_a_user_creates_a_channel_with_others_and_owns_it(scene: Scene, kind: st
         assert call(conn, "archive_channel", channel_id)["archived_at"] is not None
         call(conn, "archive_channel", channel_id, False)
     with scene.acting("ousted") as conn:
-        assert answer(conn, "delete_message", message, ousted) is True
-        assert answer(conn, "remove_member", channel_id, eve) is True
+        assert call_value(conn, "delete_message", message, ousted) is True
+        assert call_value(conn, "remove_member", channel_id, eve) is True
     with scene.acting("eve") as conn:
         assert len(rows(conn, "find_channel", channel_id)) == (kind == "public")
 
@@ -210,20 +210,20 @@ def test_a_user_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) 
     ousted, hall = scene.ids["ousted"], scene.ids["hall"]
     with scene.acting("ousted") as conn:
         assert rows(conn, "list_messages", hall) == []
-        assert answer(conn, "add_member", hall, ousted) is True
+        assert call_value(conn, "add_member", hall, ousted) is True
         assert len(rows(conn, "list_messages", hall)) == 1
         send(conn, hall, ousted)
-        denied(conn, FORBIDDEN, "set_role", hall, ousted, "owner")
-        assert answer(conn, "remove_member", hall, ousted) is True
+        assert_call_fails(conn, FORBIDDEN, "set_role", hall, ousted, "owner")
+        assert call_value(conn, "remove_member", hall, ousted) is True
         assert rows(conn, "list_messages", hall) == []
-        denied(conn, FORBIDDEN, "send_message", hall, ousted, "x")
+        assert_call_fails(conn, FORBIDDEN, "send_message", hall, ousted, "x")
 
 
 def test_a_direct_channel_that_both_left_is_restored_for_both(scene: Scene) -> None:
     ada, bob, direct = (scene.ids[n] for n in ("ada", "bob", "direct"))
     for who in ("ada", "bob"):
         with scene.acting(who) as conn:
-            assert answer(conn, "remove_member", direct, scene.ids[who]) is True
+            assert call_value(conn, "remove_member", direct, scene.ids[who]) is True
             assert rows(conn, "find_channel", direct) == []
     with scene.acting("bob") as conn:
         assert call(conn, "open_direct_channel", bob, ada)["id"] == direct
@@ -235,10 +235,10 @@ def test_a_row_may_be_deleted_for_good_by_its_author_and_the_admins_of_the_chann
 ) -> None:
     scene.conn.execute("SET LOCAL chat.soft_delete = off")
     with scene.acting("bob") as conn:
-        denied(conn, FORBIDDEN, "delete_message", scene.ids["first"], scene.ids["bob"])
+        assert_call_fails(conn, FORBIDDEN, "delete_message", scene.ids["first"], scene.ids["bob"])
     with scene.acting("ada") as conn:
         for message in ("first", "second"):  # with the receipts, reactions and files of others
-            assert answer(conn, "delete_message", scene.ids[message], scene.ids["ada"]) is True
+            assert call_value(conn, "delete_message", scene.ids[message], scene.ids["ada"]) is True
     gone = "SELECT count(*) FROM messages WHERE id IN (%s, %s)"
     assert value(scene.conn, gone, scene.ids["first"], scene.ids["second"]) == 0
 
@@ -247,9 +247,9 @@ def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) ->
     """Including rows of others about them, such as a block, which they could not delete themselves."""
     eve = scene.ids["eve"]
     with scene.acting("eve") as conn:
-        assert answer(conn, "erase_user", eve) is True
-    assert not {r for r in related(scene.conn) if eve in r}
-    own = [table for table, condition in SEEN.items() if condition == OWN]
+        assert call_value(conn, "erase_user", eve) is True
+    assert not {r for r in relationships(scene.conn) if eve in r}
+    own = [table for table, condition in VISIBLE_ROWS.items() if condition == OWN]
     for table in (*own, "channel_members", "profiles", "user_status"):
         left = f"SELECT count(*) FROM {table} WHERE user_id = %s"
         assert value(scene.conn, left, eve) == 0, table
@@ -266,7 +266,7 @@ def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene
 def test_a_read_marker_that_waits_for_a_change_of_role_is_moved(built: Scene) -> None:
     """The policy must not check the new row of the member against the old role."""
     conn = built.conn
-    ada, bob = people(conn, "marker_ada", "marker_bob")
+    ada, bob = create_people(conn, "marker_ada", "marker_bob")
     room = call(conn, "create_channel", ada, "private", "room", [bob])["id"]
     with built.database.connect() as other:
         other.execute(f"SET ROLE {built.login}")

@@ -10,13 +10,13 @@ from tests.support.chat import (
     FORBIDDEN,
     NOBODY,
     Conn,
-    denied,
+    assert_call_fails,
     ids_of,
     rows,
     send,
     value,
 )
-from tests.support.chat_security import CLOSED, OPEN, SEEN, Scene
+from tests.support.chat_security import CLOSED, OPEN, VISIBLE_ROWS, Scene
 
 
 def seen(conn: Conn, table: str) -> list[Any]:
@@ -31,7 +31,7 @@ def test_row_level_security_is_enabled_on_exactly_the_tables_of_private_rows(sce
     )
     state = {name: (on, forced) for name, on, forced in rows}
     assert state == {
-        **dict.fromkeys(SEEN, (True, False)),
+        **dict.fromkeys(VISIBLE_ROWS, (True, False)),
         **dict.fromkeys((*OPEN, *CLOSED), (False, False)),
     }  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_row_level_security_is_enabled_on_exactly_the_tables_of_private_rows(sce
 @pytest.mark.parametrize("who", ["ada", "bob", "eve", "ousted"])
 def test_a_user_sees_only_their_own_rows(scene: Scene, who: str) -> None:
     me = {"me": scene.ids[who]}
-    for table, condition in SEEN.items():
+    for table, condition in VISIBLE_ROWS.items():
         mine = f"SELECT t::text FROM {table} t WHERE {condition}"
         theirs = sorted(scene.conn.execute(mine, me).fetchall())
         total = value(scene.conn, f"SELECT count(*) FROM {table}")
@@ -56,7 +56,7 @@ def test_without_a_user_the_application_sees_and_changes_no_row(
     scene: Scene, who: str | None
 ) -> None:
     with scene.acting(who) as conn:
-        for table in SEEN:
+        for table in VISIBLE_ROWS:
             public = " WHERE type <> 'public'" if table == "channels" and who else ""
             assert value(conn, f"SELECT count(*) FROM {table}{public}") == 0, table
             if table != "message_edits":
@@ -77,12 +77,14 @@ def test_row_level_security_holds_however_a_session_becomes_the_application(
         conn.execute("SET ROLE chat_app")
     try:
         with conn.transaction(force_rollback=True):
-            assert sum(value(conn, f"SELECT count(*) FROM {table}") for table in SEEN) == 0
+            assert sum(value(conn, f"SELECT count(*) FROM {table}") for table in VISIBLE_ROWS) == 0
             conn.execute("SELECT set_config('chat.user_id', %s, true)", [scene.ids["eve"]])
             assert len(rows(conn, "search_messages", scene.ids["eve"], "e")) == 1
-            denied(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "e")
-            denied(conn, FORBIDDEN, "open_direct_channel", scene.ids["ada"], scene.ids["bob"])
-            denied(conn, FORBIDDEN, "erase_user", scene.ids["ada"])
+            assert_call_fails(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "e")
+            assert_call_fails(
+                conn, FORBIDDEN, "open_direct_channel", scene.ids["ada"], scene.ids["bob"]
+            )
+            assert_call_fails(conn, FORBIDDEN, "erase_user", scene.ids["ada"])
             send(conn, scene.ids["hall"], scene.ids["eve"])
             assert rows(conn, "list_messages", scene.ids["room"]) == []
         with conn.transaction(force_rollback=True):  # set for one transaction
@@ -131,5 +133,5 @@ def test_the_policies_apply_to_a_member_of_the_owner_role_without_its_rights(
     for signature in ("search_messages(text, text, integer, text, text)", "erase_user(text)"):
         scene.conn.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO heir")
     with scene.acting("eve", role="heir") as conn:
-        denied(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "first")
-        denied(conn, FORBIDDEN, "erase_user", scene.ids["ada"])
+        assert_call_fails(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "first")
+        assert_call_fails(conn, FORBIDDEN, "erase_user", scene.ids["ada"])

@@ -12,12 +12,12 @@ from tests.support.chat import (
     STEMS,
     Conn,
     call,
+    create_world,
     rows,
     run,
     value,
-    world,
 )
-from tests.support.chat_security import OPEN, ROLES, SEEN, Scene
+from tests.support.chat_security import OPEN, ROLES, VISIBLE_ROWS, Scene
 from tests.support.database import Database
 from tests.support.servers import Server
 
@@ -45,7 +45,7 @@ def test_the_application_has_rights_on_rows_alone(scene: Scene) -> None:
         "  FROM pg_class, aclexplode(relacl) a"
         " WHERE relnamespace = 'public'::regnamespace AND grantee = 'chat_app'::regrole GROUP BY 1"
     ).fetchall()
-    rows_ = dict.fromkeys((*SEEN, *OPEN), "DELETE INSERT SELECT UPDATE")
+    rows_ = dict.fromkeys((*VISIBLE_ROWS, *OPEN), "DELETE INSERT SELECT UPDATE")
     others = {
         "message_edits": "SELECT",
         "public_users": "SELECT",
@@ -63,10 +63,10 @@ def test_nothing_is_granted_to_public(scene: Scene) -> None:
 
 
 def test_reports_read_all_rows_and_no_secret(scene: Scene) -> None:
-    total = {t: value(scene.conn, f"SELECT count(*) FROM {t}") for t in SEEN}
+    total = {t: value(scene.conn, f"SELECT count(*) FROM {t}") for t in VISIBLE_ROWS}
     secret = {"sessions", "refresh_tokens"}
     with scene.acting(None, role="chat_readonly") as conn:
-        for table in (*SEEN, "profiles", "user_status", "public_users"):
+        for table in (*VISIBLE_ROWS, "profiles", "user_status", "public_users"):
             if table not in secret:
                 count = value(conn, f"SELECT count(*) FROM {table}")
                 assert count == total.get(table, count) > 0
@@ -86,7 +86,7 @@ def test_reports_read_all_rows_and_no_secret(scene: Scene) -> None:
             "SELECT * FROM find_user('x')", "SELECT use_token('x')",
             "SELECT * FROM get_session('x')", "SELECT purge_expired()",
             "SELECT * FROM search_messages('x', 'x')", "SELECT erase_user('x')",
-            *[f"DELETE FROM {t}" for t in (*SEEN, *OPEN)],
+            *[f"DELETE FROM {t}" for t in (*VISIBLE_ROWS, *OPEN)],
             "UPDATE messages SET content = 'x'", "INSERT INTO profiles (user_id) VALUES ('x')",
             "TRUNCATE messages", "CREATE TABLE mine ()",
         ):  # fmt: skip
@@ -139,12 +139,12 @@ def test_without_the_right_to_create_roles_the_schema_is_complete_and_a_notice_i
             in notices
         )
     conn.execute("SET LOCAL search_path = lone, public")
-    ids = world(conn)
+    ids = create_world(conn)
     assert len(rows(conn, "search_messages", ids["ada"], "first")) == 1
     on = (
         "SELECT count(*) FROM pg_class WHERE relnamespace = 'lone'::regnamespace AND relrowsecurity"
     )
-    assert value(conn, on) == len(SEEN)
+    assert value(conn, on) == len(VISIBLE_ROWS)
     for stem in reversed(STEMS):
         run(conn, "down", stem, "lone, public")
     left = "SELECT count(*) FROM {} WHERE {} = 'lone'::regnamespace"

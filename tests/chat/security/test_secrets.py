@@ -11,8 +11,8 @@ from tests.support.chat import (
     CHECK,
     LATER,
     NO_DATA,
+    assert_call_fails,
     call,
-    denied,
     digest,
     ids_of,
     rows,
@@ -30,12 +30,12 @@ PASSWORDS = [
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_a_password_in_plain_text_is_refused(scene: Scene, password: str) -> None:
-    named = denied(
+    named = assert_call_fails(
         scene.conn, CHECK, "create_user", "x@example.org", "xenia", password_hash=password
     )
     assert named == "users_password_hash_format"
     change = {"password_hash": password}
-    named = denied(scene.conn, CHECK, "update_user", scene.ids["ada"], change)
+    named = assert_call_fails(scene.conn, CHECK, "update_user", scene.ids["ada"], change)
     assert named == "users_password_hash_format"
 
 
@@ -46,9 +46,9 @@ def test_a_password_in_plain_text_is_refused(scene: Scene, password: str) -> Non
      digest("x") + b"\0", b"eyJhbGciOiJIUzI1NiJ9.e30.XmNK3GpH"],
 )  # fmt: skip
 def test_a_token_or_session_id_in_plain_text_is_refused(scene: Scene, token: bytes) -> None:
-    named = denied(scene.conn, CHECK, "issue_token", scene.ids["ada"], token, LATER)
+    named = assert_call_fails(scene.conn, CHECK, "issue_token", scene.ids["ada"], token, LATER)
     assert named == "refresh_tokens_token_hash_digest"
-    named = denied(scene.conn, CHECK, "put_session", token, {}, LATER)
+    named = assert_call_fails(scene.conn, CHECK, "put_session", token, {}, LATER)
     assert named == "sessions_session_hash_digest"
 
 
@@ -79,8 +79,8 @@ def test_an_identifier_of_sql_in_an_argument_is_only_text(scene: Scene) -> None:
         message = send(conn, scene.ids["room"], scene.ids["ada"], nasty, client_message_id=nasty)
         results = rows(conn, "search_messages", scene.ids["ada"], nasty)
         assert ids_of(results) == [message]
-        denied(conn, NO_DATA, "update_channel", nasty, {"name": "x"})
-        denied(conn, "22023", "update_channel", scene.ids["room"], {nasty: "x"})
+        assert_call_fails(conn, NO_DATA, "update_channel", nasty, {"name": "x"})
+        assert_call_fails(conn, "22023", "update_channel", scene.ids["room"], {nasty: "x"})
         name = call(conn, "update_channel", scene.ids["room"], {"name": nasty})["name"]
         assert name == nasty
     literal = sql.Literal(nasty).as_string(scene.conn)

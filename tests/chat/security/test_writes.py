@@ -12,10 +12,10 @@ from tests.support.chat import (
     FORBIDDEN,
     LATER,
     Conn,
+    assert_insert_fails,
     digest,
-    refused,
 )
-from tests.support.chat_security import CLOSED, OPEN, SEEN, Scene
+from tests.support.chat_security import CLOSED, OPEN, VISIBLE_ROWS, Scene
 
 # User, statement, and the number of changed rows or the SQLSTATE. No statement names a row.
 STATEMENTS: list[tuple[str, str, int | str]] = [
@@ -24,7 +24,7 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
         "message_reads": 0, "reactions": 0, "files": 0, "typing_indicators": 0,
         "relationships": 0, "notifications": 1, "notification_preferences": 1, "sessions": 1,
         "refresh_tokens": 1, "sync_state": 1, "user_settings": 1}.items()],
-    *[("ousted", f"DELETE FROM {table}", 0) for table in SEEN if table != "message_edits"],
+    *[("ousted", f"DELETE FROM {table}", 0) for table in VISIBLE_ROWS if table != "message_edits"],
     *[("eve", f"UPDATE {change}", count) for change, count in {
         "channels SET name = 'x'": 1,
         "channels SET archived_at = now()": 1,
@@ -144,7 +144,7 @@ def test_a_user_can_not_write_in_the_name_of_another(
 ) -> None:
     values = dict(zip(row, scene.fill(list(row.values())), strict=True))
     with scene.acting(who) as conn:
-        refused(conn, FORBIDDEN, None, table, **values)
+        assert_insert_fails(conn, FORBIDDEN, None, table, **values)
 
 
 NEVER = [
@@ -174,7 +174,7 @@ NEVER = [
     "SELECT FROM chatdb_migration",
     "SELECT FROM _yoyo_migration",
     "DELETE FROM _yoyo_migration",
-    *[f"TRUNCATE {table}" for table in (*SEEN, *OPEN, *CLOSED)],
+    *[f"TRUNCATE {table}" for table in (*VISIBLE_ROWS, *OPEN, *CLOSED)],
     *[f"SELECT FROM {table}" for table in CLOSED],
     *[f"DELETE FROM {table}" for table in CLOSED],
     "INSERT INTO events (table_name, op, row_id) VALUES ('messages', 'insert', 'x')",
