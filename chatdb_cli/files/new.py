@@ -1,6 +1,6 @@
-"""Write the pair of files of a new migration.
+"""New migrations: writing their pair of files.
 
-What does not belong here: what a migration contains.
+What does not belong here: choosing the folder (`folder.py`).
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path,
         )
     path = writable_folder(None if directory is None else str(directory)).path
     folders = (path / "up", path / "down")
-    taken = [
+    versions = [
         parse_file_name(entry.name, entry.path)[1]
         for directory in folders
         for entry in list_sql_files(directory)
     ]
-    stem = f"{_next_version(max(taken, key=int, default='0000'))}_{words}"
+    stem = f"{_next_version(max(versions, key=int, default='0000'))}_{words}"
     up, down = (directory / f"{stem}.sql" for directory in folders)
-    said = " ".join(name.split())
-    for file_path, text in ((down, f"-- takes back: {said}\n"), (up, f"-- {said}\n")):
+    title = " ".join(name.split())
+    for file_path, text in ((down, f"-- rolls back: {title}\n"), (up, f"-- {title}\n")):
         try:
             file_path.parent.mkdir(exist_ok=True)
             with file_path.open("x", encoding="utf-8") as file:
