@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.chatdb import Chatdb
+from tests.support.examples import run_example
 from tests.support.paths import ROOT
 from tests.support.project import Project
 from tests.support.servers import on_first_server
@@ -112,3 +113,10 @@ def test_without_a_bastion_the_command_says_what_to_set(
         result = offline(*arguments)
         assert result.code == 2
         assert "SSH_HOST" in result.err
+
+
+def test_the_example_of_the_library_page_runs(place: Place, project: Project) -> None:
+    result = run_example("tunnel", project, **place.variables)
+    assert result.returncode == 0, result.stderr
+    assert "PostgreSQL" in result.stdout
+    assert result.stderr == ""
