@@ -115,8 +115,8 @@ def test_without_a_bastion_the_command_says_what_to_set(
         assert "SSH_HOST" in result.err
 
 
-def test_the_example_of_the_library_page_runs(place: Place, project: Project) -> None:
-    result = run_example("tunnel", project, **place.variables)
+def test_the_example_of_the_library_page_runs(tunnel: TunnelSetup, project: Project) -> None:
+    result = run_example("tunnel", project, **tunnel.variables)
     assert result.returncode == 0, result.stderr
     assert "PostgreSQL" in result.stdout
     assert result.stderr == ""
