@@ -1,7 +1,7 @@
-"""What every test stands on: real servers, a database for each test, a project folder.
+"""The options, plugins and environment of all tests.
 
-Each PostgreSQL of the machine is tried: the embedded one, and whatever is installed.  A database is
-cloned from a template, so that no test sees another's.
+The fixtures are in tests/support, one module a theme, and are loaded as plugins.  The tests run on every
+PostgreSQL of this machine: the embedded one and each that is installed (tests/support/servers.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import random
 import signal
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
@@ -24,30 +26,46 @@ pytest_plugins = [
     "tests.support.errors",
 ]
 
-# A shell that runs the tests in the background has SIGINT ignored, and so would every child have it.
+# A shell that runs the tests in the background ignores SIGINT, and child processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--long", action="store_true", help="every test on every server, and every fault"
+        "--long", action="store_true", help="run each test on every server, and with every fault"
     )
-    parser.addoption("--seed", type=int, help="of the random faults, to try again what failed")
+    parser.addoption(
+        "--seed", type=int, help="the seed of the random faults, to repeat those of a failure"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer generated examples in a quick run."""
+    if config.getoption("markexpr") == "quick":
+        hypothesis.settings.register_profile("quick", max_examples=15, deadline=None)
+        hypothesis.settings.load_profile("quick")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module that has no quick test, in a quick run: that takes longer than the tests."""
+    if config.getoption("markexpr") != "quick" or not collection_path.match("test_*.py"):
+        return None
+    return "mark.quick" not in collection_path.read_text(encoding="utf-8") or None
 
 
 @pytest.fixture
 def places(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The places where a fault is tried: each with --long, else every fifth from a random one on."""
+    """The places where a fault is tried: all with --long, otherwise every fifth after a random first."""
     step = 1 if request.config.getoption("--long") else 5
     start = random.randint(1, step)
-    request.node.add_report_section("setup", "places", f"from {start} on in steps of {step}")
+    request.node.add_report_section("setup", "places", f"from {start} in steps of {step}")
     return count(start, step)
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test hears of the databases of whoever runs it."""
+    """Remove every variable that names a database from the environment of a test."""
     for name in os.environ:
         if name.startswith(("CHATDB_", "DATABASE_URL", "POSTGRES_", "PG", "SSH_", "TEST_DATABASE")):
             monkeypatch.delenv(name)
