@@ -1,8 +1,8 @@
-"""Whatever stands in a file, its name, a .env or a URL: a clear error, its exit code, nothing changed.
+"""Bad input: any file, file name, .env or URL is accepted, or is an error that changes nothing.
 
-And whatever an object is called, it is quoted right everywhere.  What is said of each single mistake
-stands in `test_migrations.py`, `test_settings.py` and `test_errors.py`; here it is tried by the hundred,
-through the whole command line.
+The error is clear and has its exit code.  Also, any name of an object is quoted correctly everywhere.
+Generated input goes through the whole command line here; the packages' own tests check the message of
+each single mistake.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ SELECT md5(string_agg(part, '|' ORDER BY part)) FROM (
 
 
 @pytest.fixture
-def tried(
+def run_unchanged(
     project: Project,
     offline: Chatdb,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Result]]:
-    """Run a command where one migration is applied; what fails has changed nothing."""
+    """Run a command in a project with one applied migration; check that a failure changes nothing."""
     project.write_tables(1)
     monkeypatch.setenv("DATABASE_URL", database.url)
     monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
@@ -73,21 +73,21 @@ def tried(
             before = conn.execute(STATE).fetchone()
             result = offline(*arguments)
             if result.code:
-                clear(result)
+                check_error(result)
                 assert conn.execute(STATE).fetchone() == before
             return result
 
         yield call
 
 
-def clear(result: Result) -> None:
-    """See that an error says what, where and what next, with the exit code of its kind."""
+def check_error(result: Result) -> None:
+    """Check that an error has a message, a place, a hint and the exit code of its kind."""
     assert "Traceback" not in result.err
     assert result.code in set(Exit) - {Exit.DONE, Exit.INTERNAL}, result
     (text,) = re.findall(r"^error: (.+)", result.err, re.MULTILINE) or [""]
     assert text
     assert "\x1b" not in result.err
-    # What is wrong with a setting is what to do about it.
+    # The message about a wrong setting already says what to do.
     assert re.search(r"^hint: .", result.err, re.MULTILINE) or result.code == Exit.USAGE, result.err
     if result.out:
         error = json.loads(result.out)["error"]
@@ -98,7 +98,15 @@ def clear(result: Result) -> None:
 
 # --- files ----------------------------------------------------------------------------------------
 
+# Text with lone surrogates too, which a file can hold (in an invalid encoding), but no argument.
 ANY = st.text(st.characters(exclude_characters="\0/"), min_size=1, max_size=12)
+# Text that an argument, a file name or a variable can hold: characters, and bytes that are not UTF-8.
+ENCODABLE = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0/")
+    | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
+    min_size=1,
+    max_size=12,
+)
 ODD = st.sampled_from(
     ["\0", "\ufeff", "\x1a", "\u2028", "\x85", "\x0c", "\x7f", "\x1b[31m", "é", "\U0001f600", "\udcff",
      "'", '"', "$$", "$a$", "/*", "*/", "--", "\\", "%", "{}", ";", "\r", "\n", "\r\n", "\t", "(" * 500,
@@ -126,7 +134,7 @@ CODINGS = (
 
 @st.composite
 def contents(draw: st.DrawFn) -> bytes:
-    """Draw what may stand in a file: text of all kinds in all encodings, cut anywhere, or anything."""
+    """Draw the content of a file: text of all kinds in all encodings, cut anywhere, or any bytes."""
     if draw(st.integers(0, 5)) == 0:
         return draw(st.binary(max_size=60))
     text = "".join(draw(st.lists(ODD | ANY, max_size=6)))
@@ -136,8 +144,8 @@ def contents(draw: st.DrawFn) -> bytes:
     return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
 
 
-def anew(database: Database, offline: Chatdb, project: Project) -> None:
-    """Begin again with one migration, after something that was no mistake was carried out."""
+def reset(database: Database, offline: Chatdb, project: Project) -> None:
+    """Restore the project with one applied migration, after an input was accepted."""
     for file in (*project.sql.glob("up/*"), *project.sql.glob("down/*")):
         file.unlink()
     project.write_tables(1)
@@ -146,7 +154,7 @@ def anew(database: Database, offline: Chatdb, project: Project) -> None:
 
 
 def test_any_content_of_a_file_is_applied_or_refused_with_its_place(
-    tried: Callable[..., Result], offline: Chatdb, project: Project, database: Database
+    run_unchanged: Callable[..., Result], offline: Chatdb, project: Project, database: Database
 ) -> None:
     codes: Counter[int] = Counter()
 
@@ -155,16 +163,16 @@ def test_any_content_of_a_file_is_applied_or_refused_with_its_place(
     @example(b"SELECT 1/0;", "up", "json")
     @example(b"SELECT 'a\0';", "up", "json")
     @given(contents(), st.sampled_from(["up", "up", "down"]), st.sampled_from(["text", "json"]))
-    def attempt(data: bytes, way: str, form: str) -> None:
-        both = (data, b"") if way == "up" else (b"", data)
-        project.write("0002_odd", *both)
-        result = tried("migrate", "up", "--format", form)
+    def attempt(data: bytes, direction: str, form: str) -> None:
+        pair = (data, b"") if direction == "up" else (b"", data)
+        project.write("0002_odd", *pair)
+        result = run_unchanged("migrate", "up", "--format", form)
         assert result.code in (0, 2, 5)
         codes[result.code] += 1
         if result.code == 0:
-            codes[tried("migrate", "down", "--format", form).code] += 1
-            assert tried("migrate", "status", "--format", form).code == 0
-            anew(database, offline, project)
+            codes[run_unchanged("migrate", "down", "--format", form).code] += 1
+            assert run_unchanged("migrate", "status", "--format", form).code == 0
+            reset(database, offline, project)
 
     attempt()
     assert codes.keys() >= {0, 2, 5}
@@ -174,13 +182,13 @@ NAMES = st.builds(
     "{}{}{}{}".format,
     st.sampled_from(["", "2", "0002", "1", "0001", "٣", "-2", "2" * 200, "0002 ", "2.5"]),
     st.sampled_from(["", "_", "-", " ", ".", "__", "_t1"]),
-    st.one_of(st.sampled_from(["t1", "n" * 240]), ANY, ODD.filter(lambda c: "\0" not in c)),
+    st.one_of(st.sampled_from(["t1", "n" * 240]), ENCODABLE, ODD.filter(lambda c: "\0" not in c)),
     st.sampled_from([".sql", ".sql", ".SQL", "", ".sql.sql", ".sql~", ".txt"]),
 )  # fmt: skip
 
 
 def test_any_name_of_a_file_is_accepted_or_refused_and_named(
-    tried: Callable[..., Result], offline: Chatdb, project: Project, database: Database
+    run_unchanged: Callable[..., Result], offline: Chatdb, project: Project, database: Database
 ) -> None:
     codes: Counter[int] = Counter()
 
@@ -190,22 +198,22 @@ def test_any_name_of_a_file_is_accepted_or_refused_and_named(
     @example("0001_a.sql", "up", "json")
     @given(NAMES, st.sampled_from(["up", "down", "both"]), st.sampled_from(["text", "json"]))
     def attempt(name: str, where: str, form: str) -> None:
-        made = []
+        paths = []
         for folder in ("up", "down") if where == "both" else (where,):
             path = project.sql / folder / name
-            with suppress(OSError):  # no file can have that name here
+            with suppress(OSError):  # the file system refuses that name
                 if not path.exists():
                     path.write_bytes(b"")
-                    made.append(path)
-        result = tried("migrate", "up", "--format", form)
+                    paths.append(path)
+        result = run_unchanged("migrate", "up", "--format", form)
         codes[result.code] += 1
         assert result.code in (0, 2, 6)
-        assert tried("migrate", "status", "--format", form).code == 0
+        assert run_unchanged("migrate", "status", "--format", form).code == 0
         if result.code == 0 and len(database.applied()) > 1:
             if where == "both":
-                assert tried("migrate", "down", "--format", form).code == 0
-            anew(database, offline, project)
-        for path in made:
+                assert run_unchanged("migrate", "down", "--format", form).code == 0
+            reset(database, offline, project)
+        for path in paths:
             path.unlink(missing_ok=True)
 
     attempt()
@@ -222,7 +230,7 @@ KEYS = sorted(
 
 
 def test_any_env_file_is_used_or_refused_with_its_line(
-    tried: Callable[..., Result], project: Project
+    run_unchanged: Callable[..., Result], project: Project
 ) -> None:
     codes: Counter[int] = Counter()
     lines = st.one_of(
@@ -239,7 +247,7 @@ def test_any_env_file_is_used_or_refused_with_its_line(
     def attempt(lines: list[str], coding: str, form: str) -> None:
         errors = "surrogatepass" if coding.startswith("utf") else "replace"
         (project.path / ".env").write_bytes("\n".join(lines).encode(coding, errors))
-        result = tried("migrate", "up", "--format", form)
+        result = run_unchanged("migrate", "up", "--format", form)
         codes[result.code] += 1
         assert result.code in (0, 2, 6, 8), result
         if ".env" in result.err and result.out:
@@ -250,7 +258,7 @@ def test_any_env_file_is_used_or_refused_with_its_line(
 
 
 def test_any_url_connects_or_is_refused(
-    tried: Callable[..., Result], database: Database, monkeypatch: pytest.MonkeyPatch
+    run_unchanged: Callable[..., Result], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes: Counter[int] = Counter()
     cuts = st.integers(0, len(database.url))
@@ -277,7 +285,7 @@ def test_any_url_connects_or_is_refused(
         scheme = draw(
             st.sampled_from(["postgresql", "postgres", "POSTGRES", "mysql", "", "postgresql+x"])
         )
-        text = draw(pieces) + draw(ANY)
+        text = draw(pieces) + draw(ENCODABLE)
         return f"{scheme}://{text}:{text}@{draw(st.sampled_from(places))}/{draw(pieces)}"
 
     @TRIES
@@ -287,10 +295,10 @@ def test_any_url_connects_or_is_refused(
     @given(urls(), st.sampled_from(["text", "json"]), st.booleans())
     def attempt(url: str, form: str, flag: bool) -> None:
         if flag or "\0" in url:
-            result = tried("migrate", "up", "--format", form, "--database-url", url)
+            result = run_unchanged("migrate", "up", "--format", form, "--database-url", url)
         else:
             monkeypatch.setenv("DATABASE_URL", url)
-            result = tried("migrate", "up", "--format", form)
+            result = run_unchanged("migrate", "up", "--format", form)
         codes[result.code] += 1
         assert result.code in (0, 2, 3), result
 
@@ -298,21 +306,21 @@ def test_any_url_connects_or_is_refused(
     assert codes.keys() == {0, 2, 3}
 
 
-def test_any_argument_is_accepted_or_refused(tried: Callable[..., Result]) -> None:
+def test_any_argument_is_accepted_or_refused(run_unchanged: Callable[..., Result]) -> None:
     options = st.sampled_from(
         ["--to", "--steps", "--schema", "--dir", "--wait", "--lock-timeout", "--retries", "--env-file",
          "--pooler", "--statement-timeout", "--dry-run", "--allow-out-of-order", "--", "-x"]
     )  # fmt: skip
 
-    # A terminal shows bytes that are no text as \\udcff; the stream of the tests would not.
-    shown = VALUES.filter(
+    # A terminal shows bytes that are not UTF-8 as \\udcff; the stream of the tests can't.
+    values = VALUES.filter(
         lambda text: text.isascii() or text.encode(errors="ignore").decode() == text
     )
 
     @TRIES
-    @given(st.sampled_from(["up", "status", "history", "repair", "baseline"]), options, shown)
+    @given(st.sampled_from(["up", "status", "history", "repair", "baseline"]), options, values)
     def attempt(command: str, option: str, value: str) -> None:
-        result = tried("migrate", command, option, value)
+        result = run_unchanged("migrate", command, option, value)
         assert result.code in (0, 2, 6, 8), result
 
     attempt()
@@ -326,7 +334,7 @@ def test_an_argument_that_is_not_utf_8_is_refused_and_shown(
         result = project.chatdb(
             "migrate", "up", option, "\udcff", env={"DATABASE_URL": database.url}
         )
-        clear(Result(result.returncode, result.stdout, result.stderr))
+        check_error(Result(result.returncode, result.stdout, result.stderr))
         assert result.returncode == 2
     assert database.tables() == set()
 
@@ -345,21 +353,21 @@ ODD_NAMES = {
 
 @pytest.fixture
 def trusting(server: Server) -> Iterator[None]:
-    """Every role that exists may log in."""
+    """Let every existing role log in."""
     with allow_logins(server, "local all all trust"):
         yield
 
 
 @pytest.fixture
-def called(
+def object_name(
     request: pytest.FixtureRequest, server: Server, trusting: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """A name; a role and a database have it, and DATABASE_URL leads there."""
+    """Return the name of a role and of a database, and set DATABASE_URL to them."""
     name: str = request.param
-    this = sql.Identifier(name)
+    identifier = sql.Identifier(name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(this))
-        conn.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(this))
+        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(identifier))
+        conn.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(identifier))
         host = re.search(r"host=[^&]*", server.url("x"))
         assert host
         quoted = quote(name, safe="")
@@ -367,34 +375,35 @@ def called(
         try:
             yield name
         finally:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(this))
-            conn.execute(sql.SQL("DROP ROLE {}").format(this))
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+            conn.execute(sql.SQL("DROP ROLE {}").format(identifier))
 
 
-@pytest.mark.parametrize("called", ODD_NAMES.values(), ids=ODD_NAMES, indirect=True)
+@pytest.mark.parametrize("object_name", ODD_NAMES.values(), ids=ODD_NAMES, indirect=True)
 def test_every_command_works_with_any_names_of_objects(
-    called: str, project: Project, offline: Chatdb
+    object_name: str, project: Project, offline: Chatdb
 ) -> None:
-    """A role, a database, a schema, a table, a column, an index, a file: all have that name."""
-    this = sql.Identifier(called).as_string()
-    stem = called.replace("/", "")
+    """A role, a database, a schema, a table, a column, an index and a file have the same name."""
+    identifier = sql.Identifier(object_name).as_string()
+    stem = object_name.replace("/", "")
     project.write(
         f"0001_{stem}",
-        f"CREATE TABLE {this} ({this} text PRIMARY KEY);\nCOMMENT ON TABLE {this} IS 'x';",
-        f"DROP TABLE {this};",
+        f"CREATE TABLE {identifier} ({identifier} text PRIMARY KEY);\n"
+        f"COMMENT ON TABLE {identifier} IS 'x';",
+        f"DROP TABLE {identifier};",
     )
-    index = sql.Identifier(f"{called}_i").as_string()
+    index = sql.Identifier(f"{object_name}_i").as_string()
     project.write(
         f"0002 {stem}",
-        f"{ALONE}CREATE INDEX CONCURRENTLY {index} ON {this} ({this});",
+        f"{ALONE}CREATE INDEX CONCURRENTLY {index} ON {identifier} ({identifier});",
         f"{ALONE}DROP INDEX CONCURRENTLY {index};",
     )
     (project.sql / "seed").mkdir()
-    seed = f"INSERT INTO {this} VALUES ('x') ON CONFLICT DO NOTHING;"
+    seed = f"INSERT INTO {identifier} VALUES ('x') ON CONFLICT DO NOTHING;"
     (project.sql / "seed" / f"{stem}.sql").write_text(seed)
-    there = ("--schema", called)
+    in_schema = ("--schema", object_name)
 
-    def works(*arguments: str, code: int = 0) -> Result:
+    def run(*arguments: str, code: int = 0) -> Result:
         result = offline(*arguments)
         assert result.code == code, f"{arguments}\n{result.out}\n{result.err}"
         assert "Traceback" not in result.err
@@ -402,41 +411,46 @@ def test_every_command_works_with_any_names_of_objects(
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
         conn.execute("CREATE TABLE canary ()")
-        works("setup", *there)
+        run("setup", *in_schema)
         assert conn.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname = %s", (called,)
+            "SELECT nspname FROM pg_namespace WHERE nspname = %s", (object_name,)
         ).fetchone()
-        works("migrate", "status", *there, "--check")
-        document = works("migrate", "status", *there, "--format", "json").document
-        assert document["target"]["database"] == document["target"]["user"] == called
-        assert document["schema"] == called
+        run("migrate", "status", *in_schema, "--check")
+        document = run("migrate", "status", *in_schema, "--format", "json").document
+        assert document["target"]["database"] == document["target"]["user"] == object_name
+        assert document["schema"] == object_name
         assert [m["name"] for m in document["applied"]] == [stem.lstrip(" -")] * 2
-        works("migrate", "redo", *there, "--allow-data-loss")
-        works("seed", *there)
-        works("migrate", "down", *there, "--allow-data-loss")
-        lost = works("migrate", "down", *there, "--format", "json", code=8).document
-        assert [loss["table"] for loss in lost["losses"]] == [called]
-        works("migrate", "up", *there)
-        assert json.loads(works("docs", *there, "--format", "json").out)
-        assert "Traceback" not in works("docs", *there).out
-        works("migrate", "history", *there)
-        edited = next((project.sql / "up").glob("0001*"))
-        edited.write_bytes(edited.read_bytes() + b"-- edited")
-        works("migrate", "up", *there, code=6)
-        works("migrate", "repair", "--yes", *there)
-        works("setup", "--test", "--name", f"{called}_")
-        works("setup", "--test", "--name", f"{called}_")
-        works("migrate", "down", "--all", "--allow-data-loss", *there)
-        works("migrate", "baseline", "2", *there)
+        run("migrate", "redo", *in_schema, "--allow-data-loss")
+        run("seed", *in_schema)
+        run("migrate", "down", *in_schema, "--allow-data-loss")
+        lost = run("migrate", "down", *in_schema, "--format", "json", code=8).document
+        assert [loss["table"] for loss in lost["losses"]] == [object_name]
+        run("migrate", "up", *in_schema)
+        assert json.loads(run("docs", *in_schema, "--format", "json").out)
+        assert "Traceback" not in run("docs", *in_schema).out
+        run("migrate", "history", *in_schema)
+        edited_file = next((project.sql / "up").glob("0001*"))
+        edited_file.write_bytes(edited_file.read_bytes() + b"-- edited")
+        run("migrate", "up", *in_schema, code=6)
+        run("migrate", "repair", "--yes", *in_schema)
+        run("setup", "--test", "--name", f"{object_name}_")
+        run("setup", "--test", "--name", f"{object_name}_")
+        run("migrate", "down", "--all", "--allow-data-loss", *in_schema)
+        run("migrate", "baseline", "2", *in_schema)
         assert conn.execute("SELECT 1 FROM canary").fetchall() == []
-        assert conn.execute("SELECT rolname FROM pg_roles WHERE rolname = %s", (called,)).fetchone()
+        assert conn.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = %s", (object_name,)
+        ).fetchone()
 
 
 @pytest.mark.parametrize(
-    "called", ['o\'d "d" $1 %s {x}\\; DROP TABLE canary;-- é'], ids=["all of it"], indirect=True
+    "object_name",
+    ['o\'d "d" $1 %s {x}\\; DROP TABLE canary;-- é'],
+    ids=["every odd character"],
+    indirect=True,
 )
-def test_the_chat_schema_works_with_any_names_of_objects(called: str, offline: Chatdb) -> None:
-    there = ("--schema", called)
+def test_the_chat_schema_works_with_any_names_of_objects(object_name: str, offline: Chatdb) -> None:
+    in_schema = ("--schema", object_name)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
         conn.execute("CREATE TABLE canary ()")
         for arguments in (
@@ -447,10 +461,12 @@ def test_the_chat_schema_works_with_any_names_of_objects(called: str, offline: C
             ("setup", "--dir", "@chat"),
             ("seed", "--scale", "100", "--dir", "@chat"),
         ):
-            result = offline(*arguments, *there)
+            result = offline(*arguments, *in_schema)
             assert result.code == 0, (arguments, result)
         url = os.environ["DATABASE_URL"]
-        settings = load_settings({"database_url": url, "schema": called}, environ={}, cwd=Path("/"))
+        settings = load_settings(
+            {"database_url": url, "schema": object_name}, environ={}, cwd=Path("/")
+        )
         with open_target(settings) as target, Listener(target) as listener:
             assert listener.cursor
         assert conn.execute("SELECT 1 FROM canary").fetchall() == []

@@ -1,4 +1,4 @@
-"""What is destructive asks first."""
+"""Commands that destroy data ask for confirmation first."""
 
 from __future__ import annotations
 
@@ -47,12 +47,14 @@ def test_production_asks_on_a_terminal(
         terminal.text.replace("will", "would")
     )
     terminal.type(keys.format(name=database.name))
-    # A Ctrl-C in the moment in which the terminal is being set up for the answer can get lost.
+    # A Ctrl-C can get lost while the command sets up the terminal for the answer.
     assert terminal.end(again=keys if keys == "\x03" else "") == code
     assert database.tables() == (set() if code == 0 else {"t1"})
 
 
-def test_destroy_asks(project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_destroy_asks_for_confirmation(
+    project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = offline("server", "destroy", "--format", "json")
     assert result.code == 0
     assert result.document == {"format": 1, "target": None, "destroyed": None}

@@ -1,4 +1,4 @@
-"""A dry run is a script for psql."""
+"""A dry run prints a script for psql."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers import on_first_server
 
 
 def _timeless(script: str) -> str:
-    """A script without the second in which yoyo's tables were made."""
+    """Return a script without times: those at which yoyo's tables were created."""
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*", "", script)
 
 
@@ -42,7 +42,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
     project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for stem, text in AWKWARD.items():
-        project.write(stem, text, f"-- takes back {stem}\n")
+        project.write(stem, text, f"-- rolls back {stem}\n")
     project.write("0001_words", AWKWARD["0001_words"], "DROP TABLE words;")
     project.write("0004_function", AWKWARD["0004_function"], "DROP FUNCTION f, g;")
     other = database.server.create()
@@ -58,7 +58,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
             assert chatdb("migrate", *line.split()).code == 0
             assert {s["state"] for s in document["steps"]} == {"planned"}
             assert {s["duration_ms"] for s in document["steps"]} == {None}
-            # The steps carry what the script is made of.
+            # The script consists of the SQL of the steps.
             script, position = _timeless(printed.out), 0
             for sql in (document.get("prepare_sql", ""), *(s["sql"] for s in document["steps"])):
                 position = script.index(_timeless(sql), position) + len(_timeless(sql))
@@ -85,7 +85,7 @@ def test_a_dry_run_with_nothing_to_do_is_an_empty_script(
 
 
 @on_first_server
-def test_a_script_that_came_too_late_changes_nothing(
+def test_a_script_that_is_outdated_changes_nothing(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 2)

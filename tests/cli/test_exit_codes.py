@@ -1,4 +1,4 @@
-"""Exit codes of a bad day: locks, bugs, pipes, disks, signals."""
+"""Exit codes of failures outside the files: locks, bugs, closed pipes, full disks, signals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_bug_in_chatdb_is_exit_70_with_an_id(
 
 @pytest.fixture
 def closed_pipe() -> Iterator[int]:
-    """The end of a pipe that nobody reads."""
+    """The write end of a pipe whose read end is closed."""
     read, write = os.pipe()
     os.close(read)
     yield write
@@ -74,7 +74,7 @@ def test_a_closed_pipe_is_exit_141_without_a_message(
 ) -> None:
     project.write_tables(1)
     for stderr in (subprocess.PIPE, closed_pipe):
-        done = subprocess.run(
+        result = subprocess.run(
             project.command(*line.split()),
             cwd=project.path,
             env=command_environment(project, database),
@@ -82,8 +82,8 @@ def test_a_closed_pipe_is_exit_141_without_a_message(
             stderr=stderr,
             timeout=60,
         )
-        assert done.returncode == 141
-        assert b"rror" not in (done.stderr or b"")
+        assert result.returncode == 141
+        assert b"rror" not in (result.stderr or b"")
 
 
 @on_first_server
@@ -91,7 +91,7 @@ def test_a_full_disk_is_reported(project: Project, database: Database) -> None:
     project.write_tables(1)
     for line in ("migrate status", "migrate status --format json", "--version"):
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
+            result = subprocess.run(
                 project.command(*line.split()),
                 cwd=project.path,
                 env=command_environment(project, database),
@@ -99,19 +99,20 @@ def test_a_full_disk_is_reported(project: Project, database: Database) -> None:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-        assert done.returncode == 70
+        assert result.returncode == 70
         assert (
-            "error: the result can't be written: no space left on device [ENOSPC]\n" in done.stderr
+            "error: the result can't be written: no space left on device [ENOSPC]\n"
+            in result.stderr
         )
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in result.stderr
 
 
 @on_first_server
-def test_an_error_keeps_its_exit_code_where_its_document_can_not_be_written(
+def test_an_error_keeps_its_exit_code_when_its_document_cannot_be_written(
     project: Project, database: Database
 ) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
+        result = subprocess.run(
             project.command("migrate", "status", "--dir", "nowhere", "--format", "json"),
             cwd=project.path,
             env=command_environment(project, database),
@@ -119,9 +120,9 @@ def test_an_error_keeps_its_exit_code_where_its_document_can_not_be_written(
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert done.returncode == 2
-    assert "error: there is no folder nowhere [ENOENT]\n" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.returncode == 2
+    assert "error: there is no folder nowhere [ENOENT]\n" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @on_first_server
@@ -130,14 +131,14 @@ def test_streams_closed_by_the_shell_do_not_stop_a_run(
     closed: str, project: Project, database: Database
 ) -> None:
     project.write_tables(1)
-    done = subprocess.run(
+    result = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *project.command("migrate", "up")],
         cwd=project.path,
         env=command_environment(project, database),
         capture_output=True,
     )
-    assert done.returncode == 0
-    assert b"Traceback" not in done.stderr
+    assert result.returncode == 0
+    assert b"Traceback" not in result.stderr
     assert database.tables() == {"t1"}
 
 
@@ -164,8 +165,8 @@ def test_a_signal_rolls_back_says_so_and_the_next_run_continues(
         stderr=subprocess.PIPE,
         text=True,
     )
-    asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = "
-    _until(lambda: database.query(f"{asleep}'{database.name}'") == [(1,)])
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = "
+    _wait_for(lambda: database.query(f"{sleeping}'{database.name}'") == [(1,)])
     process.send_signal(number)
     started = time.monotonic()
     out, err = process.communicate(timeout=30)
@@ -180,13 +181,13 @@ def test_a_signal_rolls_back_says_so_and_the_next_run_continues(
         states = [s["state"] for s in document["steps"]]
         assert states in (["applied", state, "not-run"] for state in ("not-run", "failed"))
     assert database.tables() == {"t1"}
-    assert database.query(f"{asleep}'{database.name}'") == [(0,)]
+    assert database.query(f"{sleeping}'{database.name}'") == [(0,)]
     project.write("0002_slow", "CREATE TABLE t2 ();\n", "DROP TABLE t2")
     assert chatdb("migrate", "up").out == "2 applied; current 0003\n"
 
 
-def _until(true: Callable[[], bool]) -> None:
+def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

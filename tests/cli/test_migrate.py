@@ -1,4 +1,4 @@
-"""`chatdb migrate`: exit code, stdout, stderr, database."""
+"""`chatdb migrate`: its exit codes, what it prints, and what it does to the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_up_down_and_redo_print_each_step_and_a_summary(
 ) -> None:
     project.write_tables(1, 2, 3)
     target = f"{database.target().where}, schema public (DATABASE_URL from the environment)"
-    steps = [
+    runs = [
         (["up", "--steps", "2"], ["applied   0001 t1", "applied   0002 t2"],
          "2 applied; current 0002"),
         (["up"], ["applied   0003 t3"], "1 applied; current 0003"),
@@ -45,12 +45,12 @@ def test_up_down_and_redo_print_each_step_and_a_summary(
          "2 rolled back; current 0001"),
         (["down", "--to", "0"], ["reverted  0001 t1"], "1 rolled back; current none"),
     ]  # fmt: skip
-    for arguments, progress, result in steps:
-        said = chatdb("migrate", *arguments)
-        assert (said.code, said.out) == (0, f"{result}\n")
+    for arguments, progress, summary in runs:
+        result = chatdb("migrate", *arguments)
+        assert (result.code, result.out) == (0, f"{summary}\n")
         lines = [re.escape(f"target: {target}")]
         lines += [rf"{re.escape(line)} \(\d+ ms\)" for line in progress]
-        assert re.fullmatch("".join(f"{line}\n" for line in lines), said.err), said.err
+        assert re.fullmatch("".join(f"{line}\n" for line in lines), result.err), result.err
     assert database.tables() == set()
 
 
@@ -58,7 +58,7 @@ Document = Callable[..., dict[str, Any]]
 
 
 def common(database: Database) -> dict[str, Any]:
-    """The keys that every document begins with."""
+    """Return the keys that every document begins with."""
     target = {
         "host": str(database.server.embedded.params()["host"]),
         "port": 5432,
@@ -77,7 +77,7 @@ def step(number: int, state: str, **more: Any) -> dict[str, Any]:
 
 
 def without_times(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with durations that are whole numbers as 0, and times as `time`."""
+    """Return a document with each duration as 0 and each time as `time`, after checking both."""
     for row in (*document.get("steps", ()), *document.get("applied", ())):
         assert row["duration_ms"] is None or isinstance(row["duration_ms"], int)
         row["duration_ms"] = row["duration_ms"] and 0
@@ -89,7 +89,7 @@ def without_times(document: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def document(project: Project, chatdb: Chatdb) -> Document:
-    """Run a command in a project of three migrations; return its document without the times."""
+    """Run a command in a project of three migrations, and return its document without times."""
     project.write_tables(1, 2, 3)
 
     def call(*arguments: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_the_document_of_redo_names_the_direction_of_each_step(document: Documen
 
 
 @on_first_server
-def test_the_document_of_down_lists_the_steps_and_the_rows_that_were_lost(
+def test_the_document_of_down_lists_the_steps_and_the_deleted_rows(
     document: Document, database: Database
 ) -> None:
     document("migrate", "up")
@@ -159,7 +159,7 @@ def test_the_document_of_down_lists_the_steps_and_the_rows_that_were_lost(
 
 
 @on_first_server
-def test_the_document_of_history_has_an_entry_for_each_step_ever_taken(
+def test_the_document_of_history_has_an_entry_for_each_step_ever_run(
     document: Document, database: Database
 ) -> None:
     assert document("migrate", "history") == common(database) | {"entries": []}
@@ -248,7 +248,7 @@ def test_status_check_exits_with_a_code_for_each_state(project: Project, chatdb:
 
 
 @on_first_server
-def test_a_status_writes_nothing_and_a_dry_run_neither(
+def test_neither_status_nor_a_dry_run_writes_anything(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1)

@@ -1,4 +1,4 @@
-"""Drawing, without a database: widths, tables, what a terminal would obey, encodings."""
+"""Rendering, without a database: widths, tables, terminal escapes, encodings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_table_is_plain_and_never_cut() -> None:
     assert printed(Table(("version",), [])) == ""
 
 
-def test_on_a_terminal_the_state_alone_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_only_the_state_has_a_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     table = Table(("name", "state"), [("failed", "failed"), ("x", "applied")])
@@ -123,7 +123,7 @@ ERROR = ChatdbError(
     sqlstate="42703",
     place=Location(Path("sql/up/a.sql"), 10, 9, ((9, ""), (10, "\t漢 'é' nope"))),
     notes=("server detail: one\ntwo", "0007 was rolled back"),
-    hint="mend it",
+    hint="correct it",
 )
 
 
@@ -140,12 +140,12 @@ def test_an_error_is_rendered_with_every_part() -> None:
         "     two\n"
         "   = 0007 was rolled back\n"
         "\n"
-        "hint: mend it\n"
+        "hint: correct it\n"
     )
     assert error_document(ERROR) == {
         "code": "statement",
         "message": "it broke",
-        "hint": "mend it",
+        "hint": "correct it",
         "file": "sql/up/a.sql",
         "line": 10,
         "column": 9,

@@ -1,6 +1,6 @@
-"""No command ever shows a secret: not when it works, and not in any way it fails.
+"""No command ever shows a secret: not when it succeeds, and not when it fails.
 
-The commands are those of the application itself: a new one is tried here or this fails.
+The commands are read from the application, so each new one is tested here too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.project import Project
 from tests.support.servers import Server, on_first_server
 
 MARK = "s3cr3t-m4rk"
-# What a command has to be given; those that are not here need nothing.
+# The arguments of the commands that need some.
 ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("migrate", "new"): ("a name",),
     ("migrate", "baseline"): ("1",),
@@ -37,7 +37,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("migrate", "redo"): ("--yes",),
     ("server", "destroy"): ("--yes",),
 }
-# These go on until they are stopped, when nothing is wrong.
+# These run until they are stopped, unless something fails.
 ENDLESS = {("listen",), ("tunnel",), ("server", "psql")}
 COMMANDS = [
     path
@@ -49,11 +49,11 @@ FORMS = [(), ("-v",), ("--format", "json"), ("-v", "--log-format", "json")]
 
 @pytest.fixture(scope="module")
 def keeper(server: Server) -> Iterator[Server]:
-    """A server with a role whose password is the mark, and has to be given."""
+    """A server with a role `keeper`, which logs in with a password that is the mark."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
+        (setting,) = conn.execute("SHOW hba_file").fetchone() or ("",)
         (data,) = conn.execute("SHOW data_directory").fetchone() or ("",)
-        hba = Path(data) / shown
+        hba = Path(data) / setting
         before = hba.read_text()
         hba.write_text(f"local all keeper scram-sha-256\n{before}")
         conn.execute(
@@ -71,7 +71,7 @@ def keeper(server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def logged(keeper: Server) -> Iterator[Path]:
-    """What the server writes into its log meanwhile; the mark is not in it, nor in a process's title."""
+    """Check that neither the log that the server writes meanwhile nor a process title has the mark."""
     log = keeper.embedded.home / "log"
     before = log.stat().st_size
     yield log
@@ -87,7 +87,7 @@ def _url(database: Database, password: str) -> str:
 
 
 def _environments(database: Database, project: Project, password: str) -> Iterator[dict[str, str]]:
-    """Every place where a password may stand."""
+    """Yield the variables for each place where a password can be set."""
     url = _url(database, password)
     folder = re.search(r"host=([^&]*)", url)
     assert folder
@@ -102,7 +102,7 @@ def _environments(database: Database, project: Project, password: str) -> Iterat
     yield {"PGPASSWORD": password, "DATABASE_URL": url.replace(f":{password}", "")}
 
 
-def _silent(call: Chatdb, path: tuple[str, ...], form: tuple[str, ...]) -> int:
+def _run_without_mark(call: Chatdb, path: tuple[str, ...], form: tuple[str, ...]) -> int:
     result = call(*path, *ARGUMENTS.get(path, ()), *form)
     assert MARK not in result.out + result.err, path
     assert "Traceback" not in result.err
@@ -129,15 +129,15 @@ def test_a_password_is_never_shown_when_a_command_works_or_its_file_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if path in ENDLESS or path[0] == "server":
-        pytest.skip("tried where it fails")
+        pytest.skip("only its failures are tested")
     for number, variables in enumerate(_environments(database, project, MARK)):
-        with monkeypatch.context() as here:
+        with monkeypatch.context() as environment:
             for name, value in variables.items():
-                here.setenv(name, value)
+                environment.setenv(name, value)
             project.write_tables(1)
-            _silent(offline, path, FORMS[number])
+            _run_without_mark(offline, path, FORMS[number])
             project.write("0002_wrong", "SELECT 1;\nSELECT * FROM nowhere;")
-            _silent(offline, path, FORMS[-1 - number])
+            _run_without_mark(offline, path, FORMS[-1 - number])
     assert MARK not in str(_history(database))
 
 
@@ -153,22 +153,22 @@ def test_a_password_is_never_shown_when_the_login_or_the_connection_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     project.write_tables(1)
-    (project.path / ".chatdb").write_text("in the way of an embedded server")
+    (project.path / ".chatdb").write_text("a file in place of the embedded server's folder")
     monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
     wrong = f"{MARK}-and-wrong"
     for number, variables in enumerate(_environments(database, project, wrong)):
-        with monkeypatch.context() as here:
+        with monkeypatch.context() as environment:
             for name, value in variables.items():
-                here.setenv(name, value)
-            code = _silent(offline, path, FORMS[number])
+                environment.setenv(name, value)
+            code = _run_without_mark(offline, path, FORMS[number])
             assert code or path in {("migrate", "new"), ("server", "status"), ("server", "stop")}
-    with monkeypatch.context() as here:
-        here.setenv("DATABASE_URL", f"postgresql://u:{MARK}@127.0.0.1:1/d")
-        _silent(offline, path, ("--format", "json"))
-        here.setenv("DATABASE_URL", f"postgresql://u:{MARK}@@127.0.0.1:port/d")
-        _silent(offline, path, ())
-        here.setenv("DATABASE_URL", f"postgresql+psycopg://u:{MARK}@127.0.0.1/d")
-        _silent(offline, path, ("-v",))
+    with monkeypatch.context() as environment:
+        environment.setenv("DATABASE_URL", f"postgresql://u:{MARK}@127.0.0.1:1/d")
+        _run_without_mark(offline, path, ("--format", "json"))
+        environment.setenv("DATABASE_URL", f"postgresql://u:{MARK}@@127.0.0.1:port/d")
+        _run_without_mark(offline, path, ())
+        environment.setenv("DATABASE_URL", f"postgresql+psycopg://u:{MARK}@127.0.0.1/d")
+        _run_without_mark(offline, path, ("-v",))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -176,7 +176,7 @@ def test_a_passphrase_is_never_shown_when_the_tunnel_fails(
     path: tuple[str, ...], project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write_tables(1)
-    (project.path / ".chatdb").write_text("in the way of an embedded server")
+    (project.path / ".chatdb").write_text("a file in place of the embedded server's folder")
     key = project.path / "key"
     key.write_bytes(
         Ed25519PrivateKey.generate().private_bytes(
@@ -186,9 +186,9 @@ def test_a_passphrase_is_never_shown_when_the_tunnel_fails(
     key.chmod(0o600)
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{MARK}@db.internal/d")
     monkeypatch.setenv("SSH_HOST", "127.0.0.1")
-    monkeypatch.setenv("SSH_PORT", "1")  # where nobody listens
+    monkeypatch.setenv("SSH_PORT", "1")  # a closed port
     monkeypatch.setenv("SSH_KEY_PASSPHRASE", MARK)
     monkeypatch.setenv("SSH_MAX_RETRIES", "0")
     for number, file in enumerate((key, project.path / "none", project.path)):
         monkeypatch.setenv("SSH_KEY_PATH", str(file))
-        _silent(offline, path, FORMS[number])
+        _run_without_mark(offline, path, FORMS[number])

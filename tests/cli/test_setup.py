@@ -1,4 +1,4 @@
-"""Which schema, folder and database; `setup` and `migrate new`."""
+"""`setup` and `migrate new`: which schema, folder and database they use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def test_a_schema_may_have_any_name(
     schema: str, project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     project.write_tables(1, 2)
-    given = ("--schema", schema)
-    assert chatdb("migrate", "up", *given).code == 2
-    result = chatdb("setup", *given)
+    in_schema = ("--schema", schema)
+    assert chatdb("migrate", "up", *in_schema).code == 2
+    result = chatdb("setup", *in_schema)
     assert (result.code, result.out) == (0, "2 applied; current 0002\n")
     assert "created schema " in result.err
     assert not any(line.startswith("end") for line in result.err.splitlines()), result.err
@@ -36,14 +36,14 @@ def test_a_schema_may_have_any_name(
     names = ["_yoyo_log", "_yoyo_migration", "_yoyo_version", "chatdb_migration", "t1", "t2"]
     assert [name for (name,) in rows] == names
     assert database.tables() == set()
-    assert chatdb("migrate", "redo", *given).code == 0
-    assert chatdb("migrate", "status", *given, "--format", "json").document["schema"] == schema
-    script = chatdb("migrate", "down", "--all", "--dry-run", *given).out
+    assert chatdb("migrate", "redo", *in_schema).code == 0
+    assert chatdb("migrate", "status", *in_schema, "--format", "json").document["schema"] == schema
+    script = chatdb("migrate", "down", "--all", "--dry-run", *in_schema).out
     run_psql(database, script)
-    assert chatdb("migrate", "status", *given, "--check").code == 1
-    assert chatdb("migrate", "up", *given).code == 0
-    assert chatdb("migrate", "down", "--all", *given).code == 0
-    assert len(chatdb("migrate", "history", *given).out.splitlines()) == 1 + 2 + 2 + 2 + 2 + 2
+    assert chatdb("migrate", "status", *in_schema, "--check").code == 1
+    assert chatdb("migrate", "up", *in_schema).code == 0
+    assert chatdb("migrate", "down", "--all", *in_schema).code == 0
+    assert len(chatdb("migrate", "history", *in_schema).out.splitlines()) == 1 + 2 + 2 + 2 + 2 + 2
 
 
 @pytest.mark.quick
@@ -63,7 +63,7 @@ def test_setup_creates_the_database_too_and_can_be_repeated(
         result = offline("setup")
         assert (result.code, result.out) == (0, "1 applied; current 0001\n")
         assert "created database neu" in result.err
-        assert "created schema" not in result.err  # public is there from the beginning
+        assert "created schema" not in result.err  # public exists in a new database
         again = offline("setup")
         assert (again.code, again.out) == (0, "nothing to do; current 0001\n")
         assert "made" not in again.err
@@ -72,7 +72,7 @@ def test_setup_creates_the_database_too_and_can_be_repeated(
 
 
 @on_first_server
-def test_two_concurrent_setups_both_succeed(project: Project, server: Server) -> None:
+def test_concurrent_setups_all_succeed(project: Project, server: Server) -> None:
     project.write_tables(1, 2, 3)
     missing = Database(server, "t_two_at_once")
     env = {"DATABASE_URL": missing.url}
@@ -87,7 +87,7 @@ def test_two_concurrent_setups_both_succeed(project: Project, server: Server) ->
 
 
 @on_first_server
-def test_the_shipped_schema_stays_out_of_other_peoples_schemas(
+def test_the_shipped_schema_is_not_applied_over_other_tables(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     with database.connect() as conn:
@@ -103,7 +103,7 @@ def test_the_shipped_schema_stays_out_of_other_peoples_schemas(
 
 
 @pytest.mark.quick
-def test_the_shipped_schema_goes_into_an_empty_database_and_back(
+def test_the_shipped_schema_is_applied_to_an_empty_database_and_rolled_back(
     chatdb: Chatdb, database: Database
 ) -> None:
     assert chatdb("setup").code == 0
@@ -113,7 +113,7 @@ def test_the_shipped_schema_goes_into_an_empty_database_and_back(
 
 
 @pytest.mark.quick
-def test_new_writes_the_next_pair(project: Project, offline: Chatdb) -> None:
+def test_new_writes_the_next_pair_of_files(project: Project, offline: Chatdb) -> None:
     result = offline("migrate", "new", "add users")
     assert (result.code, result.err) == (0, "")
     assert result.out == "sql/up/0001_add_users.sql\nsql/down/0001_add_users.sql\n"

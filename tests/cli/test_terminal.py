@@ -19,24 +19,26 @@ def test_rich_is_not_imported_off_a_terminal(project: Project, database: Databas
     code = (
         "import sys\nfrom chatdb_cli.cli import run\n"
         "for line in sys.argv[1:]:\n    run(line.split())\n"
-        "found = [m for m in sys.modules if m == 'rich' or m.startswith('rich.')]\n"
-        "print('imported', found)\n"
+        "modules = [m for m in sys.modules if m == 'rich' or m.startswith('rich.')]\n"
+        "print('imported', modules)\n"
     )
     lines = ["--help", "migrate up --help", "migrate up --bogus", "migrate up", "migrate status",
              "migrate history", "migrate down", "migrate status --format json"]  # fmt: skip
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, *lines],
         cwd=project.path,
         env=command_environment(project, database),
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines()[-1] == "imported []", done.stderr
-    assert "\x1b" not in done.stdout + done.stderr
+    assert result.stdout.splitlines()[-1] == "imported []", result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
 
 
 @on_first_server
-def test_colours_on_a_terminal_and_none_with_no_color(project: Project, database: Database) -> None:
+def test_output_is_colored_on_a_terminal_and_plain_with_no_color(
+    project: Project, database: Database
+) -> None:
     project.write_tables(1, 2)
     project.write("0003_bad", "SELECT nope")
     env = {"DATABASE_URL": database.url}
@@ -60,6 +62,6 @@ def test_output_is_utf_8_whatever_the_locale(project: Project, database: Databas
     env = {"DATABASE_URL": database.url, "PYTHONIOENCODING": "latin-1",
            "PYTHONUTF8": "0"}  # fmt: skip
     for arguments in (["up", "--dry-run"], ["up", "--format", "json"], ["status"]):
-        done = project.chatdb("migrate", *arguments, env=env)
-        assert done.returncode == 0, done.stderr
-        assert "漢字" in done.stdout
+        result = project.chatdb("migrate", *arguments, env=env)
+        assert result.returncode == 0, result.stderr
+        assert "漢字" in result.stdout

@@ -1,4 +1,4 @@
-"""Help, version, and wrong usage."""
+"""Help texts, the version, and usage errors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def test_the_commands_are_the_documented_ones() -> None:
+def test_the_commands_are_exactly_the_expected_ones() -> None:
     assert set(command_paths(typer.main.get_command(application()))) == OPTIONS.keys()
 
 
@@ -79,7 +79,7 @@ def test_every_command_lists_its_options(path: tuple[str, ...], offline: Chatdb)
     listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", result.out, re.MULTILINE)
     assert sorted(listed) == sorted(OPTIONS[path])
     assert max(map(len, result.out.splitlines())) <= 80
-    assert "..." not in result.out.replace("]...", "").replace("arguments...", "")  # nothing is cut
+    assert "..." not in result.out.replace("]...", "").replace("arguments...", "")  # no text is cut
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -151,7 +151,7 @@ def test_format_json_makes_a_usage_error_json(flag: list[str], offline: Chatdb) 
     assert offline("migrate", "up", "--bogus", *flag).document["target"] is None
 
 
-def test_a_bad_setting_of_the_environment_is_named(
+def test_an_invalid_environment_variable_is_named(
     offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHATDB_WAIT", "5")
@@ -161,7 +161,7 @@ def test_a_bad_setting_of_the_environment_is_named(
 
 
 @on_first_server
-def test_json_that_an_env_file_asks_for_holds_for_errors_too(
+def test_a_format_set_in_an_env_file_applies_to_errors_too(
     project: Project, database: Database, offline: Chatdb
 ) -> None:
     (project.path / ".env").write_text(f"CHATDB_FORMAT=json\nDATABASE_URL={database.url}\n")
