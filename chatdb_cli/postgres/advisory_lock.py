@@ -135,8 +135,10 @@ def hold_lock(
 
 
 def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | None:
-    row = conn.execute(queries.LOCK_HOLDER.format(key=key).encode()).fetchone()
-    return backend_from_row(row) if row else None
+    from psycopg.rows import kwargs_row
+
+    cursor = conn.cursor(row_factory=kwargs_row(backend_from_row))
+    return cursor.execute(queries.LOCK_HOLDER.format(key=key).encode()).fetchone()
 
 
 def locked_error(holder: Backend | None, sqlstate: str | None = None) -> ChatdbError:

@@ -1,7 +1,7 @@
-"""Which sessions block a statement, looked up from a connection of its own.
+"""Which sessions block a statement, asked over a connection of its own.
 
     BlockerWatch    finds the sessions that block a statement, while it waits
-    Backend         a session of the server, as a person wants to see it
+    Backend         a session of the server, described for a person
 
 What does not belong here: the migration lock (`advisory_lock.py`).
 """
@@ -16,10 +16,11 @@ from chatdb_cli.postgres import queries
 from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     import psycopg
+    from psycopg.pq.abc import PGresult
 
     from chatdb_cli.postgres.pipeline import OnIdle
 
@@ -30,17 +31,17 @@ _SILENCE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A session that stands in the way.
+    """A session that blocks another one.
 
     Attributes:
-        pid: its process on the server; 0 for a prepared transaction, which has none.
+        pid: its process ID; 0 for a prepared transaction, which has none.
         since: when it connected, or its transaction began, in UTC.
         age_s: how long ago that was, in seconds.
-        application: what it calls itself.
-        user: who logged in; None for one of the server's own, or where we may not see it.
-        client: the address it came from, or None for the server's own machine.
-        state: such as `idle in transaction`, or None.
-        query: the first line of what it runs, or ran last.
+        application: its `application_name`, or the type of a background process.
+        user: its role; None for a background process, or without the privilege to see it.
+        client: the address of the client, or None for a Unix socket.
+        state: its state, such as `idle in transaction`, or None.
+        query: the first line of its current or last statement.
     """
 
     pid: int
@@ -141,11 +142,7 @@ class BlockerWatch:
             return ()
         blockers: tuple[Backend, ...] = ()
         while result := conn.pgconn.get_result():
-            values = (
-                [result.get_value(row, column) for column in range(result.nfields)]
-                for row in range(result.ntuples)
-            )
-            blockers = tuple(backend_from_row([v and v.decode() for v in row]) for row in values)
+            blockers = tuple(backend_from_row(**_row(result, n)) for n in range(result.ntuples))
         self._ask(conn)
         return blockers
 
@@ -155,13 +152,20 @@ class BlockerWatch:
             self._conn.close()
 
 
-def backend_from_row(row: Sequence[Any]) -> Backend:
-    """Return a session of the server from a row, all of it text."""
-    pid, since, age, application, user, client, state, query = row
+def backend_from_row(
+    *, pid: str, age_s: str | None, query: str | None, **others: str | None
+) -> Backend:
+    """Return a session of the server from the columns of a row, all of them text."""
     query = mask(query or "").strip()
     if len(query) > _LONGEST_QUERY:
         query = query[: _LONGEST_QUERY - 3] + "..."
-    return Backend(int(pid), since, int(age or 0), application, user, client, state, query)
+    return Backend(pid=int(pid), age_s=int(age_s or 0), query=query, **others)
+
+
+def _row(result: PGresult, number: int) -> dict[str, Any]:
+    """Return a row of a result as text, by the names of its columns."""
+    values = {n: result.get_value(number, n) for n in range(result.nfields)}
+    return {(result.fname(n) or b"").decode(): v and v.decode() for n, v in values.items()}
 
 
 def _age(seconds: int) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The limits of what is in flight: if the client dies, the server still executes what it has received.
 MAX_BATCHES, MAX_BYTES = 64, 1024 * 1024
-# How long a cancelled pipeline may continue, in seconds, before the connection is closed.
+# How long a canceled pipeline may continue, in seconds, before the connection is closed.
 CANCEL_PATIENCE = 0.5
 _CANCEL_AGAIN_S = 0.05  # how long to wait for the effect of one cancel request
 _ERRORS = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
@@ -134,9 +134,9 @@ def run_pipeline(
 ) -> Outcome:
     """Send every batch, and read the results as they arrive.
 
-    After an error the session remains in the failed
-    transaction: the caller must send ROLLBACK.  On a KeyboardInterrupt the statements in flight are
-    cancelled, and the outcome is returned when the server has stopped.
+    After an error the session remains in the failed transaction: the caller must send ROLLBACK.  On a
+    KeyboardInterrupt the statements in flight are canceled, and the outcome is returned when the server
+    has stopped.
 
     Args:
         conn: an idle connection.

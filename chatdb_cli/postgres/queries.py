@@ -21,11 +21,12 @@ LOCK_OR_FAIL: Final = (
 UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
 # The columns that describe a session to a person, all of them text.
 _SESSION: Final[LiteralString] = """\
-       to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-       extract(epoch FROM clock_timestamp() - {since})::bigint::text,
-       coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')),
-       a.usename::text, host(a.client_addr), a.state,
-       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1)"""
+       to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since,
+       extract(epoch FROM clock_timestamp() - {since})::bigint::text AS age_s,
+       coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend'))
+           AS application,
+       a.usename::text AS "user", host(a.client_addr) AS client, a.state,
+       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1) AS query"""
 # Which session holds that lock, and since when?
 LOCK_HOLDER: Final = (
     "SELECT a.pid::text,\n"  # noqa: S608  (constants alone)

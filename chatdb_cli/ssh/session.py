@@ -1,4 +1,4 @@
-"""SSH sessions along a route of jump hosts, each tunnelled through the previous one.
+"""SSH sessions along a route of jump hosts, each tunneled through the previous one.
 
 What belongs here: the order of the steps: connect, host key, login, for each hop.  What does not: how
 each of them is done (`dial.py`, `known_hosts.py`, `login.py`), keeping the route open (`open_route.py`).
