@@ -40,3 +40,29 @@ def test_slow_libraries_are_imported_when_they_are_needed(statement: str) -> Non
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert LATE[statement] & set(result.stdout.split()) == set()
+
+
+def test_only_the_command_that_is_asked_for_is_imported() -> None:
+    code = (
+        "import sys; from chatdb_cli.cli.app import application; application(['migrate', 'status'])\n"
+        "print(*(m for m in sys.modules if m.startswith('chatdb_cli.cli.command.')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    package = "chatdb_cli.cli.command.migrate"
+    assert result.stdout.split() == [package, f"{package}.status"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((PACKAGE / "cli/command").rglob("[!_]*.py")),
+    ids=lambda p: str(p.relative_to(PACKAGE)),
+)
+def test_a_command_is_a_function_with_the_name_of_its_module(path: Path) -> None:
+    from importlib import import_module
+
+    from chatdb_cli.cli.commands import Command
+
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert isinstance(getattr(module, path.stem), Command)
