@@ -1,7 +1,8 @@
-"""Bad days of the server: no room, no connection left, a standby, one that is still starting.
+"""A server in trouble: its disk is full, it has no free connection, it is a standby or still starting.
 
-After each the history is what the schema is, and one more `up` finishes without help.  What happens to a
-run at random stands in `test_random.py`, what is killed or cut at a certain place in `test_faults.py`.
+After each fault the history agrees with the schema, and the next `up` finishes without help.  Faults at
+random places are in `test_random.py`; clients that are killed and connections that are lost at a chosen
+place are in `test_killed_and_cut.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -39,8 +40,8 @@ def data_of(server: Server) -> Path:
 
 
 @pytest.fixture
-def open_door(server: Server) -> Iterator[None]:
-    """Let everybody in who is on this machine, replication too."""
+def open_logins(server: Server) -> Iterator[None]:
+    """Let replication and the role `t_poor` log in from this machine."""
     with allow_logins(server, "local replication postgres trust", "local all t_poor trust"):
         yield
 
@@ -50,37 +51,37 @@ def open_door(server: Server) -> Iterator[None]:
 
 @pytest.fixture
 def small_disk(server: Server) -> Iterator[Path]:
-    """A disk of 24 MB, with a tablespace of the server on it."""
+    """A disk of 24 MB that holds a tablespace of the server."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
-    place = Path(tempfile.mkdtemp(prefix="chatdb-disk-"))
+    folder = Path(tempfile.mkdtemp(prefix="chatdb-disk-"))
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "chatdb-test", place], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "chatdb-test", folder], capture_output=True
     )
     try:
         if mounted.returncode:
             pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
         owner = data_of(server).stat()
-        os.chown(place, owner.st_uid, owner.st_gid)
-        server.execute(f"CREATE TABLESPACE t_small LOCATION '{place}'")
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        server.execute(f"CREATE TABLESPACE t_small LOCATION '{folder}'")
         try:
-            yield place
+            yield folder
         finally:
             server.execute("DROP TABLESPACE t_small")
     finally:
         if not mounted.returncode:
-            subprocess.run(["umount", place], check=True)
-        place.rmdir()
+            subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
 
 
-def test_a_full_disk_rolls_the_file_back_and_with_room_the_next_run_continues(
+def test_a_full_disk_rolls_the_file_back_and_once_there_is_space_the_next_run_continues(
     project: Project, server: Server, small_disk: Path
 ) -> None:
     server.execute("CREATE DATABASE t_on_small TEMPLATE template0 TABLESPACE t_small")
     database = Database(server, "t_on_small")
     try:
         project.write_tables(1)
-        fill = "INSERT INTO t2 SELECT generate_series(1, 700000);"  # 25 MB, and 15 of the index
+        fill = "INSERT INTO t2 SELECT generate_series(1, 700000);"  # 25 MB, and 15 MB for its index
         project.write("0002_fill", f"CREATE TABLE t2 (n int);\n{fill}", "DROP TABLE t2;")
         project.write_tables(3)
         project.write("0004_index", f"{ALONE}CREATE INDEX CONCURRENTLY t2_n ON t2 (n);")
@@ -95,7 +96,7 @@ def test_a_full_disk_rolls_the_file_back_and_with_room_the_next_run_continues(
         assert (database.tables(), database.applied()) == ({"t1"}, ["0001_t1"])
 
         subprocess.run(["mount", "-o", "remount,size=42m", small_disk], check=True)
-        with pytest.raises(MigrationError) as caught:  # there is no room for the index yet
+        with pytest.raises(MigrationError) as caught:  # the index does not fit yet
             project.migrator(database).up()
         assert (states(caught.value), caught.value.sqlstate) == (
             ["applied", "applied", "failed"],
@@ -117,8 +118,8 @@ def test_a_full_disk_rolls_the_file_back_and_with_room_the_next_run_continues(
 
 
 @pytest.fixture
-def poor(database: Database, open_door: None) -> Iterator[str]:
-    """The URL of a role that may have one connection."""
+def single_connection(database: Database, open_logins: None) -> Iterator[str]:
+    """Return the URL of a role that may open one connection only."""
     database.execute("CREATE ROLE t_poor LOGIN CONNECTION LIMIT 1")
     database.execute("GRANT ALL ON SCHEMA public TO t_poor")
     try:
@@ -128,13 +129,13 @@ def poor(database: Database, open_door: None) -> Iterator[str]:
         database.execute("DROP OWNED BY t_poor; DROP ROLE t_poor")
 
 
-def test_without_a_free_connection_it_waits_then_fails_and_changes_nothing(
-    project: Project, database: Database, poor: str
+def test_without_a_free_connection_a_run_waits_then_fails_and_changes_nothing(
+    project: Project, database: Database, single_connection: str
 ) -> None:
     project.write_tables(1)
     texts: list[str] = []
-    flags = {"database_url": poor, "connect_retry_delay": "10ms"}
-    with psycopg.connect(poor) as other:
+    flags = {"database_url": single_connection, "connect_retry_delay": "10ms"}
+    with psycopg.connect(single_connection) as other:
         with pytest.raises(ChatdbError) as caught:
             project.migrator(
                 database, **flags, connect_retries="2", progress=lambda e: texts.append(e.text)
@@ -151,27 +152,29 @@ def test_without_a_free_connection_it_waits_then_fails_and_changes_nothing(
     assert database.applied() == ["0001_t1"]
 
 
-def test_one_connection_is_enough_also_while_another_session_blocks(
-    project: Project, database: Database, poor: str
+def test_one_connection_is_enough_even_while_another_session_blocks(
+    project: Project, database: Database, single_connection: str
 ) -> None:
-    """Who blocks is looked up on a second connection; without it nothing is worse than unnamed."""
+    """The blocking session is looked up on a second connection; without one it is just not named."""
     project.write_tables(1)
-    project.migrator(database, database_url=poor).up()
+    project.migrator(database, database_url=single_connection).up()
     project.write("0002_add", "ALTER TABLE t1 ADD COLUMN a int;")
     with database.connect() as other:
         other.execute("BEGIN")
         other.execute("LOCK TABLE t1")
         with pytest.raises(MigrationError) as caught:
-            project.migrator(database, database_url=poor, lock_timeout="100ms", retries="1").up()
+            project.migrator(
+                database, database_url=single_connection, lock_timeout="100ms", retries="1"
+            ).up()
         assert (caught.value.exit, states(caught.value)) == (7, ["failed"])
         assert database.applied() == ["0001_t1"]
-    assert states(project.migrator(database, database_url=poor).up()) == ["applied"]
+    assert states(project.migrator(database, database_url=single_connection).up()) == ["applied"]
 
 
 # --- read-only ------------------------------------------------------------------------------------
 
 
-def test_a_session_that_is_read_only_by_default_does_not_fail_half_way(
+def test_a_session_that_is_read_only_by_default_runs_all_files(
     project: Project, database: Database
 ) -> None:
     database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
@@ -191,7 +194,7 @@ def test_a_session_that_is_read_only_by_default_does_not_fail_half_way(
 
 @dataclass
 class Standby:
-    """A streaming standby of the server, with its data in a folder of its own."""
+    """A streaming standby of a server, with its data in its own folder."""
 
     primary: Server
     folder: Path
@@ -225,10 +228,10 @@ class Standby:
             "fsync": "off",
             "hot_standby": hot,
         }
-        given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.process = subprocess.Popen(**self._command("postgres", "-D", "data", *given))
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self.process = subprocess.Popen(**self._command("postgres", "-D", "data", *options))
         ready = [str(self.primary.embedded.programs / "pg_isready"), "-q", "-h", str(self.folder)]
-        while subprocess.run(ready).returncode != (0 if hot else 1):  # 1: it lets nobody in
+        while subprocess.run(ready).returncode != (0 if hot else 1):  # 1: it rejects connections
             assert self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.02)
 
@@ -246,51 +249,52 @@ class Standby:
 
 
 @pytest.fixture
-def standby(server: Server, open_door: None) -> Iterator[Standby]:
+def standby(server: Server, open_logins: None) -> Iterator[Standby]:
     with tempfile.TemporaryDirectory(prefix="chatdb-standby-", dir=TEMP_FOLDER) as folder:
-        place = Path(folder)
+        home = Path(folder)
         owner = data_of(server).stat()
-        os.chown(place, owner.st_uid, owner.st_gid)
-        with (place / "log").open("ab") as log:
-            made = Standby(server, place, log)
-            made.copy()
+        os.chown(home, owner.st_uid, owner.st_gid)
+        with (home / "log").open("ab") as log:
+            standby = Standby(server, home, log)
+            standby.copy()
             try:
-                yield made
+                yield standby
             finally:
-                made.stop()
+                standby.stop()
 
 
-def test_a_standby_is_only_read_and_once_promoted_the_run_continues(
-    project: Project, database: Database, server: Server, open_door: None, request: Any
+def test_a_standby_is_only_read_and_after_its_promotion_the_run_continues(
+    project: Project, database: Database, server: Server, open_logins: None, request: Any
 ) -> None:
     project.write_tables(1)
     project.migrator(database).up()
-    standby: Standby = request.getfixturevalue("standby")  # with this database in it
+    standby: Standby = request.getfixturevalue("standby")  # a copy that has this database
     url = standby.url(database.name)
     project.write_tables(2)
     project.write("0003_alone", f"{ALONE}VACUUM t1;", f"{ALONE}VACUUM t1;")
     project.write_tables(4)
 
-    def refuses(*sqlstates: str, **flags: str) -> None:
+    def check_refusal(*sqlstates: str, **flags: str) -> None:
+        """Check that up, down and redo fail with one of these SQLSTATEs."""
         for what in ("up", "down", "redo"):
             with pytest.raises(ChatdbError) as caught:
                 getattr(project.migrator(database, database_url=url, **flags), what)()
             assert caught.value.sqlstate in sqlstates, (what, caught.value)
             assert caught.value.hint
 
-    standby.start(hot=False)  # it recovers, and lets nobody in
-    refuses("57P03", connect_retries="0")
+    standby.start(hot=False)  # it recovers, and rejects connections
+    check_refusal("57P03", connect_retries="0")
     standby.stop()
 
     standby.start(hot=True)
-    refuses("25006", "0A000")
-    reading = project.migrator(database, database_url=url)
-    assert reading.status().current == "0001"
-    assert [m.version for m in reading.status().pending] == ["0002", "0003", "0004"]
-    assert reading.history()
-    project.migrator(database).up(to="2")  # the primary goes on, and it follows
+    check_refusal("25006", "0A000")
+    reader = project.migrator(database, database_url=url)
+    assert reader.status().current == "0001"
+    assert [m.version for m in reader.status().pending] == ["0002", "0003", "0004"]
+    assert reader.history()
+    project.migrator(database).up(to="2")  # the primary continues, and the standby follows
     deadline = time.monotonic() + 60
-    while reading.status().current != "0002":
+    while reader.status().current != "0002":
         assert time.monotonic() < deadline
         time.sleep(0.01)
     standby.stop()
@@ -300,7 +304,7 @@ def test_a_standby_is_only_read_and_once_promoted_the_run_continues(
     flags = {"connect_retries": "1000", "connect_retry_delay": "10ms"}
     run = project.migrator(database, database_url=url, progress=progress, **flags).up()
     assert states(run) == ["applied"] * 2
-    assert database.applied() == ["0001_t1", "0002_t2"]  # the other one is untouched
+    assert database.applied() == ["0001_t1", "0002_t2"]  # the primary is unchanged
     assert project.migrator(database, database_url=url).status().pending == ()
     standby.stop()
 
@@ -311,7 +315,7 @@ def test_a_standby_is_only_read_and_once_promoted_the_run_continues(
 def test_a_connection_lost_before_the_commit_rolls_the_version_back_and_says_so(
     project: Project, database: Database
 ) -> None:
-    """What comes after it test_faults.py has; what comes at any other place, test_random.py."""
+    """Losses after COMMIT are in test_killed_and_cut.py, those anywhere else in test_random.py."""
     project.write_tables(1, 2)
     project.migrator(database).up(steps=1)
     database.execute("CREATE SCHEMA other")
@@ -319,14 +323,13 @@ def test_a_connection_lost_before_the_commit_rolls_the_version_back_and_says_so(
     with Proxy(socket_of(database.server)) as proxy:
         migrator_through(proxy, project, database, schema="other").up()
         sent = proxy.kinds
-    # A flush stands behind what is prepared, one behind the claim, and one behind COMMIT.
+    # The client flushes after it prepares statements, after the claim, and after COMMIT.
     flushed = [n for n, kind in enumerate(sent) if kind == "H"][2]
     commit = max(n for n, kind in enumerate(sent[:flushed]) if kind == "E")
-    seen = Counter[str]()
+    messages = count(1)
 
     def cut(connection: int, kind: str, number: int) -> bool:
-        seen["all"] += 1
-        return seen["all"] != commit + 1
+        return next(messages) != commit + 1
 
     with (
         Proxy(socket_of(database.server), on_message=cut) as proxy,

@@ -1,4 +1,4 @@
-"""Promises about a bad moment: whatever is killed or cut, nothing is ever between two versions."""
+"""Whatever is killed and whichever connection is lost: the schema is always at a whole version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.servers import PROGRAMS, Server, socket_of
 CONTEXT.set_forkserver_preload(
     [
         "pytest",
-        "child",
+        "tests.support.child",
         "psycopg",
         "postgast",
         "chatdb_cli.migrate.runner",
@@ -49,8 +49,8 @@ def write_files(project: Project) -> None:
         )
 
 
-def whole(database: Database, schema: str = "public") -> int:
-    """How many versions are there: schema and both histories have to say the same."""
+def count_versions(database: Database, schema: str = "public") -> int:
+    """Return how many versions are applied, after checking that schema and histories agree."""
     ((tables, indexes, history),) = database.query(
         "SELECT count(*) FILTER (WHERE relkind = 'r' AND relname ~ '^t[0-9]+$'), "
         "count(*) FILTER (WHERE relkind = 'i' AND relname ~ '^t[0-9]+_idx$'), "
@@ -61,7 +61,7 @@ def whole(database: Database, schema: str = "public") -> int:
     return int(tables)
 
 
-# The most expensive test of all: each way on another server.
+# The most expensive test of all: each direction runs on another server.
 @pytest.mark.parametrize(
     ("server", "what"), [(PROGRAMS[0], "up"), (PROGRAMS[-1], "down!")], indirect=["server"]
 )
@@ -73,20 +73,23 @@ def test_a_client_killed_at_any_statement_leaves_whole_versions_and_the_next_run
     for number in places:
         schema = f"killed_{number}"
         database.execute(f"CREATE SCHEMA {schema}")
-        again = project.migrator(database, schema=schema)
+        migrator = project.migrator(database, schema=schema)
         if what != "up":
-            again.up()
+            migrator.up()
         killed = kill_before(number, project, database, schema, what)
-        seen[whole(database, schema)] += 1
-        again.up() if what == "up" else again.down(everything=True, allow_data_loss=True)
-        assert whole(database, schema) == (FILES if what == "up" else 0)
+        seen[count_versions(database, schema)] += 1
+        if what == "up":
+            migrator.up()
+        else:
+            migrator.down(everything=True, allow_data_loss=True)
+        assert count_versions(database, schema) == (FILES if what == "up" else 0)
         if not killed:
             break
     assert set(seen) == set(range(FILES + 1))
     assert sum(seen.values()) > FILES * 4
 
 
-def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_whole(
+def test_after_a_client_is_killed_the_server_finishes_or_rolls_back_each_version(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1)
@@ -107,19 +110,19 @@ def test_a_client_killed_with_all_sent_leaves_the_server_to_finish_each_version_
 def test_a_lost_connection_is_reported_as_the_history_says(
     project: Project, database: Database, part: str
 ) -> None:
-    """A cut before COMMIT arrives undoes the version; one after it does not; neither is guessed."""
+    """A loss before COMMIT rolls the version back, a later one does not; chatdb never guesses which."""
     project.write_tables(1, 2)
     project.migrator(database).up(steps=1)
     sent = Counter[str]()
 
     def cut(connection: int, kind: str, number: int) -> bool:
         sent[kind] += 1
-        # A flush stands behind the lock, what is prepared and the claim each, and one behind COMMIT.
-        at = sent["H"] == 3 and kind == "E" if part == "file" else sent["H"] == 4
-        if connection > 1 or not at:
+        # The client flushes after the lock, the prepared statements, the claim, and COMMIT.
+        in_part = sent["H"] == 3 and kind == "E" if part == "file" else sent["H"] == 4
+        if connection > 1 or not in_part:
             return True
         while part == "COMMIT" and database.query(COUNT_APPLIED) != [(2,)]:
-            pass  # the server is still at it
+            pass  # until the server has committed
         proxy.cut()
         return False
 
@@ -150,7 +153,7 @@ def test_a_connection_lost_after_the_last_commit_is_not_a_failure(
         if connection > 1 or kind != "S" or sent["H"] < 4:
             return True
         assert confirmed.wait(60)
-        proxy.cut()  # in front of the Sync, which nothing hangs on any more
+        proxy.cut()  # before the Sync, when everything is already committed
         return False
 
     def watch(event: Progress) -> None:
@@ -170,7 +173,7 @@ def test_a_connection_lost_after_the_last_commit_is_not_a_failure(
 def test_a_session_that_outlives_its_client_is_ended_before_the_history_is_read(
     project: Project, database: Database
 ) -> None:
-    """The line is cut on the client's side alone: the server would go on, and commit."""
+    """The server does not notice such a loss: unless its session is ended, it continues and commits."""
     project.write("1_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(600);")
     with Proxy(socket_of(database.server)) as proxy:
 
@@ -183,8 +186,8 @@ def test_a_session_that_outlives_its_client_is_ended_before_the_history_is_read(
         with pytest.raises(MigrationError) as caught:
             migrator_through(proxy, project, database).up()
         cutter.join()
-        left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-        assert database.query(left) == [(0,)]
+        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        assert database.query(sleeping) == [(0,)]
     assert states(caught.value) == ["failed"]
     assert any("rolled back" in note for note in caught.value.notes)
     assert database.tables() == set()
@@ -234,7 +237,7 @@ def test_an_interrupt_with_an_unknown_outcome_says_so(project: Project, database
 
         def watch() -> None:
             wait_for_session(database, "query LIKE '%pg_sleep(600)%'")
-            proxy.refuse()  # neither a cancel nor a question gets through
+            proxy.refuse()  # neither a cancel request nor a query arrives
             signal.pthread_kill(main, signal.SIGINT)
 
         watcher = threading.Thread(target=watch)
@@ -258,7 +261,7 @@ def test_a_concurrent_up_and_down_never_overtake_each_other(
     for _ in range(6):
         project.migrator(database).up(to="5")
         for code, answer in run_concurrently(database, project, ["up", "down"]):
-            # The way back stops with a reason when something newer than what it showed came.
+            # The down stops with a reason if a newer version was applied meanwhile.
             assert code in (0, 6), answer
         assert len(database.tables()) == len(database.applied())
         versions = [int(i[:4]) for i in database.applied()]
@@ -266,7 +269,7 @@ def test_a_concurrent_up_and_down_never_overtake_each_other(
         project.migrator(database).down(everything=True)
 
 
-def test_a_redo_that_had_to_wait_still_applies_what_it_rolled_back(
+def test_a_redo_that_waited_for_the_lock_applies_what_it_rolled_back(
     project: Project, database: Database
 ) -> None:
     project.write_tables(1, 2)
@@ -277,28 +280,28 @@ def test_a_redo_that_had_to_wait_still_applies_what_it_rolled_back(
         other.execute("BEGIN")
         other.execute(lock)
 
-        def let_go(event: Progress) -> None:
+        def release_lock(event: Progress) -> None:
             if event.kind == "waiting":
                 other.execute("ROLLBACK")
 
-        # The time of the wait is neither the statement's nor the lock's.
+        # Neither the lock timeout nor the statement timeout limits that wait.
         migrator = project.migrator(
-            database, lock_timeout="300ms", statement_timeout="200ms", progress=let_go
+            database, lock_timeout="300ms", statement_timeout="200ms", progress=release_lock
         )
         run = migrator.redo()
     assert states(run) == ["reverted", "applied"]
     assert database.applied() == ["0001_t1", "0002_t2"]
 
 
-def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server: Server) -> None:
-    """Only the last commit waits for the disk: what is lost goes together with its history."""
+def test_a_killed_server_restarts_at_a_whole_version(project: Project, server: Server) -> None:
+    """Only the last commit waits for the disk: a version that is lost is missing in the history too."""
     from chatdb_cli.embedded.server import EmbeddedServer
 
     home = server.embedded.home.with_name(".killed")
-    own = EmbeddedServer(home, programs=server.embedded.programs)
-    own.start()
-    database = Database(Server(own, server.name), "postgres")
-    project.write_tables(*range(1, 301))  # more than are under way at once
+    embedded = EmbeddedServer(home, programs=server.embedded.programs)
+    embedded.start()
+    database = Database(Server(embedded, server.name), "postgres")
+    project.write_tables(*range(1, 301))  # more than one pipeline holds
     try:
         for stop_at in (3, 100, 200):
             killed: list[int] = []
@@ -306,7 +309,7 @@ def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server:
             def kill(event: Progress, at: int = stop_at, killed: list[int] = killed) -> None:
                 if not killed and event.kind == "done" and event.step and event.step.number >= at:
                     killed.append(event.step.number)
-                    postmaster = own.status().pid
+                    postmaster = embedded.status().pid
                     assert postmaster  # never kill 0 or -1
                     for pid in (postmaster, *(row[0] for row in database.query(CHATDB_BACKENDS))):
                         os.kill(pid, signal.SIGKILL)
@@ -314,11 +317,11 @@ def test_a_killed_server_is_at_one_version_or_the_next(project: Project, server:
             with pytest.raises(ChatdbError) as caught:
                 project.migrator(database, connect_retries="0", progress=kill).up()
             assert caught.value.exit == 3
-            own.start()
-            # The newest are lost, all of them sometimes; each together with its history.
+            embedded.start()
+            # The newest versions are lost, sometimes all of them; the history has none of those.
             history = database.query("SELECT to_regclass('chatdb_migration') IS NOT NULL")
             assert len(database.tables()) == (len(database.applied()) if history[0][0] else 0)
         project.migrator(database).up()
         assert len(database.applied()) == 300
     finally:
-        own.destroy()
+        embedded.destroy()

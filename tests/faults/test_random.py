@@ -1,7 +1,7 @@
-"""Random faults: whatever happens to a run, and whenever, the schema is what the history says.
+"""Random faults: whatever happens to a run, at any moment, the schema agrees with the history.
 
-On each "day" some commands run one after another, and a fault strikes each of them at some message or
-byte.  After each command both histories agree, the schema holds what they say and nothing else, and
+On each "day" a few commands run one after another, and a fault strikes each of them at a random message
+or byte.  After each command both histories agree, the schema holds what they list and nothing else, and
 what the command reported is true; at the end of the day an `up` needs no help.  `--long` tries many
 more days; `--seed` repeats those of a failure.
 """
@@ -80,7 +80,7 @@ UNION ALL
 SELECT 'function', proname, '', '', replace(pg_get_functiondef(oid), '{0}.', '')
   FROM pg_proc WHERE pronamespace = '{0}'::regnamespace
 ORDER BY 1, 2, 3"""
-LEFT = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+REMAINING_LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 # The exit code of a command, its states or its message, and the version that it ended at.
@@ -88,7 +88,7 @@ Answer = tuple[int, Any, str | None]
 
 
 class Victim:
-    """A command in a child process, and all that a fault needs to strike it."""
+    """A command in a child process, and what a fault needs to strike it."""
 
     def __init__(self, project: Project, database: Database, schema: str) -> None:
         self.project = project
@@ -108,7 +108,7 @@ class Victim:
         os.kill(self._process.pid, number)
 
     def wait(self) -> Answer | None:
-        """Wait until nothing runs any more; return what the command reported."""
+        """Wait until the command and its rivals have ended; return what the command reported."""
         self._process.join(120)
         assert self._process.exitcode is not None, "the command hangs"
         for rival in self.rivals:
@@ -119,7 +119,7 @@ class Victim:
 
 
 def cut_connection(_: Victim) -> bool:
-    return False  # what tells the proxy to cut
+    return False  # this tells the proxy to cut
 
 
 def stall(_: Victim) -> None:
@@ -154,7 +154,7 @@ def start_rival(victim: Victim) -> None:
 
 
 def cut_answer(_: Victim) -> None:
-    """The proxy does it, in the middle of an answer."""
+    """Do nothing: the proxy cuts the connection in the middle of an answer."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,9 @@ class Kind:
     """A kind of fault.
 
     Attributes:
-        strike: does it to a victim, when it is about to send a message.
-        deadly: whether it ends a run that was not done yet.
-        exits: exit codes that it may cause; a killed run has none.
+        strike: applies the fault to a victim that is about to send a message.
+        deadly: whether it ends a run that is not finished.
+        exits: exit codes that it can cause; a killed run has none.
     """
 
     strike: Callable[[Victim], bool | None]
@@ -190,10 +190,10 @@ COMMANDS = ("up", "down!", "redo!")
 
 @dataclass(frozen=True)
 class Fault:
-    """Which kind of fault strikes which command, and where.
+    """A kind of fault, the command that it strikes, and where.
 
     Attributes:
-        place: the number of the message that the command is about to send; of "answer cut" the
+        place: the number of the message that the command is about to send; for "answer cut" the
             number of bytes that it has received.
     """
 
@@ -203,16 +203,16 @@ class Fault:
 
 
 class Length(NamedTuple):
-    """How long a run is on the wire."""
+    """How much a run sends and receives."""
 
     messages: int
     answered: int  # bytes
 
 
 def estimated_length(single_steps: list[int]) -> int:
-    """The length of a run of several steps, from those of a run for each of them.
+    """Estimate the length of a run of several steps from the lengths of one run for each step.
 
-    About half of a run of one step is its start, and a run of several steps starts once.
+    About half of a run of one step is its start, and a run of several steps starts only once.
     """
     total = sum(single_steps)
     start_of_a_run = total / len(single_steps) / 2
@@ -221,10 +221,10 @@ def estimated_length(single_steps: list[int]) -> int:
 
 @dataclass
 class Course:
-    """How the files go up and down when nothing happens.
+    """What the files do when no fault strikes.
 
     Attributes:
-        snapshots: what the schema looks like at each version, from none to the last.
+        snapshots: the schema at each version, from no version to the last.
         up: the length of the step up from each version.
         down: the length of the step down to each version.
     """
@@ -234,7 +234,7 @@ class Course:
     down: list[Length] = field(default_factory=list)
 
     def steps(self, command: str, version: int) -> list[Length]:
-        """The steps that a command takes from a version on."""
+        """Return the steps that a command runs at a version."""
         if command == "up":
             return self.up[version:]
         if command == "down!":
@@ -242,7 +242,7 @@ class Course:
         return [self.down[version - 1], self.up[version - 1]] if version else []
 
     def choose_fault(self, dice: random.Random, version: int) -> Fault:
-        """Choose a command that has something to do, and a place on its way."""
+        """Choose a command that has something to do, a kind of fault, and a place in the run."""
         command = dice.choice([c for c in COMMANDS if self.steps(c, version)])
         steps = self.steps(command, version)
         kind = dice.choice((*DEADLY, *DEADLY, *HARMLESS))
@@ -256,7 +256,7 @@ def course(project: Project, database: Database) -> Course:
         project.write(stem, up, down)
     database.execute("CREATE SCHEMA course")
     course = Course([database.query(SNAPSHOT.format("course"))])
-    # Once up and down, so that the tables of the history exist.
+    # One up and down first, so that the tables of the history exist.
     project.migrator(database, schema="course").up()
     project.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
     for _ in FILES:
@@ -300,7 +300,7 @@ def check_schema(status: Status, course: Course, database: Database, schema: str
     snapshot = database.query(SNAPSHOT.format(schema))
     applied = [a.id for a, state in status.applied if state == "applied"]
     assert applied == list(FILES)[: len(applied)]
-    if status.problems:  # a file without a transaction stopped part-way, and it says so
+    if status.problems:  # a nontransactional file stopped part-way, and this is reported
         assert [problem.code for problem in status.problems] == ["unfinished"]
         assert len(applied) == 2
         snapshot = [row for row in snapshot if row[1] not in INDEXES]
@@ -309,10 +309,15 @@ def check_schema(status: Status, course: Course, database: Database, schema: str
         log = database.query(
             f"SELECT migration_id, operation FROM {schema}._yoyo_log ORDER BY created_at_utc"
         )
-        last = {name: done for name, done in log if done in ("apply", "rollback")}
-        assert sorted(name for name, done in last.items() if done == "apply") == applied
+        last_operations = {
+            name: operation for name, operation in log if operation in ("apply", "rollback")
+        }
+        assert (
+            sorted(name for name, operation in last_operations.items() if operation == "apply")
+            == applied
+        )
     assert snapshot == course.snapshots[len(applied)]
-    assert database.query(LEFT) == [(0,)]
+    assert database.query(REMAINING_LOCKS) == [(0,)]
 
 
 def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
@@ -321,15 +326,15 @@ def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
         assert fault.kind == "killed"
         return
     code, message, current = answer
-    # It was done, or stopped by the fault, or by what a run before it left unfinished.
+    # It finished, or the fault stopped it, or a file that an earlier run left unfinished did.
     assert code in {0, *KINDS[fault.kind].exits, 6}, message
     if fault.kind != "rival" and current != child.UNKNOWN:
         assert current == status.current, message
 
 
 @on_first_server
-@pytest.mark.parametrize("half", [1, 2])  # each on a processor of its own
-def test_after_any_fault_a_run_is_done_or_not_done_and_the_next_run_continues(
+@pytest.mark.parametrize("half", [1, 2])  # two tests, so that two workers share the work
+def test_after_any_fault_each_version_is_whole_or_absent_and_the_next_run_continues(
     half: int,
     project: Project,
     database: Database,
@@ -359,12 +364,12 @@ def test_after_any_fault_a_run_is_done_or_not_done_and_the_next_run_continues(
             versions[len(status.applied)] += 1
             check_answer(answer, fault, status)
         if any(a.unfinished and a.unfinished.direction == "down" for a, _ in status.applied):
-            migrator.down(everything=True, allow_data_loss=True)  # as its problem says
+            migrator.down(everything=True, allow_data_loss=True)  # as the hint of the problem says
         migrator.up()
         check_schema(migrator.status(), course, database, schema)
         assert migrator.status().pending == ()
         database.execute(f"DROP SCHEMA {schema} CASCADE")
-    # Most places are on the way, and most of what is deadly there ends a run before it is done.
+    # Most places are within the run, and most deadly faults there end it before it finishes.
     assert struck.total() > days * 3
     assert sum(stopped[kind] for kind in DEADLY) > days * 2
     assert {0, len(FILES)} < set(versions)

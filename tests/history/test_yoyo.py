@@ -1,4 +1,4 @@
-"""The history is yoyo's own, too."""
+"""The history can be read and written by yoyo too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.project import Project, states
 
 
 @pytest.mark.quick
-def test_a_yoyo_client_reads_the_history_and_agrees(project: Project, database: Database) -> None:
+def test_a_yoyo_client_reads_and_extends_the_history(project: Project, database: Database) -> None:
     from yoyo import get_backend, read_migrations
 
     project.write_tables(1, 2)
@@ -22,7 +22,7 @@ def test_a_yoyo_client_reads_the_history_and_agrees(project: Project, database: 
         assert [m.id for m in backend.to_rollback(migrations)] == ["0001_t1"]
         with backend.lock():
             backend.apply_migrations(backend.to_apply(migrations))
-    # What yoyo applied is applied for us as well, and is taken over with the next write.
+    # What yoyo applied counts as applied, and the next write adds it to chatdb's own table.
     status = project.migrator(database).status()
     assert [row.version for row, _ in status.applied] == ["0001", "0002"]
     assert status.problems == ()
@@ -46,7 +46,9 @@ def test_a_history_that_only_yoyo_has_written_is_adopted(
     assert database.applied() == ["0001_t1", "0002_t2", "0003_t3"]
 
 
-def test_the_hash_is_yoyos_own(project: Project, database: Database) -> None:
+def test_the_hash_of_a_migration_is_the_one_that_yoyo_computes(
+    project: Project, database: Database
+) -> None:
     from yoyo.migrations import get_migration_hash
 
     project.write("0001_é", "SELECT 1;")
@@ -56,12 +58,12 @@ def test_the_hash_is_yoyos_own(project: Project, database: Database) -> None:
     assert database.query("SELECT migration_hash FROM _yoyo_log") == expected
 
 
-def test_a_yoyo_lock_that_was_left_behind_is_reported(project: Project, database: Database) -> None:
+def test_a_stale_yoyo_lock_is_reported(project: Project, database: Database) -> None:
     project.write_tables(1)
     project.migrator(database).up()
     with database.connect() as conn:
         conn.execute("CREATE TABLE yoyo_lock (locked int, ctime timestamp, pid int)")
         conn.execute("INSERT INTO yoyo_lock VALUES (1, now(), 4711)")
-    (found,) = project.migrator(database).status().problems
-    assert found.code == "yoyo-lock"
-    assert "4711" in found.message
+    (problem,) = project.migrator(database).status().problems
+    assert problem.code == "yoyo-lock"
+    assert "4711" in problem.message

@@ -1,4 +1,4 @@
-"""What import-linter can't check: slow libraries are imported late, and each module has a docstring.
+"""What import-linter can't check: slow libraries are imported late; every module has a docstring.
 
 The layers, and which package may import what, are contracts in pyproject.toml; `make lint` checks them.
 """
@@ -29,12 +29,12 @@ LATE = {
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_each_module_says_what_belongs_in_it(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 15
 
 
 @pytest.mark.parametrize("statement", LATE)
-def test_slow_libraries_are_imported_when_they_are_needed(statement: str) -> None:
+def test_slow_libraries_are_imported_only_when_they_are_needed(statement: str) -> None:
     code = f"import sys; {statement}; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""The tests tree: a folder for each theme, shared code in tests/support, and nowhere else."""
+"""The tree of the tests: one folder a theme, and shared code only in tests/support."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODULES = sorted(TESTS.rglob("*.py"))
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """The full names of all that a module imports, wherever it does."""
+    """Yield the full name of each import of a module, also of those inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -28,7 +28,7 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(TESTS)))
-def test_a_test_module_is_imported_by_no_other(path: Path) -> None:
+def test_no_module_imports_a_test_module(path: Path) -> None:
     for name in imported_modules(path):
         root, *inside = name.split(".")
         assert not root.startswith("test_"), name

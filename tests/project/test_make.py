@@ -1,4 +1,4 @@
-"""What `make` does on a fresh checkout; and the wheel."""
+"""The make targets in a fresh checkout, and the contents of the wheel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".chatdb", "__pycache__", ".*
 
 
 class Trap:
-    """A port where no connection may ever come."""
+    """A port that records whether anyone ever connects to it."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -33,7 +33,7 @@ class Trap:
             self.listener.accept()[0].close()
             self.touched = True
         except OSError:
-            pass  # closed, untouched
+            pass  # closed before any connection
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -50,7 +50,7 @@ def trap() -> Iterator[Trap]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of this tree, with an environment that has everything already."""
+    """A copy of this tree with a virtual environment in which everything is installed."""
     copy = tmp_path / "a clone"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
     venv = copy / ".venv"
@@ -79,7 +79,7 @@ def make(checkout: Path, *targets: str, **env: str) -> subprocess.CompletedProce
     )
 
 
-def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap: Trap) -> None:
+def test_make_up_uses_its_own_server_whatever_the_settings(checkout: Path, trap: Trap) -> None:
     url = f"postgresql://app:hunter2@127.0.0.1:{trap.port}/production"
     (checkout / ".env").write_text(
         f"DATABASE_URL={url}\nSSH_HOST=127.0.0.1\nSSH_PORT={trap.port}\n"
@@ -108,7 +108,7 @@ def test_make_up_uses_its_own_server_whatever_is_configured(checkout: Path, trap
         assert "embedded server in ./.chatdb" in result.stderr
         assert not trap.touched
         assert make(checkout, "down", **settings).returncode == 0
-        # Stopped, and its data kept; and no clean ever removes it.
+        # The server is stopped and keeps its data, which `make clean` does not remove.
         assert make(checkout, "clean", **settings).returncode == 0
         assert (checkout / ".chatdb" / "server.json").is_file()
     finally:
@@ -137,7 +137,7 @@ def test_plain_make_lists_the_targets(checkout: Path) -> None:
         assert f"make {target} " in result
 
 
-def test_make_docs_writes_the_documents_again(checkout: Path) -> None:
+def test_make_docs_regenerates_the_pages(checkout: Path) -> None:
     errors, schema = (checkout / "docs" / name for name in ("errors.md", "schema.md"))
     before = errors.read_bytes(), schema.read_bytes()
     errors.write_text("old")
@@ -151,8 +151,8 @@ def test_the_wheel_holds_the_chat_schema(tmp_path: Path) -> None:
 
     from hatchling.builders.wheel import WheelBuilder
 
-    (built,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    names = zipfile.ZipFile(built).namelist()
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
     for kind in ("up", "down"):
         shipped = {p.name for p in (ROOT / "sql" / kind).glob("*.sql")}
         assert shipped == {Path(n).name for n in names if n.startswith(f"chatdb_cli/sql/{kind}/")}

@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README: its examples run, and it names every command and exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_runs_unchanged(example: str, project: Project, database: Database) -> None:
+def test_every_example_of_the_readme_runs_unchanged(
+    example: str, project: Project, database: Database
+) -> None:
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
         cwd=project.path,
@@ -36,16 +38,16 @@ def test_an_example_runs_unchanged(example: str, project: Project, database: Dat
 def commands() -> list[str]:
     import typer
 
-    found = []
+    names = []
     root = typer.main.get_command(application())
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
-        found += [f"{name} {one}" for one in inner] if inner else [name]
-    return found
+        names += [f"{name} {subcommand}" for subcommand in inner] if inner else [name]
+    return names
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_is_in_the_readme(command: str) -> None:
+def test_the_readme_names_every_command(command: str) -> None:
     group, *name = command.split()
     if group == "server":
         assert re.search(rf"chatdb server [\w\\|]*\b{name[0]}\b", README)
@@ -53,12 +55,12 @@ def test_every_command_is_in_the_readme(command: str) -> None:
         assert f"chatdb {command}" in README
 
 
-def test_the_exit_codes_are_those_of_the_code() -> None:
-    said: dict[str, str] = {}
+def test_the_readme_lists_the_exit_codes_of_the_code() -> None:
+    listed: dict[str, str] = {}
     for numbers, means in re.findall(r"^\| ([\d, ]+) \| (.*) \|$", README, re.MULTILINE):
         several = numbers.split(", ")
-        said |= zip(several, means.split(", ") if several[1:] else [means], strict=True)
-    assert said == {str(int(e)): e.means for e in Exit}
+        listed |= zip(several, means.split(", ") if several[1:] else [means], strict=True)
+    assert listed == {str(int(e)): e.means for e in Exit}
 
 
 def test_the_readme_is_short() -> None:

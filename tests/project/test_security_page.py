@@ -1,4 +1,4 @@
-"""The worked example of docs/security.md does what it says."""
+"""The example of docs/security.md encrypts a column as the page describes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ pytestmark = on_first_server
 
 
 def example(monkeypatch: pytest.MonkeyPatch, keys: int) -> dict[str, Any]:
-    """Run the example's code, with some keys."""
+    """Run the code of the page, and return its names; `keys` is how many of its keys it has."""
     for name in ("PHONE_KEY_1", "PHONE_KEY_2", "PHONE_HASH_KEY"):
         monkeypatch.setenv(name, os.environ.get(name) or os.urandom(32).hex())
-    made: dict[str, Any] = {}
-    exec(CODE, made)
-    made["KEYS"] = {number: key for number, key in made["KEYS"].items() if number <= keys}
-    return made
+    names: dict[str, Any] = {}
+    exec(CODE, names)
+    names["KEYS"] = {number: key for number, key in names["KEYS"].items() if number <= keys}
+    return names
 
 
-def test_an_encrypted_column_is_unreadable_findable_and_outlives_its_key(
+def test_an_encrypted_column_can_be_searched_but_not_read_and_its_key_can_be_replaced(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cryptography.exceptions import InvalidTag

@@ -1,4 +1,4 @@
-"""Promises of `chatdb seed`: believable rows, the same each time, and a schema that stays as it was."""
+"""`chatdb seed`: realistic rows, the same each time, and an unchanged schema."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def chat(server: Server, migrated: Conn) -> Database:
 
 
 @pytest.fixture(scope="module")
-def crowded(server: Server) -> Iterator[Conn]:
-    """A database with an invented chat in it, to be looked at."""
+def scaled(server: Server) -> Iterator[Conn]:
+    """A database with generated chat rows, which no test changes."""
     database = server.create()
     Migrator(database.target(), SHIPPED).up()
-    scale(database)
+    seed_scale(database)
     with database.connect() as conn:
         yield conn
     database.drop()
 
 
-def small(database: Database, **flags: str) -> Seeded:
+def seed_small(database: Database, **flags: str) -> Seeded:
     return seed_files(database.target(**flags), SHIPPED)
 
 
-def scale(database: Database, messages: int = N, random_seed: int = 1, **flags: str) -> Seeded:
+def seed_scale(database: Database, messages: int = N, random_seed: int = 1, **flags: str) -> Seeded:
     return seed_at_scale(
         database.target(**flags), messages, random_seed=random_seed, directory=SHIPPED
     )
@@ -64,7 +64,7 @@ def value(conn: Conn, query: str) -> Any:
 
 
 def rows(conn: Conn, what: str = "t.*") -> dict[str, list[str]]:
-    """Every row of every table of the chat schema, as text, but for the change log's."""
+    """Return every row of every table of the chat schema as text, except those of the change log."""
     tables = [
         name
         for (name,) in conn.execute(
@@ -108,11 +108,11 @@ def schema(conn: Conn) -> list[tuple[Any, ...]]:
     return conn.execute(DEFINITIONS).fetchall()
 
 
-# --- the small one --------------------------------------------------------------------------------
+# --- seed files -----------------------------------------------------------------------------------
 
 
-def test_the_small_seed_is_a_believable_workspace(chat: Database, migrated: Conn) -> None:
-    seeded = small(chat)
+def test_the_small_seed_is_a_realistic_workspace(chat: Database, migrated: Conn) -> None:
+    seeded = seed_small(chat)
     assert dict(seeded.tables).items() >= {"users": 8, "channels": 6, "messages": 32}.items()
     for what in (
         "count(*) >= 6 FROM users",
@@ -132,24 +132,24 @@ def test_the_small_seed_is_a_believable_workspace(chat: Database, migrated: Conn
 
 
 def test_a_second_small_seed_writes_nothing_at_all(chat: Database, migrated: Conn) -> None:
-    small(chat)
+    seed_small(chat)
     before = rows(migrated, "t.xmin || ' ' || t.*::text")
-    assert small(chat).tables == ()
+    assert seed_small(chat).tables == ()
     assert rows(migrated, "t.xmin || ' ' || t.*::text") == before
 
 
 @on_first_server
-def test_the_small_seed_leaves_alone_what_was_changed(chat: Database, migrated: Conn) -> None:
-    small(chat)
+def test_the_small_seed_keeps_rows_that_were_changed(chat: Database, migrated: Conn) -> None:
+    seed_small(chat)
     migrated.execute("UPDATE users SET display_name = 'Queen' WHERE username = 'ada'")
     migrated.execute("UPDATE messages SET content = 'mine' WHERE content = 'Morning ☀️'")
     before = rows(migrated)
-    assert small(chat).tables == ()
+    assert seed_small(chat).tables == ()
     assert rows(migrated) == before
 
 
 @on_first_server
-def test_a_project_has_a_seed_of_its_own(project: Project, database: Database) -> None:
+def test_a_project_can_have_its_own_seed_files(project: Project, database: Database) -> None:
     project.write_tables(1)
     (project.sql / "seed").mkdir()
     (project.sql / "seed" / "1_one.sql").write_text("INSERT INTO t1 VALUES (1), (2);")
@@ -187,23 +187,25 @@ def test_a_down_that_ends_while_the_seed_waits_is_noticed(
     project.migrator(database).up()
 
     def down() -> None:
-        project.migrator(database).down(allow_data_loss=True)  # or it is tried first
+        project.migrator(database).down(
+            allow_data_loss=True
+        )  # without this the data-loss check runs it first
 
-    back = threading.Thread(target=down)
-    back.start()
+    thread = threading.Thread(target=down)
+    thread.start()
     while not database.query("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' "
                              "AND pid <> pg_backend_pid()"):  # fmt: skip
-        assert back.is_alive()
+        assert thread.is_alive()
     with pytest.raises(ChatdbError) as caught:
         seed_files(database.target(), project.sql)
-    back.join()
+    thread.join()
     assert caught.value.exit == 6
     assert database.tables() == set()
 
 
 @on_first_server
 @pytest.mark.parametrize("text", ["COMMIT;", "SELECT 1;\n\\dt"])
-def test_a_seed_holds_nothing_that_would_interfere(
+def test_a_seed_with_transaction_control_or_psql_commands_is_refused(
     project: Project, database: Database, text: str
 ) -> None:
     project.write_tables(1)
@@ -216,59 +218,92 @@ def test_a_seed_holds_nothing_that_would_interfere(
 
 # --- at scale -------------------------------------------------------------------------------------
 
-# Each of them is true of every chat that is invented.
-BELIEVABLE = {
+# Each of these conditions is true of all generated rows.
+REALISTIC = {
     "as many messages as asked for": f"count(*) = {N} FROM messages",
-    "ids tell when": "bool_and(created_at = ulid_timestamp(id)) FROM messages",
+    "ids hold the time of creation": "bool_and(created_at = ulid_timestamp(id)) FROM messages",
     "all types of channels": "count(DISTINCT type) = 4 FROM channels",
-    "a few channels hold most": "max(n) > 5 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY "
-    "channel_id) c",
-    "a few people write most": "max(n) > 3 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY "
-    "user_id) c",
-    "messages of all lengths": "min(length(content)) < 5 AND max(length(content)) > 200 FROM messages "
-    "WHERE content_type = 'text'",
-    "authors are members": "count(*) = 0 FROM messages m WHERE NOT is_member(channel_id, user_id)",
-    "readers are members": "bool_and(is_member(channel_id, r.user_id)) FROM message_reads r "
-    "JOIN messages m ON m.id = message_id",
-    "nobody reads their own": "bool_and(m.user_id <> r.user_id) FROM message_reads r "
-    "JOIN messages m ON m.id = message_id",
-    "receipts do not pass the marker": "bool_and(r.message_id <= c.last_read_message_id) "
-    "FROM message_reads r JOIN messages m ON m.id = message_id "
-    "JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = r.user_id",
-    "what is read was delivered": "count(*) = 0 FROM message_reads r WHERE NOT EXISTS (SELECT FROM "
-    "message_deliveries d WHERE d.message_id = r.message_id AND d.user_id = r.user_id)",
-    "the status says so": "bool_and((status = 'read') = EXISTS (SELECT FROM message_reads r "
-    "WHERE r.message_id = m.id)) FROM messages m",
-    "replies": "count(*) > 10 AND bool_and(p.channel_id = m.channel_id AND p.id < m.id) "
-    "FROM messages m JOIN messages p ON p.id = m.reply_to_id",
-    "markers are messages of the channel": "count(*) > 10 AND bool_and(m.channel_id = c.channel_id) "
-    "FROM channel_members c JOIN messages m ON m.id = c.last_read_message_id",
-    "some have read everything, some a little, some nothing": "count(DISTINCT unread) > 5 "
-    "AND min(unread) = 0 FROM (SELECT (SELECT count(*) FROM messages m WHERE m.channel_id = "
-    "c.channel_id AND m.id > coalesce(c.last_read_message_id, '')) unread FROM channel_members c) u",
-    "groups are small": "max(n) <= 100 FROM (SELECT count(*) n FROM channel_members c JOIN channels h "
-    "ON h.id = c.channel_id AND h.type = 'group' GROUP BY h.id) g",
-    "direct channels have their two": "bool_and(is_member(id, direct_low) AND is_member(id, "
-    "direct_high)) FROM channels WHERE type = 'direct'",
-    "one owner each": "bool_and(n = 1) FROM (SELECT count(*) FILTER (WHERE role = 'owner') n "
-    "FROM channel_members GROUP BY channel_id) c",
-    "edits": "count(*) > 0 AND bool_and(m.edited_at = e.edited_at) FROM message_edits e "
-    "JOIN messages m ON m.id = message_id",
+    "a few channels hold most": (
+        "max(n) > 5 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY channel_id) c"
+    ),
+    "a few people write most": (
+        "max(n) > 3 * avg(n) FROM (SELECT count(*) n FROM messages GROUP BY user_id) c"
+    ),
+    "messages of all lengths": (
+        "min(length(content)) < 5 AND max(length(content)) > 200 FROM messages WHERE content_type "
+        "= 'text'"
+    ),
+    "authors are members": (
+        "count(*) = 0 FROM messages m WHERE NOT is_member(channel_id, user_id)"
+    ),
+    "readers are members": (
+        "bool_and(is_member(channel_id, r.user_id)) FROM message_reads r JOIN messages m ON m.id "
+        "= message_id"
+    ),
+    "no author has a receipt for an own message": (
+        "bool_and(m.user_id <> r.user_id) FROM message_reads r JOIN messages m ON m.id = message_id"
+    ),
+    "no receipt is newer than the read marker": (
+        "bool_and(r.message_id <= c.last_read_message_id) FROM message_reads r JOIN messages m ON "
+        "m.id = message_id JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = "
+        "r.user_id"
+    ),
+    "what is read was delivered": (
+        "count(*) = 0 FROM message_reads r WHERE NOT EXISTS (SELECT FROM message_deliveries d "
+        "WHERE d.message_id = r.message_id AND d.user_id = r.user_id)"
+    ),
+    "the status agrees with the receipts": (
+        "bool_and((status = 'read') = EXISTS (SELECT FROM message_reads r WHERE r.message_id = "
+        "m.id)) FROM messages m"
+    ),
+    "replies": (
+        "count(*) > 10 AND bool_and(p.channel_id = m.channel_id AND p.id < m.id) FROM messages m "
+        "JOIN messages p ON p.id = m.reply_to_id"
+    ),
+    "markers are messages of the channel": (
+        "count(*) > 10 AND bool_and(m.channel_id = c.channel_id) FROM channel_members c JOIN "
+        "messages m ON m.id = c.last_read_message_id"
+    ),
+    "members have read everything, a little or nothing": (
+        "count(DISTINCT unread) > 5 AND min(unread) = 0 FROM (SELECT (SELECT count(*) FROM "
+        "messages m WHERE m.channel_id = c.channel_id AND m.id > coalesce(c.last_read_message_id, "
+        "'')) unread FROM channel_members c) u"
+    ),
+    "groups are small": (
+        "max(n) <= 100 FROM (SELECT count(*) n FROM channel_members c JOIN channels h ON h.id = "
+        "c.channel_id AND h.type = 'group' GROUP BY h.id) g"
+    ),
+    "both users of a direct channel are members": (
+        "bool_and(is_member(id, direct_low) AND is_member(id, direct_high)) FROM channels WHERE "
+        "type = 'direct'"
+    ),
+    "each channel has one owner": (
+        "bool_and(n = 1) FROM (SELECT count(*) FILTER (WHERE role = 'owner') n FROM "
+        "channel_members GROUP BY channel_id) c"
+    ),
+    "edits": (
+        "count(*) > 0 AND bool_and(m.edited_at = e.edited_at) FROM message_edits e JOIN messages "
+        "m ON m.id = message_id"
+    ),
     "some are deleted": "count(*) > 0 FROM messages WHERE deleted_at IS NOT NULL",
-    "files": "count(*) > 0 AND bool_and(content_type <> 'text') FROM files f "
-    "JOIN messages m ON m.id = message_id",
-    "nothing is of the future": "max(created_at) < now() FROM messages",
-    "the planner knows": "reltuples > 0 FROM pg_class WHERE relname = 'messages'",
+    "files": (
+        "count(*) > 0 AND bool_and(content_type <> 'text') FROM files f JOIN messages m ON m.id = "
+        "message_id"
+    ),
+    "no message is from the future": "max(created_at) < now() FROM messages",
+    "the table statistics are up to date": (
+        "reltuples > 0 FROM pg_class WHERE relname = 'messages'"
+    ),
 }
 
 
-@pytest.mark.parametrize("promise", BELIEVABLE)
-def test_an_invented_chat_is_believable(crowded: Conn, promise: str) -> None:
-    assert value(crowded, f"SELECT {BELIEVABLE[promise]}")
+@pytest.mark.parametrize("promise", REALISTIC)
+def test_generated_rows_are_realistic(scaled: Conn, promise: str) -> None:
+    assert value(scaled, f"SELECT {REALISTIC[promise]}")
 
 
-def test_every_table_that_lasts_gets_rows(crowded: Conn) -> None:
-    empty = {table for table, found in rows(crowded).items() if not found}
+def test_every_table_but_those_of_sessions_gets_rows(scaled: Conn) -> None:
+    empty = {table for table, table_rows in rows(scaled).items() if not table_rows}
     assert empty <= {"rate_limits", "refresh_tokens", "sessions", "typing_indicators"}
 
 
@@ -277,23 +312,23 @@ def test_the_same_random_seed_gives_the_same_rows_in_any_database(
     server: Server, chat: Database, migrated: Conn
 ) -> None:
     other = server.create(server.templates["chat"])
-    scale(chat, 50)
-    scale(other, 50)
+    seed_scale(chat, 50)
+    seed_scale(other, 50)
     with other.connect() as conn:
         assert rows(conn) == rows(migrated)
-        scale(other, 50, random_seed=2)
+        seed_scale(other, 50, random_seed=2)
         both = rows(conn)
     other.drop()
-    assert all(set(one) <= set(both[table]) for table, one in rows(migrated).items())
+    assert all(set(table_rows) <= set(both[table]) for table, table_rows in rows(migrated).items())
     assert len(both["messages"]) == 100
 
 
-def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
+def test_the_rows_depend_only_on_the_number_of_messages_and_the_random_seed() -> None:
     code = (
-        "import hashlib; from chatdb_cli.seed.chat_rows import ChatGenerator as Crowd; "
-        "print(hashlib.sha256(b''.join(b.data for b in Crowd(3000, 5).blocks())).hexdigest())"
+        "import hashlib; from chatdb_cli.seed.chat_rows import ChatGenerator; "
+        "print(hashlib.sha256(b''.join(b.data for b in ChatGenerator(3000, 5).blocks())).hexdigest())"
     )
-    said = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": str(SHIPPED.parent)},
@@ -304,7 +339,7 @@ def test_the_rows_depend_on_nothing_but_the_numbers() -> None:
         for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
     }
     data = b"".join(block.data for block in ChatGenerator(3000, 5).blocks())
-    assert said == {hashlib.sha256(data).hexdigest()}
+    assert digests == {hashlib.sha256(data).hexdigest()}
 
 
 @pytest.mark.parametrize("messages", [1, 2, 63, 1000, 20_001])
@@ -314,8 +349,8 @@ def test_the_number_of_messages_is_the_requested_one(messages: int, random_seed:
     assert sum(b.rows for b in blocks if b.table == "messages") == messages
 
 
-def odd(conn: Conn) -> None:
-    """Make things that a definition alone does not tell, or that somebody has set otherwise."""
+def add_odd_objects(conn: Conn) -> None:
+    """Create objects with properties that are not in their definition, or not the default ones."""
     for statement in (
         "ALTER TABLE messages DISABLE TRIGGER messages_set_updated_at",
         "ALTER TABLE users ENABLE ALWAYS TRIGGER users_set_updated_at",
@@ -338,19 +373,19 @@ def odd(conn: Conn) -> None:
 
 
 def test_seeding_leaves_the_schema_unchanged(chat: Database, migrated: Conn) -> None:
-    odd(migrated)
+    add_odd_objects(migrated)
     before = schema(migrated)
-    scale(chat)
-    scale(chat, random_seed=2)
+    seed_scale(chat)
+    seed_scale(chat, random_seed=2)
     assert schema(migrated) == before
 
 
 @on_first_server
-def test_a_schema_of_any_name_is_filled(database: Database) -> None:
+def test_a_schema_of_any_name_is_seeded(database: Database) -> None:
     database.execute('CREATE SCHEMA "my ""chat"""')
     Migrator(database.target(schema='my "chat"'), SHIPPED).up()
-    assert dict(small(database, schema='my "chat"').tables)["users"] == 8
-    assert dict(scale(database, 20, schema='my "chat"').tables)["messages"] == 20
+    assert dict(seed_small(database, schema='my "chat"').tables)["users"] == 8
+    assert dict(seed_scale(database, 20, schema='my "chat"').tables)["messages"] == 20
     assert database.tables() == set()
 
 
@@ -365,13 +400,13 @@ def test_only_the_owner_may_seed(
     with monkeypatch.context() as environment:
         environment.setenv("PGOPTIONS", f"-c role={role}")
         with pytest.raises(ChatdbError) as caught:
-            scale(chat)
+            seed_scale(chat)
         assert (caught.value.code, caught.value.sqlstate) == (Code.LOGIN, "42501")
         for table in rows(migrated):
             migrated.execute(f"ALTER TABLE {table} OWNER TO {role}")
         before = schema(migrated)
-        assert dict(small(chat).tables)["users"] == 8
-        assert dict(scale(chat).tables)["messages"] == N
+        assert dict(seed_small(chat).tables)["users"] == 8
+        assert dict(seed_scale(chat).tables)["messages"] == N
         assert schema(migrated) == before
     migrated.execute(f"DROP OWNED BY {role} CASCADE")
     migrated.execute(f"DROP ROLE {role}")
@@ -384,7 +419,7 @@ def test_a_failed_seed_leaves_no_row_and_the_schema_unchanged(
     migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (size < 0)")
     before = schema(migrated)
     with pytest.raises(ChatdbError) as caught:
-        scale(chat)
+        seed_scale(chat)
     assert (caught.value.code, caught.value.sqlstate) == (Code.STATEMENT, "23514")
     assert schema(migrated) == before
     migrated.execute("RESET search_path")
@@ -398,10 +433,10 @@ def test_an_interrupted_seed_leaves_no_row_and_the_schema_unchanged(
 ) -> None:
     migrated.execute("SELECT pg_advisory_lock(42)")
     migrated.execute(
-        "CREATE FUNCTION held() RETURNS bool LANGUAGE plpgsql AS "
+        "CREATE FUNCTION wait() RETURNS bool LANGUAGE plpgsql AS "
         "$$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN true; END$$"
     )
-    migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (held())")
+    migrated.execute("ALTER TABLE files ADD CONSTRAINT no CHECK (wait())")
     before = schema(migrated)
     running = subprocess.Popen(
         project.command("seed", "--scale", str(N), "--dir", SHIPPED),
@@ -420,14 +455,14 @@ def test_an_interrupted_seed_leaves_no_row_and_the_schema_unchanged(
     while not value(migrated, f"SELECT count(*) {others} AND wait_event = 'advisory'"):
         assert running.poll() is None
     running.send_signal(number)
-    _, said = running.communicate()
+    _, stderr = running.communicate()
     migrated.execute("SELECT pg_advisory_unlock(42)")
     while value(migrated, f"SELECT count(*) {others}"):
         pass
     assert running.returncode == (-9 if number is signal.SIGKILL else 128 + number)
     if number is not signal.SIGKILL:
-        assert "nothing was written" in said
-        assert "Traceback" not in said
+        assert "nothing was written" in stderr
+        assert "Traceback" not in stderr
     assert schema(migrated) == before
     migrated.execute("RESET search_path")
     assert not any(rows(migrated).values())
@@ -452,43 +487,43 @@ def test_a_lost_connection_is_reported_in_one_line(
 
 
 @on_first_server
-def test_progress_goes_up_to_all_messages(chat: Database) -> None:
-    seen: list[SeedProgress] = []
-    seed_at_scale(chat.target(), 3000, directory=SHIPPED, progress=seen.append)
-    sent = [p.done for p in seen if p.what == "messages"]
+def test_progress_rises_to_the_number_of_messages(chat: Database) -> None:
+    events: list[SeedProgress] = []
+    seed_at_scale(chat.target(), 3000, directory=SHIPPED, progress=events.append)
+    sent = [p.done for p in events if p.what == "messages"]
     assert sent == sorted(sent)
     assert sent[-1] == 3000
     assert len(set(sent)) > 2
 
 
-# --- what is refused ------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
-def not_migrated(database: Database) -> None:
+def remove_newest_from_history(database: Database) -> None:
     for table in ("chatdb_migration", "_yoyo_migration"):
         newest = f"(SELECT max(migration_id) FROM {table})"
         database.execute(f"DELETE FROM {table} WHERE migration_id = {newest}")
 
 
-def other_tables(database: Database) -> None:
+def create_other_tables(database: Database) -> None:
     database.execute("DROP SCHEMA public CASCADE")
     database.execute("CREATE SCHEMA public")
     database.execute("CREATE TABLE orders (id int)")
 
 
-def lacking_table(database: Database) -> None:
+def drop_a_table(database: Database) -> None:
     database.execute("DROP TABLE files")
 
 
-def lacking_column(database: Database) -> None:
+def rename_a_column(database: Database) -> None:
     database.execute("ALTER TABLE notifications RENAME related_type TO about")
 
 
-def same_rows(database: Database) -> None:
-    scale(database, 1)
+def seed_the_same_rows(database: Database) -> None:
+    seed_scale(database, 1)
 
 
-def no_schema(database: Database) -> None:
+def drop_the_schema(database: Database) -> None:
     database.execute("DROP SCHEMA public CASCADE")
 
 
@@ -496,12 +531,16 @@ def no_schema(database: Database) -> None:
 @pytest.mark.parametrize(
     ("prepare", "code", "says"),
     [
-        (not_migrated, Code.HISTORY, "1 migration is pending, starting with 00"),
-        (other_tables, Code.REFUSED, "schema 'public' holds tables that no migration has created"),
-        (lacking_table, Code.REFUSED, "no table 'files'"),
-        (lacking_column, Code.REFUSED, "table 'notifications' has no column 'related_type'"),
-        (same_rows, Code.REFUSED, "the rows of random seed 1 exist already"),
-        (no_schema, Code.MISSING_SCHEMA, "there is no schema 'public'"),
+        (remove_newest_from_history, Code.HISTORY, "1 migration is pending, starting with 00"),
+        (
+            create_other_tables,
+            Code.REFUSED,
+            "schema 'public' holds tables that no migration has created",
+        ),
+        (drop_a_table, Code.REFUSED, "no table 'files'"),
+        (rename_a_column, Code.REFUSED, "table 'notifications' has no column 'related_type'"),
+        (seed_the_same_rows, Code.REFUSED, "the rows of random seed 1 exist already"),
+        (drop_the_schema, Code.MISSING_SCHEMA, "there is no schema 'public'"),
     ],
 )
 def test_seeding_refuses_and_says_what_to_do(
@@ -509,12 +548,12 @@ def test_seeding_refuses_and_says_what_to_do(
 ) -> None:
     prepare(chat)
     with pytest.raises(ChatdbError, match=says) as caught:
-        scale(chat)
+        seed_scale(chat)
     assert (caught.value.code, bool(caught.value.hint)) == (code, True)
 
 
 @on_first_server
-@pytest.mark.parametrize("run", [small, scale])
+@pytest.mark.parametrize("run", [seed_small, seed_scale])
 def test_seeding_waits_no_longer_than_the_lock_timeout(
     chat: Database, migrated: Conn, run: Callable[..., Seeded]
 ) -> None:
@@ -529,9 +568,7 @@ def test_seeding_waits_no_longer_than_the_lock_timeout(
 
 
 @on_first_server
-def test_the_command_says_where_to_and_prints_what_it_wrote(
-    project: Project, chat: Database
-) -> None:
+def test_the_command_prints_its_target_and_what_it_wrote(project: Project, chat: Database) -> None:
     env = {"DATABASE_URL": chat.url, "CHATDB_DIR": "@chat"}
     result = project.chatdb("seed", "--scale", "30", "--format", "json", env=env)
     assert result.returncode == 0, result.stderr
@@ -576,7 +613,7 @@ def test_setup_with_seed_can_be_repeated(project: Project, database: Database) -
         (["setup", "--seed", "--dir", "here"], {}, 2),
     ],
 )
-def test_the_exit_code_says_why_seeding_failed(
+def test_each_refusal_of_the_command_has_its_exit_code(
     project: Project, chat: Database, arguments: list[str], env: dict[str, str], code: int
 ) -> None:
     (project.path / "here" / "up").mkdir(parents=True)
@@ -592,7 +629,7 @@ def test_the_exit_code_says_why_seeding_failed(
         assert chat.query("SELECT count(*) FROM users") == [(0,)]
 
 
-def test_the_seed_comes_with_the_schema() -> None:
+def test_the_chat_schema_has_seed_files() -> None:
     assert [path.name for path in sorted((SHIPPED / "seed").iterdir())] == [
         "01_people.sql", "02_channels.sql", "03_messages.sql", "04_activity.sql"
     ]  # fmt: skip
