@@ -173,7 +173,7 @@ def test_a_signal_rolls_back_says_so_and_the_next_run_continues(
     assert time.monotonic() - started < 5
     assert process.returncode == code
     assert f"error: {word}\n  = 0002 was rolled back; 0001 stays applied\n" in err
-    assert "hint: run the same command again to go on\n" in err
+    assert "hint: run the same command again to continue\n" in err
     assert "Traceback" not in err
     if form == "json":
         document = json.loads(out)
