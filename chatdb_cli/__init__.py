@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.files.model import Migration as Migration
     from chatdb_cli.files.model import Script as Script
     from chatdb_cli.files.new import new_migration as new_migration
+    from chatdb_cli.findings import Finding as Finding
     from chatdb_cli.history.model import AppliedMigration as AppliedMigration
     from chatdb_cli.history.model import History as History
     from chatdb_cli.history.model import LogEntry as LogEntry
@@ -59,7 +60,6 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.migrate.migrator import Migrator as Migrator
     from chatdb_cli.migrate.model import Loss as Loss
     from chatdb_cli.migrate.model import MigrationError as MigrationError
-    from chatdb_cli.migrate.model import Problem as Problem
     from chatdb_cli.migrate.model import Progress as Progress
     from chatdb_cli.migrate.model import Repair as Repair
     from chatdb_cli.migrate.model import Repairs as Repairs
@@ -110,6 +110,7 @@ _EXPORTS = {
     "Event": "migrate.model:Progress",
     "Exit": "errors",
     "FileState": "docs.update",
+    "Finding": "findings",
     "Folder": "files.model",
     "ForeignKey": "catalog.model",
     "Function": "catalog.model",
@@ -123,7 +124,6 @@ _EXPORTS = {
     "MigrationError": "migrate.model",
     "Migrator": "migrate.migrator",
     "Policy": "catalog.model",
-    "Problem": "migrate.model",
     "Progress": "migrate.model",
     "Relation": "catalog.model",
     "Remedy": "remedy",

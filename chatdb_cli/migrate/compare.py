@@ -12,8 +12,9 @@ from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import checksum
-from chatdb_cli.migrate.model import Problem
+from chatdb_cli.findings import Finding
 from chatdb_cli.redaction import mask
+from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement, split_statements
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatdb_cli.files.model import Direction, Files, Migration, Script
-    from chatdb_cli.history.model import AppliedMigration, Unfinished
+    from chatdb_cli.history.model import AppliedMigration, Unfinished, YoyoLock
     from chatdb_cli.migrate.model import AppliedState, Step
 
 
@@ -33,8 +34,8 @@ def pending(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Migratio
 
 def current(applied: Sequence[AppliedMigration]) -> str | None:
     """Return the highest applied version, or None; one that is unfinished is not applied."""
-    whole = (a for a in applied if a.unfinished is None)
-    newest = max(whole, key=lambda a: a.number, default=None)
+    finished = (a for a in applied if a.unfinished is None)
+    newest = max(finished, key=lambda a: a.number, default=None)
     return newest.version if newest else None
 
 
@@ -55,30 +56,30 @@ def states(
     return tuple(result)
 
 
-def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Problem, ...]:
-    """Return everything in which files and history disagree."""
+def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Finding, ...]:
+    """Return every difference between files and history that stops a run."""
     on_disk = {m.number: m for m in files.migrations}
-    found = [*duplicate_problems(files), *(_refused(error) for error in files.refused)]
+    result = [*duplicate_problems(files), *(refused_problem(error) for error in files.refused)]
     for row, state in states(files, applied):
         if state == "missing" and row.number >= 0:
-            found.append(missing_problem(row))
+            result.append(missing_problem(row))
         elif state == "changed":
-            found.append(_changed_problem(on_disk[row.number], row))
+            result.append(_changed_problem(on_disk[row.number], row))
         elif row.unfinished:
-            found.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
-    found += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
-    return tuple(found)
+            result.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
+    result += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
+    return tuple(result)
 
 
 def resume_point(script: Script, row: AppliedMigration) -> Statement | None:
-    """Return the statement at which a file without a transaction goes on; None behind its last.
+    """Return the statement at which a file outside of a transaction resumes; None after its last.
 
     Args:
         script: the file as it is now.
-        row: what the history says of it.
+        row: the migration as the history has it.
 
     Raises:
-        ChatdbError: `HISTORY` when the statements that are done are not in the file as they were.
+        ChatdbError: `HISTORY` if the file has other statements in place of those that are done.
     """
     done = row.unfinished.statements_done if row.unfinished else ()
     statements = split_statements(script.text)
@@ -87,17 +88,17 @@ def resume_point(script: Script, row: AppliedMigration) -> Statement | None:
     if [checksum(s.text) for s in statements[: len(done)]] != list(done):
         raise ChatdbError(
             Code.HISTORY,
-            f"{row.id} stopped behind its statement {len(done)}, and what is done by then does not "
-            f"stand in {script.path} as it was",
-            hint="bring these statements back as they were; what comes behind them may change",
+            f"{row.id} stopped after its statement {len(done)}, but {script.path} was changed before "
+            "the end of that statement",
+            hint="restore the statements that are done; those after them may change",
         )
     return statements[len(done)] if len(done) < len(statements) else None
 
 
 def warnings(files: Files, applied: Sequence[AppliedMigration]) -> tuple[str, ...]:
-    """Return what is odd in files or history and stops nothing."""
+    """Return what the user should know about files and history, but does not stop a run."""
     unversioned = (
-        f"{row.id} was applied by yoyo and has no version: it is left as it is"
+        f"{row.id} was applied by yoyo and has no version, so it is ignored"
         for row in applied
         if row.number < 0
     )
@@ -107,7 +108,7 @@ def warnings(files: Files, applied: Sequence[AppliedMigration]) -> tuple[str, ..
 def out_of_order(
     files: Files, applied: Sequence[AppliedMigration]
 ) -> tuple[tuple[Migration, Migration], ...]:
-    """Return each pending migration that stands before the last applied one, with that one."""
+    """Return each pending migration that comes before the last applied one, with that one."""
     done = {a.number for a in applied}
     last = max((n for n, m in enumerate(files.migrations) if m.number in done), default=0)
     before = files.migrations[:last]
@@ -115,7 +116,10 @@ def out_of_order(
 
 
 def changed_downs(files: Files, applied: Iterable[AppliedMigration]) -> Iterator[str]:
-    """Yield a warning for each down file that is not as it was; what yoyo applied can't tell."""
+    """Yield a warning for each down file that was changed since its migration was applied.
+
+    Migrations that yoyo applied have no checksum to compare.
+    """
     on_disk = {m.number: m for m in files.migrations}
     for row in applied:
         m = on_disk.get(row.number)
@@ -130,100 +134,125 @@ def _changed(migration: Migration, row: AppliedMigration) -> bool:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Compare two ids; file systems differ in the form of Unicode that they keep."""
+    """Return whether two ids are equal, in any Unicode normalization; file systems differ in theirs."""
     return normalize("NFC", one) == normalize("NFC", other)
 
 
 def describe(error: ChatdbError) -> str:
-    """Return an error's message with the place in front of it, in one line."""
+    """Return an error's message after its location, in one line."""
     place = error.place
     at = f"{place.file}{f':{place.line}' if place.line else ''}: " if place else ""
     return at + error.message
 
 
-def duplicate_problems(files: Files) -> Iterator[Problem]:
-    """Yield a problem for each version that several files use."""
+def duplicate_problems(files: Files) -> Iterator[Finding]:
+    """Yield a problem for each version that several files have."""
     for version, names in files.duplicates.items():
-        yield Problem(
+        yield _problem(
             "duplicate",
             version,
             f"version {version} is used by {' and '.join(names)}",
-            "a version is the leading digits: give each, up and down, digits of its own",
+            "a version is the leading digits: give each migration, up and down, its own",
         )
 
 
-def _refused(error: ChatdbError) -> Problem:
-    found = re.match(r"[0-9]+", error.place.file.name) if error.place else None
-    return Problem(
-        "refused", found[0] if found else None, describe(error), error.hint or "correct the file"
-    )
+def refused_problem(error: ChatdbError, version: str | None = None) -> Finding:
+    """Return the problem of a file that can't be a migration.
+
+    Args:
+        error: why it can't.
+        version: its version; by default the leading digits of its name.
+    """
+    place = error.place
+    if version is None and place and (digits := re.match(r"[0-9]+", place.file.name)):
+        version = digits[0]
+    hint = error.hint or "correct the file"
+    return Finding("refused", "error", describe(error), hint, place, version)
 
 
-def refused_files(files: Files, steps: Iterable[Step], direction: Direction) -> tuple[Problem, ...]:
+def refused_files(files: Files, steps: Iterable[Step], direction: Direction) -> tuple[Finding, ...]:
     """Return why the files of some steps can't be run in a direction."""
     numbers = {s.number for s in steps}
-    found = (
-        _refused(e) for e in files.refused if e.place and e.place.file.parent.name == direction
+    problems = (
+        refused_problem(e)
+        for e in files.refused
+        if e.place and e.place.file.parent.name == direction
     )
-    return tuple(p for p in found if p.version and int(p.version) in numbers)
+    return tuple(p for p in problems if p.version and int(p.version) in numbers)
 
 
-def missing_problem(row: AppliedMigration) -> Problem:
+def missing_problem(row: AppliedMigration) -> Finding:
     """Return the problem of an applied migration that has no file."""
-    hint = "bring the file back from version control, or check --dir"
+    hint = "restore the file from version control, or check {directory}"
     if row.has_down:
-        hint += '; "chatdb migrate down" can take it back without its file'
-    hint += '; "chatdb migrate repair" forgets it'
-    message = f"{row.id} is applied, and there is no such file in the up folder"
-    return Problem("missing", row.version, message, hint)
+        hint += "; {down} can roll it back without its file"
+    hint += "; {repair} removes it from the history"
+    message = f"{row.id} is applied, but it has no file in the up folder"
+    return _problem("missing", row.version, message, Advice(hint))
+
+
+def yoyo_lock_problem(lock: YoyoLock) -> Finding:
+    """Return the problem of a lock row that a yoyo client has left."""
+    return _problem(
+        "yoyo-lock",
+        None,
+        f"a yoyo client with process id {lock.pid} has held its lock since {lock.since} UTC",
+        Advice("if that process has ended, {repair} removes the row; chatdb does not wait for it"),
+    )
 
 
 def _unfinished(
     migration: Migration | None, row: AppliedMigration, unfinished: Unfinished
-) -> Problem:
-    way, count = unfinished.direction, len(unfinished.statements_done)
-    script = None if migration is None else migration.up if way == "up" else migration.down
-    begin = f"{row.id} stopped on its way {way} with {count} of its statements done"
-    hint = f'"chatdb migrate {way}" goes on there'
-    if way == "up":
+) -> Finding:
+    direction, count = unfinished.direction, len(unfinished.statements_done)
+    script = None
+    if migration is not None:
+        script = migration.up if direction == "up" else migration.down
+    stopped = f"{row.id} stopped part-way {direction}, with {count} of its statements done"
+    hint = f"{{{direction}}} continues there"
+    if direction == "up":
         if script is None:
-            hint = "bring its file back, and " + hint
-        hint += ', and "chatdb migrate down" takes back what is done'
+            hint = f"restore its file, and {hint}"
+        hint += ", and {down} rolls back what is done"
     if script is None:
-        return Problem("unfinished", row.version, begin, hint)
+        return _problem("unfinished", row.version, stopped, Advice(hint))
     try:
         statement = resume_point(script, row)
     except ChatdbError as error:
-        return Problem("changed", row.version, error.message, error.hint or "")
+        return _problem("changed", row.version, error.message, error.hint or "")
     if statement is None:
-        return Problem("unfinished", row.version, f"{begin}, which are all", hint)
-    at = locate(script.text, statement.offset, script.path)
-    first = mask(statement.text).splitlines()[0]
-    message = f"{begin}; next is {script.path}:{at.line}: {first}"
-    return Problem("unfinished", row.version, message, hint)
+        return _problem("unfinished", row.version, f"{stopped}, which are all", Advice(hint))
+    place = locate(script.text, statement.offset, script.path)
+    first_line = mask(statement.text).splitlines()[0]
+    message = f"{stopped}; next is {script.path}:{place.line}: {first_line}"
+    return _problem("unfinished", row.version, message, Advice(hint))
 
 
-def _changed_problem(migration: Migration, row: AppliedMigration) -> Problem:
+def _changed_problem(migration: Migration, row: AppliedMigration) -> Finding:
     if not same_name(migration.id, row.id):
         message = f"{migration.up.path} has the version of {row.id}, which is applied"
-        hint = (
-            f"name it {row.id}.sql again, or give it a version of its own; "
-            'if it is the same one, "chatdb migrate repair" accepts the new name'
+        hint = Advice(
+            "rename it to {name}.sql, or give it a version of its own; if it is the same migration, "
+            "{repair} accepts the new name",
+            name=row.id,
         )
     else:
         message = f"{migration.up.path} was changed after {row.id} was applied"
-        hint = (
-            "bring the applied text back and put the change into a new migration; "
-            '"chatdb migrate repair" shows the difference and accepts it; '
-            'while developing, "chatdb migrate redo" applies the newest one anew'
+        hint = Advice(
+            "restore the applied text, and put the change into a new migration; {repair} shows the "
+            "difference and accepts it; during development, {redo} applies the newest one again"
         )
-    return Problem("changed", row.version, message, hint)
+    return _problem("changed", row.version, message, hint)
 
 
-def _out_of_order(migration: Migration, newest: Migration) -> Problem:
-    return Problem(
+def _out_of_order(migration: Migration, newest: Migration) -> Finding:
+    return _problem(
         "out-of-order",
         migration.version,
-        f"{migration.id} is pending, and the newer {newest.id} is applied",
-        "rename it to a newer version, or apply it as it is with --allow-out-of-order",
+        f"{migration.id} is pending, but the newer {newest.id} is applied",
+        Advice("rename it to a newer version, or apply it as it is with {allow_out_of_order}"),
     )
+
+
+def _problem(code: str, version: str | None, message: str, hint: str) -> Finding:
+    return Finding(code, "error", message, hint, version=version)

@@ -1,17 +1,19 @@
 """Migrate a target: status, up, down, redo, baseline, repair.
 
-    Migrator   reads files and history, plans, has the plan carried out
-    Status     files against history
+    Migrator   reads files and history, makes a plan, runs it
 
-This is the deep room: whoever migrates, from the command line or from a program, comes through here.
-What does not belong here: how files are read (`migrations.py`), what to do in which order (`plan.py`),
-carrying it out (`runner.py`).  Nothing here prints; progress goes through one callback.
+The entry point of the engine, for the command line and for library users.  Nothing here prints;
+progress goes through one callback.
+
+What does not belong here: how files are read (`files/`), which steps to run (`plan.py`), running them
+(`runner.py`).
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
@@ -24,7 +26,6 @@ from chatdb_cli.migrate import compare, plan
 from chatdb_cli.migrate.model import (
     Options,
     Plan,
-    Problem,
     Progress,
     Repairs,
     Run,
@@ -34,19 +35,21 @@ from chatdb_cli.migrate.model import (
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import Target, require_target
-from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.target import open_target
+from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.model import Settings
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any, Literal
 
     import psycopg
 
     from chatdb_cli.files.model import Files
+    from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
     from chatdb_cli.migrate.model import Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
@@ -106,29 +109,30 @@ class Migrator(Closing):
         """
         files = read_migrations(self.folder)
         with self._connect() as conn:
-            past = self._read(conn)
-        todo = compare.pending(files, past.applied)
-        bad = tuple(
-            Problem("refused", m.version, compare.describe(e), e.hint or "")
-            for m in todo
-            if (e := find_refused_statement(m.up, split_statements(m.up.text)))
-        )
+            history = self._read(conn)
+        pending = compare.pending(files, history.applied)
+        problems = [*compare.problems(files, history.applied)]
+        for migration in pending:
+            statements = split_statements(migration.up.text)
+            if error := find_refused_statement(migration.up, statements):
+                problems.append(compare.refused_problem(error, migration.version))
+        if history.yoyo_lock:
+            problems.append(compare.yoyo_lock_problem(history.yoyo_lock))
         return Status(
             self.target,
             self.folder,
-            compare.current(past.applied),
-            compare.states(files, past.applied),
-            todo,
-            (*compare.problems(files, past.applied), *bad, *_yoyo_lock(past)),
-            compare.warnings(files, past.applied),
+            compare.current(history.applied),
+            compare.states(files, history.applied),
+            pending,
+            tuple(problems),
+            compare.warnings(files, history.applied),
         )
 
     def is_whole(self) -> bool:
-        """Return whether all files are applied as they are, and nothing else; writes nothing."""
-        found = self.status()
-        states = {state for _, state in found.applied}
-        whole = bool(found.applied) and states == {"applied"}
-        return whole and not (found.pending or found.problems)
+        """Return whether exactly the files are applied, as they are now; writes nothing."""
+        status = self.status()
+        states = {state for _, state in status.applied}
+        return states == {"applied"} and not (status.pending or status.problems)
 
     def history(self) -> tuple[LogEntry, ...]:
         """Return the audit log, oldest first; writes nothing."""
@@ -151,28 +155,28 @@ class Migrator(Closing):
 
         Args:
             to: the last version to apply.
-            steps: how many at the most.
-            allow_out_of_order: also a file that is older than the newest applied one.
-            dry_run: only say what would be sent; takes no lock and writes nothing.
+            steps: the highest number of migrations to apply.
+            allow_out_of_order: also apply a file that is older than the newest applied one.
+            dry_run: only return what would be sent; acquires no lock and writes nothing.
 
         Raises:
-            MigrationError: a migration failed; its `run` tells how far it came.
-            ChatdbError: anything that stopped it before.
+            MigrationError: a migration failed; its `run` has the result of each step.
+            ChatdbError: nothing ran.
         """
-        _exclusive(to=to, steps=steps)
+        _refuse_contradiction(to=to, steps=steps)
         files = read_migrations(self.folder, downs=False)
 
-        def plan_up(past: History, left: Sequence[Step] | None = None) -> Plan:
-            many = len(left) if left is not None and steps is not None else steps
+        def plan_up(past: History, remaining: Sequence[Step] | None = None) -> Plan:
+            limit = len(remaining) if remaining is not None and steps is not None else steps
             return plan.up(
-                files, past.applied, to=to, steps=many, allow_out_of_order=allow_out_of_order
+                files, past.applied, to=to, steps=limit, allow_out_of_order=allow_out_of_order
             )
 
         with self._connect() as conn:
             past = self._read(conn)
             self._refuse_shipped(past)
             first = plan_up(past)
-            if first.steps or first.problems:  # the way back, too, for the history keeps it
+            if first.steps or first.problems:  # the history keeps the down files, too
                 files = read_migrations(self.folder)
                 first = plan_up(past)
             return self._migrate(conn, past, files, first, "up", plan_up, dry_run=dry_run)
@@ -186,57 +190,57 @@ class Migrator(Closing):
         allow_data_loss: bool = False,
         dry_run: bool = False,
     ) -> Run:
-        """Take back the newest migration, or more; refused where rows would be destroyed.
+        """Roll back the newest migration, or more; refused if rows would be lost.
 
         Args:
-            to: take back all that is newer; this one stays; `0` is all.
-            steps: how many; 1 by default.
-            everything: all of them.
-            allow_data_loss: also where rows are destroyed.
-            dry_run: only say what would be sent; takes no lock and writes nothing.
+            to: roll back everything that is newer; this version stays; `0` is everything.
+            steps: the number of migrations to roll back; 1 by default.
+            everything: roll back all migrations.
+            allow_data_loss: allow it to delete rows.
+            dry_run: only return what would be sent; acquires no lock and writes nothing.
 
         Raises:
-            MigrationError: a migration failed; its `run` tells how far it came.
-            ChatdbError: anything that stopped it before.
+            MigrationError: a migration failed; its `run` has the result of each step.
+            ChatdbError: nothing ran.
         """
-        _exclusive(to=to, steps=steps, all=everything or None)
+        _refuse_contradiction(to=to, steps=steps, everything=everything or None)
         files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.down(files, past.applied, to=to, steps=steps, everything=everything)
-            go_on = _go_on(files)
+            replan = partial(plan.remaining_downs, files)
             return self._migrate(
-                conn, past, files, first, "down", go_on, dry_run=dry_run, guard=not allow_data_loss
+                conn, past, files, first, "down", replan, dry_run=dry_run, guard=not allow_data_loss
             )
 
     def redo(self, *, allow_data_loss: bool = False, dry_run: bool = False) -> Run:
-        """Take back the newest migration and apply it again; refused where rows would be destroyed.
+        """Roll back the newest migration and apply it again; refused if rows would be lost.
 
         Args:
-            allow_data_loss: also where rows are destroyed.
-            dry_run: only say what would be sent; takes no lock and writes nothing.
+            allow_data_loss: allow it to delete rows.
+            dry_run: only return what would be sent; acquires no lock and writes nothing.
 
         Raises:
-            MigrationError: a migration failed; its `run` tells how far it came.
-            ChatdbError: anything that stopped it before.
+            MigrationError: a migration failed; its `run` has the result of each step.
+            ChatdbError: nothing ran.
         """
         files = read_migrations(self.folder)
         with self._connect() as conn:
             past = self._read(conn)
             first = plan.redo(files, past.applied)
-            go_on = _go_on(files)
+            replan = partial(plan.remaining_downs, files)
             return self._migrate(
-                conn, past, files, first, "redo", go_on, dry_run=dry_run, guard=not allow_data_loss
+                conn, past, files, first, "redo", replan, dry_run=dry_run, guard=not allow_data_loss
             )
 
     def baseline(self, version: str) -> Run:
-        """Take everything up to a version as applied, without running it.
+        """Mark everything up to a version as applied, without running it.
 
         Args:
-            version: the last one.
+            version: the last version to mark.
 
         Raises:
-            ChatdbError: `REFUSED` for a history that is not empty, `USAGE` for an unknown version.
+            ChatdbError: `REFUSED` if the history is not empty, `USAGE` if the version is unknown.
         """
         files = read_migrations(self.folder)
         first = plan.baseline(files, version)
@@ -248,24 +252,26 @@ class Migrator(Closing):
                 raise ChatdbError(
                     Code.REFUSED,
                     f"the history is not empty: {compare.current(past.applied)} is applied",
-                    hint="a baseline is for a database that has the schema and no history yet; "
-                    'look at "chatdb migrate status"',
+                    hint=Advice(
+                        "a baseline is for a database that has the schema but no history yet; look at "
+                        "{status}"
+                    ),
                 )
-            chosen = [s.migration for s in first.steps if s.migration]
+            migrations = [s.migration for s in first.steps if s.migration]
             from chatdb_cli.migrate import repair
 
-            with self._alone(conn, past) as (frame, timeouts):
-                repair.baseline(conn, frame, past, chosen, timeouts)
-        steps = tuple(StepResult("up", m.version, m.name, "marked") for m in chosen)
-        newest = max(chosen, key=lambda m: m.number)
+            with self._write_history(conn, past) as (transaction, timeouts):
+                repair.baseline(conn, transaction, past, migrations, timeouts)
+        steps = tuple(StepResult("up", m.version, m.name, "marked") for m in migrations)
+        newest = max(migrations, key=lambda m: m.number)
         return Run(self.target, "baseline", steps, newest.version, first.warnings)
 
     def repairs(self) -> Repairs:
-        """Find in what the history could be brought to agree with the files; writes nothing.
+        """Return the changes that would make the history agree with the files; writes nothing.
 
         Raises:
-            ChatdbError: `REFUSED` when no applied migration has a file; a file that can't be read, or a
-                version that two files have.
+            ChatdbError: `REFUSED` if no applied migration has a file; or a file can't be read, or two
+                files have the same version.
         """
         from chatdb_cli.migrate import repair
 
@@ -274,48 +280,39 @@ class Migrator(Closing):
             past = self._read(conn)
             if not past.exists:
                 return Repairs(self.target, (), past)
-            # What is not read, or may be another migration's, is nothing to be accepted.
-            found = compare.problems(files, past.applied)
-            _refuse_problems([p for p in found if p.code in ("duplicate", "refused")], files)
+            # A file that was not read, or is ambiguous, can't be accepted.
+            problems = compare.problems(files, past.applied)
+            _refuse_problems([p for p in problems if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
             texts = read_texts(conn, self.target.schema, ids) if ids else {}
         return Repairs(self.target, repair.repairs(files, past, texts), past)
 
     def repair(self, shown: Repairs) -> Repairs:
-        """Carry out what `repairs` has found: just that, or nothing.
+        """Make exactly the changes that `repairs` returned, or none.
+
+        Args:
+            shown: what `repairs` returned.
 
         Raises:
-            ChatdbError: `HISTORY` when the history was changed in the meantime.
+            ChatdbError: `HISTORY` if the history was changed in the meantime.
         """
         from chatdb_cli.migrate import repair
 
         if not shown.repairs:
             return shown
-        with self._connect() as conn, self._alone(conn, shown.past) as (frame, timeouts):
-            repair.carry_out(conn, frame, shown.past, shown.repairs, timeouts)
+        with (
+            self._connect() as conn,
+            self._write_history(conn, shown.past) as (transaction, timeouts),
+        ):
+            repair.carry_out(conn, transaction, shown.past, shown.repairs, timeouts)
         return Repairs(self.target, shown.repairs, shown.past, done=True)
 
-    @contextmanager
-    def _alone(
-        self, conn: psycopg.Connection[Any], past: History
-    ) -> Iterator[tuple[MigrationTransaction, Timeouts]]:
-        """Keep other migrators out while the history alone is written."""
-        from chatdb_cli.history.write import find_author
-        from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
-        from chatdb_cli.postgres.advisory_lock import hold_lock
+    def _write_history(
+        self, conn: psycopg.Connection[Any], history: History
+    ) -> AbstractContextManager[tuple[MigrationTransaction, Timeouts]]:
+        from chatdb_cli.migrate.session import write_history
 
-        wait_ms = self._options.wait_ms
-        timeouts = Timeouts(wait_ms, self._options.statement_timeout_ms, max(1, wait_ms))
-        frame = MigrationTransaction(conn, self.target.schema, past, find_author())
-
-        def tell(text: str) -> None:
-            self._progress(Progress("waiting", text=text))
-
-        if is_pooled(conn, self.target, past.pid):
-            yield frame, timeouts
-        else:
-            with hold_lock(conn, self.target.schema, wait_ms, tell):
-                yield frame, timeouts
+        return write_history(conn, self.target, history, self._options, self._report)
 
     def _report(self, text: str) -> None:
         self._progress(Progress("waiting", text=text))
@@ -335,14 +332,16 @@ class Migrator(Closing):
         return past
 
     def _refuse_shipped(self, past: History) -> None:
-        """Keep the shipped schema, when nobody named it, out of a schema that has other things."""
+        """Refuse to create the shipped schema, unless it was named, in a schema that holds others."""
         folder = self.folder
         if folder.shipped and not folder.named and past.other_relations and not past.exists:
             raise ChatdbError(
                 Code.REFUSED,
                 f"schema {self.target.schema!r} holds tables already, and without a ./sql the chat "
-                "schema that comes with chatdb would go into it",
-                hint="name your own folder with --dir, or mean it with --dir @chat",
+                "schema that comes with chatdb would be created in it",
+                hint=Advice(
+                    "name your own folder with {directory}, or confirm with {directory_shipped}"
+                ),
             )
 
     def _migrate(
@@ -366,7 +365,7 @@ class Migrator(Closing):
         from chatdb_cli.migrate.session import Session
         from chatdb_cli.migrate.state import RunState
 
-        # A dry run tries nothing, for it takes no lock: it shows the files' own statements.
+        # A dry run acquires no lock, so it checks no rows: it returns the statements of the files.
         options = replace(self._options, allow_data_loss=dry_run or not guard)
         with explain_failures("the history can't be read"):
             session = Session(conn, self.target, past.pid)
@@ -375,58 +374,20 @@ class Migrator(Closing):
         return runner.dry_run() if dry_run else runner.run()
 
 
-def _refuse_problems(problems: Sequence[Problem], files: Files) -> None:
+def _refuse_problems(problems: Sequence[Finding], files: Files) -> None:
+    """Raise the first problem as an error, with the others as notes."""
     if not problems:
         return
     problem = problems[0]
     others = tuple(p.message for p in problems[1:])
-    if problem.code == "refused":  # the error itself knows the place, too
+    if problem.code == "refused":  # its own error has all the facts
         error = next(e for e in files.refused if compare.describe(e) == problem.message)
-        error.notes += others
-        raise error
+        raise error.with_(notes=error.notes + others)
     raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)
 
 
-def _exclusive(**options: object) -> None:
-    given = [f"--{name}" for name, value in options.items() if value is not None]
-    if len(given) > 1:
-        raise ChatdbError(
-            Code.USAGE, f"{' and '.join(given)} contradict each other", hint="give one of them"
-        )
-
-
-def _yoyo_lock(past: History) -> tuple[Problem, ...]:
-    lock = past.yoyo_lock
-    if lock is None:
-        return ()
-    return (
-        Problem(
-            "yoyo-lock",
-            None,
-            f"a yoyo client with process id {lock.pid} has held its lock since {lock.since} UTC",
-            'if it is gone, "chatdb migrate repair" removes the row; chatdb does not wait for it',
-        ),
-    )
-
-
-def _go_on(files: Files) -> Callable[[History, Sequence[Step]], Plan]:
-    """Return how to go on with what is left of a way back, after another changed the history.
-
-    Just that or nothing: what was not shown at first is never taken back.
-    """
-
-    def replan(past: History, left: Sequence[Step]) -> Plan:
-        done = {a.number for a in past.applied}
-        kept = [s for s in left if (s.number in done) == (s.direction == "down")]
-        if kept and kept[0].direction == "down":
-            newest = plan.down(files, past.applied).steps[0]
-            if newest.number != kept[0].number:
-                raise ChatdbError(
-                    Code.HISTORY,
-                    f"{newest.id} was applied by another in the meantime, and {kept[0].id} "
-                    "is no longer the newest",
-                    hint='look at "chatdb migrate status" and decide again',
-                )
-        return Plan(tuple(kept))
-
-    return replan
+def _refuse_contradiction(**arguments: object) -> None:
+    names = [f"{{{name}}}" for name, value in arguments.items() if value is not None]
+    if len(names) > 1:
+        message = Advice(f"{' and '.join(names)} contradict each other")
+        raise ChatdbError(Code.USAGE, message, hint="give one of them")

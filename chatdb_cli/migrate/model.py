@@ -1,11 +1,10 @@
-"""The engine's values: what disagrees, what is planned, what became of a run.
+"""The values of the engine: what is planned, and the result of a run.
 
-    Problem          files and history disagree, and the way out
     Step, Plan       one migration in one direction; steps in order, and problems
     Options          how a run behaves
-    Run, StepResult  each step of a run, and where the target is now
+    Run, StepResult  each step of a run, and the current version
     Loss             rows that a down migration would delete
-    MigrationError   an error, with the Run so far
+    MigrationError   an error, with the run so far
     Progress         what happens in a run, while it happens
     Status, Repairs  files against history; what would make them agree
 
@@ -22,29 +21,11 @@ from chatdb_cli.history.model import number_of
 
 if TYPE_CHECKING:
     from chatdb_cli.files.model import Direction, Folder, Migration
+    from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.postgres.model import Target
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]
-ProblemCode = Literal[
-    "changed", "missing", "duplicate", "out-of-order", "unfinished", "refused", "yoyo-lock"
-]
-
-
-class Problem(NamedTuple):
-    """Files and history disagree.
-
-    Attributes:
-        code: the kind.
-        version: the version that it is about, or None.
-        message: what is so, with both names.
-        hint: the way out.
-    """
-
-    code: ProblemCode
-    version: str | None
-    message: str
-    hint: str
 
 
 class Step(NamedTuple):
@@ -53,9 +34,9 @@ class Step(NamedTuple):
     Attributes:
         direction: up or down.
         version: as in the file name.
-        name: what comes behind it.
+        name: the id without its version.
         id: the name in the history.
-        migration: the files, or None where only the history has it.
+        migration: the files, or None if only the history has it.
     """
 
     direction: Direction
@@ -71,7 +52,7 @@ class Step(NamedTuple):
 
     @property
     def key(self) -> tuple[Direction, int]:
-        """What tells one step of a run from the others."""
+        """What identifies a step in a run."""
         return self.direction, self.number
 
 
@@ -80,12 +61,12 @@ class Plan(NamedTuple):
 
     Attributes:
         steps: in the order in which they run.
-        problems: what stands in the way; nothing runs while there is one.
-        warnings: what is worth saying and stops nothing.
+        problems: why nothing can run, if there are any.
+        warnings: what the user should know, but does not stop the run.
     """
 
     steps: tuple[Step, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -105,14 +86,14 @@ Request = Literal["up", "down", "redo", "baseline"]
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What became of one step.
+    """The result of one step.
 
     Attributes:
         direction: up or down.
         version: as in the file name.
-        name: what comes behind it.
-        state: what became of it.
-        duration_ms: measured by the server; None where it did not run.
+        name: the id without its version.
+        state: the result.
+        duration_ms: in milliseconds, measured by the server; None if it did not run.
         sql: what would be sent, in a dry run.
     """
 
@@ -126,13 +107,13 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Rows that a way back would destroy.
+    """Rows that a down migration would delete.
 
     Attributes:
-        table: its name, with the schema in front where that is not the target's own.
-        column: the column that goes, or None when whole rows do.
-        rows: how many; of a column, those where it is not null.
-        how: what would be done to them.
+        table: its name, with its schema if that is not the target's.
+        column: the column that would be dropped, or None if whole rows are lost.
+        rows: the number of rows; for a column, those where it is not null.
+        how: how they would be lost.
     """
 
     table: str
@@ -143,17 +124,17 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of an up, a down, a redo or a baseline.
+    """The result of an up, a down, a redo or a baseline.
 
     Attributes:
-        target: what was migrated.
+        target: the database and schema.
         direction: what was asked for.
         steps: each step of the plan, in order.
         current: the highest applied version now, or None.
-        warnings: what was odd and stopped nothing.
-        prepare_sql: in a dry run, what makes the history's tables; None where they stand.
-        losses: the rows that it would have destroyed, and so was not carried out; None where
-            nobody looked for any.
+        warnings: what the user should know, but did not stop the run.
+        prepare_sql: in a dry run, what creates the history's tables; None if they exist.
+        losses: the rows that it would have deleted, so it did not run; None if that was not
+            checked.
     """
 
     target: Target
@@ -167,15 +148,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Something that a watcher may want to see at once.
+    """Something that happens in a run.
 
     Attributes:
-        kind: the plan stands; a step was started, or is done; the server gave notice; we wait.
-        step: which, or None.
-        total: how many steps the plan has.
-        state: what became of the step.
-        duration_ms: how long it took.
-        text: what the server said, or what we wait for.
+        kind: the plan is made; a step has started, or is done; the server sent a notice; the run
+            waits.
+        step: the step that it is about, or None.
+        total: the number of steps of the plan.
+        state: the result of the step.
+        duration_ms: how long the step took, in milliseconds.
+        text: the notice, or what the run waits for.
     """
 
     kind: Literal["planned", "started", "done", "notice", "waiting"]
@@ -191,13 +173,13 @@ class Options:
     """How a run behaves.
 
     Attributes:
-        lock_timeout_ms: how long a statement may wait for a lock; 0 is for ever.
-        statement_timeout_ms: how long it may run; 0 is for ever.
-        wait_ms: how long to wait for another migrator; 0 is not at all.
-        retries: how often a file is tried again that met a lock, a deadlock or a serialization
+        lock_timeout_ms: how long a statement may wait for a lock, in milliseconds; 0 is no limit.
+        statement_timeout_ms: how long a statement may run, in milliseconds; 0 is no limit.
+        wait_ms: how long to wait for another migrator, in milliseconds; 0 does not wait.
+        retries: how often a file is tried again after a lock timeout, a deadlock or a serialization
             failure.
-        sync_each: every COMMIT waits for the disk, not the last alone.
-        allow_data_loss: a way back may destroy rows; nobody looks for any.
+        sync_each: every COMMIT waits for the disk, not only the last.
+        allow_data_loss: allow a down migration to delete rows, without checking.
         confined: nothing outside of the target's schema may change.
     """
 
@@ -214,7 +196,7 @@ class MigrationError(ChatdbError):
     """An error that ended a run.
 
     Attributes:
-        run: what had become of each step by then.
+        run: the result of each step so far.
     """
 
     def __init__(self, error: ChatdbError, run: Run) -> None:
@@ -236,16 +218,16 @@ Kind = Literal["changed", "missing", "yoyo-lock"]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing in which the history is brought to agree with the files.
+    """One change that makes the history agree with the files.
 
     Attributes:
-        kind: the problem that it ends.
+        kind: the problem that it solves.
         version: the version that it is about, or None.
         message: what will be done.
-        diff: what changed in the files since, as a unified diff; passwords are masked.
-        row: what the history says now.
-        migration: the files that it shall have.
-        pid: of the yoyo client whose lock is removed.
+        diff: what changed in the files since then, as a unified diff; passwords are masked.
+        row: the migration as the history has it now.
+        migration: the files that the history will have.
+        pid: the process ID of the yoyo client whose lock is removed.
     """
 
     kind: Kind
@@ -262,13 +244,13 @@ class Status:
     """Files against history.
 
     Attributes:
-        target: what was read.
-        folder: which files.
+        target: the database and schema.
+        folder: the folder of the files.
         current: the highest applied version, or None.
         applied: each applied migration with its state, in the order of versions.
-        pending: what is on disk and not applied, in order.
-        problems: in what they disagree.
-        warnings: what is odd and stops nothing.
+        pending: the migrations that are on disk and not applied, in order.
+        problems: the differences that stop a run.
+        warnings: what the user should know, but does not stop a run.
     """
 
     target: Target
@@ -276,19 +258,19 @@ class Status:
     current: str | None
     applied: tuple[tuple[AppliedMigration, AppliedState], ...]
     pending: tuple[Migration, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """In what the history is, or was, brought to agree with the files.
+    """The changes that make, or made, the history agree with the files.
 
     Attributes:
-        target: whose history.
-        repairs: each thing, in the order of versions.
+        target: the database and schema.
+        repairs: each change, in the order of versions.
         past: the history as it was read.
-        done: they were carried out.
+        done: the changes were made.
     """
 
     target: Target

@@ -1,4 +1,4 @@
-"""Plans: files, history and a request as the steps to run.
+"""Make a plan: the steps to run, from files, history and a request.
 
 Pure: nothing here reads a disk, a database or a clock.  What does not belong here: where files and
 history disagree (`compare.py`), running a step (`runner.py`).
@@ -21,13 +21,14 @@ from chatdb_cli.migrate.compare import (
     warnings,
 )
 from chatdb_cli.migrate.model import Plan, Step
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from chatdb_cli.files.model import Files, Migration
-    from chatdb_cli.history.model import AppliedMigration
-    from chatdb_cli.migrate.model import Problem
+    from chatdb_cli.findings import Finding
+    from chatdb_cli.history.model import AppliedMigration, History
 
 
 def up(
@@ -41,15 +42,14 @@ def up(
     """Plan to apply what is pending.
 
     Args:
-        files: what is on disk.
-        applied: what the history says.
+        files: the files on disk.
+        applied: the applied migrations.
         to: the last version to apply.
-        steps: how many to apply at the most, from 1.
-        allow_out_of_order: apply a file that is older than the newest applied one.
+        steps: the highest number of migrations to apply, from 1.
+        allow_out_of_order: also apply a file that is older than the newest applied one.
 
     Raises:
-        ChatdbError: `USAGE` for a `to` that is unknown, or below the current version, and for
-            `steps` below 1.
+        ChatdbError: `USAGE` if `to` is unknown or below the current version, or `steps` is below 1.
     """
     begun = {a.number for a in applied if a.unfinished and a.unfinished.direction == "up"}
     wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
@@ -60,25 +60,25 @@ def up(
             raise ChatdbError(
                 Code.USAGE,
                 f"version {to} is below the current version {current(applied)}",
-                hint=f'to go back to it: "chatdb migrate down --to {to}"',
+                hint=Advice("to return to it: {down_to}", to=to),
             )
-        place = {m.number: n for n, m in enumerate(files.migrations)}
-        wanted = tuple(m for m in wanted if place[m.number] <= place[target.number])
+        position = {m.number: n for n, m in enumerate(files.migrations)}
+        wanted = tuple(m for m in wanted if position[m.number] <= position[target.number])
     wanted = wanted[: _at_least_one(steps)]
     versions = {m.version for m in wanted}
-    found = tuple(
+    remaining = tuple(
         p
         for p in problems(files, applied)
         if not _is_allowed(p, versions, allow_out_of_order=allow_out_of_order)
     )
-    return Plan(tuple(_up_step(m) for m in wanted), found, warnings(files, applied))
+    return Plan(tuple(_up_step(m) for m in wanted), remaining, warnings(files, applied))
 
 
 def baseline(files: Files, version: str) -> Plan:
-    """Plan to take everything up to a version as applied, into an empty history.
+    """Plan to mark everything up to a version as applied, in an empty history.
 
     Raises:
-        ChatdbError: `USAGE` for a version that is unknown.
+        ChatdbError: `USAGE` if the version is unknown.
     """
     target = _known(version, files)
     wanted = files.migrations[: files.migrations.index(target) + 1]
@@ -93,65 +93,92 @@ def down(
     steps: int | None = None,
     everything: bool = False,
 ) -> Plan:
-    """Plan to take back the newest migration, or more.
+    """Plan to roll back the newest migration, or more.
 
-    What changed or is missing on disk does not stop a way back: the history keeps the texts.  A down
-    file that is there and can't be read does.  What yoyo applied without a version is left as it is.
+    A file that was changed or is missing does not stop a down: the history keeps the texts.  A down
+    file that can't be read does.  A migration without a version, which yoyo applied, is ignored.
 
     Args:
-        files: what is on disk.
-        applied: what the history says.
-        to: take back all that was to be applied after this one, which stays; `0` is all.
-        steps: how many to take back, from 1, which is the default.
-        everything: take back all.
+        files: the files on disk.
+        applied: the applied migrations.
+        to: roll back everything that comes after this version, which stays; `0` is everything.
+        steps: the number of migrations to roll back, from 1, which is the default.
+        everything: roll back everything.
 
     Raises:
-        ChatdbError: `USAGE` for an unknown `to` and for `steps` below 1; `REFUSED` for a migration
-            without a way back.
+        ChatdbError: `USAGE` if `to` is unknown or `steps` is below 1; `REFUSED` if a migration has no
+            down.
     """
-    place_of = _places(files)
-    ours = (a for a in applied if a.number >= 0)
-    newest_first = sorted(ours, key=lambda a: (place_of(a.number), a.id), reverse=True)
+    position_of = _positions(files)
+    with_version = (a for a in applied if a.number >= 0)
+    newest_first = sorted(with_version, key=lambda a: (position_of(a.number), a.id), reverse=True)
     if to is not None and _number(to) != 0:
-        stays = place_of(_known_number(to, files, applied))
-        wanted = [a for a in newest_first if place_of(a.number) > stays]
+        stays = position_of(_known_number(to, files, applied))
+        wanted = [a for a in newest_first if position_of(a.number) > stays]
     elif everything or to is not None:
         wanted = newest_first
     else:
         wanted = newest_first[: _at_least_one(steps) or 1]
     on_disk = {m.number: m for m in files.migrations}
     chosen = tuple(Step("down", a.version, a.name, a.id, on_disk.get(a.number)) for a in wanted)
-    found = (*duplicate_problems(files), *refused_files(files, chosen, "down"))
-    if not found:
+    found_problems = (*duplicate_problems(files), *refused_files(files, chosen, "down"))
+    if not found_problems:
         for step, row in zip(chosen, wanted, strict=True):
             _refuse_irreversible(files, step, row)
-    return Plan(chosen, found, tuple(changed_downs(files, wanted)))
+    return Plan(chosen, found_problems, tuple(changed_downs(files, wanted)))
 
 
 def redo(files: Files, applied: Sequence[AppliedMigration]) -> Plan:
-    """Plan to take back the newest migration and apply it again.
+    """Plan to roll back the newest migration and apply it again.
 
-    An up file that is gone or can't be read is a problem of the plan.
+    An up file that is missing or can't be read is a problem of the plan.
 
     Args:
-        files: what is on disk.
-        applied: what the history says.
+        files: the files on disk.
+        applied: the applied migrations.
 
     Raises:
-        ChatdbError: `REFUSED` when it has no way back.
+        ChatdbError: `REFUSED` if it has no down.
     """
-    back = down(files, applied)
-    if back.problems or not back.steps:
-        return back
-    (step,) = back.steps
+    rollback = down(files, applied)
+    if rollback.problems or not rollback.steps:
+        return rollback
+    (step,) = rollback.steps
     if step.migration is None:
         return Plan((), tuple(missing_problem(a) for a in applied if a.id == step.id))
-    again = (step, _up_step(step.migration))
-    return Plan(again, refused_files(files, again, "up"), back.warnings)
+    steps = (step, _up_step(step.migration))
+    return Plan(steps, refused_files(files, steps, "up"), rollback.warnings)
 
 
-def _is_allowed(problem: Problem, wanted: set[str], *, allow_out_of_order: bool) -> bool:
-    """Return whether `up` may go on although files and history disagree so."""
+def remaining_downs(files: Files, history: History, remaining: Sequence[Step]) -> Plan:
+    """Plan what remains of a down or a redo after another migrator changed the history.
+
+    Nothing that the first plan did not show is ever rolled back.
+
+    Args:
+        files: the files on disk.
+        history: the history as it is now.
+        remaining: the steps that are not done.
+
+    Raises:
+        ChatdbError: `HISTORY` if another migrator has applied a newer migration.
+    """
+    applied = {a.number for a in history.applied}
+    steps = tuple(s for s in remaining if (s.number in applied) == (s.direction == "down"))
+    if steps and steps[0].direction == "down":
+        newest = down(files, history.applied).steps[0]
+        if newest.number != steps[0].number:
+            raise ChatdbError(
+                Code.HISTORY,
+                f"another migrator applied {newest.id} in the meantime, so {steps[0].id} is no longer "
+                "the newest",
+                hint=Advice("look at {status} and decide again"),
+            )
+    return Plan(steps)
+
+
+def _is_allowed(problem: Finding, wanted: set[str], *, allow_out_of_order: bool) -> bool:
+    """Return whether `up` may run although there is this problem."""
     if problem.code == "out-of-order":
         return allow_out_of_order or problem.version not in wanted
     return problem.code == "unfinished" and problem.version in wanted
@@ -161,21 +188,21 @@ def _up_step(migration: Migration) -> Step:
     return Step("up", migration.version, migration.name, migration.id, migration)
 
 
-def _places(files: Files) -> Callable[[int], tuple[int, int]]:
-    """Return what gives a version its place in the order of applying.
+def _positions(files: Files) -> Callable[[int], tuple[int, int]]:
+    """Return a function from a version to its position in the order of applying.
 
-    That is the order of the files, which follows dependencies.  A version without a file stands
-    behind all files that are older.
+    That is the order of the files, which respects dependencies.  A version without a file comes after
+    all files that are older.
     """
-    place = {m.number: n for n, m in enumerate(files.migrations)}
+    positions = {m.number: n for n, m in enumerate(files.migrations)}
 
-    def place_of(number: int) -> tuple[int, int]:
-        if number not in place:
-            older = (n for other, n in place.items() if other < number)
+    def position_of(number: int) -> tuple[int, int]:
+        if number not in positions:
+            older = (n for other, n in positions.items() if other < number)
             return max(older, default=-1), number
-        return place[number], number
+        return positions[number], number
 
-    return place_of
+    return position_of
 
 
 def _refuse_irreversible(files: Files, step: Step, row: AppliedMigration) -> None:
@@ -184,32 +211,32 @@ def _refuse_irreversible(files: Files, step: Step, row: AppliedMigration) -> Non
         raise ChatdbError(
             Code.REFUSED,
             f"{step.id} is irreversible: {m.up.directives.irreversible}",
-            hint="write a new migration that does what is needed",
+            hint="write a new migration that makes the change",
         )
     if (m is None or m.down is None) and not row.has_down:
         path = files.folder.path / "down" / f"{step.id}.sql"
         raise ChatdbError(
             Code.REFUSED,
-            f"{step.id} has no down file, on disk or in the history",
-            hint=f"write {path}, or a new migration that does what is needed",
+            f"{step.id} has no down file, neither on disk nor in the history",
+            hint=f"write {path}, or a new migration that makes the change",
         )
 
 
 def _at_least_one(steps: int | None) -> int | None:
     if steps is not None and steps < 1:
         raise ChatdbError(
-            Code.USAGE, f"{steps} is no number of steps", hint="give --steps 1 or more"
+            Code.USAGE, f"{steps} is not a number of steps", hint=Advice("give {steps} 1 or more")
         )
     return steps
 
 
 def _number(version: str) -> int:
-    """Read what a user gave as a version.
+    """Parse a version that a user gave.
 
     Raises:
-        ChatdbError: `USAGE` when it is none.
+        ChatdbError: `USAGE` if it is not a version.
     """
-    # No file name is longer than that, and Python reads no number of 5,000 digits.
+    # No file name is longer, and Python parses no number of 5,000 digits.
     if not re.fullmatch(r"[0-9]{1,255}", version):
         shown = version if len(version) <= 40 else version[:40] + "..."
         raise ChatdbError(
@@ -228,7 +255,7 @@ def _known(version: str, files: Files) -> Migration:
     raise ChatdbError(
         Code.USAGE,
         f"there is no version {version}",
-        hint='"chatdb migrate status" lists the versions',
+        hint=Advice("{status} lists the versions"),
     )
 
 

@@ -1,11 +1,15 @@
 """The server session of a run: its connection, and whether the session is the run's own.
 
+    Session          the session of a run
+    write_history    a transaction of the history alone, while other migrators are kept out
+
 What does not belong here: what to do after the session is lost (`recovery.py`), what is sent
 (`batches.py`).
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,11 +18,14 @@ from chatdb_cli import log
 from chatdb_cli.history.read import read_history
 from chatdb_cli.history.write import find_author
 from chatdb_cli.migrate import queries
-from chatdb_cli.migrate.transaction import MigrationTransaction
+from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
 from chatdb_cli.postgres.pooler import is_pooled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from chatdb_cli.history.model import History
+    from chatdb_cli.migrate.model import Options
     from chatdb_cli.postgres.model import Target
 
 
@@ -72,3 +79,35 @@ class Session:
         if self.conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             rollback = queries.ROLLBACK_POOLED if self.pooled else queries.ROLLBACK
             self.conn.pgconn.exec_(rollback.encode())
+
+
+@contextmanager
+def write_history(
+    conn: psycopg.Connection[Any],
+    target: Target,
+    history: History,
+    options: Options,
+    report: Callable[[str], None],
+) -> Iterator[tuple[MigrationTransaction, Timeouts]]:
+    """Keep other migrators out while only the history is written.
+
+    Args:
+        conn: an idle connection in autocommit mode.
+        target: the database and schema.
+        history: the history as it was read.
+        options: the timeouts.
+        report: called with a line while another migrator holds the lock.
+
+    Raises:
+        ChatdbError: `LOCKED` if another migrator does not finish in time.
+    """
+    from chatdb_cli.postgres.advisory_lock import hold_lock
+
+    wait_ms = options.wait_ms
+    timeouts = Timeouts(wait_ms, options.statement_timeout_ms, max(1, wait_ms))
+    transaction = MigrationTransaction(conn, target.schema, history, find_author())
+    if is_pooled(conn, target, history.pid):
+        yield transaction, timeouts
+    else:
+        with hold_lock(conn, target.schema, wait_ms, report):
+            yield transaction, timeouts

@@ -224,9 +224,9 @@ def test_status_prints_what_is_applied_pending_and_wrong(
         f"{where}\n"
         "\n"
         "problem: sql/up/0001_t1.sql was changed after 0001_t1 was applied\n"
-        "hint: bring the applied text back and put the change into a new migration; "
-        '"chatdb migrate repair" shows the difference and accepts it; while developing, '
-        '"chatdb migrate redo" applies the newest one anew\n'
+        "hint: restore the applied text, and put the change into a new migration; "
+        '"chatdb migrate repair" shows the difference and accepts it; during development, '
+        '"chatdb migrate redo" applies the newest one again\n'
     )
     assert (result.code, result.err) == (0, "")
 

@@ -233,7 +233,7 @@ def test_after_a_failure_status_names_the_statement_and_up_continues_there(
     code, message, hint = problem(project, database)
     assert code == "unfinished"
     assert f"{project.sql / 'up' / '2_index.sql'}:3: CREATE UNIQUE INDEX" in message
-    assert '"chatdb migrate up" goes on there' in hint
+    assert "Migrator.up() continues there" in hint
     status = chatdb("migrate", "status", "--check", "--format", "json")
     assert status.code == 6
     assert [a["state"] for a in status.document["applied"]] == ["applied", "unfinished"]
@@ -321,7 +321,7 @@ def test_a_statement_that_already_ran_may_not_be_edited(
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}")
     error = refuses(project, database)
     assert (error.code, error.exit) == (Code.HISTORY, 6)
-    assert "2_index stopped behind its statement 1" in error.message
+    assert "2_index stopped after its statement 1" in error.message
     assert problem(project, database)[0] == "changed"
     # To take it back first is a way out.
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}", ALONE + "DROP INDEX i;")
@@ -378,7 +378,7 @@ def test_a_down_that_stopped_continues_there_and_no_up_begins(
     assert error.run.current == "0001"
     error_up = refuses(project, database)
     assert error_up.exit == 6
-    assert '"chatdb migrate down" goes on there' in (error_up.hint or "")
+    assert "Migrator.down() continues there" in (error_up.hint or "")
     assert chatdb("migrate", "status", "--check").code == 6
     database.execute("INSERT INTO gate VALUES (1)")
     assert states(project.migrator(database).down(allow_data_loss=True)) == ["resumed"]

@@ -16,9 +16,10 @@ from chatdb_cli.errors import ChatdbError, Code, Exit, Location
 from chatdb_cli.files.model import Direction, Files, Folder, Migration, Script
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script
+from chatdb_cli.findings import Finding
 from chatdb_cli.history.model import AppliedMigration, Unfinished
 from chatdb_cli.migrate import compare, plan
-from chatdb_cli.migrate.model import Plan, Problem, Step
+from chatdb_cli.migrate.model import Plan, Step
 
 pytestmark = pytest.mark.quick
 
@@ -61,7 +62,7 @@ def steps(found: Plan) -> list[str]:
     return [f"{s.direction} {s.version}" for s in found.steps]
 
 
-def codes(found: Iterable[Problem]) -> list[tuple[str, str | None]]:
+def codes(found: Iterable[Finding]) -> list[tuple[str, str | None]]:
     return [(p.code, p.version) for p in found]
 
 
@@ -175,8 +176,8 @@ def test_a_problem_names_every_migration_concerned_and_the_remedy(name: str) -> 
 def test_rolling_back_is_only_suggested_where_a_down_file_exists() -> None:
     (with_down,) = compare.problems(files(A), applied(A, B))
     (without,) = compare.problems(files(A), applied(A, migration(B, down=None)))
-    assert "migrate down" in with_down.hint
-    assert "migrate down" not in without.hint
+    assert "Migrator.down()" in with_down.hint
+    assert "Migrator.down()" not in without.hint
 
 
 def test_an_unfinished_migration_without_its_file_needs_the_file_back() -> None:
@@ -184,7 +185,7 @@ def test_an_unfinished_migration_without_its_file_needs_the_file_back() -> None:
         files(A), [*applied(A), row(B)._replace(unfinished=Unfinished("up"))]
     )
     assert (problem.code, problem.version) == ("unfinished", "0002")
-    assert problem.hint.startswith("bring its file back")
+    assert problem.hint.startswith("restore its file")
 
 
 def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:

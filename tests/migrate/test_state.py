@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.findings import Finding
 from chatdb_cli.history.model import HISTORY_TABLES, AppliedMigration, History, Unfinished
-from chatdb_cli.migrate.model import Plan, Problem, Request, Step
+from chatdb_cli.migrate.model import Plan, Request, Step
 from chatdb_cli.migrate.state import RunState
 from chatdb_cli.postgres.model import Target
 
@@ -199,7 +200,7 @@ def test_a_new_plan_replaces_the_steps_and_runs_again_what_was_undone() -> None:
 
 
 def test_a_new_plan_with_a_problem_ends_the_run() -> None:
-    problem = Problem("changed", "1", "the file was changed", "repair it")
+    problem = Finding("changed", "error", "the file was changed", "repair it", version="1")
     run = state([up("1")], replanned=Plan((), (problem,)))
     with pytest.raises(ChatdbError) as caught:
         run.replan()
