@@ -44,7 +44,7 @@ SECTIONS = {
     ),
     "Setup": ("setup", "setup_test_schema", "settings_for_tests"),
     "Migrations": (
-        "Migrator", "new_migration", "Status", "Problem", "Run", "Step", "StepResult", "Loss",
+        "Migrator", "new_migration", "Status", "Finding", "Run", "Step", "StepResult", "Loss",
         "Progress", "Event", "MigrationError", "Repairs", "Repair", "LogEntry", "AppliedMigration",
         "Unfinished", "Migration", "Script", "Directives", "Folder", "History", "YoyoLock",
     ),

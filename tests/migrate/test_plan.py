@@ -282,7 +282,7 @@ def test_up_does_not_go_back() -> None:
             plan.up(FOUR, applied(A, B, C), to=to)
         assert caught.value.exit == Exit.USAGE
         assert "0003" in caught.value.message
-        assert f"migrate down --to {to}" in (caught.value.hint or "")
+        assert f"Migrator.down(to={to!r})" in (caught.value.hint or "")
 
 
 def test_up_to_zero_is_not_a_version() -> None:
