@@ -10,6 +10,20 @@ The public API: everything that the command line does can be done from Python (d
 functions take values and return values, raise `ChatdbError`, and never print or exit; only
 `load_settings` reads the environment.  A name is imported when it is first used, so that the command
 line starts quickly.
+
+The packages; each imports only those below it (CONTRIBUTING.md says how to add to them):
+
+    cli                                 the command line: parse, call, render
+    provision, seed                     databases and test schemas; rows for development
+    migrate, docs                       the engine; the documentation of a schema
+    history, catalog, events            what a database says: its migrations, its schema, its changes
+    postgres                            targets, connections, the pipeline, what errors mean
+    ssh, embedded, files                the tunnel; the project's own server; the SQL files
+    settings, syntax                    flags, environment and .env files; SQL as text
+    errors, remedy, redaction, log      errors and exit codes; what to do about an error, without naming
+                                        a flag; hiding passwords; structured logs
+    arguments, callbacks, closing, _version
+                                        checks of arguments, defaults of callbacks, `with` blocks
 """
 
 from __future__ import annotations

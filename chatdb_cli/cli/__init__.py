@@ -1,7 +1,18 @@
 """The command `chatdb`: parse, call, hand to render.
 
+    app, commands     find the module of a command, and build the command for typer
+    command/          one module per command: its options, the call
+    options           the options that several commands share; a flag of a setting is a row here
+    context           what a command works with: settings, target, output, questions
+    render/           one module per result: its JSON document and its text
+    output            the streams; the only user of rich, with bar and progress
+    words             the words of the command line for each remedy: flags and commands
+    boundary          from an exception to a message and an exit code
+
 The only package that prints, exits, and uses typer and rich.  What does not belong here: SQL, decisions,
 all that a program could want to do without a terminal.  No slow library is imported before it is needed.
+
+A new command is a module in `command/`, found by its path; nothing is registered.
 """
 
 from __future__ import annotations

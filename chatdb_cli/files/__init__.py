@@ -1,6 +1,16 @@
 """The SQL files of a project: `sql/up`, `sql/down` and `sql/seed`, as migrations and scripts.
 
+    folder        which folder holds the files
+    read          the files as migrations and scripts
+    names         file names: version and name
+    directives    instructions in the leading comment
+    order         dependencies and order
+    new           the files of a new migration
+    model         the values
+
 What belongs here: the choice of the folder, file names, directives, dependencies and order, writing the
 files of a new migration.  It reads the disk and never a database.  What does not belong here: what a
 database has applied (`history/`), what a statement means (`syntax/`).
+
+A new directive is a parser in `directives.py` and a field of `model.Directives`.
 """

@@ -1,5 +1,12 @@
 """The history: what the database holds about its migrations.
 
+    model       the values: History, AppliedMigration, Unfinished, LogEntry
+    read        the tables into values
+    write       the statements that claim, record, log, mark and repair
+    prepared    the claim and the record as prepared statements
+    tables      creating the tables, and adopting what yoyo applied
+    queries     every statement that this package sends, and the columns of `chatdb_migration`
+
 What belongs here: the tables of the history, reading them, and the statements that write them.  The only
 user of yoyo.  What does not belong here: which migrations to run, and the transaction around a migration
 (`migrate/`).

@@ -1,5 +1,24 @@
 """The engine: files against history, plans, and running them.
 
+    migrator          the entry: status, up, down, redo, baseline, repair
+    compare, plan     where files and history disagree; the steps of a request
+    preflight         the files of the steps, refused before anything runs
+    state             what a run knows: history, remaining steps, results
+    runner            the loop: send, continue, try again
+    session           the server session of the run
+    batches           the transactions of the steps, each when there is room for it
+    transaction       the transaction of one migration, message by message
+    nontransactional, journal
+                      a file that runs outside a transaction, and the record of its statements
+    tracker           completed messages into results and progress
+    guards/           what watches a file while it runs
+    patience          how long to wait, how often to try again
+    failure           a failure as an error: what failed, what stays
+    recovery          what is true after a connection was lost
+    repair            repair and baseline: the history changes, no migration runs
+    model             the values: Step, Plan, Run, Options, Progress
+    queries           every statement that this package sends
+
 What belongs here: comparing, planning, the transaction around a migration, its guards, failures and
 recovery, repair and baseline.  What does not belong here: reading files (`files/`), the tables of the
 history (`history/`), the connection and the pipeline (`postgres/`).

@@ -1,5 +1,13 @@
 """SQL as text, read by PostgreSQL's own grammar (libpg_query, through postgast).
 
+    source         decoding, and the canonical form for a checksum
+    statements     a text split into statements
+    scan           tokens and comments
+    location       line and column of an offset
+    effects        what a statement does beyond its transaction
+    refusal        statements that no migration may contain
+    identifiers    quoting without a connection (`postgres/quoting.py` quotes with libpq)
+
 What belongs here: the statements, tokens and comments of a text, the line and column of an offset, the
 effects of a statement that its text shows, quoting of identifiers.  The only user of postgast.  Pure:
 text goes in, values come out.  What does not belong here: reading files (`files/`), sending statements

@@ -6,6 +6,7 @@ The layers, and which package may import what, are contracts in pyproject.toml; 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,17 @@ def test_a_command_is_a_function_with_the_name_of_its_module(path: Path) -> None
 
     module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     assert isinstance(getattr(module, path.stem), Command)
+
+
+PACKAGES = sorted(
+    path.parent for path in PACKAGE.rglob("__init__.py") if path.parent.parent.name != "command"
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: str(p.relative_to(PACKAGE.parent)))
+def test_a_package_says_what_each_of_its_modules_is_for(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    if package.name == "command":  # the path of a module is the command
+        return
+    assert {name for name in modules if not re.search(rf"\b{name}\b", docstring)} == set()

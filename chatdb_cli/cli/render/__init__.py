@@ -1,5 +1,14 @@
 """Rendering: one module per result, from a value to its JSON document and its text.
 
+    migrate, status, repair, history, setup, seed, docs, events, server, tunnel, error
+                  a result each; `status` is that of `chatdb migrate status`, the embedded
+                  server's is in `server`
+    document      what every result has: document, text, target
+    table, text, styles
+                  columns, width and control characters, the style of each state
+
 What belongs here: the JSON keys, the words and the styles of a result.  What does not belong here:
 streams, terminals and progress bars (`cli/output.py`), decisions.
+
+A new JSON key of a result is a line in its module here.
 """

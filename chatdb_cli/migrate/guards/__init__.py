@@ -1,5 +1,13 @@
 """Guards: what watches a file while it runs, and undoes it when it does what it must not do.
 
+    data_loss    refuses downs that would delete rows: the check before, the guard during the run
+    trial        finds these rows, by running downs in a transaction that is rolled back
+    isolation    keeps files inside a test schema
+    model        what a run expects of a guard
+    queries      every statement that this package sends
+
 What belongs here: the loss of data, leaving a test schema.  What does not belong here: the transaction
 around the file (`migrate/transaction.py`).
+
+A new guard implements `model.RunGuard`; `runner.Runner` chooses the guard of a run.
 """
