@@ -20,6 +20,7 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
     postgres                            targets, connections, the pipeline, what errors mean
     ssh, embedded, files                the tunnel; the project's own server; the SQL files
     settings, syntax                    flags, environment and .env files; SQL as text
+    findings                            the one value that every check returns
     errors, remedy, redaction, log      errors and exit codes; what to do about an error, without naming
                                         a flag; hiding passwords; structured logs
     arguments, callbacks, closing, _version
