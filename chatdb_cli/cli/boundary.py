@@ -12,6 +12,7 @@ import typer
 
 from chatdb_cli.cli.app import application
 from chatdb_cli.cli.output import Output, discard
+from chatdb_cli.cli.words import in_words
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.redaction import redact
 from chatdb_cli.settings.load import debug_requested, requested_format
@@ -63,7 +64,9 @@ def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
     """Return the error that the user sees for an exception."""
     if isinstance(error, ChatdbError):
         # A URL may be in the wrong place of a command line, and so in the message.
-        return error.with_(message=redact(error.message)) if error.code is Code.USAGE else error
+        if error.code is Code.USAGE:
+            return error.with_(message=redact(in_words(error.message)))
+        return error
     if isinstance(error, _UsageError):
         return _usage_error(error, out)
     if isinstance(error, Terminated):

@@ -22,6 +22,7 @@ from chatdb_cli.history.model import (
     YoyoLock,
 )
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +156,7 @@ def require_schema(past: History, schema: str) -> None:
         raise ChatdbError(
             Code.MISSING_SCHEMA,
             f"there is no schema {schema!r} in database {past.database!r}",
-            hint='"chatdb setup" makes it',
+            hint=Advice("run {setup} to create it"),
         )
 
 
