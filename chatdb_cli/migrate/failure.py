@@ -23,8 +23,7 @@ from chatdb_cli.syntax.statements import Statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatdb_cli.migrate.model import Step
-    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.migrate.model import LoadedStep, Step
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.postgres.blockers import Backend
 

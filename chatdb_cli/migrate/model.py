@@ -1,6 +1,7 @@
 """The values of the engine: what is planned, and the result of a run.
 
     Step, Plan       one migration in one direction; steps in order, and problems
+    LoadedStep       a step with its file, split into statements
     Options          how a run behaves
     Run, StepResult  each step of a run, and the current version
     Loss             rows that a down migration would delete
@@ -20,10 +21,11 @@ from chatdb_cli.errors import ChatdbError
 from chatdb_cli.history.model import number_of
 
 if TYPE_CHECKING:
-    from chatdb_cli.files.model import Direction, Folder, Migration
+    from chatdb_cli.files.model import Direction, Folder, Migration, Script
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.postgres.model import Target
+    from chatdb_cli.syntax.statements import Statement
 
 AppliedState = Literal["applied", "changed", "missing", "unfinished"]
 
@@ -54,6 +56,24 @@ class Step(NamedTuple):
     def key(self) -> tuple[Direction, int]:
         """What identifies a step in a run."""
         return self.direction, self.number
+
+
+class LoadedStep(NamedTuple):
+    """A step with its file.
+
+    Attributes:
+        step: the migration, in its direction.
+        script: the file that runs.
+        statements: its statements, or None if it could not be split and is sent as one message.
+        down: the down file of an up step, which the history keeps too.
+        transactional: the file runs inside one transaction, not statement by statement.
+    """
+
+    step: Step
+    script: Script
+    statements: tuple[Statement, ...] | None
+    down: Script | None
+    transactional: bool
 
 
 class Plan(NamedTuple):

@@ -1,8 +1,8 @@
 """Load the file of every step, and refuse a file that can't run, before anything runs.
 
-    LoadedStep    a step with its file, split into statements
-    Rules         what the connection and the options require of files
-    load          read and check files
+    Preflight    loads the files of a run, and the texts that the history keeps
+    Rules        what the connection and the guard require of files
+    load         returns steps with their files
 
 What does not belong here: which statements no migration may contain (`syntax/refusal.py`), what a
 guard refuses (`guards/`).
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.read import find_refused_statement, make_script
+from chatdb_cli.history.read import read_texts
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.model import LoadedStep
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.statements import split_statements
 
@@ -24,26 +26,10 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Direction, Script
     from chatdb_cli.history.model import AppliedMigration, AppliedTexts
+    from chatdb_cli.migrate.guards.model import Prepare, RunGuard
     from chatdb_cli.migrate.model import Step
-    from chatdb_cli.syntax.statements import Statement
-
-
-class LoadedStep(NamedTuple):
-    """A step with its file.
-
-    Attributes:
-        step: the migration, in its direction.
-        script: the file that runs.
-        statements: its statements, or None if it could not be split and is sent as one message.
-        down: the down file of an up step, which the history keeps too.
-        transactional: the file runs inside one transaction, not statement by statement.
-    """
-
-    step: Step
-    script: Script
-    statements: tuple[Statement, ...] | None
-    down: Script | None
-    transactional: bool
+    from chatdb_cli.migrate.session import Session
+    from chatdb_cli.migrate.state import RunState
 
 
 class Rules(NamedTuple):
@@ -55,9 +41,7 @@ class Rules(NamedTuple):
         refusals: each returns why a file can't run, or None; called in order.
     """
 
-    prepare: (
-        Callable[[Script, tuple[Statement, ...] | None], tuple[Statement, ...] | None] | None
-    ) = None
+    prepare: Prepare | None = None
     refusals: Sequence[Callable[[LoadedStep], ChatdbError | None]] = ()
 
 
@@ -72,7 +56,7 @@ def load(
     Args:
         steps: the steps.
         texts: the texts that the history keeps, by id, of the steps that `needs_text`.
-        rules: what the connection and the options require.
+        rules: what the connection and the guard require.
         resumed_row: returns the history's row of a step that continues where it stopped, or None.
 
     Raises:
@@ -80,6 +64,42 @@ def load(
             `HISTORY` for one that can't run here.
     """
     return {step.key: _load_step(step, texts, rules, resumed_row(step)) for step in steps}
+
+
+class Preflight:
+    """Loads and checks the files of a run.
+
+    Args:
+        session: where they will run, and where the history is read.
+        state: gets the loaded steps.
+        guard: what guards the run.
+    """
+
+    def __init__(self, session: Session, state: RunState, guard: RunGuard) -> None:
+        self._session = session
+        self._state = state
+        refusals = [guard.refuse]
+        if session.pooled:
+            refusals.append(refuse_behind_pooler)
+        self._rules = Rules(guard.prepare, refusals)
+
+    def load(self, steps: Iterable[Step]) -> None:
+        """Load every step that is not yet loaded as it has to run now.
+
+        Raises:
+            ChatdbError: a file can't run.
+        """
+        steps = [s for s in steps if not self._is_loaded(s)]
+        ids = [s.id for s in steps if needs_text(s)]
+        schema = self._session.target.schema
+        texts = read_texts(self._session.conn, schema, ids) if ids else {}
+        self._state.loaded |= load(steps, texts, self._rules, self._state.resumed_row)
+
+    def _is_loaded(self, step: Step) -> bool:
+        loaded, resumes = self._state.loaded.get(step.key), self._state.resumed_row(step)
+        return loaded is not None and loaded.transactional == is_transactional(
+            loaded.script, self._rules, resumes
+        )
 
 
 def needs_text(step: Step) -> bool:

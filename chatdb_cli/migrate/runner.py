@@ -20,13 +20,13 @@ import psycopg
 
 from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.history.read import read_texts
-from chatdb_cli.migrate import failure, preflight
+from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.batches import Batches
 from chatdb_cli.migrate.guards.data_loss import DataLossCheck
 from chatdb_cli.migrate.model import MigrationError, Run, StepResult
 from chatdb_cli.migrate.patience import Patience
-from chatdb_cli.migrate.recovery import reread_history
+from chatdb_cli.migrate.preflight import Preflight
+from chatdb_cli.migrate.recovery import recover
 from chatdb_cli.migrate.tracker import StepTracker
 from chatdb_cli.migrate.transaction import Part, StepTag, script_text
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
@@ -42,7 +42,7 @@ from chatdb_cli.postgres.sqlstates import (
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from chatdb_cli.history.model import History
     from chatdb_cli.migrate.guards.model import RunGuard
@@ -95,17 +95,12 @@ class Runner:
         self._guard: RunGuard = DataLossCheck(
             session, state, self._patience, self._blockers.on_idle
         )
-        prepare = None
         if options.confined:
             from chatdb_cli.migrate.guards.isolation import Isolation
 
-            self._guard = isolation = Isolation(session.conn, target.schema)
-            prepare = isolation.prepare
-        refusals = [self._guard.refuse]
-        if session.pooled:
-            refusals.append(preflight.refuse_behind_pooler)
-        self._rules = preflight.Rules(prepare, refusals)
-        self._load(state.steps)
+            self._guard = Isolation(session.conn, target.schema)
+        self._preflight = Preflight(session, state, self._guard)
+        self._preflight.load(state.steps)
         self._note_progress()
 
     def dry_run(self) -> Run:
@@ -177,21 +172,6 @@ class Runner:
                 self._handle_failure(outcome, outcome.error)
 
     # --- sending ----------------------------------------------------------------------------------
-
-    def _load(self, steps: Iterable[Step]) -> None:
-        """Read and check the file of every step that is not loaded as it has to run now."""
-        state, rules = self._state, self._rules
-
-        def is_loaded(step: Step) -> bool:
-            loaded = state.loaded.get(step.key)
-            return loaded is not None and loaded.transactional == preflight.is_transactional(
-                loaded.script, rules, state.resumed_row(step)
-            )
-
-        steps = [s for s in steps if not is_loaded(s)]
-        ids = [s.id for s in steps if preflight.needs_text(s)]
-        texts = read_texts(self._session.conn, state.target.schema, ids) if ids else {}
-        state.loaded |= preflight.load(steps, texts, rules, state.resumed_row)
 
     def _can_batch(self, step: Step) -> bool:
         """Return whether a step can be sent together with others."""
@@ -306,7 +286,7 @@ class Runner:
         for step in self._state.done_since(before):
             self._tracker.finish(step, "by-another")
         self._state.replan()
-        self._load(self._state.steps)
+        self._preflight.load(self._state.steps)
 
     def _failure(self, outcome: Outcome) -> ChatdbError:
         """Return the error of the step that failed, and note it in the audit log."""
@@ -344,25 +324,12 @@ class Runner:
         Raises:
             ChatdbError: always, with what the history says now.
         """
-        state, running, before = self._state, self._tracker.running, self._state.history
-        if not reread_history(self._session, state, outcome, self._report):
-            undone = state.remaining[0] if state.remaining else None
-            in_flight = tuple(takewhile(self._can_batch, state.remaining)) or state.remaining[:1]
-            for step in in_flight:
-                self._tracker.finish(step, "unknown")
-            raise failure.explain_cut(outcome, undone, known=False) from outcome.interrupt
-        for step in state.done_since(before):
-            self._tracker.finish(step, "applied" if step.direction == "up" else "reverted")
-        state.replace_history(state.history)  # it also knows which steps stopped part-way
-        undone = next(iter(state.remaining), None)
-        fate = "every step is done"
-        if undone is not None:
-            fate = failure.fate(undone, state, piecewise=state.unfinished_of(undone) is not None)
-        error = failure.explain_cut(outcome, undone, known=True, notes=(fate,))
-        if running is not None and undone is running:
+        state, running = self._state, self._tracker.running
+        in_flight = tuple(takewhile(self._can_batch, state.remaining)) or state.remaining[:1]
+        error = recover(self._session, state, self._tracker, outcome, in_flight)
+        result = state.results.get(running.key) if running else None
+        if running and (result is None or result.state == "failed"):
             self._note_failure(running, "interrupted" if outcome.interrupt else "connection lost")
-        if undone is not None and outcome.lost:
-            self._tracker.finish(undone, "failed")
         raise error from outcome.interrupt
 
     def _result(self) -> Run:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Direction
     from chatdb_cli.history.model import AppliedMigration, History, Unfinished
-    from chatdb_cli.migrate.model import Loss, Request, Step, StepState
-    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.migrate.model import LoadedStep, Loss, Request, Step, StepState
     from chatdb_cli.postgres.model import Target
 
 

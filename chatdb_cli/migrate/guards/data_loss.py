@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from psycopg import Error
 
     from chatdb_cli.files.model import Direction
-    from chatdb_cli.migrate.model import Loss, Step
+    from chatdb_cli.migrate.model import LoadedStep, Loss, Step
     from chatdb_cli.migrate.patience import Patience
-    from chatdb_cli.migrate.preflight import LoadedStep
     from chatdb_cli.migrate.session import Session
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.postgres.pipeline import OnIdle
@@ -59,6 +58,7 @@ class DataLossCheck:
         losses: the rows that the run would delete; None if that was not checked.
     """
 
+    prepare = None
     retryable: tuple[str, ...] = (
         ASSERTION_FAILED,
         sqlstate_of(errors.UndefinedTable),

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.migrate.model import Loss, Step
-    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.migrate.model import LoadedStep, Loss, Step
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it
 _PARTS = (

@@ -8,13 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psycopg import Error
 
     from chatdb_cli.errors import ChatdbError
-    from chatdb_cli.migrate.model import Loss, Step
-    from chatdb_cli.migrate.preflight import LoadedStep
+    from chatdb_cli.files.model import Script
+    from chatdb_cli.migrate.model import LoadedStep, Loss, Step
     from chatdb_cli.migrate.transaction import Guard
     from chatdb_cli.postgres.pipeline import Outcome
+    from chatdb_cli.syntax.statements import Statement
+
+    Prepare = Callable[[Script, tuple[Statement, ...] | None], tuple[Statement, ...] | None]
 
 
 class RunGuard(Protocol):
@@ -27,6 +32,13 @@ class RunGuard(Protocol):
 
     retryable: tuple[str, ...]
     losses: tuple[Loss, ...] | None
+
+    @property
+    def prepare(self) -> Prepare | None:
+        """What returns the statements of a file as they run inside a transaction.
+
+        None if a file that asks for it runs outside of one.
+        """
 
     def refuse(self, loaded: LoadedStep) -> ChatdbError | None:
         """Return why a file can't be guarded, or None."""
