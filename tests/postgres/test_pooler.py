@@ -26,7 +26,7 @@ from tests.support.proxy import Proxy
 from tests.support.servers import Server, on_first_server, socket_of
 
 pytestmark = [
-    on_first_server,  # it is not the server's version that matters here
+    on_first_server,  # these do not depend on the version of PostgreSQL
     pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed"),
 ]
 

@@ -1,4 +1,4 @@
-"""Bastions, keys and a database behind them; and nothing is left behind by any test."""
+"""Bastions, keys, and a database behind them; no test leaves a thread, a socket or a process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.sshd import SSHD, Sshd, make_key
 
 @pytest.fixture(autouse=True)
 def home(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory with nothing in it; it is the project's folder, too."""
+    """An empty home directory, which is the folder of the project too."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     (tmp_path / ".ssh").mkdir()
@@ -36,22 +36,22 @@ def home(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left(
+def _no_leaks(
     python_server: SshServer, request: pytest.FixtureRequest, home: Path
 ) -> Iterator[None]:
-    """After each of these tests, however it ends, no thread, socket or child is there that was not."""
+    """Check that a test, even one that fails, leaves no thread, socket or child process."""
     sshd: Sshd | None = request.getfixturevalue("sshd") if SSHD else None
 
-    def there() -> set[Any]:
-        """But for the servers themselves, which a test may have started anew."""
-        ours = {sshd.pid} if sshd else set()
-        found = {*threading.enumerate(), *(child_processes() - ours)}
-        return found | open_sockets() - python_server.listening
+    def open_resources() -> set[Any]:
+        """Return what is open, without the servers themselves, which a test may have restarted."""
+        servers = {sshd.pid} if sshd else set()
+        resources = {*threading.enumerate(), *(child_processes() - servers)}
+        return resources | open_sockets() - python_server.listening
 
-    before = there()
+    before = open_resources()
     yield
     deadline = time.monotonic() + 5
-    while left := there() - before:  # the other side, too, has to hear of the end
+    while left := open_resources() - before:  # the other side needs time to notice the end
         assert time.monotonic() < deadline, left
         gc.collect()  # the trace of an error may still hold a connection
         time.sleep(0.02)
@@ -59,7 +59,7 @@ def _nothing_left(
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs of keys of each type; those with _locked have the passphrase `open sesame`."""
+    """Pairs of keys of each type; `open sesame` is the passphrase of those that end with _locked."""
     folder = tmp_path_factory.mktemp("keys")
     for kind in ("ed25519", "ecdsa", "rsa"):
         make_key(folder / kind, kind)
@@ -90,7 +90,7 @@ def any_bastion(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def bastion(request: pytest.FixtureRequest) -> Any:
-    """sshd where it is installed."""
+    """The sshd if it is installed, otherwise the server in Python."""
     return request.getfixturevalue("sshd" if SSHD else "python_server")
 
 
@@ -102,7 +102,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="module")
 def shared_database(server: Server) -> Iterator[Database]:
-    """A database that no test writes to: a new one for each would cost more than the test."""
+    """A database that no test writes to: creating one takes longer than most of the tests."""
     database = server.create()
     yield database
     database.drop()
@@ -124,7 +124,7 @@ def any_tunnel(
 
 @pytest.fixture
 def fresh_tunnel(tunnel: TunnelSetup, database: Database) -> TunnelSetup:
-    """The same way, to a database of this test alone."""
+    """A tunnel to a database that only this test uses."""
     return tunnel.with_database(database)
 
 
@@ -142,15 +142,15 @@ def sshd_or_python(request: pytest.FixtureRequest) -> Any:
 def make_server(
     proxy: Proxy, shared_database: Database, keys: Path, home: Path
 ) -> Iterator[Callable[..., TunnelSetup]]:
-    """Start another server with options of its own, and give the way through it."""
+    """Return a function that starts another server with options, and returns a tunnel through it."""
     running: list[Any] = []
 
     def make(kind: type[Any], *arguments: Any, **options: Any) -> TunnelSetup:
-        one = kind(*arguments, **options)
-        running.append(one.__enter__())
-        authorize_keys(one, keys)
-        return make_tunnel_setup(one, proxy, shared_database, keys, home)
+        started = kind(*arguments, **options)
+        running.append(started.__enter__())
+        authorize_keys(started, keys)
+        return make_tunnel_setup(started, proxy, shared_database, keys, home)
 
     yield make
-    for one in running:
-        one.__exit__()
+    for started in running:
+        started.__exit__()

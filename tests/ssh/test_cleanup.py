@@ -1,4 +1,4 @@
-"""No thread, socket or process is left behind."""
+"""A tunnel leaves no thread, socket or process, however it ends; the fixture _no_leaks checks it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.ssh import (
 )
 from tests.support.sshd import descendants, free_port
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 def test_an_interrupt_after_any_step_of_a_tunnel_leaves_nothing_behind(
@@ -72,28 +72,31 @@ def test_an_interrupt_while_a_user_is_asked_leaves_nothing_behind(
 
 
 def test_two_tunnels_of_one_process_are_independent(tunnel: TunnelSetup) -> None:
-    with chatdb_cli.open_tunnel(tunnel.settings()) as one:
-        with chatdb_cli.open_tunnel(tunnel.settings()) as two:
-            assert one.port != two.port
-            for opened in (one, two):
+    with chatdb_cli.open_tunnel(tunnel.settings()) as first:
+        with chatdb_cli.open_tunnel(tunnel.settings()) as second:
+            assert first.port != second.port
+            for opened in (first, second):
                 psycopg.connect(opened.url).close()
-        assert not can_connect(two.url)
-        psycopg.connect(one.url).close()
-    one.close()  # a second time is nothing
-    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(tunnel.settings()) as three:
-        conn = psycopg.connect(three.url)
+        assert not can_connect(second.url)
+        psycopg.connect(first.url).close()
+    first.close()  # closing twice is harmless
+    with suppress(ZeroDivisionError), chatdb_cli.open_tunnel(tunnel.settings()) as third:
+        conn = psycopg.connect(third.url)
         raise ZeroDivisionError
     with pytest.raises(psycopg.OperationalError):
         conn.execute("SELECT 1")
     conn.close()
 
 
-def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
+def test_a_signal_ends_the_command_and_its_children_at_any_stage(
     tunnel: TunnelSetup, project: Project, home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text("Host by-command\n ProxyCommand sleep 1000\n")
-    with silent_port(b"SSH-2.0-mute\r\n") as (bastion, dialled), silent_port() as (database, asked):
-        # What it is told, and the signal that it gets then.
+    with (
+        silent_port(b"SSH-2.0-mute\r\n") as (bastion, bastion_reached),
+        silent_port() as (database, database_reached),
+    ):
+        # The settings that hold the command at a stage, and the signal that ends it there.
         stages: list[tuple[dict[str, str], int]] = [
             ({"SSH_HOST": "by-command"}, signal.SIGTERM),
             ({"SSH_PORT": str(bastion)}, signal.SIGINT),
@@ -107,19 +110,19 @@ def test_a_signal_ends_the_command_at_any_stage_and_its_children_with_it(
             for more, _ in stages
         ]
         wait_for(lambda: descendants(running[0].pid))
-        below = descendants(running[0].pid)
+        child_pids = descendants(running[0].pid)
         assert running[2].stderr
         assert "trying again in 60 s (1 of 1)" in running[2].stderr.readline()
-        assert dialled.wait(20)
-        assert asked.wait(20)
+        assert bastion_reached.wait(20)
+        assert database_reached.wait(20)
         for process, (_, number) in zip(running, stages, strict=True):
             process.send_signal(number)
         for process, (_, number) in zip(running, stages, strict=True):
             out, err = process.communicate(timeout=20)
             assert (process.returncode, out) == (128 + number, ""), err
-            said = [line for line in err.splitlines() if line and not line.startswith("files: ")]
-            assert said in (["error: interrupted"], ["error: terminated"])
-    for pid in below:
+            lines = [line for line in err.splitlines() if line and not line.startswith("files: ")]
+            assert lines in (["error: interrupted"], ["error: terminated"])
+    for pid in child_pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 

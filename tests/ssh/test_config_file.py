@@ -1,4 +1,4 @@
-"""What is read from ~/.ssh/config."""
+"""~/.ssh/config: aliases, jump hosts, keys, proxy commands."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.support.ssh import (
 )
 from tests.support.sshd import USER, Sshd, free_port, make_key
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
-def test_an_alias_brings_host_port_user_key_and_known_hosts(
+def test_an_alias_sets_host_port_user_key_and_known_hosts(
     tunnel: TunnelSetup, keys: Path, home: Path
 ) -> None:
     (home / "hosts").write_text(f"the-bastion {' '.join(known_hosts_fields(tunnel.bastion)[1:])}\n")
@@ -49,12 +49,12 @@ def test_an_alias_brings_host_port_user_key_and_known_hosts(
     with tunnel.target(**more) as target:
         assert target.via == f"{USER}@prod:{tunnel.bastion.port}"
         connect(target).close()
-    # The settings win over the file.
+    # The settings take precedence over the file.
     assert tunnel.connect_error(**more | {"SSH_USER": "nobody-x"}).code is Code.TUNNEL_LOGIN
     assert tunnel.connect_error(**more | {"SSH_PORT": str(free_port())}).code is Code.TUNNEL_REFUSED
 
 
-WAYS = [
+ROUTES = [
     ("Host b\n ProxyJump j", ["j:22", "b:22"]),
     ("Host b\n ProxyJump me@j:2222", ["j:2222", "b:22"]),
     ("Host b\n ProxyJump j,k", ["j:22", "k:22", "b:22"]),
@@ -69,7 +69,7 @@ WAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("config", "expected"), WAYS)
+@pytest.mark.parametrize(("config", "expected"), ROUTES)
 def test_the_route_is_the_one_that_ssh_would_take(
     config: str, expected: list[str], home: Path
 ) -> None:
@@ -97,9 +97,7 @@ def test_the_defaults_are_port_22_the_current_user_and_the_agent(home: Path) -> 
     ["Host b\n ProxyJump b", "Host b\n ProxyJump j\nHost j\n ProxyJump b", "Host b\n Port x",
      "Include ~/.ssh/config", "Host b\n ProxyJump @:", "Host b\n  Port", b"\xff\xfe", "Match\n"],
 )  # fmt: skip
-def test_a_config_that_leads_nowhere_is_refused_with_its_name(
-    config: str | bytes, home: Path
-) -> None:
+def test_an_invalid_config_is_refused_and_named(config: str | bytes, home: Path) -> None:
     data = config if isinstance(config, bytes) else config.encode()
     (home / ".ssh" / "config").write_bytes(data)
     bastion = load_settings(environ={"SSH_HOST": "b"}, cwd=Path("/")).bastion
@@ -111,7 +109,7 @@ def test_a_config_that_leads_nowhere_is_refused_with_its_name(
 
 
 @needs_sshd
-def test_a_failure_after_the_first_hop_is_named_as_well(
+def test_a_failure_after_the_first_hop_names_its_hop(
     tunnel: TunnelSetup, keys: Path, home: Path
 ) -> None:
     with silent_port() as (silent, _):
@@ -152,7 +150,7 @@ def test_the_documented_key_option_permits_the_database_and_nothing_else(
 
 
 @needs_sshd
-def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
+def test_two_jumps_connect_through_three_servers_each_with_its_own_key(
     tunnel: TunnelSetup, make_server: Callable[..., TunnelSetup], keys: Path, home: Path
 ) -> None:
     first_, second = make_server(Sshd).bastion, make_server(Sshd).bastion
@@ -180,13 +178,14 @@ def test_two_jumps_lead_through_three_servers_each_with_its_own_key(
         assert [s.hop.split("@")[1].split(":")[0] for s in steps if s.what == "login"] == [
             "one", "two", "three",
         ]  # fmt: skip
-        # Each of them is verified, and a loss anywhere is named.
+        # The loss of any of the servers is noticed.
         first_.drop_connections()
         assert target.tunnel
         target.tunnel.last.join(5)
         loss = target.tunnel.explain()
         assert loss
         assert loss.code is Code.TUNNEL_LOST
+    # The host key of each of them is checked.
     known.write_text(first_.known_hosts_line() + third.known_hosts_line())
     error = tunnel.connect_error(**more)
     assert error.code is Code.HOST_KEY_UNKNOWN

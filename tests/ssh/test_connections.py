@@ -1,4 +1,4 @@
-"""What goes through a tunnel: migrations, other commands, the library."""
+"""Connections through a tunnel: migrations, other commands, the library."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.servers import Server, on_first_server, socket_of
 from tests.support.ssh import TunnelSetup
 from tests.support.sshd import USER, free_port
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
-def test_migrations_go_through_and_nothing_is_left_behind(
+def test_migrations_run_through_a_tunnel_and_leave_nothing_open(
     any_fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write_tables(1, 2)
@@ -62,9 +62,7 @@ def test_no_tunnel_connects_directly(tunnel: TunnelSetup) -> None:
             connect(target).close()
 
 
-def test_setup_gives_a_pool_that_closes_the_tunnel(
-    fresh_tunnel: TunnelSetup, project: Project
-) -> None:
+def test_the_pool_of_setup_closes_the_tunnel(fresh_tunnel: TunnelSetup, project: Project) -> None:
     project.write_tables(1)
     with (
         chatdb_cli.setup(fresh_tunnel.settings(), project.sql) as pool,
@@ -96,7 +94,7 @@ def test_only_this_machine_reaches_the_local_end(tunnel: TunnelSetup) -> None:
 
 
 def test_large_data_goes_both_ways_at_once(tunnel: TunnelSetup) -> None:
-    """More than any buffer holds, each way; one thread for both directions would stand still."""
+    """Send more data than any buffer holds in both directions: a single thread would block forever."""
     size, number = 1_000_000, 12
     with tunnel.target() as target, connect(target) as conn:
         with conn.pipeline():
@@ -106,25 +104,25 @@ def test_large_data_goes_both_ways_at_once(tunnel: TunnelSetup) -> None:
 
 
 class Standby(Proxy):
-    """In front of a server, which it makes say that it is a standby."""
+    """A proxy that makes a server report that it is a standby."""
 
     def _chunks(self, source: socket.socket) -> Iterator[bytes]:
         for data in super()._chunks(source):
             yield data.replace(b"\x17in_hot_standby\0off\0", b"\x16in_hot_standby\0on\0")
 
 
-def test_of_several_hosts_the_wanted_one_is_reached(
+def test_target_session_attrs_chooses_among_several_hosts(
     tunnel: TunnelSetup, server: Server, offline: Chatdb
 ) -> None:
     with Standby(socket_of(server)) as standby:
-        at = {"primary": tunnel.proxy.port, "standby": standby.port, "down": free_port()}
+        ports = {"primary": tunnel.proxy.port, "standby": standby.port, "down": free_port()}
 
         def url(hosts: str, wanted: str) -> str:
-            several = ",".join(f"127.0.0.1:{at[host]}" for host in hosts.split())
+            several = ",".join(f"127.0.0.1:{ports[host]}" for host in hosts.split())
             address, name = f"postgres@{several}", tunnel.database.name
             return f"postgresql://{address}/{name}?sslmode=disable&target_session_attrs={wanted}"
 
-        for hosts, wanted, taken in (
+        for hosts, wanted, chosen in (
             ("primary standby", "any", 0),
             ("standby primary", "any", 0),
             ("standby primary", "primary", 1),
@@ -135,15 +133,15 @@ def test_of_several_hosts_the_wanted_one_is_reached(
         ):
             with tunnel.target(DATABASE_URL=url(hosts, wanted)) as target, connect(target) as conn:
                 assert target.tunnel
-                assert target.tunnel.places == tuple(("127.0.0.1", at[h]) for h in hosts.split())
-                assert conn.info.port == target.tunnel.ports[taken], (hosts, wanted)
+                assert target.tunnel.places == tuple(("127.0.0.1", ports[h]) for h in hosts.split())
+                assert conn.info.port == target.tunnel.ports[chosen], (hosts, wanted)
                 for port in set(target.tunnel.ports):
                     assert f":{port}" in target.tunnel.url
         assert (
             tunnel.connect_error(DATABASE_URL=url("down down", "any")).code is Code.BEHIND_REFUSED
         )
         assert tunnel.connect_error(DATABASE_URL=url("standby", "primary")).code is Code.UNREACHABLE
-        # One that is down is shown, and no obstacle.
+        # `tunnel check` shows a host that is down, and still succeeds.
         check = "tunnel", "check", "--format", "json"
         result = tunnel.run(offline, *check, DATABASE_URL=url("down primary", "any"))
         steps = [(s["step"], s["state"]) for s in result.document["steps"][-3:]]

@@ -1,4 +1,4 @@
-"""Which server is trusted: known_hosts."""
+"""Host keys: which servers known_hosts trusts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.ssh import TunnelSetup, known_hosts_fields, make_tunnel_setup
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import USER
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
-def test_an_unknown_host_is_refused_and_the_line_that_is_shown_makes_it_known(
+def test_an_unknown_host_is_refused_and_the_hint_has_the_line_that_adds_it(
     any_tunnel: TunnelSetup, home: Path
 ) -> None:
     file = home / ".ssh" / "known_hosts"
@@ -30,9 +30,9 @@ def test_an_unknown_host_is_refused_and_the_line_that_is_shown_makes_it_known(
     error = any_tunnel.connect_error()
     public = any_tunnel.bastion.folder / "ed25519.pub"
     result = subprocess.run(["ssh-keygen", "-lf", public], capture_output=True, text=True)
-    shown = result.stdout.split()[1]
+    fingerprint = result.stdout.split()[1]
     assert (error.code, error.exit) == (Code.HOST_KEY_UNKNOWN, 4)
-    assert shown in error.message
+    assert fingerprint in error.message
     assert f"add this line to {file}: " in (error.hint or "")
     file.write_text((error.hint or "").partition(f"{file}: ")[2] + "\n")
     any_tunnel.target().close()
@@ -49,7 +49,7 @@ def test_an_unknown_host_receives_no_credentials(
 
 
 OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIJfyfDjUR9CIGPXGvmV17Ms4OhANgyYmvl0v2O2Bv2Cz"
-# Lines of known_hosts, where {name}, {kind} and {key} are the bastion's, and what comes of them.
+# Lines of known_hosts, with {name}, {kind} and {key} of the bastion, and the error that they cause.
 KNOWN: dict[str, Code | None] = {
     "{name} {kind} {key}": None,
     "{name} {kind} {key} a comment": None,
@@ -59,7 +59,7 @@ KNOWN: dict[str, Code | None] = {
     "[127.0.?.1]:{port} {kind} {key}": None,
     "{hashed} {kind} {key}": None,
     "{name} ssh-ed25519 " + OTHER + "\n{name} {kind} {key}": None,  # a key that is being replaced
-    "{name} ssh-rsa {rsa}": None,  # the server shows the type that is known
+    "{name} ssh-rsa {rsa}": None,  # the server is asked for the type that is known
     "{name} ecdsa-sha2-nistp256 {ecdsa}": None,
     "@revoked * ssh-ed25519 " + OTHER + "\n{name} {kind} {key}": None,
     "127.0.0.1 {kind} {key}": Code.HOST_KEY_UNKNOWN,  # that is port 22
@@ -79,7 +79,7 @@ KNOWN: dict[str, Code | None] = {
 
 @pytest.fixture(scope="module")
 def hashed(sshd_or_python: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The bastion's name as ssh-keygen hashes it."""
+    """Return the name of the bastion as ssh-keygen hashes it."""
     file = tmp_path_factory.mktemp("hashed") / "known_hosts"
     file.write_text(sshd_or_python.known_hosts_line())
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
@@ -103,13 +103,13 @@ def test_only_a_known_host_key_is_trusted(
     (home / ".ssh" / "known_hosts").write_text(text)
     settings = load_settings(environ=ssh_variables(sshd_or_python, keys), cwd=Path("/"))
     assert settings.bastion
-    way = Route(settings.bastion, 2, lambda _: None, lambda _: None)
+    route = Route(settings.bastion, 2, lambda _: None, lambda _: None)
     expected = KNOWN[lines]
     if expected is None:
-        shut(way.open())
+        shut(route.open())
         return
     with pytest.raises(ChatdbError) as caught:
-        way.open()
+        route.open()
     assert (caught.value.code, caught.value.exit) == (expected, 4)
     assert "SHA256:" in caught.value.message
     if expected is not Code.HOST_KEY_UNKNOWN:

@@ -1,4 +1,4 @@
-"""Keys, passphrases and the agent."""
+"""Keys, their passphrases, and the agent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.project import Project
 from tests.support.servers import on_first_server
 from tests.support.ssh import TunnelSetup, key_fingerprint, needs_sshd
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 @pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
@@ -33,50 +33,50 @@ def test_an_encrypted_key_is_decrypted_by_the_setting_or_the_prompt(
 ) -> None:
     key = str(keys / name)
     tunnel.target(SSH_KEY_PATH=key, SSH_KEY_PASSPHRASE="open sesame").close()
-    asked: list[str] = []
+    questions: list[str] = []
 
     def ask(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return "open sesame"
 
     open_target(tunnel.settings(SSH_KEY_PATH=key), ask=ask).close()
-    assert asked == [f"passphrase of {key}: "]
+    assert questions == [f"passphrase of {key}: "]
 
 
 def test_a_passphrase_is_asked_for_on_a_terminal(
     tunnel: TunnelSetup, project: Project, keys: Path
 ) -> None:
     env = tunnel.variables | {"SSH_KEY_PATH": str(keys / "ed25519_locked")}
-    result = on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
-    assert "passphrase of " in result
-    assert "PostgreSQL" in result
-    assert "open sesame" not in result
+    output = run_on_a_terminal(project, env, "open sesame\n", "tunnel", "check")
+    assert "passphrase of " in output
+    assert "PostgreSQL" in output
+    assert "open sesame" not in output
 
 
-def on_a_terminal(project: Project, env: dict[str, str], typed: str, *arguments: str) -> str:
+def run_on_a_terminal(project: Project, env: dict[str, str], typed: str, *arguments: str) -> str:
     import pty
 
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     root = str(ROOT)
     process = subprocess.Popen(
         project.command(*arguments),
         cwd=project.path,
         env=project.environment(PYTHONPATH=root, **env),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
         start_new_session=True,
     )
-    os.close(theirs)
+    os.close(slave)
     output = b""
     with suppress(OSError):
-        while data := os.read(ours, 4096):
+        while data := os.read(master, 4096):
             output += data
             if b"passphrase" in output and typed:
-                time.sleep(0.1)  # until the terminal no longer echoes
-                os.write(ours, typed.encode())
+                time.sleep(0.1)  # until the terminal stops echoing
+                os.write(master, typed.encode())
                 typed = ""
-    os.close(ours)
+    os.close(master)
     process.wait(20)
     return output.decode()
 
@@ -109,9 +109,9 @@ BAD_KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "passphrase", "code", "errno", "says"), BAD_KEYS)
+@pytest.mark.parametrize(("name", "passphrase", "code", "errno", "part"), BAD_KEYS)
 def test_an_unusable_key_is_named_with_the_reason_before_connecting(
-    name: str, passphrase: str, code: Code, errno: str | None, says: str, tmp_path: Path, keys: Path
+    name: str, passphrase: str, code: Code, errno: str | None, part: str, tmp_path: Path, keys: Path
 ) -> None:
     folder = tmp_path / "bad"
     folder.mkdir()
@@ -122,7 +122,7 @@ def test_an_unusable_key_is_named_with_the_reason_before_connecting(
         open_target(load_settings(environ=variables, cwd=Path("/")))
     error = caught.value
     assert (error.code, error.exit, error.errno) == (code, 4, errno)
-    assert says in error.message
+    assert part in error.message
     assert str(folder / name) in error.message
     assert error.hint
     assert "open window" not in f"{error} {error.hint} {error.notes}"
@@ -130,7 +130,7 @@ def test_an_unusable_key_is_named_with_the_reason_before_connecting(
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """A running ssh-agent without keys; gives what adds one."""
+    """Start an ssh-agent without keys, and return a function that adds one."""
     sock = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
     while not sock.exists():
@@ -146,7 +146,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @needs_sshd  # asyncssh ends the session at the second key
-def test_the_agent_is_asked_when_no_key_is_named_or_when_told_to(
+def test_the_agent_is_used_without_a_named_key_or_when_set(
     tunnel: TunnelSetup, keys: Path, agent: Callable[[Path], None]
 ) -> None:
     assert "the agent has none" in tunnel.connect_error(SSH_KEY_PATH="").message
@@ -154,11 +154,11 @@ def test_the_agent_is_asked_when_no_key_is_named_or_when_told_to(
     agent(keys / "ecdsa")
     tunnel.target(SSH_KEY_PATH="").close()
     assert tunnel.connect_error(SSH_KEY_PATH="", SSH_AGENT="false").code is Code.TUNNEL_LOGIN
-    # A key that is named is the only one that is tried.
+    # Only the named key is tried.
     error = tunnel.connect_error(SSH_KEY_PATH=str(keys / "stranger"))
     assert [n for n in error.notes if n.startswith("tried")] == [
         f"tried ssh-ed25519 {key_fingerprint(keys / 'stranger')} ({keys / 'stranger'})"
     ]
     tunnel.target(SSH_KEY_PATH=str(keys / "stranger"), SSH_AGENT="true").close()
-    # What is locked, and in the agent, needs no passphrase.
+    # A locked key that the agent has needs no passphrase.
     tunnel.target(SSH_KEY_PATH=str(keys / "ed25519_locked"), SSH_AGENT="true").close()

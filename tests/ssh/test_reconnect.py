@@ -1,4 +1,4 @@
-"""Retries, lost connections, and how long they take."""
+"""Retries, lost connections, and the time that a tunnel costs."""
 
 from __future__ import annotations
 
@@ -25,48 +25,45 @@ from tests.support.servers import Server, on_first_server, socket_of
 from tests.support.ssh import TunnelSetup, make_tunnel_setup, needs_sshd, wait_for
 from tests.support.sshd import USER, Sshd
 
-pytestmark = on_first_server  # it is not the server's version that matters here
-
-
-# --- retries, loss, reconnecting ------------------------------------------------------------------
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 def test_only_a_transient_failure_is_retried(tunnel: TunnelSetup, keys: Path) -> None:
-    told: list[str] = []
-    again = {"SSH_MAX_RETRIES": "3"}
+    lines: list[str] = []
+    three_retries = {"SSH_MAX_RETRIES": "3"}
     tunnel.bastion.stop()
 
-    def tell(line: str) -> None:
-        told.append(line)
-        if len(told) == 2:
+    def report(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 2:
             tunnel.bastion.start()
 
     try:
-        tunnel.target(tell, **again).close()
+        tunnel.target(report, **three_retries).close()
     finally:
-        if len(told) < 2:
+        if len(lines) < 2:
             tunnel.bastion.start()
-    assert [line[line.index("trying") :] for line in told] == [
+    assert [line[line.index("trying") :] for line in lines] == [
         "trying again in 0.001 s (1 of 3)",
         "trying again in 0.002 s (2 of 3)",
     ]
-    told.clear()
+    lines.clear()
     for more in ({"SSH_KEY_PATH": str(keys / "stranger")}, {"SSH_HOST": "nowhere.invalid"}):
         with pytest.raises(ChatdbError):
-            tunnel.target(told.append, **more, **again)
-    assert told == []
+            tunnel.target(lines.append, **more, **three_retries)
+    assert lines == []
 
 
 RUNNING = "query LIKE '%pg_sleep(60)%' AND state = 'active'"
 
 
-def lose_in_the_middle(tunnel: TunnelSetup, lose: Callable[[], None]) -> threading.Thread:
-    """Lose the tunnel as soon as the migration that sleeps is at it."""
+def start_loss(tunnel: TunnelSetup, drop: Callable[[], None]) -> threading.Thread:
+    """Start a thread that drops the tunnel while the migration sleeps."""
 
     def watch() -> None:
         sql = f"SELECT 1 FROM pg_stat_activity WHERE {RUNNING} AND pid <> pg_backend_pid()"
         wait_for(lambda: tunnel.database.query(sql))
-        lose()
+        drop()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -79,18 +76,18 @@ def test_a_tunnel_lost_during_a_migration_rolls_it_back_and_the_next_run_continu
     project.write_tables(1, 3)
     project.write("0002_slow", "CREATE TABLE t2 (id int); SELECT pg_sleep(60);", "DROP TABLE t2;")
     with any_fresh_tunnel.target() as target:
-        thread = lose_in_the_middle(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
+        thread = start_loss(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
         start = time.monotonic()
         with pytest.raises(ChatdbError) as caught:
             Migrator(target, project.sql).up()
-        assert time.monotonic() - start < 30  # the 60 seconds are not waited for
+        assert time.monotonic() - start < 30  # it does not wait for the 60 seconds
         thread.join()
         error = caught.value
         assert (error.code, error.exit) == (Code.TUNNEL_LOST, 4)
         assert f"through {USER}@127.0.0.1" in error.message
         assert states(error) == ["applied", "failed", "not-run"]
         assert any_fresh_tunnel.database.tables() == {"t1"}
-        # The way is open again by itself.
+        # The tunnel opens again by itself.
         project.write("0002_slow", "CREATE TABLE t2 (id int);", "DROP TABLE t2;")
         assert states(Migrator(target, project.sql).up()) == ["applied"] * 2
     assert any_fresh_tunnel.database.tables() == {"t1", "t2", "t3"}
@@ -106,7 +103,7 @@ def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
     )
     with any_fresh_tunnel.target() as target:
         Migrator(target, project.sql).up()
-        thread = lose_in_the_middle(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
+        thread = start_loss(any_fresh_tunnel, any_fresh_tunnel.bastion.drop_connections)
         with pytest.raises(ChatdbError) as caught:
             seed_files(target, project.sql)
         thread.join()
@@ -114,11 +111,11 @@ def test_a_seed_whose_tunnel_is_lost_writes_nothing_and_names_the_tunnel(
     assert any_fresh_tunnel.database.query("SELECT count(*) FROM t1") == [(0,)]
 
 
-def test_a_tunnel_that_cannot_be_opened_again_leaves_the_outcome_unknown_and_says_so(
+def test_a_tunnel_that_cannot_be_opened_again_is_reported_with_an_unknown_outcome(
     fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
     project.write("0001_slow", "CREATE TABLE t1 (id int); SELECT pg_sleep(60);", None)
-    thread = lose_in_the_middle(fresh_tunnel, fresh_tunnel.bastion.stop)
+    thread = start_loss(fresh_tunnel, fresh_tunnel.bastion.stop)
     try:
         result = project.chatdb("migrate", "up", "--format", "json", env=fresh_tunnel.variables)
     finally:
@@ -143,7 +140,7 @@ def test_a_silent_bastion_is_disconnected(
     monkeypatch.setattr(open_route, "_LISTEN_S", 0.25)
     assert isinstance(tunnel.bastion, Sshd)
     with tunnel.target() as target, connect(target) as conn:
-        conn.execute("SELECT pg_sleep(2)")  # silence of the database alone is none of the bastion
+        conn.execute("SELECT pg_sleep(2)")  # a silent database is not a silent bastion
         tunnel.bastion.signal(signal.SIGSTOP)
         try:
             with pytest.raises(psycopg.OperationalError):
@@ -168,18 +165,15 @@ def test_a_pool_reconnects_after_a_lost_tunnel(any_tunnel: TunnelSetup) -> None:
             assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
-# --- how long it takes ----------------------------------------------------------------------------
-
-
-def test_round_trips_through_a_tunnel_do_not_grow_with_the_files(
+def test_the_number_of_round_trips_does_not_grow_with_the_number_of_files(
     sshd_or_python: Any,
     server: Server,
     keys: Path,
     home: Path,
     tmp_path: Path,
 ) -> None:
-    """A link of 50 ms, there and back, in front of the bastion."""
-    turns, seconds = {}, {}
+    """A link with a round trip of 50 ms leads to the bastion."""
+    round_trips, seconds = {}, {}
     with Proxy(socket_of(server)) as proxy, Link(sshd_or_python.port, 0.025) as link:
         for number in (10, 100):
             files = Project(tmp_path / str(number))
@@ -194,8 +188,8 @@ def test_round_trips_through_a_tunnel_do_not_grow_with_the_files(
                 before, start = proxy.round_trips(), time.monotonic()
                 with tunnel.target(SSH_PORT=str(link.port)) as target:
                     Migrator(target, files.sql).up()
-                turns[number, what] = proxy.round_trips() - before
+                round_trips[number, what] = proxy.round_trips() - before
                 seconds[number, what] = time.monotonic() - start
             database.drop()
-    assert turns[10, "up"] == turns[100, "up"]
+    assert round_trips[10, "up"] == round_trips[100, "up"]
     assert seconds[100, "up"] - seconds[100, "no-op"] < 2

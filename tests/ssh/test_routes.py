@@ -1,4 +1,4 @@
-"""Jump hosts, and what a server may refuse."""
+"""Failures on the route: each has its own error."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.support.ssh import TunnelSetup, key_fingerprint, needs_sshd
 from tests.support.ssh_server import SshServer
 from tests.support.sshd import USER, Sshd, free_port
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 @dataclass
 class Failure:
-    """A way that fails, and the error that says so.
+    """A route that fails, and the error that reports it.
 
     Attributes:
-        settings: those that lead there; `{web}` and the like are ports (see PORTS).
-        code: of the error.
-        errno: the name of the system's own error, if it was one.
-        message: a part of the message that no other of these failures has.
+        settings: the settings of the route; `{web}` and the like are ports (see PORTS).
+        code: the code of the error.
+        errno: the name of the operating system's error, if it is one.
+        message: a part of its message that no other failure here has.
     """
 
     settings: dict[str, str]
@@ -91,7 +91,7 @@ def answer_once(listener: socket.socket, text: bytes) -> None:
 
 @contextmanager
 def listener(answer: bytes | None = None, **options: Any) -> Iterator[int]:
-    """A port; it gives one answer, or accepts connections and never says a word."""
+    """Open a port that sends one answer, or that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), **options) as server:
         thread = threading.Thread(target=answer_once, args=(server, answer))
         if answer is not None:
@@ -104,7 +104,7 @@ def listener(answer: bytes | None = None, **options: Any) -> Iterator[int]:
 
 @contextmanager
 def full_port() -> Iterator[int]:
-    """A port with more connections than it lets wait."""
+    """Open a port whose queue of connections is full."""
     with listener(backlog=0) as port, ExitStack() as stack:
         for _ in range(4):
             connection = stack.enter_context(socket.socket())
@@ -144,7 +144,7 @@ def test_each_failure_of_a_route_has_its_own_error(
 
 
 @needs_sshd  # asyncssh ends the session at the second key
-def test_a_refused_login_says_what_was_offered_and_what_was_tried(
+def test_a_refused_login_names_what_the_server_offers_and_what_was_tried(
     tunnel: TunnelSetup, keys: Path
 ) -> None:
     error = tunnel.connect_error(SSH_KEY_PATH=str(keys / "stranger"))
@@ -176,18 +176,18 @@ def test_a_restriction_of_the_sshd_is_reported(
     options: str, make_server: Callable[..., TunnelSetup]
 ) -> None:
     tunnel = make_server(Sshd, options, keys=("ed25519", "rsa"))
-    code, says = SSHD_REFUSES[options]
+    code, hint = SSHD_REFUSES[options]
     if code is None:
         tunnel.target().close()
         return
     error = tunnel.connect_error()
     assert (error.code, error.exit) == (code, 4), error
-    assert says in (error.hint or "")
+    assert hint in (error.hint or "")
     if "password" in options.lower():
         assert "password" in f"{error.message} {error.notes}"
 
 
-async def never(*_: Any) -> None:
+async def wait_forever(*_: Any) -> None:
     import asyncio
 
     await asyncio.sleep(1000)
@@ -196,7 +196,7 @@ async def never(*_: Any) -> None:
 def test_a_silent_database_behind_the_bastion_is_distinguished_from_a_silent_bastion(
     make_server: Callable[..., TunnelSetup],
 ) -> None:
-    error = make_server(SshServer, never).connect_error()
+    error = make_server(SshServer, wait_forever).connect_error()
     assert (error.code, error.exit, error.errno) == (Code.BEHIND_SILENT, 3, "ETIMEDOUT")
     assert "no answer" in error.message
 

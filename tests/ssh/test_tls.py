@@ -27,15 +27,17 @@ from tests.support.ssh_server import SshServer
 from tests.support.sshd import free_port
 from tests.support.tls import TlsFront, write_certificate
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 REAL_NAME = "db.internal.example"
 
 
 @pytest.fixture(scope="module")
-def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """A PostgreSQL with TLS and passwords: its port, and its certificate, which is for REAL_NAME."""
+def tls_server(
+    server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, Path]]:
+    """A PostgreSQL with TLS and passwords; return its port, and its certificate for REAL_NAME."""
     certificates = tmp_path_factory.mktemp("tls")
     write_certificate(certificates, REAL_NAME)
     owner = Path(socket_of(server)).owner()
@@ -68,8 +70,8 @@ def guarded(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             process.wait(30)
 
 
-def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
-    guarded: tuple[int, Path],
+def test_tls_and_pgpass_use_the_real_name_of_the_host(
+    tls_server: tuple[int, Path],
     make_server: Callable[..., TunnelSetup],
     home: Path,
     project: Project,
@@ -77,7 +79,7 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only the bastion knows the database's host by name; its certificate and .pgpass name it."""
-    port, certificate = guarded
+    port, certificate = tls_server
     tunnel = make_server(SshServer, names={REAL_NAME: "127.0.0.1", "other.example": "127.0.0.1"})
     (home / ".pgpass").write_text(
         "# host, port, database, user, password\n"
@@ -91,17 +93,17 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
     with tunnel.target(DATABASE_URL=url) as target:
         assert target.where == f"app@{REAL_NAME}:{port}/postgres"
         with connect(target) as conn, open_pool(target) as pool, pool.connection() as other:
-            for one in (conn, other):
-                assert one.pgconn.ssl_in_use
+            for connection in (conn, other):
+                assert connection.pgconn.ssl_in_use
         assert target.tunnel
         assert "cret" not in target.tunnel.url
-        # Other programs check the name as well; their .pgpass needs * for the port.
+        # Other programs check the name too; their .pgpass needs * as the port.
         monkeypatch.setenv("PGPASSWORD", "s3:cret\\x")
         psycopg.connect(target.tunnel.url).close()
         monkeypatch.delenv("PGPASSWORD")
-    # Of two hosts each is compared with its own name.
-    two = url.replace(f"{REAL_NAME}:{port}", f"other.example:{port},{REAL_NAME}:{port}")
-    with tunnel.target(DATABASE_URL=two) as target, connect(target) as conn:
+    # With two hosts, each certificate is compared with the name of its host.
+    two_hosts = url.replace(f"{REAL_NAME}:{port}", f"other.example:{port},{REAL_NAME}:{port}")
+    with tunnel.target(DATABASE_URL=two_hosts) as target, connect(target) as conn:
         assert target.tunnel
         assert conn.info.port == target.tunnel.ports[1]
     error = tunnel.connect_error(DATABASE_URL=url.replace(REAL_NAME, "other.example"))
@@ -117,12 +119,12 @@ def test_the_real_name_is_the_one_for_tls_and_for_pgpass(
 def test_production_without_protection_is_refused_and_a_tunnel_protects(
     tunnel: TunnelSetup,
 ) -> None:
-    far = "postgresql://app@192.0.2.1/chat?sslmode=prefer"
+    remote = "postgresql://app@192.0.2.1/chat?sslmode=prefer"
     settings = load_settings(
-        environ={"DATABASE_URL": far, "CHATDB_ENV": "production"}, cwd=Path("/")
+        environ={"DATABASE_URL": remote, "CHATDB_ENV": "production"}, cwd=Path("/")
     )
     with pytest.raises(ChatdbError) as caught:
         open_target(settings)
     assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
-    with tunnel.target(CHATDB_ENV="production", DATABASE_URL=far):
-        pass  # the way to the bastion is protected
+    with tunnel.target(CHATDB_ENV="production", DATABASE_URL=remote):
+        pass  # the tunnel encrypts

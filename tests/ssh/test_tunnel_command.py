@@ -18,11 +18,11 @@ from tests.support.servers import on_first_server
 from tests.support.ssh import TunnelSetup, can_connect, start_command, wait_for
 from tests.support.sshd import USER, free_port
 
-pytestmark = on_first_server  # it is not the server's version that matters here
+pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
+def test_the_command_reopens_a_lost_tunnel_and_ends_cleanly(
     number: int, code: int, tunnel: TunnelSetup, project: Project
 ) -> None:
     env = tunnel.variables | {"PGPASSWORD": "hunter2", "SSH_KEY_PASSPHRASE": "hunter2"}
@@ -37,7 +37,7 @@ def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
         assert not can_connect(url)
     finally:
         tunnel.bastion.start()
-    wait_for(lambda: can_connect(url))  # the same one as before
+    wait_for(lambda: can_connect(url))  # the same URL as before
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == code
@@ -49,7 +49,7 @@ def test_the_command_holds_a_tunnel_open_through_a_loss_and_ends_cleanly(
     assert "hunter2" not in url + err
 
 
-def test_the_command_says_which_port_and_takes_one(
+def test_the_command_prints_its_port_and_accepts_one(
     tunnel: TunnelSetup, project: Project, offline: Chatdb
 ) -> None:
     port = free_port()
@@ -72,14 +72,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table(text: str) -> list[list[str]]:
-    """The cells of a printed table, without what is another each time: times, keys, versions."""
+    """Return the cells of a printed table, without what differs each time: times, keys, versions."""
     text = re.sub(r"SHA256:\S+ \(.*?\)", "KEY", text)
     text = re.sub(r"(SSH-2.0-|PostgreSQL )\S.*", r"\1", text)
     rows = [re.split(" {2,}", line.strip()) for line in text.splitlines()]
     return [[*row[:3], *row[4:]] for row in rows]
 
 
-def test_tunnel_check_walks_the_hops_as_the_readme_shows(
+def test_tunnel_check_prints_each_step_as_the_readme_shows(
     tunnel: TunnelSetup, offline: Chatdb, keys: Path
 ) -> None:
     result = tunnel.run(offline, "tunnel", "check")
@@ -91,10 +91,10 @@ def test_tunnel_check_walks_the_hops_as_the_readme_shows(
         f"{USER} with": "ops with",
         "postgres@db.internal": "app@db.internal",
     }
-    for ours, readme in names.items():
-        result.out = result.out.replace(ours, readme)
-    _, _, shown = README.partition("$ chatdb tunnel check\n")
-    assert table(result.out) == table(shown.partition("```")[0])
+    for printed, in_readme in names.items():
+        result.out = result.out.replace(printed, in_readme)
+    _, _, sample = README.partition("$ chatdb tunnel check\n")
+    assert table(result.out) == table(sample.partition("```")[0])
     stranger = {"SSH_KEY_PATH": str(keys / "stranger")}
     result = tunnel.run(offline, "tunnel", "check", "--format", "json", **stranger)
     assert result.code == 4
@@ -105,7 +105,7 @@ def test_tunnel_check_walks_the_hops_as_the_readme_shows(
     assert "error: " in result.err
 
 
-def test_without_a_bastion_the_command_says_what_to_set(
+def test_without_a_bastion_the_command_names_the_setting(
     offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app@db.internal/chat")
