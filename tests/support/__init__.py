@@ -1,1 +1,1 @@
-"""Fixtures and helpers of several test modules, one module a theme; no tests."""
+"""Fixtures and helpers that several test modules use, one module a theme; no tests."""

@@ -1,4 +1,4 @@
-"""The chat schema: rows written directly, and operations called as the application calls them."""
+"""The chat schema: insert rows directly, and call its operations as the application does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOO_LONG, MALFORMED = "22001", "22P02"
 
 
 def insert(conn: Conn, table: str, **values: Any) -> str:
-    """Insert a row; the answer is its first column."""
+    """Insert a row; return its first column."""
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING *").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
@@ -46,6 +46,7 @@ def insert(conn: Conn, table: str, **values: Any) -> str:
 
 
 def value(conn: Conn, query: str, *parameters: Any) -> Any:
+    """Return the only value that a query returns."""
     row = conn.execute(query, parameters or None).fetchone()
     assert row is not None
     return row[0]
@@ -54,12 +55,12 @@ def value(conn: Conn, query: str, *parameters: Any) -> Any:
 def assert_insert_fails(
     conn: Conn, state: str, constraint: str | None, table: str, **values: Any
 ) -> None:
-    """The row is refused with this SQLSTATE by this constraint (or, for NOT NULL, column)."""
+    """Check that inserting a row fails: SQLSTATE, and the constraint (for NOT NULL: the column)."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         insert(conn, table, **values)
     diag = caught.value.diag
-    named = diag.column_name if state == NOT_NULL else diag.constraint_name
-    assert (diag.sqlstate, named) == (state, constraint)
+    name = diag.column_name if state == NOT_NULL else diag.constraint_name
+    assert (diag.sqlstate, name) == (state, constraint)
 
 
 def insert_user(conn: Conn, name: str, **values: Any) -> str:
@@ -85,7 +86,7 @@ def run(conn: Conn, direction: str, stem: str, path: str = "public") -> None:
 
 
 def wait_until_blocked(watcher: Conn, pid: int) -> bool:
-    """Wait until that backend waits for a lock."""
+    """Wait up to 5 seconds until a backend waits for a lock; return whether it does."""
     for _ in range(500):
         query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
         if value(watcher, query, pid):
@@ -95,7 +96,10 @@ def wait_until_blocked(watcher: Conn, pid: int) -> bool:
 
 
 def race(first: Conn, other: Conn, one: Any, two: Any) -> BaseException | None:
-    """`one` runs in a transaction on `first`; `two` on `other` starts before it commits."""
+    """Run `one` in a transaction on `first`, and `two` on `other` before that commits.
+
+    Return the error of `two`, if it failed.
+    """
     outcome: list[BaseException | None] = []
 
     def run() -> None:
@@ -105,13 +109,13 @@ def race(first: Conn, other: Conn, one: Any, two: Any) -> BaseException | None:
         except psycopg.Error as error:
             outcome.append(error)
 
-    late = threading.Thread(target=run)
+    second = threading.Thread(target=run)
     with first.transaction():
         one()
-        late.start()
+        second.start()
         assert wait_until_blocked(first, other.info.backend_pid)
-    late.join(20)
-    assert not late.is_alive()
+    second.join(20)
+    assert not second.is_alive()
     return outcome[0]
 
 
@@ -128,7 +132,7 @@ Row = dict[str, Any]
 
 
 def rows(conn: Conn, function: str, *args: Any, **named: Any) -> list[Row]:
-    """What a function gives, a dictionary a row."""
+    """Call a function; return its rows as dictionaries."""
     named_args = [sql.SQL("{} => %s").format(sql.Identifier(name)) for name in named]
     statement = sql.SQL("SELECT * FROM {}({})").format(
         sql.Identifier(function), sql.SQL(", ").join([sql.SQL("%s")] * len(args) + named_args)
@@ -138,14 +142,14 @@ def rows(conn: Conn, function: str, *args: Any, **named: Any) -> list[Row]:
 
 
 def call(conn: Conn, function: str, *args: Any, **named: Any) -> Row:
-    """The one row of a function."""
+    """Call a function; return its only row."""
     results = rows(conn, function, *args, **named)
     assert len(results) == 1
     return results[0]
 
 
 def call_value(conn: Conn, function: str, *args: Any, **named: Any) -> Any:
-    """The one value of a function."""
+    """Call a function; return its only value."""
     row = call(conn, function, *args, **named)
     assert list(row) == [function]
     return row[function]
@@ -154,15 +158,15 @@ def call_value(conn: Conn, function: str, *args: Any, **named: Any) -> Any:
 def assert_call_fails(
     conn: Conn, state: str, function: str, *args: Any, **named: Any
 ) -> str | None:
-    """A call is refused with this SQLSTATE; the constraint that it names."""
+    """Check that a call fails with this SQLSTATE; return the constraint that the error names."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         rows(conn, function, *args, **named)
     assert caught.value.sqlstate == state
     return caught.value.diag.constraint_name
 
 
-def ids_of(found: list[Row], key: str = "id") -> list[str]:
-    return [row[key] for row in found]
+def ids_of(rows: list[Row], key: str = "id") -> list[str]:
+    return [row[key] for row in rows]
 
 
 def digest(text: str) -> bytes:
@@ -170,7 +174,7 @@ def digest(text: str) -> bytes:
 
 
 def create_people(conn: Conn, *names: str) -> list[str]:
-    """Users of these names."""
+    """Create users with these names; return their ids."""
     ids = [
         call(conn, "create_user", f"{n}@example.org", n, password_hash=BCRYPT)["id"] for n in names
     ]
@@ -183,7 +187,10 @@ def send(conn: Conn, channel: str, user: str, content: str = "Hi", **more: Any) 
 
 
 def create_world(conn: Conn) -> dict[str, str]:
-    """Ada runs a private room with Bob and a group; Eve is in the public hall alone."""
+    """Create a few users, channels and messages; return the id of each by its name.
+
+    Ada has a private room and a group with Bob; Eve is alone in the public hall.
+    """
     ada, bob, eve = create_people(conn, "ada", "bob", "eve")
     ids = {"ada": ada, "bob": bob, "eve": eve, "nobody": NOBODY}
 
@@ -209,7 +216,7 @@ def create_world(conn: Conn) -> dict[str, str]:
 
 
 def fill_ids(ids: dict[str, str], *values: Any) -> list[Any]:
-    """Values in braces stand for the ids of the small world."""
+    """Replace each value in braces by the id of that name."""
     return [ids[v[1:-1]] if isinstance(v, str) and v[:1] == "{" else v for v in values]
 
 
@@ -225,7 +232,7 @@ def relationships(conn: Conn) -> set[tuple[str, str, str, str]]:
 
 
 def small_world(conn: Conn) -> dict[str, str]:
-    """A few rows: two users, a channel of each type, a message."""
+    """Insert two users, a channel of each type and a message; return their ids by name."""
     ada, bob = sorted([insert_user(conn, "ada"), insert_user(conn, "bob")])
     ids = {"ada": ada, "bob": bob}
     for kind in ("public", "private", "group"):
@@ -247,7 +254,7 @@ def ulid(n: int) -> str:
 
 
 def insert_messages(conn: Conn, channel: str, user: str, messages: list[tuple[int, bool]]) -> None:
-    """Messages by number, with whether they are deleted."""
+    """Insert messages; each is given by its number, and by whether it is deleted."""
     conn.cursor().executemany(
         "INSERT INTO messages (id, channel_id, user_id, content, deleted_at)"
         " VALUES (%s, %s, %s, 'x', CASE WHEN %s THEN now() END)",
@@ -256,31 +263,31 @@ def insert_messages(conn: Conn, channel: str, user: str, messages: list[tuple[in
 
 
 class TwoSessions:
-    """Two sessions of one database, and users of the test's own."""
+    """Two sessions in one database, and new users for each test."""
 
     def __init__(self, one: Conn, other: Conn) -> None:
         self.one = one
         self.other = other
-        self.made = 0
+        self.user_count = 0
 
     def create_people(self) -> tuple[str, str]:
-        self.made += 2
-        names = (f"user_{self.made - 1}", f"user_{self.made}")
+        self.user_count += 2
+        names = (f"user_{self.user_count - 1}", f"user_{self.user_count}")
         ada, bob = create_people(self.one, *names)
         return ada, bob
 
     def room(self) -> tuple[str, str, str, str]:
-        """A private channel of two, and a message in it."""
+        """Create two users and a private channel with a message; return the four ids."""
         ada, bob = self.create_people()
         room = call(self.one, "create_channel", ada, "private", "room", [bob])["id"]
         return ada, bob, room, send(self.one, room, ada, "First")
 
     def race(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Row, Row]:
-        """Both calls at once; the second waits until the first has committed."""
+        """Run two calls concurrently: the second waits until the first has committed."""
         answers: list[list[Row]] = [[], []]
 
-        def run(place: int, conn: Conn, arguments: tuple[Any, ...]) -> None:
-            answers[place] = rows(conn, *arguments)
+        def run(index: int, conn: Conn, arguments: tuple[Any, ...]) -> None:
+            answers[index] = rows(conn, *arguments)
 
         error = race(
             self.one,
@@ -293,7 +300,10 @@ class TwoSessions:
         return answers[0][0], answers[1][0]
 
     def late(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> Callable[[], Row]:
-        """`other`, in a REPEATABLE READ transaction that began before `one` was done."""
+        """Check that `other` fails in a REPEATABLE READ transaction that began before `one`.
+
+        Return a function that retries `other` in a new transaction.
+        """
         self.other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         value(self.other, "SELECT count(*) FROM users")
         rows(self.one, *one)

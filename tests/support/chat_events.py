@@ -1,4 +1,4 @@
-"""The change log of the chat schema: rows to begin with, cursors, and servers of its own."""
+"""The change log of the chat schema: its first rows, cursors, and servers for single modules."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def value(conn: Conn, query: str, *parameters: Any) -> Any:
 
 
 def migrate(conn: Conn, schema: str = "public") -> None:
-    """Run all files of the schema, with the world in it."""
+    """Run all files of the chat schema and insert the rows of WORLD."""
     with conn.transaction():
         path = sql.SQL("{}, public").format(sql.Identifier(schema)).as_string()
         conn.execute("SELECT set_config('search_path', %s, true)", [path])
@@ -84,11 +84,12 @@ class Table:
     """A table that is logged.
 
     Attributes:
-        key: what finds the row that the world has in it.
-        event: row_id, channel_id and user_id of its events.
-        row: the values of another row, and its event.
-        matters: columns whose change is an event, with another value for each.
-        silent: columns whose change alone is none.
+        key: the condition that finds its row in WORLD.
+        event: row_id, channel_id and user_id of the events of that row.
+        row: the values of another row.
+        new: row_id, channel_id and user_id of the events of the other row.
+        matters: columns whose change is an event, with a new value for each.
+        silent: columns whose change alone is no event, with a new value for each.
     """
 
     key: str
@@ -230,7 +231,7 @@ ON_STATUS_CONFLICT = (
 
 
 def world_template(server: Server) -> str:
-    """The name of a database of a server with the world and an empty log, made once."""
+    """Return the name of a template database with the rows of WORLD and an empty log."""
     if "world" not in server.templates:
         template = server.create()
         with template.connect() as conn:
@@ -241,7 +242,7 @@ def world_template(server: Server) -> str:
 
 
 def start_private_server(folder: Path, server: Server) -> Server:
-    """Start another server of the same version, with a template that has the world in it."""
+    """Start another server of the same version, with a template database that has the rows of WORLD."""
     folder.mkdir(mode=0o711, exist_ok=True)  # as root the server runs as another user
     embedded = EmbeddedServer(folder / ".chatdb", programs=server.embedded.programs)
     embedded.start()
@@ -257,17 +258,17 @@ def start_private_server(folder: Path, server: Server) -> Server:
 
 
 def read_page(conn: Conn, cursor: str, limit: int = 500) -> list[tuple[int | None, str]]:
-    """One page: the seq and the cursor of each row."""
+    """Read one page; return the seq and the cursor of each row."""
     return conn.execute("SELECT seq, cursor FROM events_since(%s, %s)", [cursor, limit]).fetchall()
 
 
 def cursor_now(conn: Conn) -> str:
-    """A cursor from now on."""
+    """Return a cursor after which only later events come."""
     return str(value(conn, "SELECT cursor FROM events_since()"))
 
 
 def read_all_pages(conn: Conn, cursor: str, limit: int = 500) -> list[int]:
-    """All events after the cursor, page by page."""
+    """Read all events after a cursor, page by page; return their numbers."""
     numbers: list[int] = []
     while True:
         page = read_page(conn, cursor, limit)
@@ -288,7 +289,7 @@ EDIT_MESSAGE = (
 
 
 def assert_fails(conn: Conn, state: str, statement: str, *parameters: Any) -> str:
-    """The statement is refused with this SQLSTATE; the answer is what it says."""
+    """Check that a statement fails with this SQLSTATE; return its message."""
     with pytest.raises(psycopg.Error) as caught, conn.transaction():
         conn.execute(statement, parameters or None)
     assert caught.value.sqlstate == state, caught.value
@@ -300,13 +301,13 @@ def assert_cursor_refused(conn: Conn, cursor: str, state: str = RESYNCHRONISE) -
 
 
 def use_up_xids(conn: Conn, xids: int) -> None:
-    """Use up xids, as other transactions of the cluster do."""
+    """Use up transaction ids, as other transactions of the cluster do."""
     conn.execute(
         f"DO $$ BEGIN FOR i IN 1..{xids} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
 
 
-# Two sittings of 20 ms apart, so that the bell may ring again.
+# Longer than twice the 20 ms in which a second notification is suppressed.
 PAUSE = "SELECT pg_sleep(0.041)"
 
 

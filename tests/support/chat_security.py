@@ -1,4 +1,4 @@
-"""The chat schema as the application's roles meet it: who sees and changes which rows."""
+"""The chat schema as the roles of the application see it: who reads and changes which rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.database import Database
 ROLES = ["chat_owner", "chat_app", "chat_readonly", "chat_listener"]
 
 
-# What a user sees, in words of the owner's SQL: each is a condition on the rows of the table.
+# The rows of each table that a user sees, as conditions that its owner evaluates.
 MINE = "channel_id IN (SELECT channel_id FROM channel_members WHERE user_id = %(me)s)"
 
 
@@ -58,11 +58,11 @@ VISIBLE_ROWS = {
 OPEN = ["users", "profiles", "user_status", "rate_limits"]  # the application decides
 
 
-CLOSED = ["events", "events_state"]  # neither read nor written but by the functions of the log
+CLOSED = ["events", "events_state"]  # read and written only by the functions of the log
 
 
 def create_furnished_world(conn: Conn) -> dict[str, str]:
-    """The world of the operations, with rows of Ada and Bob in every table, and few of Eve's."""
+    """Create the world of the operations, with rows of Ada and Bob in every table and a few of Eve."""
     ids = create_world(conn)
     ada, bob, eve, first = ids["ada"], ids["bob"], ids["eve"], ids["first"]
     call(conn, "edit_message", first, ada, "First!")
@@ -89,7 +89,7 @@ def create_furnished_world(conn: Conn) -> dict[str, str]:
         call(conn, "start_typing", ids["room"], ids[name], "1 hour")
     call(conn, "put_session", digest("guest"), {}, LATER)
     call_value(conn, "hit_rate_limit", "k", 1, "1 hour")
-    # Somebody who made a private channel and was put out of it
+    # A user who created a private channel and was removed from it
     ids["ousted"] = create_people(conn, "ousted")[0]
     ids["lair"] = call(conn, "create_channel", ids["ousted"], "private", "lair", [ada])["id"]
     call(conn, "set_role", ids["lair"], ada, "owner")
@@ -110,18 +110,18 @@ class Scene:
         conn.execute(f"CREATE ROLE {self.login} LOGIN IN ROLE chat_app")
 
     @contextmanager
-    def acting(self, who: str | None, role: str | None = None) -> Iterator[Conn]:
-        """The connection as the application's login (or another role), on behalf of a user."""
+    def act_as(self, who: str | None, role: str | None = None) -> Iterator[Conn]:
+        """Use the connection as the login of the application (or another role) on behalf of a user."""
         self.conn.execute(f"SET SESSION AUTHORIZATION {role or self.login}")
-        self.behalf(self.conn, who)
+        self.set_user(self.conn, who)
         try:
             yield self.conn
         finally:
             if self.conn.info.transaction_status != TransactionStatus.INERROR:
-                self.behalf(self.conn, None)
+                self.set_user(self.conn, None)
                 self.conn.execute("RESET SESSION AUTHORIZATION")
 
-    def behalf(self, conn: Conn, who: str | None) -> None:
+    def set_user(self, conn: Conn, who: str | None) -> None:
         setting = self.ids.get(who, who) if who else ""
         conn.execute("SELECT set_config('chat.user_id', %s, false)", [setting])
 

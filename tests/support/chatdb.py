@@ -1,4 +1,4 @@
-"""The command, run in this process: thirty times as fast as in one of its own."""
+"""The command, run in this process, which is thirty times as fast as in a new process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 @dataclass
 class Result:
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -32,11 +32,11 @@ class Result:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout."""
+        """Return the only JSON document on stdout."""
         assert self.out.count("\n") == 1
-        found: dict[str, Any] = json.loads(self.out)
-        assert found["format"] == 1
-        return found
+        document: dict[str, Any] = json.loads(self.out)
+        assert document["format"] == 1
+        return document
 
 
 Chatdb = Callable[..., Result]
@@ -44,7 +44,7 @@ Chatdb = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def _restore_process() -> Iterator[None]:
-    """A command sets up signals and logs for its whole process; here that is ours."""
+    """Restore the signal handlers and the logger, which a command sets for the whole process."""
     handler, level, handlers = (
         signal.getsignal(signal.SIGTERM),
         log.logger.level,
@@ -60,12 +60,12 @@ def _restore_process() -> Iterator[None]:
 def offline(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Chatdb:
-    """Run a command in the project's folder, where nothing names a database."""
+    """Return a function that runs a command in the project's folder, without a database."""
     monkeypatch.chdir(project.path)
 
     def call(*arguments: str) -> Result:
         capsys.readouterr()
-        for stream in (sys.stdout, sys.stderr):  # as a process of its own has them
+        for stream in (sys.stdout, sys.stderr):  # as in a process of its own
             assert isinstance(stream, io.TextIOWrapper)
             stream.reconfigure(errors="backslashreplace")
         code = run(arguments)
@@ -77,12 +77,13 @@ def offline(
 
 @pytest.fixture
 def chatdb(offline: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch) -> Chatdb:
-    """Run a command in the project's folder, with DATABASE_URL set."""
+    """Return a function that runs a command in the project's folder, with DATABASE_URL set."""
     monkeypatch.setenv("DATABASE_URL", database.url)
     return offline
 
 
 def command_paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words of a command and of each of its subcommands."""
     yield path
     for name, sub in getattr(command, "commands", {}).items():
         yield from command_paths(sub, (*path, name))

@@ -1,4 +1,4 @@
-"""What a child process of a test does; it imports no more than it needs, for there are many."""
+"""A child process that migrates.  It imports only what it needs, because tests start many of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ UNKNOWN = "?"
 
 
 class _NotRun:
-    """Stands for the run of an error that has none."""
+    """A replacement for the run of an error without one."""
 
     current = UNKNOWN
 
 
 def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -> None:
-    """What a child does: one run, as the command line does it; with a `!` it does not mind rows.
+    """Run one command as the command line does; with a `!` it may delete rows.
 
-    It puts its exit code, the states or the message, and the version that it ended at.
+    It puts its exit code, its states or its message, and its last version into the queue `result`.
     """
     signal.signal(signal.SIGTERM, _terminate)
     flags = {"database_url": url, "schema": schema, "connect_retry_delay": "20ms"}
@@ -31,18 +31,18 @@ def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -
     try:
         settings = load_settings(flags, environ={}, cwd=Path("/"))
         migrator = Migrator(open_target(settings), folder)
-        lossy = what.endswith("!")
+        allow_data_loss = what.endswith("!")
         if what == "up":
             run = migrator.up()
         elif what.startswith("redo"):
-            run = migrator.redo(allow_data_loss=lossy)
+            run = migrator.redo(allow_data_loss=allow_data_loss)
         else:
-            run = migrator.down(everything=True, allow_data_loss=lossy)
+            run = migrator.down(everything=True, allow_data_loss=allow_data_loss)
         answer = (0, [s.state for s in run.steps], run.current)
     except ChatdbError as error:
         answer = (int(error.exit), error.message, getattr(error, "run", _NotRun).current)
-    except KeyboardInterrupt as early:  # it had not begun
-        answer = (143 if isinstance(early, Terminated) else 130, "", UNKNOWN)
+    except KeyboardInterrupt as error:  # before the run began
+        answer = (143 if isinstance(error, Terminated) else 130, "", UNKNOWN)
     if result is not None:
         result.put(answer)
 

@@ -1,4 +1,4 @@
-"""Processes that migrate: several at once, or killed at a chosen statement."""
+"""Child processes that migrate: several concurrently, or one that is killed at a chosen statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.project import Project
 from tests.support.proxy import Proxy
 from tests.support.servers import socket_of
 
-# Children that have everything imported already: each costs some milliseconds.
+# Children are forked from a process that has imported everything, which takes milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
@@ -27,42 +27,45 @@ def start_child(*arguments: Any) -> BaseProcess:
 def kill_before(
     number: int, project: Project, database: Database, schema: str, what: str, kinds: str = "E"
 ) -> bool:
-    """Kill a run when the server has done all that comes before its nth statement, and no more.
+    """Kill a run when the server has finished everything before its nth statement.
 
-    The kinds are those of the protocol: E for the statements of a pipeline, Q for those on their own.
+    The kinds are message types of the protocol: E for statements of a pipeline, Q for single ones.
+    Return whether the run got that far.
     """
-    held, killed = threading.Event(), threading.Event()
+    paused, killed = threading.Event(), threading.Event()
     sent = Counter[str]()
 
-    def hold(connection: int, kind: str, n: int) -> bool:
+    def pause(connection: int, kind: str, n: int) -> bool:
         sent[kind] += 1
         if sum(sent[k] for k in kinds) < number:
             return True
-        held.set()
+        paused.set()
         killed.wait()
         return False
 
-    with Proxy(socket_of(database.server), on_message=hold) as proxy:
+    with Proxy(socket_of(database.server), on_message=pause) as proxy:
         run = start_child(proxy.url(database.name), str(project.sql), what, schema)
-        while not held.wait(0.002) and run.is_alive():
+        while not paused.wait(0.002) and run.is_alive():
             pass
-        if held.is_set():
+        if paused.is_set():
             wait_for_session(database, "wait_event = 'ClientRead'")
         run.kill()
         run.join()
         killed.set()
     wait_for_no_sessions(database)
-    return held.is_set()
+    return paused.is_set()
 
 
 def run_concurrently(
-    database: Database, project: Project, whats: list[str], url: str = ""
+    database: Database, project: Project, commands: list[str], url: str = ""
 ) -> list[tuple[int, Any]]:
-    """Run children side by side; return what became of each, as an exit code and states."""
+    """Run commands in concurrent child processes; return the exit code and the states of each."""
     url = url or database.url
     results = CONTEXT.Queue()
-    children = [start_child(url, str(project.sql), what, "public", results) for what in whats]
+    children = [
+        start_child(url, str(project.sql), command, "public", results) for command in commands
+    ]
     answers = [results.get(timeout=120)[:2] for _ in children]
-    for one in children:
-        one.join()
+    for process in children:
+        process.join()
     return answers

@@ -1,4 +1,4 @@
-"""A database for each test, and what sessions in it are waited for."""
+"""A database for each test, and waiting for its sessions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from chatdb_cli.settings.model import Settings
 if TYPE_CHECKING:
     from tests.support.servers import Server
 
-# Away with all that a test may have made in its database ...
+# Remove everything that a test can create in its database ...
 CLEAR_DATABASE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid();
 ALTER DATABASE {0} RESET ALL;
 SET lock_timeout = '5s';
 SET client_min_messages = error;
-DO $$ DECLARE one record; BEGIN
-  FOR one IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' LOOP
-    EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', one.extname);
+DO $$ DECLARE object record; BEGIN
+  FOR object IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' LOOP
+    EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', object.extname);
   END LOOP;
-  FOR one IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$' LOOP
-    EXECUTE format('DROP SCHEMA %I CASCADE', one.nspname);
+  FOR object IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$' LOOP
+    EXECUTE format('DROP SCHEMA %I CASCADE', object.nspname);
   END LOOP;
 END $$;
 CREATE SCHEMA public;
@@ -45,7 +45,7 @@ DO $$ BEGIN
 END $$"""
 
 
-# ... and is there anything left that an empty one does not have?
+# ... and count what is left, to compare it with an empty one.
 COUNT_CONTENTS = (
     """
 SELECT d.datacl::text, d.datconnlimit, d.datallowconn, r.rolname,
@@ -86,7 +86,7 @@ SELECT d.datacl::text, d.datconnlimit, d.datallowconn, r.rolname,
 
 @dataclass
 class Database:
-    """A database of one test."""
+    """A database that one test uses."""
 
     server: Server
     name: str
@@ -99,7 +99,7 @@ class Database:
         return psycopg.connect(self.url, autocommit=True, **more)
 
     def settings(self, **flags: str | bool) -> Settings:
-        """Settings for this database; the proxy tests give another `database_url`."""
+        """Return settings for this database; a flag `database_url` can lead there through a proxy."""
         return load_settings({"database_url": self.url, **flags}, environ={}, cwd=Path("/"))
 
     def target(self, **flags: str | bool) -> Target:
@@ -114,15 +114,15 @@ class Database:
             return conn.execute(sql).fetchall()
 
     def tables(self, schema: str = "public") -> set[str]:
-        """The tables that are not the history's."""
+        """Return the names of the tables, without those of the history."""
         rows = self.query(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")
         return {r[0] for r in rows if "yoyo" not in r[0] and r[0] != "chatdb_migration"}
 
     def applied(self, schema: str = "public") -> list[str]:
-        """What yoyo says and chatdb says is applied; they have to agree."""
+        """Return the applied migrations, after checking that both tables of the history agree."""
         yoyo = self.query(f'SELECT migration_id FROM "{schema}"._yoyo_migration ORDER BY 1')
-        ours = self.query(f'SELECT migration_id FROM "{schema}".chatdb_migration ORDER BY 1')
-        assert yoyo == ours
+        chatdb = self.query(f'SELECT migration_id FROM "{schema}".chatdb_migration ORDER BY 1')
+        assert yoyo == chatdb
         return [r[0] for r in yoyo]
 
     def drop(self) -> None:

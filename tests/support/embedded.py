@@ -1,4 +1,4 @@
-"""Embedded servers of a test's own: `initdb` costs a second, so most are copies of one."""
+"""Embedded servers for single tests; most are copies of one, because `initdb` takes a second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Make = Callable[..., EmbeddedServer]
 IS_ROOT = os.geteuid() == 0
 
 
-as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can be in this situation")
+as_root = pytest.mark.skipif(not IS_ROOT, reason="this happens only to root")
 
 
 as_user = pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
@@ -35,7 +35,7 @@ DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 
 def make_server_folder(tmp: Path) -> Path:
-    """A directory that the server's user can enter: pytest's own are closed to all but root."""
+    """Create a folder that the server's user can enter, unlike those of pytest."""
     if not IS_ROOT:
         return tmp
     folder = Path(tempfile.mkdtemp(prefix="ground-", dir=TEMP_FOLDER))
@@ -89,7 +89,7 @@ def start_in_new_processes(home: Path, count: int) -> list[subprocess.Popen[byte
 
 
 def assert_refused(work: Callable[[], object], *words: str) -> ChatdbError:
-    """Assert that work is refused with an error for a user: each word in it, and a way out."""
+    """Check that work fails with an error of the server that has a hint and these words; return it."""
     with pytest.raises(ChatdbError) as caught:
         work()
     error = caught.value
@@ -101,9 +101,9 @@ def assert_refused(work: Callable[[], object], *words: str) -> ChatdbError:
 
 
 def as_nobody(work: Callable[[], object]) -> str:
-    """Do work in a child process that is the user `nobody`; return what it gave, as text.
+    """Do work in a child process as the user `nobody`; return its result as text.
 
-    A fork, because `nobody` may be unable to enter the directory of this Python.
+    The process is forked, because `nobody` may be unable to enter the directory of this Python.
     """
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
@@ -125,8 +125,9 @@ def as_nobody(work: Callable[[], object]) -> str:
 def fake_programs(folder: Path, initdb: str) -> Path:
     folder.mkdir()
     for name in ("initdb", "pg_ctl", "postgres"):
-        said = 'echo "postgres (PostgreSQL) 18.1"'
-        script = f'[ "$1" = --version ] && {said} && exit 0\n{initdb if name == "initdb" else ""}'
+        print_version = 'echo "postgres (PostgreSQL) 18.1"'
+        script = f'[ "$1" = --version ] && {print_version} && exit 0\n'
+        script += initdb if name == "initdb" else ""
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     return folder

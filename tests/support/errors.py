@@ -1,4 +1,4 @@
-"""What a user sees of an error, and a password that must never be seen."""
+"""The error that a user sees, and a password that no output may show."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SECRET = "hunter2-secret"
 
 
 def error_text(result: Result) -> str:
-    """What stderr says of the error itself."""
+    """Return stderr from the error on."""
     assert "Traceback" not in result.err
     return result.err[result.err.index("error: ") :]
 
 
 def run_in_every_format(call: Chatdb, *arguments: str) -> Result:
-    """Run a command in every form of output, look for the secret, and return the plain one."""
+    """Run a command in every output format, check for the secret, and return the plain result."""
     for more in (["--format", "json"], ["-v"], ["-v", "--log-format", "json"], []):
         result = call(*arguments, *more)
         assert SECRET not in result.out + result.err
@@ -31,11 +31,11 @@ def run_in_every_format(call: Chatdb, *arguments: str) -> Result:
 
 @pytest.fixture
 def role(server: Server) -> Iterator[str]:
-    """A role that logs in with a password, and may do nothing."""
+    """A role that logs in with a password and has no rights."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        (shown,) = conn.execute("SHOW hba_file").fetchone() or ("",)
+        (setting,) = conn.execute("SHOW hba_file").fetchone() or ("",)
         (data,) = conn.execute("SHOW data_directory").fetchone() or ("",)
-        hba = Path(data) / shown
+        hba = Path(data) / setting
         before = hba.read_text()
         hba.write_text(f"local all t_role scram-sha-256\n{before}")
         conn.execute(f"CREATE ROLE t_role LOGIN PASSWORD '{SECRET}'")

@@ -1,4 +1,4 @@
-"""A chat that is written to, and those who listen to it."""
+"""A chat with concurrent writers, and listeners to its events."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Chat:
         ]
 
     def logged(self, after: int = 0) -> list[int]:
-        """The numbers of all events, read from the table itself."""
+        """Return the numbers of all events after one, read from the table itself."""
         rows = self.database.query(f"SELECT seq FROM events WHERE seq > {after} ORDER BY seq")
         return [row[0] for row in rows]
 
@@ -51,13 +51,13 @@ class Chat:
         return str(self.database.query("SELECT cursor FROM events_since('')")[0][0])
 
     def after(self, cursor: str) -> list[tuple[Any, ...]]:
-        """What comes after a cursor."""
+        """Return the numbers of the events after a cursor."""
         query = f"SELECT seq FROM events_since('{cursor}') WHERE seq IS NOT NULL"
         return self.database.query(query)
 
     @contextmanager
     def mode(self, name: str) -> Iterator[None]:
-        """Let the doorbell ring in another way."""
+        """Notify in another mode inside the block."""
         self.database.execute(f"SELECT set_notify_mode('{name}')")
         try:
             yield
@@ -68,7 +68,7 @@ class Chat:
         return Listener(self.database.target(), cursor, **more)
 
     def write(self, until: threading.Event, number: int) -> None:
-        """Write as an application does, and go on when the server was away."""
+        """Write as an application does until an event is set; reconnect when the server was down."""
         luck = random.Random(number)
         while not until.is_set():
             with suppress(psycopg.Error), self.database.connect() as conn:
@@ -87,7 +87,7 @@ class Chat:
 
     @contextmanager
     def writers(self, count: int = 3) -> Iterator[None]:
-        """Several of them, until the block ends."""
+        """Run several writers until the block ends."""
         until = threading.Event()
         threads = [threading.Thread(target=self.write, args=(until, n)) for n in range(count)]
         for thread in threads:
@@ -101,7 +101,7 @@ class Chat:
 
 
 class ListenerThread(threading.Thread):
-    """Listens in a thread, until bob says something; the writers are all ada."""
+    """A thread that listens until bob writes a message; all the writers are ada."""
 
     def __init__(self, chat: Chat, listener: Listener) -> None:
         super().__init__()
@@ -117,22 +117,22 @@ class ListenerThread(threading.Thread):
                 return
 
     def all(self) -> list[int]:
-        """The numbers of all events, once bob has said the last word."""
+        """Wait for the message of bob; return the numbers of all events."""
         self.join()
         return sorted(e.seq for e in self.events)
 
 
 def take_events(count: int, listener: Listener) -> list[Change]:
-    found = []
+    events = []
     for event in listener:
-        found.append(event)
-        if len(found) == count:
+        events.append(event)
+        if len(events) == count:
             break
-    return found
+    return events
 
 
 class ListenCommand:
-    """A running `chatdb listen`; what it printed is read as it comes."""
+    """A running `chatdb listen`; its output is read while it runs."""
 
     def __init__(
         self, project: Project, url: str, *arguments: str | Path, env: dict[str, str] | None = None
@@ -161,7 +161,7 @@ class ListenCommand:
         self._ready.set()
 
     def lines(self, last: str) -> list[str]:
-        """The lines up to one that has a text in it."""
+        """Return the lines up to one that contains a text."""
         assert self.process.stdout
         lines: list[str] = []
         for line in self.process.stdout:
@@ -171,7 +171,7 @@ class ListenCommand:
         raise AssertionError(f"{last} is not in {lines[-5:]}, {self.stderr}")
 
     def wait_until_it_says(self, what: str, times: int) -> None:
-        """Wait until that often something was on stderr."""
+        """Wait until a text has been on stderr that many times."""
         while sum(what in line for line in self.stderr) < times:
             assert self.process.poll() is None, self.stderr
             time.sleep(0.01)
@@ -180,7 +180,7 @@ class ListenCommand:
         return [json.loads(line) for line in self.lines(last)]
 
     def end(self, number: int) -> tuple[int, str, str]:
-        """Send a signal; the exit code, and what else was said."""
+        """Send a signal; return the exit code, the rest of stdout, and stderr."""
         self.process.send_signal(number)
         return self.ended()
 

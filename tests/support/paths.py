@@ -1,4 +1,4 @@
-"""Where the project and the migrations that it ships are."""
+"""The paths of the project and of the migrations that it ships."""
 
 from __future__ import annotations
 

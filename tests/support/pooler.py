@@ -20,7 +20,7 @@ from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.servers import TEMP_FOLDER, Server, socket_of
 
-PATIENCE = 60.0
+START_TIMEOUT_S = 60.0
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -41,9 +41,9 @@ logfile = {folder}/log
 
 
 def allow_owner_login(server: Server) -> None:
-    """Let the owner of the server's files log in; it knows root and the owner of the project alone.
+    """Let the owner of the server's files log in; by default only root and the project's owner can.
 
-    A server that is started again has forgotten it.
+    A restart of the server removes this permission.
     """
     if os.getuid() == 0:
         owner = Path(socket_of(server)).owner()
@@ -57,7 +57,7 @@ def allow_owner_login(server: Server) -> None:
 
 @dataclass
 class Pooler:
-    """A PgBouncer in front of a server, in a folder of its own."""
+    """A PgBouncer in front of a server, with its own folder."""
 
     server: Server
     folder: Path
@@ -69,7 +69,7 @@ class Pooler:
         return self.folder / ".s.PGSQL.6432"
 
     def start(self) -> None:
-        # It refuses to run as root.
+        # PgBouncer refuses to run as root.
         owner = os.stat(socket_of(self.server))
         host = self.server.embedded.params()["host"]
         text = CONFIGURATION.format(host=host, folder=self.folder, mode=self.mode, size=self.size)
@@ -80,7 +80,7 @@ class Pooler:
             as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
         command = [PGBOUNCER or "", "-q", str(self.folder / "ini")]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_owner)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
                 psycopg.connect(self.url("postgres")).close()

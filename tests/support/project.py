@@ -1,4 +1,4 @@
-"""A folder with migrations, and what is done with them."""
+"""A folder with migrations, and commands and migrators that run in it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Project:
                 (self.sql / folder / f"{stem}.sql").write_bytes(data)
 
     def write_tables(self, *numbers: int) -> None:
-        """Write migrations that make and drop a table each: t1, t2, ..."""
+        """Write migrations that each create and drop a table: t1, t2, ..."""
         for n in numbers:
             self.write(f"{n:04}_t{n}", f"CREATE TABLE t{n} (id int);\n", f"DROP TABLE t{n};\n")
 
@@ -48,7 +48,7 @@ class Project:
         return Migrator(database.target(**flags), self.sql, **more)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a command: nothing of ours but the path."""
+        """Return the environment of a command: of this process, it has only the PATH."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.path), "LC_ALL": "C.UTF-8", **more}
 
     def command(self, *arguments: str | Path) -> list[str]:
@@ -57,7 +57,7 @@ class Project:
     def chatdb(
         self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run `chatdb` in this folder, as a user would who is not on a terminal."""
+        """Run `chatdb` in this folder in a new process, not on a terminal."""
         root = str(ROOT)
         return subprocess.run(
             self.command(*arguments),
@@ -86,12 +86,12 @@ def states(error_or_run: Any) -> list[str]:
 
 
 def call_when_waiting(act: Callable[[str], object], word: str = "") -> Callable[[Progress], None]:
-    """Call once, when a migrator waits."""
-    seen: list[str] = []
+    """Return a progress callback that calls `act` once, when a migrator waits."""
+    texts: list[str] = []
 
     def progress(event: Progress) -> None:
-        if event.kind == "waiting" and word in event.text and not seen:
-            seen.append(event.text)
+        if event.kind == "waiting" and word in event.text and not texts:
+            texts.append(event.text)
             act(event.text)
 
     return progress

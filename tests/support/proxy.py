@@ -1,7 +1,7 @@
-"""A proxy between chatdb and a server: it counts, delays, holds and cuts.
+"""A proxy between chatdb and a server that counts and delays messages and cuts connections.
 
-It reads the client's side as protocol messages, so that a test can say "after the seventh message".
-The connection has to be without TLS, as that to the embedded server is.
+It parses the messages of the client, so that a test can cut "after the seventh message".
+The connection must not use TLS; those to the embedded server do not.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from types import TracebackType
 from urllib.parse import quote
 
 _SYNC, _QUERY, _PASSWORD, _STARTUP = "S", "Q", "p", "startup"
-# After each of these a client has to wait for an answer.
+# After each of these messages a client waits for an answer.
 WAITING = (_SYNC, _QUERY, _PASSWORD, _STARTUP)
 
 
 @dataclass
 class Proxy:
-    """Listens on a loopback port, and forwards to a server's Unix socket.
+    """A loopback port that forwards to the Unix socket of a server.
 
     Attributes:
         upstream: the server's socket.
-        delay: how long each direction takes, in seconds.
-        on_message: called with (connection, kind, number) before a message of a client goes on; the
-            number counts the messages of that connection.  What it returns as False cuts.
-        cut_after: cut when the servers have sent this many bytes, in the middle of an answer.
-        kinds: of all messages of all clients so far, in order.
+        delay: seconds that each direction takes.
+        on_message: called with (connection, kind, number) before a message of a client is forwarded;
+            the number counts the messages of that connection.  If it returns False, the proxy cuts.
+        cut_after: cut after the servers have sent this many bytes, in the middle of an answer.
+        kinds: the type of each message that clients have sent so far, in order.
         answered: how many bytes the servers have sent so far.
     """
 
@@ -67,28 +67,28 @@ class Proxy:
         return f"postgresql://{quote(user)}@127.0.0.1:{self.port}/{quote(database)}?sslmode=disable"
 
     def round_trips(self) -> int:
-        """How often a client had to wait for an answer so far."""
+        """Return how often a client has waited for an answer so far."""
         return sum(kind in WAITING for kind in self.kinds)
 
     def refuse(self) -> None:
-        """Take no more connections; those that are open stay."""
+        """Accept no more connections; those that are open stay open."""
         with suppress(OSError):  # refused already
             # A thread that waits in accept() does not wake up from close() alone.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def cut(self, *, clients_only: bool = False) -> None:
-        """Break every connection that is open now; on the clients' side alone, if that is said."""
+        """Close every open connection; with `clients_only` the server does not notice."""
         if clients_only:
             for client in self._sockets[::2]:
                 client.shutdown(socket.SHUT_RDWR)
             return
-        cut = self._sockets[:]
-        del self._sockets[: len(cut)]  # whoever comes back meanwhile is let through
-        for one in cut:
-            with suppress(OSError):  # gone already
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        sockets = self._sockets[:]
+        del self._sockets[: len(sockets)]  # a client that reconnects meanwhile is not cut
+        for connection in sockets:
+            with suppress(OSError):  # already closed
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -109,7 +109,7 @@ class Proxy:
             self._link(self._chunks(server), client)
 
     def _upstream(self) -> socket.socket:
-        """Connect to the server; one that is being started anew is waited for."""
+        """Connect to the server, after waiting until it has restarted."""
         for _ in range(1000):
             server = socket.socket(socket.AF_UNIX)
             with suppress(ConnectionRefusedError, FileNotFoundError):
@@ -120,14 +120,14 @@ class Proxy:
         raise TimeoutError(self.upstream)
 
     def _link(self, source: Iterator[bytes], sink: socket.socket) -> None:
-        """Carry what a source gives to a sink, each piece as much later as the link is long."""
+        """Forward the data of a source to a sink in a thread, each piece after the delay."""
         line: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
-        def at_once() -> None:
+        def forward() -> None:
             with suppress(OSError):  # cut
                 for piece in source:
                     sink.sendall(piece)
-            with suppress(OSError):  # whoever waits there hears that the other has gone
+            with suppress(OSError):  # tell the other side that this one has closed
                 sink.shutdown(socket.SHUT_WR)
 
         def read() -> None:
@@ -153,8 +153,8 @@ class Proxy:
         if self.delay:
             self._start(read)
             self._start(write)
-        else:  # one thread less to wake up for each message
-            self._start(at_once)
+        else:  # one thread fewer to wake up for each message
+            self._start(forward)
 
     def _chunks(self, source: socket.socket) -> Iterator[bytes]:
         while data := source.recv(65536):
@@ -164,7 +164,7 @@ class Proxy:
             self.answered += len(data)
             yield data
             if self.cut_after == 0:
-                self.cut_after = None  # once
+                self.cut_after = None  # cut only once
                 source.shutdown(socket.SHUT_RDWR)
                 return
 
@@ -175,7 +175,7 @@ class Proxy:
         startup = True
         while data := source.recv(65536):
             buffer += data
-            whole = b""
+            complete = b""
             while True:
                 head = 0 if startup else 1
                 if len(buffer) < head + 4:
@@ -190,19 +190,19 @@ class Proxy:
                 number += 1
                 self.kinds.append(kind)
                 if self.on_message and self.on_message(connection, kind, number) is False:
-                    if whole:
-                        yield whole
+                    if complete:
+                        yield complete
                     return
                 if self.on_message:
                     yield message
                 else:
-                    whole += message
-            if whole:
-                yield whole
+                    complete += message
+            if complete:
+                yield complete
 
 
 class Link(Proxy):
-    """A link to a loopback port: it delays what goes over it, and looks at nothing."""
+    """A proxy to a loopback port that only delays, and does not parse messages."""
 
     def __init__(self, port: int, delay: float) -> None:
         super().__init__(str(port), delay)

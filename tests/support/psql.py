@@ -1,4 +1,4 @@
-"""Scripts run by psql, and what a database holds afterwards."""
+"""Running scripts with psql, and the schema and history of a database."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tests.support.database import Database
 
 
 def run_psql(database: Database, script: str) -> None:
-    """Run a script as a user would, with the psql of the server."""
+    """Run a script with the psql of the server, and check that it reports no error."""
     psql = database.server.embedded.programs / "psql"
-    done = subprocess.run(
+    result = subprocess.run(
         [psql, "-X", "-f", "-", database.url],
         input=script.encode(),
         capture_output=True,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
     )
-    output = done.stderr.decode()
-    assert done.returncode == 0, output
+    output = result.stderr.decode()
+    assert result.returncode == 0, output
     assert "ERROR" not in output
     assert "WARNING" not in output
 
 
 def schema_and_history(database: Database) -> list[Any]:
-    """The schema and the history, without what differs from run to run."""
-    questions = (
+    """Return the schema and the history, without what differs from run to run."""
+    queries = (
         "SELECT attrelid::regclass::text, attnum, attname::text, atttypid::regtype::text "
         "FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
         "WHERE relnamespace = 'public'::regnamespace AND NOT attisdropped ORDER BY 1, 2",
@@ -43,4 +43,4 @@ def schema_and_history(database: Database) -> list[Any]:
         "client, chatdb_version, duration_ms IS NULL FROM chatdb_migration ORDER BY 1",
         "SELECT * FROM words ORDER BY 1" if "words" in database.tables() else "SELECT 1",
     )
-    return [database.query(question) for question in questions]
+    return [database.query(query) for query in queries]

@@ -23,19 +23,19 @@ from tests.support import sshd
 from tests.support.database import CLEAR_DATABASE, COUNT_CONTENTS, Database
 from tests.support.paths import SHIPPED
 
-# Copies that root has made of the wheel's are the wheel's.
+# Without the copies of the wheel's programs that root makes.
 PROGRAMS = [p for p in find_programs() if not p.is_relative_to("/var/lib/chatdb")]
 
 
 def _in_memory() -> str | None:
-    """Where a cluster costs no disk: a database is made ten times as fast there, and dropped."""
-    place = "/dev/shm"
+    """Return a folder in memory, where a database is created and dropped ten times as fast."""
+    folder = "/dev/shm"
     try:
-        stats = os.statvfs(place)
+        stats = os.statvfs(folder)
     except OSError:
         return None
-    room = stats.f_bavail * stats.f_frsize >= 4 * 2**30 and not stats.f_flag & os.ST_NOEXEC
-    return place if room and os.access(place, os.W_OK) else None
+    has_space = stats.f_bavail * stats.f_frsize >= 4 * 2**30 and not stats.f_flag & os.ST_NOEXEC
+    return folder if has_space and os.access(folder, os.W_OK) else None
 
 
 TEMP_FOLDER = _in_memory() or "/tmp"
@@ -50,7 +50,7 @@ def _name(programs: Path) -> str:
 NAMES = {programs: _name(programs) for programs in PROGRAMS}
 
 
-# What does not depend on the version of PostgreSQL is tried on the first server alone.
+# For tests that do not depend on the version of PostgreSQL: run on the first server only.
 on_first_server = pytest.mark.parametrize(
     "server", PROGRAMS[:1], ids=NAMES.__getitem__, indirect=True
 )
@@ -69,10 +69,10 @@ class Server:
 
     @property
     def bin(self) -> Path:
-        """The server's programs where its own user can run them, whoever we are."""
+        """The folder of the server's programs, which the server's user can run."""
         if not self._bin:
-            found = self.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
-            self._bin.append(Path(found))
+            path = self.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            self._bin.append(Path(path))
         return self._bin[0]
 
     @property
@@ -92,7 +92,7 @@ class Server:
         return Database(self, name)
 
     def empty(self) -> Database:
-        """An empty database: a new one, or one that a test has left and that is empty again."""
+        """Return an empty database: a new one, or one that was cleared after a test."""
         if self.spare:
             return self.spare.pop()
         database = self.create()
@@ -102,7 +102,7 @@ class Server:
         return database
 
     def release(self, database: Database) -> None:
-        """Clear a database, which takes a tenth of making one; drop it where that leaves a trace."""
+        """Clear a database, which is ten times as fast as creating one; drop it if anything is left."""
         try:
             database.execute(CLEAR_DATABASE.format(database.name))
             cleared = database.query(COUNT_CONTENTS) == self.pristine
@@ -118,7 +118,7 @@ class Server:
             return (conn.execute(sql).fetchone() or (None,))[0]
 
     def chat(self) -> Database:
-        """A database with the whole shipped schema, cloned from one that was migrated once."""
+        """Return a database with the chat schema, cloned from one that was migrated once."""
         if "chat" not in self.templates:
             template = self.create()
             Migrator(template.target(), SHIPPED).up()
@@ -128,7 +128,7 @@ class Server:
 
 @contextmanager
 def allow_logins(server: Server, *lines: str) -> Iterator[None]:
-    """Let more logins in than the embedded server does, by these lines in front of its hba file."""
+    """Allow more logins to the embedded server, with these lines at the top of its hba file."""
     hba = Path(server.query_one("SHOW hba_file"))
     hba = Path(server.query_one("SHOW data_directory")) / hba
     before = hba.read_text()
@@ -161,7 +161,7 @@ def socket_of(server: Server) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --long the servers take turns: each test, and each of its cases, is tried on one."""
+    """Run each test, and each of its cases, on one server only, unless --long is set."""
     if config.getoption("--long"):
         return
     groups: dict[str, list[pytest.Item]] = {}
@@ -170,7 +170,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         server = case and case.params.get("server")
         name = item.nodeid.replace(NAMES[server], "*") if server in NAMES else item.nodeid
         groups.setdefault(name, []).append(item)
-    # The quick ones start one server alone.
+    # A quick run starts only the first server.
     quick = config.getoption("markexpr") == "quick"
     chosen = {
         group[0 if quick else zlib.crc32(name.encode()) % len(group)].nodeid
@@ -184,6 +184,6 @@ def pytest_report_header() -> list[str]:
     openssh = (
         f"{sshd.SSHD}, as {sshd.USER}"
         if sshd.SSHD
-        else "none found: the tunnel is tried against a server in Python alone"
+        else "none found: tunnels are tested only with a server in Python"
     )
     return [f"postgresql: {', '.join(NAMES.values()) or 'none found'}", f"sshd: {openssh}"]

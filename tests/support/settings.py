@@ -1,4 +1,4 @@
-"""A folder with env files, and the settings that are read there."""
+"""A folder with env files, and the settings that are read from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database behind a bastion, and what it takes to get there."""
+"""A database behind a bastion, the settings that lead to it, and helpers for its tests."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ needs_sshd = pytest.mark.skipif(SSHD is None, reason="OpenSSH's sshd is not inst
 
 
 def open_sockets() -> set[str]:
-    """What this process holds open, by number; those of an agent are sockets, too."""
-    found = set()
-    for one in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
+    """Return the sockets that this process has open, including those to an agent."""
+    files = set()
+    for descriptor in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
         with suppress(OSError):
-            found.add(str(one.readlink()))
-    return {one for one in found if one.startswith("socket:")}
+            files.add(str(descriptor.readlink()))
+    return {file for file in files if file.startswith("socket:")}
 
 
 def child_processes() -> set[int]:
-    """The children of this process."""
+    """Return the child processes of this process."""
     lists = list(Path("/proc/self/task").glob("*/children"))
     if not lists:
         return set(descendants(os.getpid()))
-    found = []
-    for one in lists:
+    pids = []
+    for file in lists:
         with suppress(OSError):  # that thread has ended
-            found += one.read_text().split()
-    return set(map(int, found))
+            pids += file.read_text().split()
+    return set(map(int, pids))
 
 
 @dataclass
 class TunnelSetup:
-    """A database behind a bastion, and what it takes to get there.
+    """A database behind a bastion, and the settings that lead to it.
 
     Attributes:
-        bastion: lets in whoever has the key.
-        proxy: in front of the database, as seen from the bastion.
-        variables: the settings.
+        bastion: the SSH server, which accepts the key.
+        proxy: the proxy between the bastion and the database.
+        variables: the settings, as environment variables.
     """
 
     bastion: Sshd | SshServer
@@ -83,14 +83,14 @@ class TunnelSetup:
         return open_target(self.settings(**variables), *more)
 
     def run(self, call: Chatdb, *arguments: str, **more: str) -> Result:
-        """What a command does, with these settings in its environment."""
-        with pytest.MonkeyPatch.context() as here:
+        """Run a command with these settings in its environment."""
+        with pytest.MonkeyPatch.context() as environment:
             for name, text in (self.variables | more).items():
-                here.setenv(name, text)
+                environment.setenv(name, text)
             return call(*arguments)
 
     def connect_error(self, **variables: Any) -> ChatdbError:
-        """Why nothing came of it."""
+        """Return the error of a connection that fails."""
         with pytest.raises(ChatdbError) as caught, self.target(**variables) as target:
             connect(target, retries=0).close()
         return caught.value
@@ -155,7 +155,10 @@ def can_connect(url: str) -> bool:
 
 
 def through_two_hops(tunnel: TunnelSetup, home: Path, more: str = "") -> dict[str, Any]:
-    """What leads to the bastion over itself; `more` is for the first of its two names, `inner`."""
+    """Return settings that lead to the bastion through itself, as the hosts `outer` and `inner`.
+
+    `more` are options of `inner` in ~/.ssh/config.
+    """
     (home / ".ssh" / "config").write_text(
         f"Host inner\n ProxyJump outer\n{more}"
         f"Host *\n HostName 127.0.0.1\n Port {tunnel.bastion.port}\n User {USER}\n"
@@ -165,15 +168,15 @@ def through_two_hops(tunnel: TunnelSetup, home: Path, more: str = "") -> dict[st
 
 @contextmanager
 def silent_port(banner: bytes = b"") -> Iterator[tuple[int, threading.Event]]:
-    """A port that says no more than the beginning, and whether somebody came there."""
+    """Open a port that sends only a banner; yield it, and an event for its first connection."""
     reached = threading.Event()
 
     def answer() -> None:
-        one, _ = listener.accept()
+        connection, _ = listener.accept()
         reached.set()
-        with one, suppress(OSError):
-            one.sendall(banner)
-            while one.recv(1000):
+        with connection, suppress(OSError):
+            connection.sendall(banner)
+            while connection.recv(1000):
                 pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,6 +1,6 @@
-"""An SSH server in Python for the tests: it does what sshd can't be made to do.
+"""An SSH server in Python, for faults that sshd cannot simulate.
 
-It is a thread of the tests with asyncssh's loop in it, on a loopback port.
+It listens on a loopback port and runs asyncssh in a thread of the tests.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from tests.support.sshd import USER, free_port, make_folder, make_key
 
 
 class _Session(asyncssh.SSHServer):
-    def __init__(self, of: SshServer) -> None:
-        self._of = of
+    def __init__(self, server: SshServer) -> None:
+        self._server = server
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._conn = conn
-        self._of.connections.append(conn)
+        self._server.connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
-        self._of.logins.append(username)
+        self._server.logins.append(username)
         return True
 
     def public_key_auth_supported(self) -> bool:
-        return self._of.takes_keys
+        return self._server.takes_keys
 
     def kbdint_auth_supported(self) -> bool:
-        return self._of.takes_answers
+        return self._server.takes_answers
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         public_key = key.export_public_key().decode().split()[1]
-        return username == USER and public_key in (self._of.folder / "authorized").read_text()
+        return username == USER and public_key in (self._server.folder / "authorized").read_text()
 
     def connection_requested(self, dest_host: str, dest_port: int, *_: Any) -> Any:
-        if self._of.forward:
-            return self._of.forward(dest_host, dest_port)
-        host = self._of.names.get(dest_host, dest_host)
+        if self._server.forward:
+            return self._server.forward(dest_host, dest_port)
+        host = self._server.names.get(dest_host, dest_host)
         return self._conn.forward_connection(host, dest_port)
 
 
@@ -53,13 +53,13 @@ class SshServer:
     """A running server.
 
     Attributes:
-        forward: what it does when it is asked for a connection; it makes one by default.
-        names: hosts that only it knows, with their addresses.
-        takes_keys: whether a key lets anybody in.
-        takes_answers: whether it offers to ask questions.
-        more: for asyncssh.
-        logins: who wanted to log in so far.
-        folder: where its files are.
+        forward: called when a client asks for a connection; by default it connects.
+        names: names of hosts that only this server resolves, with their addresses.
+        takes_keys: whether it accepts keys.
+        takes_answers: whether it offers keyboard-interactive.
+        more: other arguments of asyncssh.listen.
+        logins: the users that have tried to log in so far.
+        folder: the folder of its files.
     """
 
     forward: Callable[[str, int], Any] | None = None
@@ -108,8 +108,8 @@ class SshServer:
 
     @property
     def listening(self) -> set[str]:
-        """Its own sockets, as /proc names them."""
-        return {f"socket:[{os.fstat(one.fileno()).st_ino}]" for one in self._server.sockets}
+        """The sockets on which it listens, as /proc names them."""
+        return {f"socket:[{os.fstat(sock.fileno()).st_ino}]" for sock in self._server.sockets}
 
     def stop(self) -> None:
         async def stop() -> None:
@@ -120,7 +120,7 @@ class SshServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.sleep(0.02)  # an aborted socket is closed a turn of the loop later
+            await asyncio.sleep(0.02)  # the loop closes an aborted socket in its next turn
 
         self._do(stop())
 
@@ -139,6 +139,6 @@ class SshServer:
             file.write(Path(f"{key}.pub").read_text())
 
     def known_hosts_line(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
-        """The line of known_hosts for it."""
+        """Return the line of known_hosts for this server."""
         key = (self.folder / f"{kind or self.keys[0]}.pub").read_text().split()
         return f"[{name}]:{self.port} {key[0]} {key[1]}\n"

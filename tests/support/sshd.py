@@ -1,7 +1,7 @@
-"""OpenSSH's sshd for the tests: on a loopback port, with keys and a configuration of its own.
+"""OpenSSH's sshd for the tests: on a loopback port, with its own keys and configuration.
 
-It runs as an ordinary user, who is the only one that it can let in: as whoever runs the tests, and
-where that is root as the user that the embedded server runs as.
+It runs as an ordinary user, and only that user can log in: the user that runs the tests, or if that is
+root, the user as which the embedded server runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LogLevel VERBOSE
 
 
 def _user() -> str:
-    names = {one.pw_name for one in pwd.getpwall()} if IS_ROOT else set()
+    names = {entry.pw_name for entry in pwd.getpwall()} if IS_ROOT else set()
     return next((name for name in ("postgres", "nobody") if name in names), getpass.getuser())
 
 
@@ -45,7 +45,7 @@ USER = _user()
 
 
 def make_folder() -> Path:
-    """Make a folder that this user can enter, which pytest's own are not."""
+    """Create a folder that the user of sshd can enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="chatdb-test-"))
     if IS_ROOT:
         shutil.chown(folder, USER)
@@ -53,29 +53,29 @@ def make_folder() -> Path:
 
 
 def free_port() -> int:
-    """A port that stays free while nobody listens there: below those that the system gives away."""
+    """Return a free port, below those that the system assigns, so that it stays free."""
     while True:
         port = 10000 + secrets.randbelow(22000)
-        with suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
+        with suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
             return port
 
 
-_made: dict[str, bytes] = {}
+_rsa_key: dict[str, bytes] = {}
 
 
 def make_key(path: Path, kind: str = "ed25519", passphrase: str = "", *more: str) -> Path:
-    """Make a pair of keys, the public one beside it with .pub; all RSA keys are one, made once."""
+    """Create a pair of keys, the public one with .pub; all RSA keys are copies of the first one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if kind == "rsa" and _made:
+    if kind == "rsa" and _rsa_key:
         for end in ("", ".pub"):
-            Path(f"{path}{end}").write_bytes(_made[end])
+            Path(f"{path}{end}").write_bytes(_rsa_key[end])
         path.chmod(0o600)
     else:
         size = ["-b", "2048"] if kind == "rsa" else []
         _keygen("-t", kind, *size, "-N", "", "-C", "test", "-f", path)
         if kind == "rsa":
-            _made.update({end: Path(f"{path}{end}").read_bytes() for end in ("", ".pub")})
+            _rsa_key.update({end: Path(f"{path}{end}").read_bytes() for end in ("", ".pub")})
     if passphrase:
         _keygen("-p", "-P", "", "-N", passphrase, *more, "-f", path)
     return path
@@ -87,13 +87,15 @@ def _keygen(*arguments: str | Path) -> None:
 
 
 def descendants(*parents: int) -> list[int]:
-    """Every process below some."""
+    """Return the descendants of processes."""
     result = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    above = {int(pid): int(parent) for pid, parent in map(str.split, result.stdout.splitlines())}
-    found = set(parents)
-    while more := {pid for pid, parent in above.items() if parent in found} - found:
-        found |= more
-    return sorted(found - set(parents))
+    parent_of = {
+        int(pid): int(parent) for pid, parent in map(str.split, result.stdout.splitlines())
+    }
+    pids = set(parents)
+    while more := {pid for pid, parent in parent_of.items() if parent in pids} - pids:
+        pids |= more
+    return sorted(pids - set(parents))
 
 
 @dataclass
@@ -101,9 +103,9 @@ class Sshd:
     """A running sshd.
 
     Attributes:
-        options: lines in front of its configuration, where the first one wins.
+        options: lines at the top of its configuration, where the first setting of a kind applies.
         keys: its host keys.
-        folder: where its files are.
+        folder: the folder of its files.
     """
 
     options: str = ""
@@ -160,7 +162,7 @@ class Sshd:
         raise TimeoutError(self.log)
 
     def stop(self) -> None:
-        """End it with every session."""
+        """Kill it and all of its sessions."""
         sessions = self.sessions()
         self._process.kill()
         self._process.wait()
@@ -171,7 +173,7 @@ class Sshd:
         self.signal(signal.SIGKILL)
 
     def sessions(self) -> list[int]:
-        """The processes behind the connections that are open."""
+        """Return the processes of the open connections."""
         return descendants(self._process.pid)
 
     def signal(self, number: int, pids: list[int] | None = None) -> None:
@@ -181,11 +183,11 @@ class Sshd:
                 os.kill(pid, number)
 
     def authorize(self, key: Path, options: str = "") -> None:
-        """Let whoever has a key log in."""
+        """Accept a key, with options of authorized_keys."""
         with (self.folder / "authorized").open("a") as file:
             file.write(f"{options} {Path(f'{key}.pub').read_text()}".lstrip())
 
     def known_hosts_line(self, name: str = "127.0.0.1", kind: str | None = None) -> str:
-        """The line of known_hosts for it."""
+        """Return the line of known_hosts for this server."""
         key = (self.folder / f"{kind or self.keys[0]}.pub").read_text().split()
         return f"[{name}]:{self.port} {key[0]} {key[1]}\n"

@@ -1,4 +1,4 @@
-"""The command on a terminal of its own."""
+"""Running a command on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.project import Project
 
 
 class Terminal:
-    """A command whose stdin and stderr are a terminal; stdout too, unless it is piped."""
+    """A command whose stdin and stderr are a terminal, and stdout too unless it is piped."""
 
     def __init__(self, project: Project, *arguments: str, env: dict[str, str], pipe: bool = False):
         self.master, slave = pty.openpty()
@@ -27,7 +27,7 @@ class Terminal:
             stderr=slave,
             stdout=subprocess.PIPE if pipe else slave,
             start_new_session=True,
-            # Ctrl-C reaches whoever has this as its controlling terminal.
+            # Ctrl-C reaches the processes with this controlling terminal.
             preexec_fn=_take_terminal,
         )
         os.close(slave)
@@ -43,7 +43,7 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def end(self, again: str = "") -> int:
-        """Wait for the end; type some keys again where nothing comes, as a person would."""
+        """Wait for the end; type the keys `again` whenever there is no output for 2 seconds."""
         while True:
             ready, _, _ = select.select([self.master], [], [], 2)
             if not ready and again:
@@ -59,7 +59,7 @@ class Terminal:
         select.select([self.master], [], [], 30)
         try:
             output = os.read(self.master, 65536)
-        except OSError:  # the other side is closed
+        except OSError:  # the command has ended
             return False
         self.text += output.decode().replace("\r\n", "\n")
         return bool(output)

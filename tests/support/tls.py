@@ -1,4 +1,4 @@
-"""TLS in front of a PostgreSQL that has none, as PostgreSQL does it, with a certificate for a name."""
+"""TLS for a PostgreSQL without it: a port that negotiates TLS as PostgreSQL does."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def write_certificate(folder: Path, name: str) -> None:
 
 
 class TlsFront:
-    """A loopback port that takes TLS alone, and hands on what was in it.
+    """A loopback port that accepts only TLS and forwards the decrypted data.
 
     Args:
-        folder: with the certificate and its key.
-        upstream: the port behind it.
+        folder: the folder of the certificate and its key.
+        upstream: the port of PostgreSQL.
     """
 
     def __init__(self, folder: Path, upstream: int) -> None:
@@ -77,8 +77,8 @@ class TlsFront:
                 writer.write(b"S")
                 await writer.drain()
                 await writer.start_tls(self._context)
-                behind = await asyncio.open_connection("127.0.0.1", self._upstream)
-                await asyncio.gather(_copy(reader, behind[1]), _copy(behind[0], writer))
+                server = await asyncio.open_connection("127.0.0.1", self._upstream)
+                await asyncio.gather(_copy(reader, server[1]), _copy(server[0], writer))
         writer.close()
 
 

@@ -113,7 +113,7 @@ RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
 def test_operations_that_the_user_may_call_succeed(
     scene: Scene, who: str | None, function: str, args: list[Any], something: bool
 ) -> None:
-    with scene.acting(who) as conn:
+    with scene.act_as(who) as conn:
         results = rows(conn, function, *scene.fill(args))
     told = results[0][function] if results and list(results[0]) == [function] else results
     assert bool(told) is something
@@ -186,29 +186,29 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
 def test_operations_that_the_user_may_not_call_are_refused(
     scene: Scene, who: str | None, function: str, args: list[Any], state: str
 ) -> None:
-    with scene.acting(who) as conn:
+    with scene.act_as(who) as conn:
         assert_call_fails(conn, state, function, *scene.fill(args))
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "group"])
 def test_a_user_creates_a_channel_with_others_and_owns_it(scene: Scene, kind: str) -> None:
     bob, eve, ousted = (scene.ids[n] for n in ("bob", "eve", "ousted"))
-    with scene.acting("bob") as conn:
+    with scene.act_as("bob") as conn:
         channel_id = call(conn, "create_channel", bob, kind, "New", [eve], [ousted])["id"]
         assert members(conn, channel_id) == {bob: "owner", eve: "member", ousted: "admin"}
         message = send(conn, channel_id, bob)
         assert call(conn, "archive_channel", channel_id)["archived_at"] is not None
         call(conn, "archive_channel", channel_id, False)
-    with scene.acting("ousted") as conn:
+    with scene.act_as("ousted") as conn:
         assert call_value(conn, "delete_message", message, ousted) is True
         assert call_value(conn, "remove_member", channel_id, eve) is True
-    with scene.acting("eve") as conn:
+    with scene.act_as("eve") as conn:
         assert len(rows(conn, "find_channel", channel_id)) == (kind == "public")
 
 
 def test_a_user_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) -> None:
     ousted, hall = scene.ids["ousted"], scene.ids["hall"]
-    with scene.acting("ousted") as conn:
+    with scene.act_as("ousted") as conn:
         assert rows(conn, "list_messages", hall) == []
         assert call_value(conn, "add_member", hall, ousted) is True
         assert len(rows(conn, "list_messages", hall)) == 1
@@ -222,10 +222,10 @@ def test_a_user_who_joins_a_public_channel_reads_and_writes_there(scene: Scene) 
 def test_a_direct_channel_that_both_left_is_restored_for_both(scene: Scene) -> None:
     ada, bob, direct = (scene.ids[n] for n in ("ada", "bob", "direct"))
     for who in ("ada", "bob"):
-        with scene.acting(who) as conn:
+        with scene.act_as(who) as conn:
             assert call_value(conn, "remove_member", direct, scene.ids[who]) is True
             assert rows(conn, "find_channel", direct) == []
-    with scene.acting("bob") as conn:
+    with scene.act_as("bob") as conn:
         assert call(conn, "open_direct_channel", bob, ada)["id"] == direct
         assert set(members(conn, direct)) == {ada, bob}
 
@@ -234,9 +234,9 @@ def test_a_row_may_be_deleted_for_good_by_its_author_and_the_admins_of_the_chann
     scene: Scene,
 ) -> None:
     scene.conn.execute("SET LOCAL chat.soft_delete = off")
-    with scene.acting("bob") as conn:
+    with scene.act_as("bob") as conn:
         assert_call_fails(conn, FORBIDDEN, "delete_message", scene.ids["first"], scene.ids["bob"])
-    with scene.acting("ada") as conn:
+    with scene.act_as("ada") as conn:
         for message in ("first", "second"):  # with the receipts, reactions and files of others
             assert call_value(conn, "delete_message", scene.ids[message], scene.ids["ada"]) is True
     gone = "SELECT count(*) FROM messages WHERE id IN (%s, %s)"
@@ -246,7 +246,7 @@ def test_a_row_may_be_deleted_for_good_by_its_author_and_the_admins_of_the_chann
 def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) -> None:
     """Including rows of others about them, such as a block, which they could not delete themselves."""
     eve = scene.ids["eve"]
-    with scene.acting("eve") as conn:
+    with scene.act_as("eve") as conn:
         assert call_value(conn, "erase_user", eve) is True
     assert not {r for r in relationships(scene.conn) if eve in r}
     own = [table for table, condition in VISIBLE_ROWS.items() if condition == OWN]
@@ -257,7 +257,7 @@ def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) ->
 
 
 def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene) -> None:
-    with scene.acting("bob") as conn:
+    with scene.act_as("bob") as conn:
         call(conn, "edit_message", scene.ids["second"], scene.ids["bob"], "New")
         edits = conn.execute("SELECT previous_content, edited_by FROM message_edits ORDER BY id")
         assert edits.fetchall() == [("First", scene.ids["ada"]), ("Second", scene.ids["bob"])]
@@ -270,7 +270,7 @@ def test_a_read_marker_that_waits_for_a_change_of_role_is_moved(built: Scene) ->
     room = call(conn, "create_channel", ada, "private", "room", [bob])["id"]
     with built.database.connect() as other:
         other.execute(f"SET ROLE {built.login}")
-        built.behalf(other, bob)
+        built.set_user(other, bob)
         for role in ("admin", "member"):
             message = send(conn, room, ada)
             promotion, mark = ("set_role", room, bob, role), ("mark_read", message, bob)

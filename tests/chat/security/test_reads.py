@@ -47,7 +47,7 @@ def test_a_user_sees_only_their_own_rows(scene: Scene, who: str) -> None:
             assert theirs, table
         if who in {"eve", "ousted"}:
             assert len(theirs) < total, table
-        with scene.acting(who) as conn:
+        with scene.act_as(who) as conn:
             assert seen(conn, table) == theirs, table
 
 
@@ -55,7 +55,7 @@ def test_a_user_sees_only_their_own_rows(scene: Scene, who: str) -> None:
 def test_without_a_user_the_application_sees_and_changes_no_row(
     scene: Scene, who: str | None
 ) -> None:
-    with scene.acting(who) as conn:
+    with scene.act_as(who) as conn:
         for table in VISIBLE_ROWS:
             public = " WHERE type <> 'public'" if table == "channels" and who else ""
             assert value(conn, f"SELECT count(*) FROM {table}{public}") == 0, table
@@ -114,7 +114,7 @@ def test_a_page_is_one_index_range_under_row_level_security_too(
     """A condition that is not leakproof is evaluated last: the whole channel would be read."""
     scene.conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     scene.conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-    with scene.acting("ada") as conn:
+    with scene.act_as("ada") as conn:
         types = "(text, text)" if "$2" in operation else "(text)"
         conn.execute(f"PREPARE page {types} AS SELECT * FROM {operation}")
         arguments = "('a', 'b')" if "$2" in operation else "('a')"
@@ -132,6 +132,6 @@ def test_the_policies_apply_to_a_member_of_the_owner_role_without_its_rights(
     scene.conn.execute("GRANT USAGE ON SCHEMA public TO heir")
     for signature in ("search_messages(text, text, integer, text, text)", "erase_user(text)"):
         scene.conn.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO heir")
-    with scene.acting("eve", role="heir") as conn:
+    with scene.act_as("eve", role="heir") as conn:
         assert_call_fails(conn, FORBIDDEN, "search_messages", scene.ids["ada"], "first")
         assert_call_fails(conn, FORBIDDEN, "erase_user", scene.ids["ada"])

@@ -65,7 +65,7 @@ def test_nothing_is_granted_to_public(scene: Scene) -> None:
 def test_reports_read_all_rows_and_no_secret(scene: Scene) -> None:
     total = {t: value(scene.conn, f"SELECT count(*) FROM {t}") for t in VISIBLE_ROWS}
     secret = {"sessions", "refresh_tokens"}
-    with scene.acting(None, role="chat_readonly") as conn:
+    with scene.act_as(None, role="chat_readonly") as conn:
         for table in (*VISIBLE_ROWS, "profiles", "user_status", "public_users"):
             if table not in secret:
                 count = value(conn, f"SELECT count(*) FROM {table}")
@@ -102,7 +102,7 @@ def test_a_listener_reads_no_table(scene: Scene) -> None:
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = pg_class.oid AND deptype = 'e')"
     )
     assert readable.fetchall() == []
-    with scene.acting(None, role="chat_listener") as conn:
+    with scene.act_as(None, role="chat_listener") as conn:
         assert call(conn, "events_since")["cursor"]
 
 
@@ -113,7 +113,7 @@ def test_group_roles_can_not_log_in_and_owners_may_create(scene: Scene) -> None:
         [ROLES],
     )
     assert {name for (name,) in rows} == set(ROLES)
-    with scene.acting(None, role="chat_owner") as conn:
+    with scene.act_as(None, role="chat_owner") as conn:
         conn.execute("CREATE TABLE mine ()")
 
 

@@ -75,7 +75,7 @@ def test_password_hashes_of_both_kinds_are_accepted(scene: Scene) -> None:
 
 def test_an_identifier_of_sql_in_an_argument_is_only_text(scene: Scene) -> None:
     nasty = "'; DROP TABLE messages; --"
-    with scene.acting("ada") as conn:
+    with scene.act_as("ada") as conn:
         message = send(conn, scene.ids["room"], scene.ids["ada"], nasty, client_message_id=nasty)
         results = rows(conn, "search_messages", scene.ids["ada"], nasty)
         assert ids_of(results) == [message]

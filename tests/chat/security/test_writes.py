@@ -87,7 +87,7 @@ def test_a_forgotten_where_clause_changes_no_row_of_others(
     scene: Scene, who: str, statement: str, outcome: int | str
 ) -> None:
     filled_in = re.sub(r"{(\w+)}", lambda name: scene.ids[name[1]], statement)
-    with scene.acting(who) as conn:
+    with scene.act_as(who) as conn:
         if isinstance(outcome, int):
             assert conn.execute(filled_in).rowcount == outcome
         else:
@@ -143,7 +143,7 @@ def test_a_user_can_not_write_in_the_name_of_another(
     scene: Scene, who: str | None, table: str, row: dict[str, Any]
 ) -> None:
     values = dict(zip(row, scene.fill(list(row.values())), strict=True))
-    with scene.acting(who) as conn:
+    with scene.act_as(who) as conn:
         assert_insert_fails(conn, FORBIDDEN, None, table, **values)
 
 
@@ -193,7 +193,7 @@ def test_the_application_can_not_create_truncate_or_change_its_role(
     built: Scene, login: Conn, statement: str
 ) -> None:
     with login.transaction(force_rollback=True):
-        built.behalf(login, "ada")
+        built.set_user(login, "ada")
         with pytest.raises(psycopg.Error) as caught, login.transaction():
             login.execute(statement)
     assert caught.value.sqlstate == FORBIDDEN
