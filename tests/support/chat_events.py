@@ -307,7 +307,7 @@ def use_up_xids(conn: Conn, xids: int) -> None:
     )
 
 
-# Longer than twice the 20 ms in which a second notification is suppressed.
+# Two intervals of 20 ms, after which the next statement notifies again (sql/up/0036_doorbell.sql).
 PAUSE = "SELECT pg_sleep(0.041)"
 
 
