@@ -83,9 +83,8 @@ def example(name: str) -> tuple[str, str]:
 def _task(name: str) -> str:
     docstring, code = example(name)
     title, _, text = docstring.partition("\n")
-    return f"### {title.rstrip('.')}\n\n{text.strip()}\n\n```python\n{code}\n```\n".replace(
-        "\n\n\n", "\n"
-    )
+    paragraphs = [f"### {title.rstrip('.')}", text.strip(), f"```python\n{code}\n```"]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
 def _reference(name: str) -> Iterator[str]:
