@@ -11,12 +11,12 @@
     nontransactional, journal
                       a file that runs outside a transaction, and the record of its statements
     tracker           completed messages into results and progress
-    guards/           what watches a file while it runs
+    guards/           statements that watch a file while it runs
     patience          how long to wait, how often to try again
     failure           a failure as an error: what failed, what stays
     recovery          what is true after a connection was lost
     repair            repair and baseline: the history changes, no migration runs
-    model             the values: Step, Plan, Run, Options, Progress
+    model             the values: Step, LoadedStep, Plan, Run, Options, Progress
     queries           every statement that this package sends
 
 What belongs here: comparing, planning, the transaction around a migration, its guards, failures and

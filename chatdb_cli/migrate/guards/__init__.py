@@ -1,4 +1,4 @@
-"""Guards: what watches a file while it runs, and undoes it when it does what it must not do.
+"""Guards: they watch a file while it runs, and roll it back if it does what it must not do.
 
     data_loss    refuses downs that would delete rows: the check before, the guard during the run
     trial        finds these rows, by running downs in a transaction that is rolled back

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from chatdb_cli.errors import ChatdbError, Code, Location
-from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.transaction import Guard
 from chatdb_cli.postgres.diagnosis import server_error
@@ -158,7 +157,7 @@ class Isolation:
         An object that was created has a name before the rollback, one that was dropped has it after.
         """
         names = self._names_of(rows)
-        self._conn.execute(migrate_queries.ROLLBACK.encode())
+        self._conn.execute(queries.ROLLBACK.encode())
         names |= self._names_of(rows)
         # The type, the indexes and the rules of a table are reached with it: only name the table.
         main = {(kind, name) for kind, name in names if kind not in _PARTS}
@@ -168,7 +167,7 @@ class Isolation:
 
     def begin(self) -> None:
         """Begin a transaction that sees one snapshot."""
-        self._conn.execute(migrate_queries.BEGIN.format(isolation="REPEATABLE READ").encode())
+        self._conn.execute(queries.BEGIN_SNAPSHOT.encode())
 
     def outside(self) -> set[_Row]:
         """Return every object outside, with its version."""

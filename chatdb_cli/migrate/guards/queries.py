@@ -1,7 +1,7 @@
-"""Every statement that this package sends, each under the question that it answers.
+"""Every statement that this package sends, each after the question that it answers.
 
-`{name}` stands for a value that `postgres/quoting.py` puts in, quoted by libpq; `%s` and `$1` for a
-parameter.  What does not belong here: anything that decides; the SQL of the user.
+`{name}` is replaced by a value that `postgres/quoting.py` quotes with libpq; `%s` is a parameter.  What
+does not belong here: decisions, the SQL of the user.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# The guard of a way back, first by trial: all of it is done inside this savepoint, looked at, undone.
+# Begin a transaction that sees one snapshot, and end a trial or a search.
+BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE"
+ROLLBACK: Final = "ROLLBACK"
+# Run downs as a trial inside this savepoint, record what they touched, and roll back.
 SAVEPOINT: Final = "SAVEPOINT chatdb"
 ROLLBACK_TO: Final = "ROLLBACK TO SAVEPOINT chatdb"
-# Where the rows of each table are, and how many this session has written and not yet reported.
+# Which file holds the rows of each table, and how many rows has this session written and not reported?
 STORAGE: Final = """\
 SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(
            relfilenode::text, pg_stat_get_xact_tuples_inserted(oid),
@@ -26,8 +29,8 @@ jsonb_build_array(n.nspname, c.relname, c.relkind, c.relfilenode::text, c.relhas
                               attnum, jsonb_build_array(attname, attgenerated <> '')), '{{}}')
                    FROM pg_attribute
                    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped))"""
-# Nothing is dropped, truncated or loses a column, and no row is deleted, without such a lock on it:
-# so they tell what a transaction has touched, whoever did it, among any number of tables.
+# No table is dropped or truncated, no column dropped and no row deleted without one of these locks.  So
+# they show what a transaction has touched, in whatever way, at the same cost for any number of tables.
 _TOUCHED: Final = """\
 SELECT relation, mode FROM pg_locks
 WHERE pid = pg_backend_pid() AND locktype = 'relation'
@@ -38,7 +41,7 @@ FROM touched JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = 
 WHERE mode = 'RowExclusiveLock' AND relkind = 'r' AND c.oid >= 16384
   AND NOT (nspname = {target} AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
                                               'chatdb_migration'))"""
-# What has the transaction done to relations by now?
+# What has the transaction done to relations so far?
 TOUCHED: Final = f"""\
 WITH touched AS ({_TOUCHED}), altered AS (
     SELECT relation FROM touched WHERE mode = 'AccessExclusiveLock'
@@ -53,16 +56,17 @@ SELECT jsonb_build_object(
                            pg_stat_get_xact_tuples_inserted(c.oid),
                            pg_stat_get_xact_tuples_deleted(c.oid))), '{{{{}}}}')
                 {_WRITTEN}))"""  # noqa: S608  (constants alone)
-# How were these relations before?
+# What were these relations like before?
 RELATIONS_BEFORE: Final = f"""\
 SELECT coalesce(jsonb_object_agg(c.oid, {_RELATION}), '{{{{}}}}')
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE c.oid = ANY ({{oids}}::oid[])"""  # noqa: S608
-# All rows count, also those that a policy hides from us.
+# Count all rows; fail if a row-level security policy would hide some.
 ALL_ROWS: Final = "SET LOCAL row_security = off"
+# How many rows does a table have?
 COUNT: Final = "SELECT count({what}) FROM {table}"
-# And in the run itself: what goes is empty, still, and nobody writes to it any more; the rest is to
-# stay where it is.
+# In the real run, before the file: the tables and columns that it drops are still empty, and locked
+# against writes; the state of the others is kept to be compared after the file.
 LOCK_TABLES: Final = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
 HAS_ROWS: Final = "EXISTS (SELECT FROM {table})"
 HAS_VALUES: Final = "EXISTS (SELECT FROM {table} WHERE {column} IS NOT NULL)"
@@ -78,8 +82,8 @@ SELECT 1 / (NOT (%s))::int,
        set_config('chatdb.deleted', (
            SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(oid)), 0)
            FROM unnest({{written}}::oid[]) AS oid)::text, true)"""  # noqa: S608
-# Behind the file: nothing else is gone, altered, truncated, and no row deleted.  What the file itself
-# has made has no name by which it was known: of that there may be as many as in the trial.
+# After the file: nothing was dropped, altered, truncated or deleted but what the trial showed.  Of the
+# relations that the file itself created the OIDs are new, so only their number is compared.
 GUARD_AFTER: Final = f"""\
 WITH touched AS ({_TOUCHED})
 SELECT 1 / (
@@ -91,19 +95,19 @@ SELECT 1 / (
     AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) {_WRITTEN})
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
 )::int"""  # noqa: S608
-# The test schema: is it there, did we make it, and which extensions does the database have?
+# Does the test schema exist, did chatdb create it, and which extensions does the database have?
 TEST_SCHEMA: Final[LiteralString] = """\
 SELECT n.oid::text, obj_description(n.oid, 'pg_namespace'),
        (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension)
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
-# Names without a schema are looked up there, and then where extensions live by now.
+# Search for unqualified names in the test schema, and then in the schemas of extensions.
 TEST_PATH: Final = """\
 SELECT set_config('search_path', concat_ws(', ', {path}, (
     SELECT string_agg(DISTINCT quote_ident(nspname), ', ')
     FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
     WHERE nspname <> 'pg_catalog')), true)"""
-# What of each catalog is outside of the test schema {test}: how many rows, and a sum by which one knows
-# when a row is another.  An extension that was made meanwhile is no matter, with all that belongs to it.
+# What is outside of the test schema {test}: the number of rows of each catalog, and a checksum that
+# changes with any row.  A new extension and all that belongs to it are left out.
 _INSIDE_RELATION: Final = """\
 {0} IN (SELECT oid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
         SELECT reltoastrelid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
@@ -126,7 +130,7 @@ _OF_THE_DATABASE: Final = {
     "pg_publication_rel": "oid", "pg_foreign_server": "oid", "pg_foreign_data_wrapper": "oid",
     "pg_largeobject_metadata": "oid", "pg_db_role_setting": "setrole",
 }  # fmt: skip
-# The catalog itself only a superuser may read; its view hides what others have set.
+# Only a superuser may read the catalog itself; its view hides the options of others.
 _USER_MAPPINGS: Final = """\
 SELECT 'pg_user_mapping', 'pg_user_mapping'::regclass::oid, umid,
        md5(concat_ws(' ', srvid, umuser, umoptions)) FROM pg_user_mappings"""
@@ -143,7 +147,7 @@ RECURSIVE new (class, object) AS (
 
 
 def _outside() -> str:
-    """Write (class, object, xmin) of all that is outside, a catalog after another."""
+    """Return the SQL that selects (class, object, xmin) of everything outside, catalog by catalog."""
     relation = _INSIDE_RELATION.format
     parts = [
         *((c, "oid", c, f"{key} = {{test}}::oid") for c, key in _BY_NAMESPACE.items()),
@@ -184,10 +188,12 @@ WITH {_NEW} SELECT set_config('chatdb.outside', {_SUM}, true)"""
 OUTSIDE_AFTER: Final = f"""\
 WITH {_NEW} SELECT 1 / (current_setting('chatdb.outside', true) = {_SUM}
                 AND NOT EXISTS ({_LOCKED}))::int"""
-# And when it is not so: which objects?
+# If the checksum has changed: which objects are outside, and in which version?
 OUTSIDE_LIST: Final = f"""\
 WITH {_NEW} SELECT class, object, catalog || version FROM ({_OUTSIDE}) o"""  # noqa: S608
+# Which relations outside has the transaction locked?
 OUTSIDE_LOCKS: Final = f"""\
 WITH {_NEW} SELECT 'pg_class'::regclass::oid, oid, mode FROM ({_LOCKED}) l"""  # noqa: S608
+# What is the name of an object?
 DESCRIBE: Final[LiteralString] = """\
 SELECT type, identity FROM pg_identify_object(%s::oid, %s::oid, 0) WHERE identity IS NOT NULL"""

@@ -6,7 +6,7 @@ Nothing is inferred from the SQL of the files, so the effects of CASCADE, a DO b
 function are found too.  The locks that the transaction holds show which relations it touched, so the
 cost does not depend on the number of tables.  A row is lost if its table is dropped, if its column is
 dropped (and it is not null), if it is truncated or deleted.  Data computed from other rows, in a
-materialized view or a generated column, is no loss.
+materialized view or a generated column, is not a loss.
 
 What does not belong here: which downs are run together (`data_loss.py`), the transaction around a file
 (`migrate/transaction.py`).
@@ -18,7 +18,6 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.history.model import HISTORY_TABLES
-from chatdb_cli.migrate import queries as migrate_queries
 from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.model import Loss
 from chatdb_cli.migrate.transaction import Guard, Part
@@ -54,7 +53,7 @@ class Relation(NamedTuple):
     columns: dict[str, tuple[str, bool]]
 
     def dropped(self, later: Relation) -> list[str]:
-        """Return the columns that are not there any more later; what is generated is no loss."""
+        """Return the numbers of the columns that were dropped later, without generated columns."""
         gone = self.columns.keys() - later.columns.keys()
         return sorted((n for n in gone if not self.columns[n][1]), key=int)
 
@@ -140,7 +139,7 @@ class DataLossTrial:
             [Batch([_statement(queries.ALL_ROWS),
                     *(self._count(tables[oid]) for oid in whole),
                     *(self._count(tables[oid], n) for oid, n in columns),
-                    _statement(migrate_queries.ROLLBACK)], tag)]
+                    _statement(queries.ROLLBACK)], tag)]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
