@@ -1,4 +1,4 @@
-"""Errors are values: complete when made, copied when a fact changes."""
+"""Errors are values: complete when created, and copied to change an attribute."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_copy_keeps_its_type_its_run_its_cause_and_its_traceback() -> None:
     assert copy.__traceback__ is caught.value.__traceback__
 
 
-def test_a_fact_that_no_error_has_is_refused() -> None:
+def test_an_attribute_that_no_error_has_is_refused() -> None:
     with pytest.raises(TypeError, match="an error has no hints"):
         ChatdbError(Code.LOST, "lost").with_(hints="x")  # type: ignore[call-arg]
 
 
-def test_the_name_of_an_operating_system_error() -> None:
+def test_errno_name_returns_the_name_of_the_number() -> None:
     assert errno_name(OSError(errno.ENOSPC, "full")) == "ENOSPC"
     assert errno_name(OSError("no number")) is None

@@ -309,7 +309,7 @@ def test_a_failed_run_prints_its_document_with_the_error(
 
 
 @on_first_server
-def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
+def test_a_missing_down_file_is_a_warning_for_up_and_exit_8_for_down(
     project: Project, chatdb: Chatdb
 ) -> None:
     project.write("0001_a", "SELECT 1", None)
@@ -320,7 +320,7 @@ def test_a_missing_down_file_is_a_warning_up_and_exit_8_down(
 
 
 @on_first_server
-def test_quiet_prints_the_result_and_warnings_alone(project: Project, chatdb: Chatdb) -> None:
+def test_quiet_prints_only_the_result_and_warnings(project: Project, chatdb: Chatdb) -> None:
     project.write("0001_a", "DO $$ BEGIN RAISE NOTICE 'psst'; END $$", None)
     result = chatdb("migrate", "up", "-q")
     assert result.out == "1 applied; current 0001\n"

@@ -53,7 +53,7 @@ def test_a_text_is_as_wide_as_rich_says(text: str) -> None:
     assert pad(text) == " " * cell_len(text)
 
 
-def test_whitespace_keeps_its_tabs() -> None:
+def test_padding_keeps_the_tabs_of_a_text() -> None:
     assert pad("\tSELECT\t漢") == "\t      \t  "
 
 

@@ -66,7 +66,7 @@ def test_setup_creates_the_database_too_and_can_be_repeated(
         assert "created schema" not in result.err  # public exists in a new database
         again = offline("setup")
         assert (again.code, again.out) == (0, "nothing to do; current 0001\n")
-        assert "made" not in again.err
+        assert "created" not in again.err
     finally:
         server.execute('DROP DATABASE "neu; ""é" WITH (FORCE)')
 

@@ -97,16 +97,16 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def programs_flags(path: Path) -> bool:
-    """Whether the flags in a module are those of PostgreSQL's programs."""
+    """Return whether the flags in a module are those of PostgreSQL's programs."""
     return path.parent.name == "embedded"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_the_library_names_no_flag_and_no_command(path: Path) -> None:
-    found = [
+    mentions = [
         (line, text)
         for line, text in strings(path)
         if text not in NOT_ADVICE
         and ((FLAG.search(text) and not programs_flags(path)) or COMMAND.search(text))
     ]
-    assert found == []
+    assert mentions == []

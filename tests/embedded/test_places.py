@@ -16,10 +16,10 @@ from tests.support.embedded import (
     as_root,
     assert_refused,
     data_of,
-    make_row,
     query,
-    row,
+    read_row,
     sockets_of,
+    write_row,
 )
 
 
@@ -44,7 +44,7 @@ def test_a_socket_is_outside_of_a_project_whose_path_is_too_long(stopped: Make) 
 def test_a_project_that_was_moved_keeps_its_data(stopped: Make, ground: Path) -> None:
     server = stopped("before")
     server.start()
-    make_row(server, "moved")
+    write_row(server, "moved")
     server.stop()
     (ground / "before").rename(ground / "after")
     moved = EmbeddedServer(ground / "after" / ".chatdb")
@@ -52,7 +52,7 @@ def test_a_project_that_was_moved_keeps_its_data(stopped: Make, ground: Path) ->
         assert not server.exists
         assert moved.exists
         assert moved.start()
-        assert row(moved) == "moved"
+        assert read_row(moved) == "moved"
     finally:
         moved.destroy()
 
@@ -63,7 +63,7 @@ def test_a_copy_of_a_project_has_a_server_of_its_own(
     long = "long/" * 30
     server = stopped(f"one/{long}")
     server.start()
-    make_row(server, "copied")
+    write_row(server, "copied")
     server.stop()
     copy = fresh(f"two/{long}")
     subprocess.run(["cp", "-a", server.home, copy.home], check=True)
@@ -71,7 +71,7 @@ def test_a_copy_of_a_project_has_a_server_of_its_own(
     assert not copy.status().running
     assert copy.start()
     assert sockets_of(copy) != sockets_of(server)
-    assert row(copy) == row(server) == "copied"
+    assert read_row(copy) == read_row(server) == "copied"
     copy.destroy()
     assert server.status().running
 
@@ -84,7 +84,7 @@ def test_a_project_that_only_root_can_enter_has_its_data_elsewhere(
     closed.mkdir(mode=0o700)
     server = fresh("closed/project")
     assert server.start()
-    make_row(server, "original")
+    write_row(server, "original")
     data = data_of(server)
     assert ground / "shared" in data.parents
     assert closed.stat().st_mode & 0o777 == 0o700
@@ -99,7 +99,7 @@ def test_a_project_that_only_root_can_enter_has_its_data_elsewhere(
     (closed / "project").rename(closed / "moved")
     moved = EmbeddedServer(closed / "moved" / ".chatdb")
     assert moved.start()
-    assert row(moved) == "original"
+    assert read_row(moved) == "original"
     moved.destroy()
     assert not data.parent.exists()
 
@@ -111,7 +111,7 @@ def test_a_new_clone_at_the_same_path_never_uses_the_data_of_the_old_one(
     (ground / "closed").mkdir(mode=0o700)
     server = fresh("closed/project")
     server.start()
-    make_row(server, "old")
+    write_row(server, "old")
     server.stop()
     old = data_of(server).parent
     shutil.rmtree(ground / "closed" / "project")

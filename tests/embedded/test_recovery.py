@@ -16,12 +16,12 @@ from tests.support.embedded import (
     IS_ROOT,
     Make,
     connect,
-    make_row,
     pid_of,
     query,
-    row,
+    read_row,
     sockets_of,
     start_in_new_processes,
+    write_row,
 )
 
 
@@ -43,9 +43,9 @@ def test_two_projects_have_two_servers(stopped: Make) -> None:
     one, two = stopped("one"), stopped("two")
     assert one.start()
     assert two.start()
-    make_row(one, "one")
-    make_row(two, "two")
-    assert (row(one), row(two)) == ("one", "two")
+    write_row(one, "one")
+    write_row(two, "two")
+    assert (read_row(one), read_row(two)) == ("one", "two")
     one.stop()
     assert two.status().running
 
@@ -72,7 +72,7 @@ def test_the_server_outlives_the_process_and_the_terminal_that_started_it(stoppe
 def test_a_server_killed_with_sigkill_starts_again(stopped: Make) -> None:
     server = stopped()
     server.start()
-    make_row(server, "committed")
+    write_row(server, "committed")
     session = connect(server)
     session.pgconn.send_query(b"SELECT pg_sleep(60)")  # a child that lives a little longer
     pid = pid_of(server)
@@ -81,7 +81,7 @@ def test_a_server_killed_with_sigkill_starts_again(stopped: Make) -> None:
     assert server.start()
     session.close()
     assert pid_of(server) != pid
-    assert row(server) == "committed"
+    assert read_row(server) == "committed"
 
 
 def test_a_stale_pid_file_with_the_pid_of_another_process_does_not_block(stopped: Make) -> None:
@@ -124,13 +124,13 @@ def test_a_socket_directory_that_was_removed_is_created_again(
     monkeypatch.setattr(postmaster, "_ORPHAN_SECONDS", 0.3)
     server = stopped("long/" * 30)
     server.start()
-    make_row(server, "kept")
+    write_row(server, "kept")
     outside = sockets_of(server).parent
     shutil.rmtree(outside)
     assert not server.status().running
     assert server.start()
-    assert row(server) == "kept"
+    assert read_row(server) == "kept"
     server.stop()
     shutil.rmtree(sockets_of(server).parent)
     assert server.start()
-    assert row(server) == "kept"
+    assert read_row(server) == "kept"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from tests.support.embedded import Make, assert_refused, make_row, query, row
+from tests.support.embedded import Make, assert_refused, query, read_row, write_row
 
 
 def test_a_server_starts_stops_and_keeps_its_data(stopped: Make) -> None:
@@ -14,11 +14,11 @@ def test_a_server_starts_stops_and_keeps_its_data(stopped: Make) -> None:
     assert not server.stop()
     assert server.start()
     assert not server.start()
-    make_row(server, "here")
+    write_row(server, "here")
     assert server.stop()
     assert not server.stop()
     assert server.start()
-    assert row(server) == "here"
+    assert read_row(server) == "here"
 
 
 def test_status_describes_a_missing_a_stopped_and_a_running_server(

@@ -230,7 +230,9 @@ def test_an_interrupt_stops_on_the_server_and_says_what_was_applied(
     assert database.applied() == ["0001_t1"]
 
 
-def test_an_interrupt_with_an_unknown_outcome_says_so(project: Project, database: Database) -> None:
+def test_an_interrupt_with_an_unknown_outcome_is_reported_as_such(
+    project: Project, database: Database
+) -> None:
     project.write("0001_slow", "SELECT pg_sleep(600);")
     main = threading.main_thread().ident or 0
     with Proxy(socket_of(database.server)) as proxy:

@@ -107,7 +107,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def type_names(path: Path) -> dict[str, str]:
-    """The names that a module imports for type checkers alone, and where from."""
+    """Return the names that a module imports only for type checkers, and their origins."""
     names: dict[str, str] = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -118,7 +118,7 @@ def type_names(path: Path) -> dict[str, str]:
 
 
 def scope_of(module: types.ModuleType) -> dict[str, Any]:
-    """The names of a module, those for type checkers included."""
+    """Return the names of a module, including those for type checkers."""
     from importlib import import_module
 
     assert module.__file__
@@ -130,23 +130,25 @@ def scope_of(module: types.ModuleType) -> dict[str, Any]:
     return scope | vars(module)
 
 
-def hints(of: Any) -> Iterator[Any]:
-    """The annotations of a function, or of the public attributes and methods of a class."""
-    if inspect.isclass(of):
-        scope = scope_of(sys.modules[of.__module__])
-        yield from typing.get_type_hints(of, scope).values()
-        for name, member in vars(of).items():
+def hints(exported: Any) -> Iterator[Any]:
+    """Yield the annotations of a function, or of the public attributes and methods of a class."""
+    if inspect.isclass(exported):
+        scope = scope_of(sys.modules[exported.__module__])
+        yield from typing.get_type_hints(exported, scope).values()
+        for name, member in vars(exported).items():
             if not name.startswith("_") or name == "__init__":
                 function = member.fget if isinstance(member, property) else member
                 function = getattr(function, "__func__", function)  # of a class method
                 if inspect.isfunction(function):
                     yield from typing.get_type_hints(function, scope).values()
     else:
-        yield from typing.get_type_hints(of, scope_of(sys.modules[of.__module__])).values()
+        yield from typing.get_type_hints(
+            exported, scope_of(sys.modules[exported.__module__])
+        ).values()
 
 
 def classes(hint: Any) -> Iterator[type]:
-    """The classes of chatdb in an annotation."""
+    """Yield the classes of chatdb in an annotation."""
     if inspect.isclass(hint) and hint.__module__.startswith("chatdb_cli."):
         yield hint
     for part in typing.get_args(hint):
@@ -161,11 +163,11 @@ INTERNAL = {"Facts", "Transport", "Closing"}
 def test_every_type_in_a_public_signature_is_exported() -> None:
     exported = {getattr(chatdb_cli, name) for name in EXPORTS}
     missing = {
-        f"{found.__module__}.{found.__name__} in {getattr(of, '__name__', of)}"
-        for of in exported
-        for hint in hints(of)
-        for found in classes(hint)
-        if found not in exported and found.__name__ not in INTERNAL
+        f"{used.__module__}.{used.__name__} in {getattr(value, '__name__', value)}"
+        for value in exported
+        for hint in hints(value)
+        for used in classes(hint)
+        if used not in exported and used.__name__ not in INTERNAL
     }
     assert missing == set()
 
@@ -203,7 +205,7 @@ TARGET = "open_target\\(settings\\) returns one"
     ids=lambda v: getattr(v, "__name__", ""),
 )
 @pytest.mark.parametrize("value", ["postgresql://me:secret@host/db", None, 7], ids=repr)
-def test_a_wrong_argument_gets_a_sentence(
+def test_an_argument_of_a_wrong_type_has_a_clear_message(
     call: Callable[[Any], Any], sentence: str, value: object
 ) -> None:
     with pytest.raises(TypeError, match=f"^the argument must be of type .*: {sentence}") as caught:
@@ -211,7 +213,9 @@ def test_a_wrong_argument_gets_a_sentence(
     assert "secret" not in str(caught.value)
 
 
-def test_a_migrator_takes_settings_and_closes_what_it_opened(database: Database) -> None:
+def test_a_migrator_accepts_settings_and_closes_the_target_that_it_opened(
+    database: Database,
+) -> None:
     settings = database.target().settings
     with chatdb_cli.Migrator(settings, "@chat") as migrator:
         assert migrator.up().current == migrator.status().current

@@ -36,7 +36,7 @@ def test_migrations_run_through_a_tunnel_and_leave_nothing_open(
     assert any_fresh_tunnel.database.tables() == {"t1", "t2"}
 
 
-def test_the_command_goes_through_by_variables_or_by_flags(
+def test_a_command_uses_the_tunnel_set_by_variables_or_flags(
     fresh_tunnel: TunnelSetup, project: Project, offline: Chatdb
 ) -> None:
     project.write_tables(1)
@@ -93,7 +93,7 @@ def test_only_this_machine_reaches_the_local_end(tunnel: TunnelSetup) -> None:
         assert {end for end in ends if end.endswith(f":{port}")} <= {f"0100007F:{port}"}
 
 
-def test_large_data_goes_both_ways_at_once(tunnel: TunnelSetup) -> None:
+def test_large_data_flows_in_both_directions_at_once(tunnel: TunnelSetup) -> None:
     """Send more data than any buffer holds in both directions: a single thread would block forever."""
     size, number = 1_000_000, 12
     with tunnel.target() as target, connect(target) as conn:

@@ -116,7 +116,7 @@ def test_tls_and_pgpass_use_the_real_name_of_the_host(
     assert result.code == 0, result.err
 
 
-def test_production_without_protection_is_refused_and_a_tunnel_protects(
+def test_production_without_encryption_is_refused_except_through_a_tunnel(
     tunnel: TunnelSetup,
 ) -> None:
     remote = "postgresql://app@192.0.2.1/chat?sslmode=prefer"

@@ -71,12 +71,12 @@ def query(server: EmbeddedServer, sql: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def make_row(server: EmbeddedServer, text: str) -> None:
-    query(server, f"CREATE TABLE IF NOT EXISTS kept AS SELECT '{text}' AS text")
+def write_row(server: EmbeddedServer, text: str) -> None:
+    query(server, f"CREATE TABLE IF NOT EXISTS t AS SELECT '{text}' AS text")
 
 
-def row(server: EmbeddedServer) -> str:
-    return str(query(server, "SELECT text FROM kept")[0][0])
+def read_row(server: EmbeddedServer) -> str:
+    return str(query(server, "SELECT text FROM t")[0][0])
 
 
 def start_in_new_processes(home: Path, count: int) -> list[subprocess.Popen[bytes]]:
