@@ -385,6 +385,18 @@ def to_message(sql: str, part: Part) -> Message:
     return Message(sql.encode(), part)
 
 
+def exclusive_settings(quoting: Quoting, path: str, timeouts: Timeouts) -> tuple[str, str]:
+    """Return the statements that give a transaction its settings, and keep migrators out until its end.
+
+    Args:
+        quoting: of the connection, for the target's schema.
+        path: the search path.
+        timeouts: of the statements that follow.
+    """
+    settings = quoting.fill(queries.SETTINGS, path=path, **timeouts.settings)
+    return settings, queries.LOCK.format(key=quoting.lock_key)
+
+
 def file_messages(
     script: Script, statements: Sequence[Statement] | None, *, flush: bool = False
 ) -> list[Message]:

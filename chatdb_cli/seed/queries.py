@@ -11,16 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
-# Set what the seed needs, for its transaction.
-SETTINGS: Final = """\
-SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
-       set_config('lock_timeout', {lock_timeout}, true),
-       set_config('statement_timeout', {statement_timeout}, true),
-       set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('tcp_keepalives_idle', '30', true),
-       set_config('tcp_keepalives_interval', '10', true)"""
-# Keep migrators of this target out until the transaction ends.
-LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
 # How many rows did this transaction insert into each table?
 WRITTEN: Final[LiteralString] = """\
 SELECT relname::text AS name, n_tup_ins AS row_count FROM pg_stat_xact_user_tables

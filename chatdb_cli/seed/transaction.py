@@ -14,12 +14,12 @@ from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, require_schema
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.transaction import Timeouts, exclusive_settings
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
-from chatdb_cli.seed import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,15 +67,10 @@ def _prepare(
     conn: psycopg.Connection[Any], quoting: Quoting, target: Target, past: History
 ) -> None:
     settings = target.settings
-    conn.execute(
-        quoting.fill(
-            queries.SETTINGS,
-            path=quoting.path(past.extension_schemas),
-            lock_timeout=f"{settings.lock_timeout_ms}ms",
-            statement_timeout=f"{settings.statement_timeout_ms}ms",
-        )
-    )
-    conn.execute(queries.LOCK.format(key=quoting.lock_key))
+    timeouts = Timeouts(settings.lock_timeout_ms, settings.statement_timeout_ms, 0)
+    path = quoting.path(past.extension_schemas)
+    for statement in exclusive_settings(quoting, path, timeouts):
+        conn.execute(statement.encode())
 
 
 def seed_folder(target: Target, directory: str | Path | None) -> Folder:

@@ -38,13 +38,6 @@ def shared(server: Server) -> Iterator[tuple[Conn, dict[str, str]]]:
 
 
 @pytest.fixture
-def chat(shared: tuple[Conn, dict[str, str]]) -> Iterator[Conn]:
-    """The shared database, in a transaction that is rolled back."""
-    with shared[0].transaction(force_rollback=True):
-        yield shared[0]
-
-
-@pytest.fixture
 def there(shared: tuple[Conn, dict[str, str]]) -> dict[str, str]:
     """The ids of the shared small world."""
     return shared[1]
