@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 _CLOSED_WITHIN_S = 5.0
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
-# paramiko and sshtunnel also log what they raise: nothing of it is shown to the user.
+# paramiko and sshtunnel also log what they raise: nothing of it is shown to the user, nor mixed with the
+# records of the logger `chatdb`.
 LOG = logging.getLogger("chatdb.tunnel")
+LOG.addHandler(logging.NullHandler())
+LOG.propagate = False
 
 
 class Stream:

@@ -24,6 +24,16 @@ from tests.support.sshd import USER, free_port
 pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
+def test_the_logs_of_the_libraries_below_are_not_mixed_with_chatdbs(
+    tunnel: TunnelSetup, offline: Chatdb, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = tunnel.run(offline, "migrate", "status", "--verbose", "--quiet")
+    assert (result.code, result.err) == (0, "")
+    with caplog.at_level("DEBUG"), tunnel.target() as target:
+        connect(target).close()
+    assert not [r for r in caplog.records if r.name == "chatdb.tunnel"]
+
+
 def test_migrations_run_through_a_tunnel_and_leave_nothing_open(
     any_fresh_tunnel: TunnelSetup, project: Project
 ) -> None:
