@@ -87,7 +87,8 @@ def flags_source(flags: Mapping[str, str | bool | None]) -> Source:
     if unknown := flags.keys() - variables:
         raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
     # A switch can only turn something on: None and False both mean that it was not given.
-    present = {key: value for key, value in flags.items() if value not in (None, False)}
+    # (`in` would compare by ==, and a number 0 is equal to False.)
+    present = {k: value for k, value in flags.items() if value is not None and value is not False}
     return Source("", {variables[k]: "true" if v is True else str(v) for k, v in present.items()})
 
 

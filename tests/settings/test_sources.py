@@ -124,6 +124,10 @@ def test_a_false_switch_and_an_option_of_none_count_as_absent(project):
     assert (s.quiet, s.wait_ms) == (True, 60_000)
 
 
+def test_a_number_is_accepted_as_a_flag_and_zero_is_not_absent(project):
+    assert project.load({"retries": 0}, CHATDB_RETRIES="3").retries == 0
+
+
 def test_only_the_flag_makes_a_command_insecure(project):
     assert project.load({"insecure": True}).insecure
     s = project.load({"insecure": False}, CHATDB_INSECURE="true")
