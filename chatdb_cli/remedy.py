@@ -84,6 +84,10 @@ class Advice(str):
         advice._template, advice._values = template, values
         return advice
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
+        """Return the arguments of `__new__` for a copy, also for that of pickle."""
+        return (self._template,), self._values
+
     def worded(self, words: Mapping[Remedy, str]) -> str:
         """Return the text with other words for each remedy.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -110,3 +113,13 @@ def test_the_library_names_no_flag_and_no_command(path: Path) -> None:
         and ((FLAG.search(text) and not programs_flags(path)) or COMMAND.search(text))
     ]
     assert mentions == []
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))]
+)
+def test_a_copy_of_an_advice_has_the_same_words_for_both_callers(duplicate: Any) -> None:
+    advice = Advice("run {up} on {table}", table="{odd}")
+    same = duplicate(advice)
+    assert same == advice == "run Migrator.up() on {odd}"
+    assert in_words(same) == in_words(advice)
