@@ -76,10 +76,10 @@ def test_the_pool_of_setup_closes_the_tunnel(fresh_tunnel: TunnelSetup, project:
     project.write_tables(1)
     with (
         chatdb_cli.setup(fresh_tunnel.settings(), project.sql) as pool,
-        pool.connection() as one,
-        pool.connection() as two,
+        pool.connection() as first,
+        pool.connection() as second,
     ):
-        for conn in (one, two):
+        for conn in (first, second):
             assert conn.execute("SELECT count(*) FROM t1").fetchone() == (0,)
 
 

@@ -95,27 +95,27 @@ def wait_until_blocked(watcher: Conn, pid: int) -> bool:
     return False
 
 
-def race(first: Conn, other: Conn, one: Any, two: Any) -> BaseException | None:
-    """Run `one` in a transaction on `first`, and `two` on `other` before that commits.
+def race(first: Conn, second: Conn, first_call: Any, second_call: Any) -> BaseException | None:
+    """Call `first_call` in a transaction on `first`, and `second_call` on `second` before that commits.
 
-    Return the error of `two`, if it failed.
+    Return the error of `second_call`, if it failed.
     """
     outcome: list[BaseException | None] = []
 
     def run() -> None:
         try:
-            two()
+            second_call()
             outcome.append(None)
         except psycopg.Error as error:
             outcome.append(error)
 
-    second = threading.Thread(target=run)
+    thread = threading.Thread(target=run)
     with first.transaction():
-        one()
-        second.start()
-        assert wait_until_blocked(first, other.info.backend_pid)
-    second.join(20)
-    assert not second.is_alive()
+        first_call()
+        thread.start()
+        assert wait_until_blocked(first, second.info.backend_pid)
+    thread.join(20)
+    assert not thread.is_alive()
     return outcome[0]
 
 
@@ -265,24 +265,24 @@ def insert_messages(conn: Conn, channel: str, user: str, messages: list[tuple[in
 class TwoSessions:
     """Two sessions in one database, and new users for each test."""
 
-    def __init__(self, one: Conn, other: Conn) -> None:
-        self.one = one
-        self.other = other
+    def __init__(self, first: Conn, second: Conn) -> None:
+        self.first = first
+        self.second = second
         self.user_count = 0
 
     def create_people(self) -> tuple[str, str]:
         self.user_count += 2
         names = (f"user_{self.user_count - 1}", f"user_{self.user_count}")
-        ada, bob = create_people(self.one, *names)
+        ada, bob = create_people(self.first, *names)
         return ada, bob
 
     def room(self) -> tuple[str, str, str, str]:
         """Create two users and a private channel with a message; return the four ids."""
         ada, bob = self.create_people()
-        room = call(self.one, "create_channel", ada, "private", "room", [bob])["id"]
-        return ada, bob, room, send(self.one, room, ada, "First")
+        room = call(self.first, "create_channel", ada, "private", "room", [bob])["id"]
+        return ada, bob, room, send(self.first, room, ada, "First")
 
-    def race(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Row, Row]:
+    def race(self, first_call: tuple[Any, ...], second_call: tuple[Any, ...]) -> tuple[Row, Row]:
         """Run two calls concurrently: the second waits until the first has committed."""
         answers: list[list[Row]] = [[], []]
 
@@ -290,31 +290,33 @@ class TwoSessions:
             answers[index] = rows(conn, *arguments)
 
         error = race(
-            self.one,
-            self.other,
-            lambda: run(0, self.one, one),
-            lambda: run(1, self.other, other),
+            self.first,
+            self.second,
+            lambda: run(0, self.first, first_call),
+            lambda: run(1, self.second, second_call),
         )
         if error:
             raise error
         return answers[0][0], answers[1][0]
 
-    def late(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> Callable[[], Row]:
-        """Check that `other` fails in a REPEATABLE READ transaction that began before `one`.
+    def fail_late_call(
+        self, first_call: tuple[Any, ...], late_call: tuple[Any, ...]
+    ) -> Callable[[], Row]:
+        """Check that `late_call` fails in a REPEATABLE READ transaction from before `first_call`.
 
-        Return a function that retries `other` in a new transaction.
+        Return a function that retries `late_call` in a new transaction.
         """
-        self.other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        value(self.other, "SELECT count(*) FROM users")
-        rows(self.one, *one)
+        self.second.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        value(self.second, "SELECT count(*) FROM users")
+        rows(self.first, *first_call)
 
         def retry() -> Row:
-            self.other.execute("ROLLBACK")
-            return rows(self.other, *other)[0]
+            self.second.execute("ROLLBACK")
+            return rows(self.second, *late_call)[0]
 
         try:
             with pytest.raises(SERIALIZATION):
-                rows(self.other, *other)
+                rows(self.second, *late_call)
         finally:
-            self.other.execute("ROLLBACK")
+            self.second.execute("ROLLBACK")
         return retry

@@ -38,5 +38,5 @@ def pair(server: Server) -> Iterator[TwoSessions]:
 @pytest.fixture
 def two(pair: TwoSessions) -> Iterator[TwoSessions]:
     yield pair
-    for conn in (pair.one, pair.other):
+    for conn in (pair.first, pair.second):
         conn.rollback()

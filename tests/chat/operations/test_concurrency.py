@@ -29,7 +29,7 @@ def test_a_direct_channel_opened_by_both_at_once_is_created_once(two: TwoSession
     ada, bob = two.create_people()
     one, other = two.race(("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada))
     assert one["id"] == other["id"]
-    assert members(two.one, one["id"]) == {ada: "member", bob: "member"}
+    assert members(two.first, one["id"]) == {ada: "member", bob: "member"}
 
 
 def test_the_same_message_sent_twice_at_once_is_stored_once(two: TwoSessions) -> None:
@@ -37,7 +37,7 @@ def test_the_same_message_sent_twice_at_once_is_stored_once(two: TwoSessions) ->
     again = ("send_message", room, ada, "Hi", "c1")
     one, other = two.race(again, again)
     assert one == other
-    assert ids_of(rows(two.one, "list_messages", room)) == [one["id"], first]
+    assert ids_of(rows(two.first, "list_messages", room)) == [one["id"], first]
 
 
 def test_the_second_sender_of_a_message_continues_when_the_first_fails(
@@ -45,13 +45,13 @@ def test_the_second_sender_of_a_message_continues_when_the_first_fails(
 ) -> None:
     ada, _, room, _ = two.room()
     again = ("send_message", room, ada, "Hi", "c1")
-    waiting = threading.Thread(target=lambda: rows(two.other, *again))
-    with two.one.transaction(force_rollback=True):
-        lost = call(two.one, *again)["id"]
+    waiting = threading.Thread(target=lambda: rows(two.second, *again))
+    with two.first.transaction(force_rollback=True):
+        lost = call(two.first, *again)["id"]
         waiting.start()
-        assert wait_until_blocked(two.one, two.other.info.backend_pid)
+        assert wait_until_blocked(two.first, two.second.info.backend_pid)
     waiting.join(20)
-    assert call(two.one, "find_message_by_client_id", ada, "c1")["id"] != lost
+    assert call(two.first, "find_message_by_client_id", ada, "c1")["id"] != lost
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_an
     """A snapshot from before the other commit must cause 40001, never a duplicate."""
     ada, bob, room, first = two.room()
     token = digest(ada)
-    call(two.one, "issue_token", ada, token, LATER)
+    call(two.first, "issue_token", ada, token, LATER)
     key = f"key {ada}"
-    call_value(two.one, "hit_rate_limit", key, 2, "1 h")
+    call_value(two.first, "hit_rate_limit", key, 2, "1 h")
     calls: dict[str, tuple[Any, Any]] = {
         "direct": (("open_direct_channel", ada, bob), ("open_direct_channel", bob, ada)),
         "message": (("send_message", room, ada, "Hi", "c1"),) * 2,
@@ -76,7 +76,7 @@ def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_an
         "edit": (("delete_message", first, ada), ("delete_message", first, ada)),
         "limit": (("hit_rate_limit", key, 2, "1 h"),) * 2,
     }
-    then = two.late(*calls[case])()
+    then = two.fail_late_call(*calls[case])()
     if case == "friend":
         assert (then["user_id"], then["status"]) == (ada, "accepted")
     count = {
@@ -88,7 +88,7 @@ def test_under_repeatable_read_the_second_sender_gets_a_serialization_failure_an
         " WHERE m.user_id = %s",
     }
     if case in count:
-        assert value(two.one, count[case], ada) == 1
+        assert value(two.first, count[case], ada) == 1
     else:
         assert list(then.values()) in ([None], [False])
 
@@ -97,20 +97,20 @@ def test_a_delete_that_comes_during_an_edit_deletes_what_was_edited(two: TwoSess
     ada, _, room, first = two.room()
     edited, deleted = two.race(("edit_message", first, ada, "New"), ("delete_message", first, ada))
     assert (edited["content"], deleted["delete_message"]) == ("New", True)
-    assert rows(two.one, "list_messages", room) == []
+    assert rows(two.first, "list_messages", room) == []
 
 
 @pytest.mark.parametrize("soft", ["on", "off"])
 def test_an_edit_that_comes_during_a_delete_finds_no_message(two: TwoSessions, soft: str) -> None:
     ada, _, _, first = two.room()
-    two.one.execute("SELECT set_config('chat.soft_delete', %s, false)", [soft])
+    two.first.execute("SELECT set_config('chat.soft_delete', %s, false)", [soft])
     with pytest.raises(psycopg.errors.NoDataFound):
         two.race(("delete_message", first, ada), ("edit_message", first, ada, "New"))
-    two.one.execute("RESET chat.soft_delete")
-    contents = two.one.execute("SELECT content FROM messages WHERE id = %s", [first]).fetchall()
+    two.first.execute("RESET chat.soft_delete")
+    contents = two.first.execute("SELECT content FROM messages WHERE id = %s", [first]).fetchall()
     assert contents == ([("First",)] if soft == "on" else [])
     edits = "SELECT count(*) FROM message_edits WHERE message_id = %s"
-    assert value(two.one, edits, first) == 0
+    assert value(two.first, edits, first) == 0
 
 
 def test_only_one_of_two_concurrent_deletes_deletes_the_message(two: TwoSessions) -> None:
@@ -123,8 +123,8 @@ def test_two_users_who_ask_each_other_at_once_become_friends(two: TwoSessions) -
     ada, bob = two.create_people()
     one, other = two.race(("request_friend", ada, bob), ("request_friend", bob, ada))
     assert (one["status"], other["status"], one["id"]) == ("pending", "accepted", other["id"])
-    assert relationships(two.one) >= {(ada, bob, "friend", "accepted")}
-    assert rows(two.one, "unblock_user", bob, ada)[0]["unblock_user"] is False
+    assert relationships(two.first) >= {(ada, bob, "friend", "accepted")}
+    assert rows(two.first, "unblock_user", bob, ada)[0]["unblock_user"] is False
 
 
 def test_two_friend_requests_at_once_count_as_one(two: TwoSessions) -> None:
@@ -136,7 +136,7 @@ def test_two_friend_requests_at_once_count_as_one(two: TwoSessions) -> None:
 def test_a_block_wins_over_a_friend_request_at_the_same_time(two: TwoSessions) -> None:
     ada, bob = two.create_people()
     two.race(("request_friend", ada, bob), ("block_user", bob, ada))
-    mine = {r for r in relationships(two.one) if ada in r}
+    mine = {r for r in relationships(two.first) if ada in r}
     assert mine == {(bob, ada, "blocked", "accepted")}
     cay, dan = two.create_people()
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -146,21 +146,21 @@ def test_a_block_wins_over_a_friend_request_at_the_same_time(two: TwoSessions) -
 def test_two_users_who_block_each_other_at_once_are_both_blocked(two: TwoSessions) -> None:
     ada, bob = two.create_people()
     two.race(("block_user", ada, bob), ("block_user", bob, ada))
-    mine = {r[:3] for r in relationships(two.one) if ada in r}
+    mine = {r[:3] for r in relationships(two.first) if ada in r}
     assert mine == {(ada, bob, "blocked"), (bob, ada, "blocked")}
 
 
 def test_a_request_is_answered_once(two: TwoSessions) -> None:
     ada, bob = two.create_people()
-    call(two.one, "request_friend", ada, bob)
+    call(two.first, "request_friend", ada, bob)
     with pytest.raises(psycopg.errors.NoDataFound):
         two.race(("answer_friend", bob, ada, True), ("answer_friend", bob, ada, False))
-    assert (ada, bob, "friend", "accepted") in relationships(two.one)
+    assert (ada, bob, "friend", "accepted") in relationships(two.first)
 
 
 def test_only_one_of_two_concurrent_uses_of_a_token_succeeds(two: TwoSessions) -> None:
     ada, _ = two.create_people()
-    call(two.one, "issue_token", ada, digest(ada), LATER)
+    call(two.first, "issue_token", ada, digest(ada), LATER)
     both = two.race(("use_token", digest(ada)), ("use_token", digest(ada)))
     assert [row["use_token"] for row in both] == [ada, None]
 
@@ -173,7 +173,7 @@ def test_the_same_emoji_added_twice_at_once_is_stored_once(two: TwoSessions) -> 
 
 def test_of_two_concurrent_read_markers_the_newer_one_wins(two: TwoSessions) -> None:
     ada, bob, room, first = two.room()
-    newer = send(two.one, room, ada)
+    newer = send(two.first, room, ada)
     both = two.race(("mark_read", newer, bob), ("mark_read", first, bob))
     assert [row["mark_read"] for row in both] == [newer, newer]
 
@@ -181,10 +181,10 @@ def test_of_two_concurrent_read_markers_the_newer_one_wins(two: TwoSessions) -> 
 def test_concurrent_changes_of_different_columns_are_both_kept(two: TwoSessions) -> None:
     ada, _, room, _ = two.room()
     two.race(("update_user", ada, {"full_name": "A"}), ("update_user", ada, {"avatar_url": "u"}))
-    changed = call(two.one, "find_user", ada)
+    changed = call(two.first, "find_user", ada)
     assert (changed["full_name"], changed["avatar_url"]) == ("A", "u")
     two.race(("update_channel", room, {"name": "N"}), ("update_channel", room, {"avatar_url": "u"}))
-    channel = call(two.one, "find_channel", room)
+    channel = call(two.first, "find_channel", room)
     assert (channel["name"], channel["avatar_url"]) == ("N", "u")
     put = ("put_setting", ada)
     two.race((*put, "a", Jsonb(1)), (*put, "b", Jsonb(2)))
@@ -194,12 +194,12 @@ def test_concurrent_changes_of_different_columns_are_both_kept(two: TwoSessions)
 
 def test_a_purge_waits_for_no_lock(two: TwoSessions) -> None:
     ada, _ = two.create_people()
-    call(two.one, "put_session", digest(ada), {}, "yesterday")
-    two.other.execute("SET lock_timeout = '2s'")
-    with two.one.transaction():
-        call(two.one, "put_session", digest(ada), {}, LATER, ada)
-        assert call_value(two.other, "purge_expired") == 0
-    assert call(two.one, "get_session", digest(ada))["user_id"] == ada
+    call(two.first, "put_session", digest(ada), {}, "yesterday")
+    two.second.execute("SET lock_timeout = '2s'")
+    with two.first.transaction():
+        call(two.first, "put_session", digest(ada), {}, LATER, ada)
+        assert call_value(two.second, "purge_expired") == 0
+    assert call(two.first, "get_session", digest(ada))["user_id"] == ada
 
 
 def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: TwoSessions) -> None:
@@ -208,7 +208,7 @@ def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: TwoSessions) -> 
     together = threading.Barrier(4)
 
     def hit() -> None:
-        with psycopg.connect(two.one.info.dsn, autocommit=True) as conn:
+        with psycopg.connect(two.first.info.dsn, autocommit=True) as conn:
             together.wait(20)
             answers.extend(call_value(conn, "hit_rate_limit", ada, 25, "1 h") for _ in range(10))
 
