@@ -92,13 +92,13 @@ class Runner:
             lambda text: self._report(text, self._tracker.running),
         )
         self._batches = Batches(session, state, self._patience, self._report)
-        self._guard: RunGuard = DataLossCheck(
-            session, state, self._patience, self._blockers.on_idle
-        )
+        data_loss = DataLossCheck(session, state, self._patience, self._blockers.on_idle)
+        self._guard: RunGuard = data_loss
         if options.confined:
+            from chatdb_cli.migrate.guards.confined import ConfinedGuard
             from chatdb_cli.migrate.guards.isolation import Isolation
 
-            self._guard = Isolation(session.conn, target.schema)
+            self._guard = ConfinedGuard(Isolation(session.conn, target.schema), data_loss)
         self._preflight = Preflight(session, state, self._guard)
         self._preflight.load(state.steps)
         self._note_progress()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 from tests.support.database import Database
 from tests.support.project import Project, migrator_through, states
@@ -499,3 +500,21 @@ def test_the_error_lists_the_rows_that_would_be_lost(before: Project, database: 
         if flags == ["redo"]:  # there is nothing left to lose
             database.execute('CREATE TABLE "Other one"."odd; ""name" (id int)')
             database.execute("ALTER TABLE kept ADD COLUMN note text")
+
+
+@on_first_server
+def test_a_down_that_is_confined_to_its_schema_is_checked_for_rows_like_any_other(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_t", "CREATE TABLE t (id int);", "DROP TABLE t;")
+    Migrator(database.target(), project.sql, confined=True).up()
+    database.execute("INSERT INTO t VALUES (1)")
+    for request in ("down", "redo"):
+        migrator = Migrator(database.target(), project.sql, confined=True)
+        with pytest.raises(MigrationError) as caught:
+            getattr(migrator, request)()
+        assert caught.value.code is Code.REFUSED
+        assert caught.value.run.losses == (dropped("t", 1),)
+        assert database.query("SELECT id FROM t") == [(1,)]
+    migrator = Migrator(database.target(), project.sql, confined=True)
+    assert states(migrator.down(allow_data_loss=True)) == ["reverted"]

@@ -3,6 +3,7 @@
     data_loss    refuses downs that would delete rows: the check before, the guard during the run
     trial        finds these rows, by running downs in a transaction that is rolled back
     isolation    keeps files inside a test schema
+    confined     both, for a run that is confined to its schema
     model        what a run expects of a guard
     queries      every statement that this package sends
 

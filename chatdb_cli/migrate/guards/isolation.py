@@ -1,6 +1,6 @@
 """Keep migrations inside the test schema: a file that changes anything outside is rolled back.
 
-    Isolation    guards each file of a run, and finds the statement that reached outside
+    Isolation    watches each file of a run, and finds the statement that reached outside
 
 At the start of a file and before its COMMIT, a checksum is taken of the rows of every catalog that are
 outside, in one snapshot, so that changes by other sessions are not included.  Rows of tables outside
@@ -22,7 +22,6 @@ from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.transaction import Guard
 from chatdb_cli.postgres.diagnosis import server_error
-from chatdb_cli.postgres.pipeline import Outcome
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Script
-    from chatdb_cli.migrate.model import LoadedStep, Loss, Step
+    from chatdb_cli.migrate.model import LoadedStep
 
 _Row = tuple[int, int, str]  # catalog, object, and a version of it
 _PARTS = (
@@ -43,15 +42,12 @@ _VACUUM = re.compile(r"\s*VACUUM\b", re.IGNORECASE)
 
 
 class Isolation:
-    """Guards the files that run in a test schema; see `RunGuard`.
+    """Watches the files that run in a test schema.
 
     Args:
         conn: an idle connection in autocommit mode.
         schema: the schema, which exists.
     """
-
-    retryable: tuple[str, ...] = ()
-    losses: tuple[Loss, ...] | None = None
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str) -> None:
         self._conn = conn
@@ -99,19 +95,9 @@ class Isolation:
             )
         return None
 
-    def is_safe(self, step: Step) -> bool:  # noqa: ARG002
-        """Return True: a file that reaches outside is rolled back."""
-        return True
-
-    def check(self) -> Outcome:
-        """Return an empty outcome: every step is safe."""
-        return Outcome()
-
-    def forget(self) -> None:
-        """Forget nothing: nothing is checked before a file runs."""
-
-    def guard_of(self, step: Step) -> Guard | None:  # noqa: ARG002
-        """Return the statements that watch a file, the same for each."""
+    @property
+    def guard(self) -> Guard:
+        """The statements that watch a file, the same for each."""
         return Guard((self.path, self.before), (self.after,), snapshot=True)
 
     def explain(

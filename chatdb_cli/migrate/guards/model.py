@@ -1,4 +1,4 @@
-"""What a run expects of its guard: `DataLossCheck`, or `Isolation` in a test schema.
+"""What a run expects of its guard: `DataLossCheck`, or `ConfinedGuard` in a test schema.
 
 What does not belong here: a guard itself.
 """
@@ -27,11 +27,13 @@ class RunGuard(Protocol):
 
     Attributes:
         retryable: the SQLSTATEs of its own statements after which a file is tried again.
-        losses: the rows that the run would delete; None if that was not checked.
     """
 
     retryable: tuple[str, ...]
-    losses: tuple[Loss, ...] | None
+
+    @property
+    def losses(self) -> tuple[Loss, ...] | None:
+        """The rows that the run would delete; None if that was not checked."""
 
     @property
     def prepare(self) -> Prepare | None:
