@@ -173,7 +173,7 @@ def test_a_missing_schema_is_not_created(project: Project, database: Database) -
     with pytest.raises(ChatdbError) as caught:
         project.migrator(database, schema="nowhere").up()
     assert caught.value.exit == 2
-    assert "chatdb setup" in (caught.value.hint or "")
+    assert "setup()" in (caught.value.hint or "")
 
 
 def test_history_is_complete_only_with_every_table() -> None:
