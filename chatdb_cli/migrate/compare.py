@@ -88,9 +88,9 @@ def resume_point(script: Script, row: AppliedMigration) -> Statement | None:
     if [checksum(s.text) for s in statements[: len(done)]] != list(done):
         raise ChatdbError(
             Code.HISTORY,
-            f"{row.id} stopped after its statement {len(done)}, but {script.path} was changed before "
-            "the end of that statement",
-            hint="restore the statements that are done; those after them may change",
+            f"{row.id} stopped after statement {len(done)} of its file, but {script.path} no longer "
+            "begins with the statements that are done",
+            hint="restore these statements; those after them may be changed",
         )
     return statements[len(done)] if len(done) < len(statements) else None
 

@@ -73,9 +73,9 @@ def explain(
 
 
 def explain_tables(outcome: Outcome, schema: str) -> ChatdbError:
-    """Return the error of what is sent before any step: it makes the tables of the history."""
+    """Return the error of what is sent before any step: it creates the tables of the history."""
     assert outcome.error is not None  # noqa: S101
-    what = f"the tables of the history can't be made in schema {schema!r}"
+    what = f"the tables of the history can't be created in schema {schema!r}"
     return server_error(outcome.error, Code.STATEMENT, what)
 
 

@@ -225,7 +225,9 @@ def _refuse_irreversible(files: Files, step: Step, row: AppliedMigration) -> Non
 def _at_least_one(steps: int | None) -> int | None:
     if steps is not None and steps < 1:
         raise ChatdbError(
-            Code.USAGE, f"{steps} is not a number of steps", hint=Advice("give {steps} 1 or more")
+            Code.USAGE,
+            f"the number of steps can't be {steps}",
+            hint=Advice("give {steps} 1 or more"),
         )
     return steps
 

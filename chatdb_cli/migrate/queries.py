@@ -39,7 +39,7 @@ TRANSACTION_TIMEOUT: Final = (
 # Keep other migrators of this target out until the transaction ends.
 LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
 # The timeouts while a transaction with one snapshot waits for other migrators: SET takes no snapshot, so
-# the claim sees what was committed meanwhile.
+# the claim sees what was committed in that time.
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
 NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 # Set what the statements of a file outside a transaction start with, for this session.

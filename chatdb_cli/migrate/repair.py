@@ -77,7 +77,7 @@ def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> t
             hint=Advice("name the folder that they come from with {directory}"),
         )
     for row in missing:
-        message = f"forget {row.id}, which has no file any more; what it created stays"
+        message = f"remove {row.id} from the history, since it has no file; what it created stays"
         result.append(Repair("missing", row.version, message, row=row))
     result.sort(key=lambda r: r.row.number if r.row else -1)
     if past.yoyo_lock:

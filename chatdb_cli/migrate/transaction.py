@@ -2,7 +2,7 @@
 
     MigrationTransaction   returns the messages of each transaction that a run sends
     Part                   the parts of a transaction
-    Timeouts, Guard        what a transaction is made with
+    Timeouts, Guard        what a transaction is written with
     StepTag                what a batch carries through the pipeline
 
 A migration's transaction is, in this order: BEGIN and settings, the lock of the target, the claim, the
@@ -85,7 +85,7 @@ class Timeouts(NamedTuple):
 
     @property
     def for_claim(self) -> Timeouts:
-        """The timeouts until the claim is made: waiting for another migrator is not the file's."""
+        """The timeouts until the claim: while it waits for another migrator, the file's do not apply."""
         return Timeouts(self.claim_ms, 0, 0)
 
     @property

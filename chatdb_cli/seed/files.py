@@ -1,4 +1,4 @@
-"""Run the files of `seed/` beside `up/` and `down/`: written by hand, idempotent.
+"""Run the files of `seed/`, next to `up/` and `down/`: written by hand, idempotent.
 
 What does not belong here: generated rows (`scale.py`).
 """

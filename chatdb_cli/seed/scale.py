@@ -87,7 +87,7 @@ def seed_at_scale(
                 conn.execute(item.drop_sql.encode())
         rows = _load(conn, quoting, chat, messages, progress)
         for number, item in enumerate(objects):
-            progress(SeedProgress("indexes, keys and triggers put back", number, len(objects)))
+            progress(SeedProgress("indexes, keys and triggers restored", number, len(objects)))
             conn.execute(item.recreate_sql.encode())
         conn.execute(queries.ANALYZE.format(tables=", ".join(tables)))
         _refuse_difference(objects, _read_objects(conn, tables))

@@ -172,7 +172,8 @@ def test_without_the_right_to_create_tables_up_names_the_schema(
     assert (
         error_text(result)
         == """\
-error: the tables of the history can't be made in schema 'public': permission denied for schema public \
+error: the tables of the history can't be created in schema 'public': permission denied \
+for schema public \
 [42501 insufficient_privilege]
 
 hint: give the role that migrates USAGE and CREATE on schema public, or use another role

@@ -83,7 +83,8 @@ class DataLossCheck:
             return None
         script = loaded.script
         lasting = find_lasting_effects(script.text, loaded.statements)
-        effect = next((e for e in lasting if e.what.lower() != "nextval"), None)  # gaps are no loss
+        # nextval only leaves a gap in a sequence.
+        effect = next((e for e in lasting if e.what.lower() != "nextval"), None)
         if not loaded.transactional:
             reason, place = "the file runs outside of a transaction", Location(script.path)
         elif effect is not None:
