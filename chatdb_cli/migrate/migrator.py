@@ -12,7 +12,6 @@ What does not belong here: how files are read (`files/`), which steps to run (`p
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -366,7 +365,7 @@ class Migrator(Closing):
         from chatdb_cli.migrate.state import RunState
 
         # A dry run acquires no lock, so it checks no rows: it returns the statements of the files.
-        options = replace(self._options, allow_data_loss=dry_run or not guard)
+        options = self._options._replace(allow_data_loss=dry_run or not guard)
         with explain_failures("the history can't be read"):
             session = Session(conn, self.target, past.pid)
             state = RunState(self.target, direction, first, past, replan)

@@ -125,8 +125,7 @@ class StepResult:
     sql: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """Rows that a down migration would delete.
 
     Attributes:
@@ -166,8 +165,7 @@ class Run:
     losses: tuple[Loss, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Something that happens in a run.
 
     Attributes:
@@ -188,8 +186,7 @@ class Progress:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How a run behaves.
 
     Attributes:
@@ -236,8 +233,7 @@ class MigrationError(ChatdbError):
 Kind = Literal["changed", "missing", "yoyo-lock"]
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(NamedTuple):
     """One change that makes the history agree with the files.
 
     Attributes:
