@@ -240,8 +240,8 @@ class Home:
                     return folder
                 folder.rmdir()
         raise server_failure(
-            f'no directory was found for the files that the user "{user.pw_name}" can\'t have in '
-            f'"{self.path}"',
+            f'files of the server can\'t be in "{self.path}", and there is no other directory that the '
+            f'user "{user.pw_name}" can use',
             f"make one of these usable for that user: {', '.join(map(str, parents))}",
         )
 

@@ -126,7 +126,7 @@ class EmbeddedServer:
     def status(self) -> ServerStatus:
         """Return the state of the server; writes nothing."""
         home = self._home
-        with system_failures(f'look at the embedded server in "{self.home}"'):
+        with system_failures(f'read the state of the embedded server in "{self.home}"'):
             if not self.exists:
                 return ServerStatus(self.home, False, False, None, None, None, None, None)
             running = ping_server(home) == "OK"
@@ -173,7 +173,7 @@ class EmbeddedServer:
 
     def _socket_folder(self) -> Path:
         """Return the directory of the socket, or raise if no server exists."""
-        with system_failures(f'look at the embedded server in "{self.home}"'):
+        with system_failures(f'read the state of the embedded server in "{self.home}"'):
             if self.exists:
                 self._home.check_owner()
                 return self._home.socket_folder()

@@ -81,8 +81,8 @@ _CODES = {
 }
 _HINTS = {
     Code.RESYNCHRONISE: Advice(
-        "continue with an empty cursor, then read everything that you show again; {listen_resync} "
-        "reports this as an event, and continues from now"
+        "start again with an empty cursor, and reload the data that you show; {listen_resync} reports "
+        "this as an event, and continues from now"
     ),
     Code.STANDBY: "connect to the primary; with several hosts, target_session_attrs=primary finds it",
     Code.MISSING_SCHEMA: SETUP,

@@ -123,7 +123,7 @@ def libpq_database(sources: Sequence[Source], warnings: list[str]) -> Database |
     (position, source, variable), *others = named
     for _, other, unused in others:
         warnings.append(
-            f"{other.label(unused)} is not used: {source.label(variable)} names the place"
+            f"{other.label(unused)} is not used: {source.label(variable)} names the database"
         )
     values = {name: _read(source, name) for name in LIBPQ_VARIABLES if name in source.values}
     params: dict[str, str] = {}

@@ -117,7 +117,7 @@ def _unused_variables(sources: Sequence[Source]) -> list[str]:
         for variable in ("CHATDB_ENV_FILE", "PGSERVICEFILE"):
             if source.lines is not None and variable in source.values:
                 label = source.label(variable, line=True)
-                warnings.append(f"{label} does nothing there; only the environment's is read")
+                warnings.append(f"{label} has no effect there; set it in the environment")
     return warnings
 
 

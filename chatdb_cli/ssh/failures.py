@@ -27,7 +27,7 @@ def unknown_name(hop: str, host: str, why: str, through: str = "") -> ChatdbErro
     """Return the error of a host name that can't be resolved."""
     return ChatdbError(
         Code.TUNNEL_NAME,
-        f"{through}{host} of {hop} can't be resolved: {why[:1].lower()}{why[1:]}",
+        f"{through}the host name {host} of {hop} can't be resolved: {why[:1].lower()}{why[1:]}",
         hint="correct SSH_HOST, or HostName and ProxyJump in ~/.ssh/config",
         errno="ENOTFOUND",
     )

@@ -104,7 +104,7 @@ def verify_host_key(hop: Hop, key: paramiko.PKey, known: KnownHosts) -> str:
         f"the host key of {hop} is not known: {label}",
         hint="compare the fingerprint with the one from its administrator, then add this line to "
         f"{hop.known_hosts[0]}: {new_line}",
-        notes=("its line of @cert-authority is not used: host certificates are not supported",)
+        notes=("its @cert-authority line is not used: host certificates are not supported",)
         if known.has_authority(name)
         else (),
     )

@@ -44,7 +44,7 @@ def test_an_event_is_a_json_line_and_listening_continues_from_its_cursor(
         code, rest, told = command.end(signal.SIGINT)
     assert (code, rest) == (130, "")
     assert "error" not in told
-    assert f"--from '{joined['cursor']}' continues here" in told
+    assert f"to continue from here, give --from '{joined['cursor']}'" in told
     assert (said["format"], said["target"]["database"]) == (1, chat.database.name)
     at = datetime.fromisoformat(said["at"])
     assert said["at"].endswith("Z")

@@ -60,7 +60,7 @@ def test_libpq_variables_of_a_file_never_mix_with_the_server_of_another_file(pro
     s = project.load()
     assert s.database.params == PLACE | {"host": "a", "user": "u"}
     assert s.warnings == (
-        "PGHOST from ./.env is not used: PGHOST from ./.env.local names the place",
+        "PGHOST from ./.env is not used: PGHOST from ./.env.local names the database",
     )
 
 

@@ -73,7 +73,7 @@ def test_an_unknown_variable_is_warned_about_with_the_nearest_name(project):
         "CHATDB_STATEMENTTIMEOUT from the environment is not a setting; "
         "did you mean CHATDB_STATEMENT_TIMEOUT?",
         "CHATDB_SHCEMA from ./.env line 2 is not a setting; did you mean CHATDB_SCHEMA?",
-        "CHATDB_ENV_FILE from ./.env line 3 does nothing there; only the environment's is read",
+        "CHATDB_ENV_FILE from ./.env line 3 has no effect there; set it in the environment",
     )
 
 

@@ -75,6 +75,6 @@ def listen(
                     keep(batch.cursor)
     except KeyboardInterrupt as signal:  # the regular end
         if printed and not state:
-            context.out.say(f"--from '{printed}' continues here")
+            context.out.say(f"to continue from here, give --from '{printed}'")
         terminated = isinstance(signal, Terminated)
         raise typer.Exit(Exit.TERMINATED if terminated else Exit.INTERRUPTED) from None

@@ -14,5 +14,5 @@ def start(context: Context) -> None:
     """Start the server; create it if there is none."""
     server = server_of(context)
     if not server.start():
-        context.out.say("it was running already")
+        context.out.say("the server was already running")
     context.out.result(render_server(server.status(), server.url()))

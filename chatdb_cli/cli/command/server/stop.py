@@ -14,5 +14,5 @@ def stop(context: Context) -> None:
     """Stop the server; its data stays."""
     server = server_of(context)
     if not server.stop():
-        context.out.say("it was not running")
+        context.out.say("the server was not running")
     context.out.result(render_server(server.status(), None))
