@@ -321,7 +321,7 @@ def test_a_statement_that_already_ran_may_not_be_edited(
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}")
     error = refuses(project, database)
     assert (error.code, error.exit) == (Code.HISTORY, 6)
-    assert "2_index stopped after its statement 1" in error.message
+    assert "2_index stopped after statement 1 of its file" in error.message
     assert problem(project, database)[0] == "changed"
     # To take it back first is a way out.
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (9);\n{UNIQUE}", ALONE + "DROP INDEX i;")
