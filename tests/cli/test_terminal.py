@@ -36,6 +36,23 @@ def test_rich_is_not_imported_off_a_terminal(project: Project, database: Databas
 
 
 @on_first_server
+def test_a_setup_without_a_seed_imports_no_seed(project: Project, database: Database) -> None:
+    project.write_tables(1)
+    code = (
+        "import sys\nfrom chatdb_cli.cli import run\nassert run(['setup']) == 0\n"
+        "print(*[m for m in sys.modules if m in ('chatdb_cli.seed.files', 'chatdb_cli.seed.model')])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.path,
+        env=command_environment(project, database),
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.splitlines()[-1] == "", result.stderr
+
+
+@on_first_server
 def test_output_is_colored_on_a_terminal_and_plain_with_no_color(
     project: Project, database: Database
 ) -> None:

@@ -14,6 +14,8 @@ from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Run
+    from chatdb_cli.postgres.model import Target
+    from chatdb_cli.seed.model import Seeded
 
 
 @command(MIGRATING)
@@ -60,18 +62,25 @@ def setup(
 
 def _set_up(context: Context, *, seed: bool) -> None:
     from chatdb_cli.provision.database import create_database, with_embedded_default
-    from chatdb_cli.seed.files import require_seedable, seed_files
 
     target = context.target(with_embedded_default(context.settings))
     context.out.target(target)
     migrator = context.migrator(target)
     if seed:
+        from chatdb_cli.seed.files import require_seedable
+
         require_seedable(target)
     create_database(target, context.out.say)
     run = migrator.up()
     context.out.close()
     context.out.warn(*run.warnings)
-    context.out.result(render_setup(run, seed_files(target) if seed else None))
+    context.out.result(render_setup(run, _seed(target) if seed else None))
+
+
+def _seed(target: Target) -> Seeded:
+    from chatdb_cli.seed.files import seed_files
+
+    return seed_files(target)
 
 
 def _set_up_tests(context: Context, name: str, *, yes: bool) -> Run:
