@@ -125,7 +125,8 @@ class StepResult:
     sql: str | None = None
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Loss:
     """Rows that a down migration would delete.
 
     Attributes:

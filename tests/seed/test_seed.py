@@ -193,8 +193,8 @@ def test_a_down_that_ends_while_the_seed_waits_is_noticed(
 
     thread = threading.Thread(target=down)
     thread.start()
-    while not database.query("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' "
-                             "AND pid <> pg_backend_pid()"):  # fmt: skip
+    while not database.query("SELECT FROM pg_stat_activity WHERE query ~ '^ *SELECT pg_sleep' "
+                             "AND state = 'active'"):  # fmt: skip
         assert thread.is_alive()
     with pytest.raises(ChatdbError) as caught:
         seed_files(database.target(), project.sql)
