@@ -9,14 +9,14 @@ What does not belong here: deciding what is shown.  This module imports nothing 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _SECRETS = ("doubled", "escaped", "quoted", "json", "dollar", "bare", "url")
 LONGEST_SECRET = 4096
 _VISIBLE = re.compile(r"[^\r\n]")
 # A password of a role, of a user mapping, of a connection string, of a URL.  An unterminated literal
 # ends with the text, because the text may be one line of a file.
-_PASSWORD = re.compile(
-    r"""
+_TO_MASK = r"""
     \b (?: ssl )? password
     (?: (?> (?: \s | --[^\r\n]* | /\*.*?\*/ )+ ) (?: (?: => | := | = ) \s* )?
       | " \s* : \s*
@@ -28,14 +28,12 @@ _PASSWORD = re.compile(
       | (?P<tag> \$ \w* \$ ) (?P<dollar> .*? ) (?: (?P=tag) | \Z ) )
     | \b (?: ssl )? password = (?P<bare> [^\s'",;&)]+ )
     | :// [^\s:/@'"]* : (?P<url> [^\s/'"]+ ) @
-    """,
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+    """
 
 
 def mask(text: str) -> str:
     """Replace each character of a password with a dot; line ends stay."""
-    return _PASSWORD.sub(_masked, text)
+    return _pattern(_TO_MASK).sub(_masked, text)
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -44,12 +42,9 @@ def _masked(match: re.Match[str]) -> str:
     return match[0][:start] + _VISIBLE.sub("•", match[0][start:end]) + match[0][end:]
 
 
-SECRETS = re.compile(
-    r"""(?P<url>://[^\s:@/]*:)(?:\S*(?=@)|(?!\d+(?:[/?,\s]|$))[^\n@]*(?=@))
+_TO_REDACT = r"""(?P<url>://[^\s:@/]*:)(?:\S*(?=@)|(?!\d+(?:[/?,\s]|$))[^\n@]*(?=@))
     | (?P<key>\w*pass(?:word|phrase)\s*=\s*|\bpassword\s+(?='))
-      (?:'(?:\\.|''|[^'\\])*'?|"(?:\\.|[^"\\])*"?|(?:\\.|[^\s\\])+)""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+      (?:'(?:\\.|''|[^'\\])*'?|"(?:\\.|[^"\\])*"?|(?:\\.|[^\s\\])+)"""
 
 
 def redact(text: str) -> str:
@@ -58,4 +53,9 @@ def redact(text: str) -> str:
     The end of a password is not always known; then too much is hidden rather than too little.  So pass
     single values and messages, not a whole JSON document.
     """
-    return SECRETS.sub(lambda match: f"{match['url'] or match['key']}***", text)
+    return _pattern(_TO_REDACT).sub(lambda match: f"{match['url'] or match['key']}***", text)
+
+
+@cache  # compiled when it is needed: a command that shows no SQL and no error needs neither
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE | re.VERBOSE | re.DOTALL)

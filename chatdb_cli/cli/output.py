@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chatdb_cli.cli.render.error import error_lines, failure_document, failure_text
 from chatdb_cli.cli.render.styles import STYLES, WARNING
 from chatdb_cli.cli.render.table import Table, layout_table
 from chatdb_cli.cli.render.text import one_line, printable
@@ -176,6 +175,8 @@ class Output:
 
     def error(self, error: ChatdbError) -> None:
         """Print an error: a document on stdout in JSON mode, and always for people on stderr."""
+        from chatdb_cli.cli.render.error import failure_document, failure_text
+
         self.close()
         if self.form == "json":
             with suppress(ChatdbError):  # stdout is full; stderr still gets the error
@@ -189,6 +190,8 @@ class Output:
 
     def explain(self, error: ChatdbError) -> None:
         """Write an error for people on stderr alone, after a result that contains it."""
+        from chatdb_cli.cli.render.error import error_lines
+
         for text, style in error_lines(error):
             self._line(text, style)
 

@@ -17,7 +17,6 @@ from chatdb_cli.files.names import file_error, list_sql_files, normalize_name, p
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.refusal import find_refusal
 from chatdb_cli.syntax.source import decode
 from chatdb_cli.syntax.statements import split_statements
 
@@ -117,6 +116,8 @@ def find_refused_statement(
         script: the file.
         statements: the result of `split_statements` for it.
     """
+    from chatdb_cli.syntax.refusal import find_refusal  # no run with nothing to do needs it
+
     refusal = find_refusal(script.text, statements)
     if refusal is not None:
         place = locate(script.text, refusal.offset, script.path)

@@ -279,8 +279,7 @@ class Status:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repairs:
+class Repairs(NamedTuple):
     """The changes that make, or made, the history agree with the files.
 
     Attributes:

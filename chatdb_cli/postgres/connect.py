@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.model import require_target
-from chatdb_cli.postgres.through_tunnel import with_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,13 +45,15 @@ def connect(
     """
     import psycopg
 
-    from chatdb_cli.postgres.connect_failures import connection_failure
-
     require_target(target)
     settings = target.settings
     retries = settings.connect_retries if retries is None else retries
-    params = with_password(target, {**target.params, **overrides})
+    params = {**target.params, **overrides}
     tunnel = target.tunnel
+    if tunnel:
+        from chatdb_cli.postgres.through_tunnel import with_password
+
+        params = with_password(target, params)
     attempt = 0
     while True:
         attempt += 1
@@ -66,6 +67,8 @@ def connect(
                 prepare_threshold=None,  # a pooler may switch to another session
             )
         except psycopg.Error as error:
+            from chatdb_cli.postgres.connect_failures import connection_failure
+
             failure, transient = connection_failure(error, target.where)
             if tunnel and failure.sqlstate is None and (reason := tunnel.explain()):
                 failure, transient = reason, reason.code in _TEMPORARY

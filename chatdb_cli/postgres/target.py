@@ -14,7 +14,6 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.log import correlation_id
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.model import Target
-from chatdb_cli.postgres.through_tunnel import database_addresses, keywords_through, local_url
 from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.libpq import libpq_defaults
 from chatdb_cli.settings.model import require_settings
@@ -73,6 +72,11 @@ def open_target(
     if settings.bastion is None:
         _refuse_unprotected(target)
         return target
+    from chatdb_cli.postgres.through_tunnel import (
+        database_addresses,
+        keywords_through,
+        local_url,
+    )
     from chatdb_cli.ssh.tunnel import Tunnel
 
     keywords = {**libpq_defaults(), **target.params}
