@@ -172,11 +172,15 @@ def test_every_type_in_a_public_signature_is_exported() -> None:
     assert missing == set()
 
 
-def test_results_are_values() -> None:
-    for name in ("Run", "Status", "Repairs", "StepResult", "Loss", "Settings", "Target"):
+def test_results_are_values_that_can_not_be_changed() -> None:
+    for name in ("Run", "Status", "StepResult", "Loss", "Settings", "Target"):
         kind: Any = getattr(chatdb_cli, name)
         assert dataclasses.is_dataclass(kind)
         assert vars(kind)["__dataclass_params__"].frozen
+    for name in ("Finding", "Progress", "Repair", "Repairs", "Change", "Migration"):
+        kind = getattr(chatdb_cli, name)
+        frozen = dataclasses.is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen
+        assert frozen or issubclass(kind, tuple)
 
 
 # --- what is natural to try ---------------------------------------------------------------------------
