@@ -16,7 +16,7 @@
     failure           a failure as an error: what failed, what stays
     recovery          what is true after a connection was lost
     repair            repair and baseline: the history changes, no migration runs
-    model             the values: Step, LoadedStep, Plan, Run, Options, Progress
+    model             the values: Step, LoadedStep, Plan, Run, Options, Progress, Status
     queries           every statement that this package sends
 
 What belongs here: comparing, planning, the transaction around a migration, its guards, failures and

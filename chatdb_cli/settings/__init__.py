@@ -12,5 +12,6 @@ What belongs here: which settings exist (`table.py` says how to add one), which 
 from, and which database they name.  The only reader of the environment.  What does not belong here:
 connecting (`postgres/`), the embedded server itself (`embedded/`).
 
-The flag of a setting is a row in `cli/options.py`; .env.example names the variable.
+The flag of a setting is a row in a table of `cli/options.py`, which gives it to every command that takes
+that table; .env.example names the variable.  Whoever uses the value takes it from `Settings`.
 """

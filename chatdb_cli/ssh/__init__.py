@@ -20,5 +20,6 @@ forwarding, and what each failure means.  The only user of paramiko and sshtunne
 (`settings/`), connecting to it (`postgres/`).
 
 An SSH setting (SSH_HOST ...) is a row of `settings/table.py` and a field of `settings.model.Bastion`;
-`config.py` combines it with ~/.ssh/config into a `model.Hop`.
+`config.py` combines it with ~/.ssh/config, which it overrides, into a
+`model.Hop`.
 """

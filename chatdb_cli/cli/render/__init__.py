@@ -10,5 +10,6 @@
 What belongs here: the JSON keys, the words and the styles of a result.  What does not belong here:
 streams, terminals and progress bars (`cli/output.py`), decisions.
 
-A new JSON key of a result is a line in its module here.
+A new JSON key of a result is a line in its module here, and a field of the value that it renders
+(`migrate.model.Status` for `chatdb migrate status`).
 """
