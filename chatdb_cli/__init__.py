@@ -30,12 +30,13 @@ Packages on one line do not import each other; `make lint` checks all of this.  
 (rules over files, without a connection), beside postgres; `health` (checks of a server), beside
 provision.  Both return findings.
 
-Four things check.  `syntax/refusal.py` refuses text that no migration may contain; `migrate/preflight.py`
-a file that can't run here; `migrate/guards/` what a file does while it runs; a check that only reports
-returns findings.
+Four things check.  `syntax/refusal.py` refuses text that no migration may contain;
+`migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file does while it runs;
+a check that only reports returns findings.
 
-A hint never names a flag: `Advice("look at {status}")` names a remedy of `remedy.py`, and `cli/words.py`
-has its words on the command line.  A new public name is a line in `_EXPORTS`, and one under TYPE_CHECKING.
+A hint never names a flag: `Advice("look at {status}")` names a remedy of `remedy.py`, and
+`cli/words.py` has its words on the command line.  A new public name is a line in `_EXPORTS`, and
+one under TYPE_CHECKING.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ What belongs here: the tables of the history, reading them, and the statements t
 user of yoyo.  What does not belong here: which migrations to run, and the transaction around a migration
 (`migrate/`).
 
-A new column of `chatdb_migration` is created in `queries.COLUMNS`, written in `HistoryWriter._row` of
-`write.py` (or in the statement that fills it later), and read in `_Row` of `read.py`, into a field
-of `model.AppliedMigration`.  The lists of columns in the statements follow from `COLUMNS`.  A database whose table exists already does not get the
-column: that needs an ALTER TABLE in `tables.py`.
+A new column of `chatdb_migration` is created in `queries.COLUMNS`, written in `HistoryWriter._row`
+of `write.py` (or in the statement that fills it later), and read in `_Row` of `read.py`, into a
+field of `model.AppliedMigration`.  The lists of columns in the statements follow from `COLUMNS`.  A
+database whose table exists already does not get the column: that needs an ALTER TABLE in
+`tables.py`.
 """

@@ -10,6 +10,7 @@
 What belongs here: the loss of data, leaving a test schema.  What does not belong here: the transaction
 around the file (`migrate/transaction.py`).
 
-A new guard implements `model.RunGuard`.  `runner.Runner` chooses the guard of a run; one that watches
-beside another is combined as in `confined.py`.  A check of the text alone belongs in `syntax/refusal.py`.
+A new guard implements `model.RunGuard`.  `runner.Runner` chooses the guard of a run; one that
+watches beside another is combined as in `confined.py`.  A check of the text alone belongs in
+`syntax/refusal.py`.
 """
