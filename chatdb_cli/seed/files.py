@@ -85,13 +85,15 @@ def _run(conn: psycopg.Connection[Any], file: Script) -> None:
     """Run a file statement by statement."""
     import psycopg
 
+    from chatdb_cli.postgres.sqlstates import LOCK_NOT_AVAILABLE
+
     whole = (Statement(file.text, 0),)
     for statement in split_statements(file.text) or whole:
         try:
             conn.execute(statement.text)
         except psycopg.Error as error:
             # The connection is lost, or another session holds a lock: the file is not to blame.
-            if not error.sqlstate or error.sqlstate.startswith(("08", "57P", "55P03")):
+            if not error.sqlstate or error.sqlstate.startswith(("08", "57P", LOCK_NOT_AVAILABLE)):
                 raise
             raise statement_error(
                 error, file.path, file.text, statement, notes=("nothing was written",)

@@ -17,6 +17,7 @@ import re
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.guards import queries
@@ -53,12 +54,9 @@ class Isolation:
         self._conn = conn
         self._schema = schema
         self._names = names = Quoting(conn, schema)
-        row = conn.execute(queries.TEST_SCHEMA, (schema,)).fetchone() or (
-            None,
-            None,
-            (),
-        )
-        self._values = {"test": row[0], "known": f"{{{','.join(row[2])}}}"}
+        with conn.cursor(row_factory=namedtuple_row) as cursor:
+            (row,) = cursor.execute(queries.TEST_SCHEMA, (schema,))
+        self._values = {"test": row.schema, "known": f"{{{','.join(row.extensions)}}}"}
         self.path = names.fill(queries.TEST_PATH, path=names.schema)
         self.before = names.fill(queries.OUTSIDE_BEFORE, **self._values)
         self.after = names.fill(queries.OUTSIDE_AFTER, **self._values)

@@ -95,11 +95,10 @@ SELECT 1 / (
     AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) {_WRITTEN})
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
 )::int"""  # noqa: S608
-# Does the test schema exist, did chatdb create it, and which extensions does the database have?
+# What is the oid of the test schema, and which extensions does the database have?
 TEST_SCHEMA: Final[LiteralString] = """\
-SELECT n.oid::text, obj_description(n.oid, 'pg_namespace'),
-       (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension)
-FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
+SELECT (SELECT oid::text FROM pg_namespace WHERE nspname = %s) AS schema,
+       (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension) AS extensions"""
 # Search for unqualified names in the test schema, and then in the schemas of extensions.
 TEST_PATH: Final = """\
 SELECT set_config('search_path', concat_ws(', ', {path}, (
