@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg.rows import class_row
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.guards import queries
@@ -42,6 +42,13 @@ _PARTS = (
 _VACUUM = re.compile(r"\s*VACUUM\b", re.IGNORECASE)
 
 
+class _Surroundings(NamedTuple):
+    """The oid of the test schema, and the oids of the database's extensions, as text."""
+
+    schema: str | None
+    extensions: list[str]
+
+
 class Isolation:
     """Watches the files that run in a test schema.
 
@@ -54,7 +61,7 @@ class Isolation:
         self._conn = conn
         self._schema = schema
         self._names = names = Quoting(conn, schema)
-        with conn.cursor(row_factory=namedtuple_row) as cursor:
+        with conn.cursor(row_factory=class_row(_Surroundings)) as cursor:
             (row,) = cursor.execute(queries.TEST_SCHEMA, (schema,))
         self._values = {"test": row.schema, "known": f"{{{','.join(row.extensions)}}}"}
         self.path = names.fill(queries.TEST_PATH, path=names.schema)
