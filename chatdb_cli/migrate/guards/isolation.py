@@ -14,7 +14,7 @@ What does not belong here: creating and emptying the schema (`provision/test_sch
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
