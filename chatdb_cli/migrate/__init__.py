@@ -4,7 +4,7 @@
     compare, plan     where files and history disagree; the steps of a request
     preflight         the files of the steps, refused before anything runs
     state             what a run knows: history, remaining steps, results
-    runner            the loop: send, continue, try again
+    runner            the loop: send what comes next, until nothing remains
     session           the server session of the run
     batches           the transactions of the steps, each when there is room for it
     transaction       the transaction of one migration, message by message
@@ -14,7 +14,7 @@
     guards/           statements that watch a file while it runs
     patience          how long to wait, how often to try again
     failure           a failure as an error: what failed, what stays
-    recovery          what is true after a connection was lost
+    recovery          after a failure: try again, plan again, or end with what is true
     repair            repair and baseline: the history changes, no migration runs
     model             the values: Step, LoadedStep, Plan, Run, Options, Progress, Status
     queries           every statement that this package sends

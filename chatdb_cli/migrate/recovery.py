@@ -1,32 +1,201 @@
-"""Find out what is true after a connection was lost or a run was interrupted.
+"""Recover from a failure: try again, plan again, wait, or find out what is true and end the run.
 
-    recover           note the result of every step, and return the error
+    Recovery          decides which of these, after an error or a cut
+    recover           note the result of every step after a cut, and return the error
     reread_history    reconnect, end the old session, read the history again
 
-What does not belong here: the words of the error (`failure.py`).
+What does not belong here: the words of an error (`failure.py`), the loop (`runner.py`).
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 import psycopg
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.migrate import failure, queries
+from chatdb_cli.migrate.transaction import Part, StepTag
+from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.sqlstates import (
+    ASSERTION_FAILED,
+    LOCK_NOT_AVAILABLE,
+    TRANSIENT,
+    UNKNOWN_PREPARED_STATEMENT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from chatdb_cli.history.model import History
+    from chatdb_cli.migrate.guards.model import RunGuard
     from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.patience import Patience
+    from chatdb_cli.migrate.preflight import Preflight
     from chatdb_cli.migrate.session import Session
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.migrate.tracker import StepTracker
+    from chatdb_cli.postgres.blockers import BlockerWatch
     from chatdb_cli.postgres.pipeline import Outcome
 
 _SESSION_ENDS_WITHIN_S = 10.0
+_OTHER_MIGRATOR = (Part.LOCK, Part.CLAIM, Part.RECORD)  # they fail if another migrator interferes
+
+
+class Recovery:
+    """Decides how a run continues after a failure, or with which error it ends.
+
+    Args:
+        session: the session of the run.
+        state: the run so far.
+        tracker: where results and waiting are reported.
+        guard: what guards the steps.
+        patience: how long to wait, and how often to try again.
+        blockers: the sessions that a statement waits for.
+        preflight: loads the files of steps that are planned again.
+        lock: the migration lock; None behind a pooler.
+        note_failure: writes a failure of a step into the audit log.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        state: RunState,
+        tracker: StepTracker,
+        guard: RunGuard,
+        patience: Patience,
+        blockers: BlockerWatch,
+        preflight: Preflight,
+        lock: AdvisoryLock | None,
+        note_failure: Callable[[Step, str], None],
+    ) -> None:
+        self._session = session
+        self._state = state
+        self._tracker = tracker
+        self._guard = guard
+        self._patience = patience
+        self._blockers = blockers
+        self._preflight = preflight
+        self._lock = lock
+        self._note_failure = note_failure
+        self.note_progress()
+
+    def note_progress(self) -> None:
+        """Count waiting and tries from now: a step of the run's own is done."""
+        self._patience.reset()
+        self._blockers.forget()
+
+    def after_error(self, outcome: Outcome, error: psycopg.Error) -> None:
+        """Continue if another session interfered, or if another try may succeed.
+
+        Raises:
+            ChatdbError: the migration failed, or a lock could not be acquired in time.
+        """
+        assert outcome.message is not None  # noqa: S101  (an error belongs to a message)
+        part, sqlstate = outcome.message.part, error.sqlstate
+        self._guard.forget()
+        if self._lock and part is Part.ACQUIRE_LOCK:
+            self._lock.acquire()
+            self.after_another()
+        elif sqlstate == UNKNOWN_PREPARED_STATEMENT and self._session.keeps_prepared:
+            self._session.keeps_prepared = False
+        elif part in _OTHER_MIGRATOR:
+            self._wait_for_another(outcome, error)
+        else:
+            is_transient = sqlstate in TRANSIENT or (
+                part is Part.GUARD and sqlstate in self._guard.retryable
+            )
+            if not is_transient or not self._patience.may_retry:
+                raise self._failure(outcome)
+            self._pause(outcome, error)
+
+    def after_another(self) -> None:
+        """Plan the remaining steps again after another migrator held the lock."""
+        before = self._state.history
+        self._state.replace_history(self._session.read_history())
+        self._replan(before)
+        self.note_progress()
+
+    def after_cut(self, outcome: Outcome, in_flight: Sequence[Step]) -> NoReturn:
+        """Find out what is true after the connection was lost, or the user interrupted the run.
+
+        Args:
+            outcome: how the run ended.
+            in_flight: the steps that may have been sent.
+
+        Raises:
+            ChatdbError: always, with what the history says now.
+        """
+        state, running = self._state, self._tracker.running
+        error = recover(self._session, state, self._tracker, outcome, in_flight)
+        result = state.results.get(running.key) if running else None
+        if running and (result is None or result.state == "failed"):
+            self._note_failure(running, "interrupted" if outcome.interrupt else "connection lost")
+        raise error from outcome.interrupt
+
+    def _wait_for_another(self, outcome: Outcome, error: psycopg.Error) -> None:
+        """Continue if the history has changed; otherwise wait, or give up.
+
+        Raises:
+            ChatdbError: it is not another migrator, or it has not finished in time.
+        """
+        before, fingerprint = self._state.history, self._state.fingerprint
+        self._state.replace_history(self._session.read_history())
+        if self._state.fingerprint != fingerprint:
+            self._replan(before)
+        elif error.sqlstate != LOCK_NOT_AVAILABLE:
+            raise self._failure(outcome)
+        elif self._patience.is_over:
+            raise locked_error(next(iter(self._blockers.blockers), None), error.sqlstate)
+        else:
+            self._tracker.waiting("waiting for another migrator")
+
+    def _pause(self, outcome: Outcome, error: psycopg.Error) -> None:
+        """Wait a little before the whole file is tried again."""
+        pause_s = self._patience.count_try()
+        assert outcome.message is not None  # noqa: S101
+        reason = str(error).strip().splitlines()[0]
+        if outcome.message.part is Part.GUARD and error.sqlstate == ASSERTION_FAILED:
+            reason = "the rows that it would delete have changed"
+        tries = f"{self._patience.tries} of {self._patience.options.retries}"
+        self._tracker.waiting(f"{reason}; trying again ({tries})", _step_of(outcome))
+        time.sleep(pause_s)
+        self._state.replace_history(self._session.read_history())
+
+    def _replan(self, before: History) -> None:
+        for step in self._state.done_since(before):
+            self._tracker.finish(step, "by-another")
+        self._state.replan()
+        self._preflight.load(self._state.steps)
+
+    def _failure(self, outcome: Outcome) -> ChatdbError:
+        """Return the error of the step that failed, and note it in the audit log."""
+        step, state = _step_of(outcome), self._state
+        if step is None:
+            error = failure.explain_tables(outcome, state.target.schema)
+        else:
+            error = self._explain(outcome, step)
+            self._tracker.finish(step, "failed")
+            place = error.place
+            where = f" at {place.file.name}:{place.line}" if place and place.line else ""
+            self._note_failure(step, f"{error.sqlstate}{where}")
+        log.event("failed", version=step.version if step else None, sqlstate=error.sqlstate)
+        return error
+
+    def _explain(self, outcome: Outcome, step: Step) -> ChatdbError:
+        state = self._state
+        loaded = state.loaded[step.key]
+        if not loaded.transactional:  # the history knows how many of its statements are done
+            with suppress(psycopg.Error):  # the file may have dropped it
+                state.replace_history(self._session.read_history())
+        if outcome.message and outcome.error and outcome.message.part is Part.GUARD:
+            fate = failure.fate_of(outcome, loaded, state)
+            return self._guard.explain(outcome.error, loaded, (fate,))
+        return failure.explain(outcome, loaded, state, self._blockers.blockers)
 
 
 def recover(
@@ -102,3 +271,9 @@ def _end_old_session(session: Session) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def _step_of(outcome: Outcome) -> Step | None:
+    """Return the step that failed; None if it was a batch before all steps."""
+    tag: StepTag | None = outcome.batch.tag if outcome.batch else None
+    return tag.step if tag else None

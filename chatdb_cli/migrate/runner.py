@@ -11,14 +11,11 @@ sent (`batches.py`), what an error says (`failure.py`).
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.batches import Batches
@@ -26,31 +23,22 @@ from chatdb_cli.migrate.guards.data_loss import DataLossCheck
 from chatdb_cli.migrate.model import MigrationError, Run, StepResult
 from chatdb_cli.migrate.patience import Patience
 from chatdb_cli.migrate.preflight import Preflight
-from chatdb_cli.migrate.recovery import recover
+from chatdb_cli.migrate.recovery import Recovery
 from chatdb_cli.migrate.tracker import StepTracker
-from chatdb_cli.migrate.transaction import Part, StepTag, script_text
-from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
+from chatdb_cli.migrate.transaction import StepTag, script_text
+from chatdb_cli.postgres.advisory_lock import AdvisoryLock
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pipeline import Batch, Outcome, run_pipeline
-from chatdb_cli.postgres.sqlstates import (
-    ASSERTION_FAILED,
-    LOCK_NOT_AVAILABLE,
-    TRANSIENT,
-    UNKNOWN_PREPARED_STATEMENT,
-)
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatdb_cli.history.model import History
     from chatdb_cli.migrate.guards.model import RunGuard
     from chatdb_cli.migrate.model import Options, Progress, Step
     from chatdb_cli.migrate.session import Session
     from chatdb_cli.migrate.state import RunState
-
-_OTHER_MIGRATOR = (Part.LOCK, Part.CLAIM, Part.RECORD)  # they fail if another migrator interferes
 
 
 class Runner:
@@ -82,7 +70,7 @@ class Runner:
             if session.pooled
             else AdvisoryLock(session.conn, target.schema, options.wait_ms, self._report)
         )
-        self._patience = Patience(options)
+        patience = Patience(options)
         self._tracker = StepTracker(state, self._lock, on_progress, self._note_progress)
         self._blockers = BlockerWatch(
             lambda: connect(target, retries=0),
@@ -91,17 +79,20 @@ class Runner:
             options.lock_timeout_ms,
             lambda text: self._report(text, self._tracker.running),
         )
-        self._batches = Batches(session, state, self._patience, self._report)
-        data_loss = DataLossCheck(session, state, self._patience, self._blockers.on_idle)
+        self._batches = Batches(session, state, patience, self._report)
+        data_loss = DataLossCheck(session, state, patience, self._blockers.on_idle)
         self._guard: RunGuard = data_loss
         if options.confined:
             from chatdb_cli.migrate.guards.confined import ConfinedGuard
             from chatdb_cli.migrate.guards.isolation import Isolation
 
             self._guard = ConfinedGuard(Isolation(session.conn, target.schema), data_loss)
-        self._preflight = Preflight(session, state, self._guard)
-        self._preflight.load(state.steps)
-        self._note_progress()
+        preflight = Preflight(session, state, self._guard)
+        preflight.load(state.steps)
+        self._recovery = Recovery(
+            session, state, self._tracker, self._guard, patience, self._blockers, preflight,
+            self._lock, self._note_failure,
+        )  # fmt: skip
 
     def dry_run(self) -> Run:
         """Return the plan with everything that would be sent; acquires no lock and writes nothing."""
@@ -162,14 +153,15 @@ class Runner:
         while remaining := self._state.remaining:
             if self._lock and not self._lock.held and not self._can_batch(remaining[0]):
                 if self._lock.acquire():
-                    self._continue_after_another()
+                    self._recovery.after_another()
                 continue
             outcome = self._send(remaining)
             if outcome.interrupt or (outcome.lost and self._state.remaining):
-                self._recover(outcome)
+                in_flight = tuple(takewhile(self._can_batch, self._state.remaining))
+                self._recovery.after_cut(outcome, in_flight or self._state.remaining[:1])
             if outcome.error is not None and not outcome.lost:
                 self._session.roll_back()
-                self._handle_failure(outcome, outcome.error)
+                self._recovery.after_error(outcome, outcome.error)
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -220,117 +212,10 @@ class Runner:
         self._tracker.unflushed = False
         return True
 
-    # --- what went wrong --------------------------------------------------------------------------
-
-    def _handle_failure(self, outcome: Outcome, error: psycopg.Error) -> None:
-        """Continue if another session interfered, or if another try may succeed.
-
-        Raises:
-            ChatdbError: the migration failed, or a lock could not be acquired in time.
-        """
-        assert outcome.message is not None  # noqa: S101  (an error belongs to a message)
-        part, sqlstate = outcome.message.part, error.sqlstate
-        self._guard.forget()
-        if self._lock and part is Part.ACQUIRE_LOCK:
-            self._lock.acquire()
-            self._continue_after_another()
-        elif sqlstate == UNKNOWN_PREPARED_STATEMENT and self._session.keeps_prepared:
-            self._session.keeps_prepared = False
-        elif part in _OTHER_MIGRATOR:
-            self._wait_for_another(outcome, error)
-        else:
-            is_transient = sqlstate in TRANSIENT or (
-                part is Part.GUARD and sqlstate in self._guard.retryable
-            )
-            if not is_transient or not self._patience.may_retry:
-                raise self._failure(outcome)
-            self._pause(outcome, error)
-
-    def _wait_for_another(self, outcome: Outcome, error: psycopg.Error) -> None:
-        """Continue if the history has changed; otherwise wait, or give up.
-
-        Raises:
-            ChatdbError: it is not another migrator, or it has not finished in time.
-        """
-        before, fingerprint = self._state.history, self._state.fingerprint
-        self._state.replace_history(self._session.read_history())
-        if self._state.fingerprint != fingerprint:
-            self._replan(before)
-        elif error.sqlstate != LOCK_NOT_AVAILABLE:
-            raise self._failure(outcome)
-        elif self._patience.is_over:
-            raise locked_error(next(iter(self._blockers.blockers), None), error.sqlstate)
-        else:
-            self._report("waiting for another migrator")
-
-    def _pause(self, outcome: Outcome, error: psycopg.Error) -> None:
-        """Wait a little before the whole file is tried again."""
-        pause_s = self._patience.count_try()
-        assert outcome.message is not None  # noqa: S101
-        reason = str(error).strip().splitlines()[0]
-        if outcome.message.part is Part.GUARD and error.sqlstate == ASSERTION_FAILED:
-            reason = "the rows that it would delete have changed"
-        tries = f"{self._patience.tries} of {self._patience.options.retries}"
-        self._report(f"{reason}; trying again ({tries})", _step_of(outcome))
-        time.sleep(pause_s)
-        self._state.replace_history(self._session.read_history())
-
-    def _continue_after_another(self) -> None:
-        """Plan the remaining steps again after another migrator held the lock."""
-        before = self._state.history
-        self._state.replace_history(self._session.read_history())
-        self._replan(before)
-        self._note_progress()
-
-    def _replan(self, before: History) -> None:
-        for step in self._state.done_since(before):
-            self._tracker.finish(step, "by-another")
-        self._state.replan()
-        self._preflight.load(self._state.steps)
-
-    def _failure(self, outcome: Outcome) -> ChatdbError:
-        """Return the error of the step that failed, and note it in the audit log."""
-        step, state = _step_of(outcome), self._state
-        if step is None:
-            error = failure.explain_tables(outcome, state.target.schema)
-        else:
-            error = self._explain(outcome, step)
-            self._tracker.finish(step, "failed")
-            place = error.place
-            where = f" at {place.file.name}:{place.line}" if place and place.line else ""
-            self._note_failure(step, f"{error.sqlstate}{where}")
-        log.event("failed", version=step.version if step else None, sqlstate=error.sqlstate)
-        return error
-
-    def _explain(self, outcome: Outcome, step: Step) -> ChatdbError:
-        state = self._state
-        loaded = state.loaded[step.key]
-        if not loaded.transactional:  # the history knows how many of its statements are done
-            with suppress(psycopg.Error):  # the file may have dropped it
-                state.replace_history(self._session.read_history())
-        if outcome.message and outcome.error and outcome.message.part is Part.GUARD:
-            fate = failure.fate_of(outcome, loaded, state)
-            return self._guard.explain(outcome.error, loaded, (fate,))
-        return failure.explain(outcome, loaded, state, self._blockers.blockers)
-
     def _note_failure(self, step: Step, comment: str) -> None:
         """Note a failure in the audit log; its COMMIT waits for the disk, and so for all before."""
         if self._state.history.complete:
             self._flush(self._batches.failure(step, comment))
-
-    def _recover(self, outcome: Outcome) -> NoReturn:
-        """Find out what is true after the connection was lost, or the user interrupted the run.
-
-        Raises:
-            ChatdbError: always, with what the history says now.
-        """
-        state, running = self._state, self._tracker.running
-        in_flight = tuple(takewhile(self._can_batch, state.remaining)) or state.remaining[:1]
-        error = recover(self._session, state, self._tracker, outcome, in_flight)
-        result = state.results.get(running.key) if running else None
-        if running and (result is None or result.state == "failed"):
-            self._note_failure(running, "interrupted" if outcome.interrupt else "connection lost")
-        raise error from outcome.interrupt
 
     def _result(self) -> Run:
         return self._state.report(self._guard.losses)
@@ -339,12 +224,4 @@ class Runner:
         self._tracker.waiting(text, step)
 
     def _note_progress(self) -> None:
-        """Count waiting and tries from now: a step of the run's own is done."""
-        self._patience.reset()
-        self._blockers.forget()
-
-
-def _step_of(outcome: Outcome) -> Step | None:
-    """Return the step that failed; None if it was a batch before all steps."""
-    tag: StepTag | None = outcome.batch.tag if outcome.batch else None
-    return tag.step if tag else None
+        self._recovery.note_progress()
