@@ -421,7 +421,7 @@ class ChatdbError(Exception):
             changes: the facts that differ, by name.
 
         Raises:
-            TypeError: there is no fact of that name.
+            TypeError: an error has no such attribute.
         """
         if unknown := changes.keys() - Facts.__annotations__.keys():
             raise TypeError(f"an error has no {', '.join(sorted(unknown))}")

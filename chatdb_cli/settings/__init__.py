@@ -13,5 +13,5 @@ from, and which database they name.  The only reader of the environment.  What d
 connecting (`postgres/`), the embedded server itself (`embedded/`).
 
 The flag of a setting is a row in a table of `cli/options.py`, which gives it to every command that takes
-that table; .env.example names the variable.  Whoever uses the value takes it from `Settings`.
+that table; .env.example names the variable.  The code that uses the value reads it from `Settings`.
 """

@@ -32,7 +32,7 @@ def test_round_trips_do_not_grow_with_the_number_of_files(
     # history's tables and letting go.  The first run ever reads once: there is nothing to read.
     assert counts[50][1:] == counts[10][1:]
     assert counts[10][1] - 1 <= 3  # an up that has nothing to do
-    assert counts[10] == [3, 3, 3, 8]  # a way back is tried first, in three turns
+    assert counts[10] == [3, 3, 3, 8]  # a down is tried first, in three round trips
 
 
 def test_only_the_last_commit_of_a_run_waits_for_the_disk(

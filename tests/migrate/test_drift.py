@@ -86,7 +86,7 @@ def test_an_applied_version_that_no_file_has_is_unknown(
         )
     status = project.migrator(database).status()
     assert {p.version: p.code for p in status.problems} == {"0009": "missing"}
-    # Only yoyo knows an id without a version; it is said, and stands in nobody's way.
+    # Only yoyo has ids without a version; status reports them, and they block nothing.
     assert any("initial-schema" in warning for warning in status.warnings)
     database.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0009_z'")
     assert states(project.migrator(database).down(everything=True)) == ["reverted"]

@@ -119,7 +119,7 @@ def test_ssh_host_requests_a_tunnel_unless_it_is_disabled(project, enabled, host
     [("development", 3, 1000), ("test", 3, 1000), ("staging", 3, 1000), ("production", 5, 2000)],
 )
 def test_a_tunnel_needs_its_host_alone(project, environment, retries, delay):
-    """What is None here ~/.ssh/config says, or a default stands in for."""
+    """A value that is None here comes from ~/.ssh/config, or is a default."""
     bastion = project.load(SSH_HOST="b", CHATDB_ENV=environment).bastion
     assert asdict(bastion) == {
         "host": "b", "port": None, "user": None, "key_path": None, "passphrase": None,
