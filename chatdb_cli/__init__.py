@@ -109,9 +109,11 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.seed.model import Seeded as Seeded
     from chatdb_cli.seed.model import SeedProgress as SeedProgress
     from chatdb_cli.seed.scale import seed_at_scale as seed_at_scale
+    from chatdb_cli.settings.against import settings_against as settings_against
     from chatdb_cli.settings.load import load_settings as load_settings
     from chatdb_cli.settings.model import Bastion as Bastion
     from chatdb_cli.settings.model import Database as Database
+    from chatdb_cli.settings.model import OtherSide as OtherSide
     from chatdb_cli.settings.model import Settings as Settings
     from chatdb_cli.ssh.model import TunnelStep as TunnelStep
     from chatdb_cli.ssh.tunnel import Tunnel as Tunnel
@@ -150,6 +152,7 @@ _EXPORTS = {
     "Migration": "files.model",
     "MigrationError": "migrate.model",
     "Migrator": "migrate.migrator",
+    "OtherSide": "settings.model",
     "Policy": "catalog.model",
     "Progress": "migrate.model",
     "Relation": "catalog.model",
@@ -187,6 +190,7 @@ _EXPORTS = {
     "seed_at_scale": "seed.scale",
     "seed_files": "seed.files",
     "seed_small": "seed.files:seed_files",
+    "settings_against": "settings.against",
     "settings_for_tests": "provision.test_schema",
     "setup": "provision.database",
     "setup_test_schema": "provision.test_schema",

@@ -61,6 +61,7 @@ class Remedy(Enum):
     POOLER_SESSION = "the setting pooler='session'"
     POOLER_TRANSACTION = "the setting pooler='transaction'"
     SSH_HOST = "the setting ssh_host"
+    AGAINST = "the setting against"
 
 
 class Advice(str):

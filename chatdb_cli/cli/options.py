@@ -25,24 +25,39 @@ def print_version(context: typer.Context, requested: bool) -> None:
 _CONNECTION = "Connection"
 
 
-def _ssh(option: str, metavar: str, description: str) -> Any:
+def _text(option: str, metavar: str, description: str, panel: str) -> Any:
     return Annotated[
         str | None,
-        typer.Option(option, metavar=metavar, help=description, rich_help_panel="Tunnel"),
+        typer.Option(option, metavar=metavar, help=description, rich_help_panel=panel),
     ]
 
 
+# The options of a tunnel, without the word before `ssh-`: metavar and help.
+_SSH_OPTIONS = {
+    "ssh_host": ("HOST", "The SSH host to connect through, or its alias."),
+    "ssh_port": ("PORT", "Its SSH port (default 22)."),
+    "ssh_user": ("NAME", "The user who logs in there."),
+    "ssh_key_path": ("FILE", "The private key (default: the agent's keys)."),
+    "ssh_key_passphrase": (
+        "TEXT", "Unlocks the key; the variable is safer: the process list shows this."
+    ),
+    "ssh_known_hosts": ("FILE", "The host keys (default ~/.ssh/known_hosts)."),
+    "ssh_agent": ("true|false", "Also try the agent's keys, or never."),
+    "ssh_max_retries": ("N", "How often a temporary failure is retried (3)."),
+    "ssh_retry_delay": ("TIME", "The pause, times the attempt (default 1s)."),
+}  # fmt: skip
+
+
+def _ssh(prefix: str, panel: str) -> dict[str, Any]:
+    options = {f"{prefix}{name}": texts for name, texts in _SSH_OPTIONS.items()}
+    return {
+        name: _text("--" + name.replace("_", "-"), metavar, description, panel)
+        for name, (metavar, description) in options.items()
+    }
+
+
 _SSH: dict[str, Any] = {
-    "ssh_host": _ssh("--ssh-host", "HOST", "The SSH host to connect through, or its alias."),
-    "ssh_port": _ssh("--ssh-port", "PORT", "Its SSH port (default 22)."),
-    "ssh_user": _ssh("--ssh-user", "NAME", "The user who logs in there."),
-    "ssh_key_path": _ssh("--ssh-key-path", "FILE", "The private key (default: the agent's keys)."),
-    "ssh_key_passphrase": _ssh("--ssh-key-passphrase", "TEXT",
-                               "Unlocks the key; the variable is safer: the process list shows this."),
-    "ssh_known_hosts": _ssh("--ssh-known-hosts", "FILE", "The host keys (default ~/.ssh/known_hosts)."),
-    "ssh_agent": _ssh("--ssh-agent", "true|false", "Also try the agent's keys, or never."),
-    "ssh_max_retries": _ssh("--ssh-max-retries", "N", "How often a temporary failure is retried (3)."),
-    "ssh_retry_delay": _ssh("--ssh-retry-delay", "TIME", "The pause, times the attempt (default 1s)."),
+    **_ssh("", "Tunnel"),
     "no_tunnel": Annotated[
         bool,
         typer.Option("--no-tunnel", rich_help_panel="Tunnel",
@@ -134,6 +149,14 @@ _TIMING: dict[str, Any] = {
         typer.Option("--wait", metavar="TIME",
                      help="How long to wait for another migrator; 0s is no wait (default 60s)."),
     ],
+}  # fmt: skip
+_OTHER_SIDE = "Comparison"
+# The other side of a comparison, and its own tunnel.
+AGAINST: dict[str, Any] = {
+    "against": _text("--against", "URL", "Compare with this database.", _OTHER_SIDE),
+    "against_schema": _text("--against-schema", "NAME", "Its schema (default: the same name).",
+                            _OTHER_SIDE),
+    **_ssh("against_", _OTHER_SIDE),
 }  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED

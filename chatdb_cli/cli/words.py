@@ -43,6 +43,7 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.POOLER_SESSION: "--pooler session",
     Remedy.POOLER_TRANSACTION: "--pooler transaction",
     Remedy.SSH_HOST: "--ssh-host",
+    Remedy.AGAINST: "--against",
 }
 
 

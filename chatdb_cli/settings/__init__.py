@@ -5,6 +5,8 @@
     parse       from a text to a value
     sources     flags, environment, .env files: which one sets what
     database    which database they name
+    bastion     the SSH options of a tunnel
+    against     the other side of a comparison
     libpq       the environment of the process, and libpq's variables
     load        all of it: `load_settings`
 

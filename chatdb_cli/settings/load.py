@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.settings import parse
+from chatdb_cli.settings.against import other_side
+from chatdb_cli.settings.bastion import read_bastion
 from chatdb_cli.settings.database import (
     display_path,
     embedded_database,
@@ -22,7 +24,7 @@ from chatdb_cli.settings.database import (
     tunnel_source,
 )
 from chatdb_cli.settings.libpq import libpq_database, process_environment
-from chatdb_cli.settings.model import Bastion, Settings
+from chatdb_cli.settings.model import Settings
 from chatdb_cli.settings.sources import read_sources, value_of
 from chatdb_cli.settings.table import SETTINGS
 
@@ -77,9 +79,10 @@ def load_settings(
         else:
             database = embedded_database(shown_home)
     tunnel = None if database and database.embedded else tunnel_source(sources)
-    bastion = _read_bastion(sources, tunnel, fields["environment"], cwd) if tunnel else None
+    bastion = read_bastion(sources, tunnel, fields["environment"], cwd) if tunnel else None
     if "SSH_KEY_PASSPHRASE" in sources[0].values:
         warnings.append("--ssh-key-passphrase is a secret: the process list shows it")
+    other = other_side(sources, fields["environment"], cwd, warnings)
     return Settings(
         database=database,
         home=home,
@@ -87,6 +90,7 @@ def load_settings(
         warnings=tuple(warnings),
         insecure=insecure,
         test_database=test_database(sources),
+        against=other,
         embeddable=None if database or reason else embedded_database(display_path(home, cwd)),
         **fields,
     )
@@ -119,30 +123,3 @@ def _unused_variables(sources: Sequence[Source]) -> list[str]:
                 label = source.label(variable, line=True)
                 warnings.append(f"{label} has no effect there; set it in the environment")
     return warnings
-
-
-def _read_bastion(
-    sources: Sequence[Source], tunnel: Source, environment: str, cwd: Path
-) -> Bastion:
-    """Return the SSH options.
-
-    Args:
-        sources: highest first.
-        tunnel: the source of SSH_HOST.
-        environment: production has other defaults.
-        cwd: the directory that relative paths start from.
-    """
-    key, known = (value_of(sources, name) for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"))
-    retries, delay = (value_of(sources, name) for name in ("SSH_MAX_RETRIES", "SSH_RETRY_DELAY"))
-    production = environment == "production"
-    return Bastion(
-        host=tunnel.read("SSH_HOST"),
-        port=value_of(sources, "SSH_PORT"),
-        user=value_of(sources, "SSH_USER"),
-        key_path=cwd / key if key else None,
-        passphrase=value_of(sources, "SSH_KEY_PASSPHRASE"),
-        known_hosts=cwd / known if known else None,
-        agent=value_of(sources, "SSH_AGENT"),
-        retries=(5 if production else 3) if retries is None else retries,
-        retry_delay_ms=(2000 if production else 1000) if delay is None else delay,
-    )

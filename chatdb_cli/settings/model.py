@@ -61,6 +61,23 @@ class Bastion:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSide:
+    """The other side of a comparison: a database, with its own tunnel and schema.
+
+    Attributes:
+        database: None if a setting of it is given, but no URL; `settings_against` refuses that.
+        schema: None for the schema of `Settings`.
+        bastion: the host of its own SSH tunnel, or None for no tunnel.
+        source: the setting that names it, for people.
+    """
+
+    database: Database | None
+    schema: str | None
+    bastion: Bastion | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting, checked; durations in milliseconds.
 
@@ -70,6 +87,7 @@ class Settings:
         bastion: the host of the SSH tunnel, or None for no tunnel.
         warnings: sentences to show, without secrets.
         test_database: the database that TEST_DATABASE_URL names, for the test schema.
+        against: the other side of a comparison, or None if no setting names one.
         embeddable: the embedded server, which `setup` may create if no setting names another database.
         insecure: allow an unprotected connection in production.  It has a flag and no variable, so that
             the protection is never turned off for good.
@@ -101,6 +119,7 @@ class Settings:
     insecure: bool = False
     embeddable: Database | None = None
     test_database: Database | None = None
+    against: OtherSide | None = None
 
     @property
     def ssh_host(self) -> str | None:

@@ -34,6 +34,7 @@ class Setting:
         default: its text if no source sets it; None for no value.
         field: the field of `Settings` that it fills; empty if `load.py` derives something else from it.
         secret: its value is never shown.
+        flag: the key of its flag, if that differs from its variable.
     """
 
     variable: str
@@ -41,11 +42,12 @@ class Setting:
     default: str | None = None
     field: str = ""
     secret: bool = False
+    flag: str = ""
 
     @property
     def name(self) -> str:
         """The key of its flag."""
-        return self.variable.removeprefix("CHATDB_").lower()
+        return self.flag or self.variable.removeprefix("CHATDB_").lower()
 
 
 SETTINGS = {
@@ -110,7 +112,20 @@ SETTINGS = {
         Setting("SSH_AGENT", parse.boolean),
         Setting("SSH_MAX_RETRIES", parse.count(0)),
         Setting("SSH_RETRY_DELAY", parse.milliseconds),
+        # The other side of a comparison, and its own tunnel; all are fields of `OtherSide`.
+        Setting("CHATDB_AGAINST_URL", parse.url, secret=True, flag="against"),
+        Setting("CHATDB_AGAINST_SCHEMA", parse.schema),
+        Setting("CHATDB_AGAINST_SSH_HOST", parse.bastion),
+        Setting("CHATDB_AGAINST_SSH_PORT", parse.port),
+        Setting("CHATDB_AGAINST_SSH_USER", str),
+        Setting("CHATDB_AGAINST_SSH_KEY_PATH", parse.path),
+        Setting("CHATDB_AGAINST_SSH_KEY_PASSPHRASE", str, secret=True),
+        Setting("CHATDB_AGAINST_SSH_KNOWN_HOSTS", parse.path),
+        Setting("CHATDB_AGAINST_SSH_AGENT", parse.boolean),
+        Setting("CHATDB_AGAINST_SSH_MAX_RETRIES", parse.count(0)),
+        Setting("CHATDB_AGAINST_SSH_RETRY_DELAY", parse.milliseconds),
     )
 }
 URL_VARIABLES = ("CHATDB_DATABASE_URL", "DATABASE_URL")
 POSTGRES_VARIABLES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER")
+AGAINST_VARIABLES = tuple(v for v in SETTINGS if v.startswith("CHATDB_AGAINST_"))
