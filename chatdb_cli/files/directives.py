@@ -1,7 +1,8 @@
 """Directives: instructions for chatdb in the leading comment of a file.
 
-A new directive is one row in _PARSERS and a field of `model.Directives`.  What does not belong here:
-following them (`migrate/`), finding comments (`syntax/scan.py`).
+A new directive is one row in _PARSERS and a field of `model.Directives`.  `allow` and `allow-lock` are
+only checked here: they may be before any statement, and the check that they silence reads them.  What
+does not belong here: following them (`migrate/`), finding comments (`syntax/scan.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without `chatdb:` before them.
 _YOYO_NAMES = ("depends", "transactional")
 _UP_ONLY = ("depends", "irreversible")
+# Also directly before a statement.
+_ANYWHERE = re.compile(r"--\s*chatdb\s*:\s*allow(?:-lock)?\s*:", re.IGNORECASE)
 
 
 def parse_directives(path: Path | str, text: str, direction: Direction) -> Directives:
@@ -50,7 +53,9 @@ def parse_directives(path: Path | str, text: str, direction: Direction) -> Direc
             _read_directive(comment, direction, fields)
         # Scanning for tokens takes time, and is rarely needed.
         for offset, comment in comments(text) if _CHATDB.search(text, end) else ():
-            if offset >= end and _CHATDB.match(comment):
+            if offset >= end and _ANYWHERE.match(comment):
+                _read_directive(comment, direction, {})
+            elif offset >= end and _CHATDB.match(comment):
                 raise ValueError("a directive must be in the leading comment, before any statement")
     except ValueError as error:
         raise ChatdbError(
@@ -82,6 +87,10 @@ def _read_directive(comment: str, direction: Direction, fields: dict[str, object
     if key == "depends":
         fields[key] = (*fields.get(key, ()), *value.split())  # type: ignore[misc]
         return
+    if key in _ALLOWANCES:
+        # They may be there several times; the check that they are for finds them in the text.
+        _parse_allowance(f"{key}: {value}", value)
+        return
     name, parse = _PARSERS[key]
     if name in fields:
         raise ValueError(f"'{key}' is given twice")
@@ -110,6 +119,13 @@ def _parse_reason(value: str) -> str:
     return value
 
 
+def _parse_allowance(directive: str, value: str) -> None:
+    what, comma, why = value.partition(",")
+    if not (what.strip() and comma and why.strip()):
+        raise ValueError(f"'{directive}' needs a comma and the reason after what it allows")
+
+
+_ALLOWANCES = ("allow", "allow-lock")
 _PARSERS = {
     "transactional": ("transactional", _parse_bool),
     "isolation": ("isolation", _parse_isolation),
@@ -117,4 +133,4 @@ _PARSERS = {
     "statement-timeout": ("statement_timeout_ms", duration_ms),
     "irreversible": ("irreversible", _parse_reason),
 }
-_NAMES = sorted((*_PARSERS, "depends"))
+_NAMES = sorted((*_PARSERS, *_ALLOWANCES, "depends"))

@@ -2,6 +2,7 @@
 
     source         decoding, and the canonical form for a checksum
     statements     a text split into statements
+    tree/          the statements as typed values, for checks
     scan           tokens and comments
     location       line and column of an offset
     effects        what a statement does beyond its transaction
