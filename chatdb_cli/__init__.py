@@ -14,7 +14,8 @@ line starts quickly.
 The packages; each imports only those below it (CONTRIBUTING.md says how to add to them):
 
     cli                                 the command line: parse, call, render
-    provision, seed                     databases and test schemas; rows for development
+    provision, seed, health             databases and test schemas; rows for development; the health of
+                                        a running database
     migrate, docs                       the engine; the documentation of a schema
     history, catalog, events            what a database says: its migrations, its schema, its changes
     postgres                            targets, connections, the pipeline, what errors mean
@@ -27,8 +28,7 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
                                         checks of arguments, defaults of callbacks, `with` blocks
 
 Packages on one line do not import each other; `make lint` checks all of this.  Not built yet: `lint`
-(rules over files, without a connection), beside postgres; `health` (checks of a server), beside
-provision.  Both return findings.
+(rules over files, without a connection), beside postgres, which returns findings.
 
 Four things check.  `syntax/refusal.py` refuses text that no migration may contain;
 `migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file does while it runs;
@@ -79,6 +79,10 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.files.model import Script as Script
     from chatdb_cli.files.new import new_migration as new_migration
     from chatdb_cli.findings import Finding as Finding
+    from chatdb_cli.health.check import check_health as check_health
+    from chatdb_cli.health.check import is_healthy as is_healthy
+    from chatdb_cli.health.model import Check as Check
+    from chatdb_cli.health.model import Health as Health
     from chatdb_cli.history.model import AppliedMigration as AppliedMigration
     from chatdb_cli.history.model import History as History
     from chatdb_cli.history.model import LogEntry as LogEntry
@@ -130,6 +134,7 @@ _EXPORTS = {
     "Batch": "events.model",
     "Change": "events.model",
     "ChatdbError": "errors",
+    "Check": "health.model",
     "Code": "errors",
     "Column": "catalog.model",
     "Constraint": "catalog.model",
@@ -143,6 +148,7 @@ _EXPORTS = {
     "Folder": "files.model",
     "ForeignKey": "catalog.model",
     "Function": "catalog.model",
+    "Health": "health.model",
     "History": "history.model",
     "Index": "catalog.model",
     "Listener": "events.listener",
@@ -176,8 +182,10 @@ _EXPORTS = {
     "Type": "catalog.model",
     "Unfinished": "history.model",
     "YoyoLock": "history.model",
+    "check_health": "health.check",
     "check_tunnel": "postgres.target",
     "connect": "postgres.connect",
+    "is_healthy": "health.check",
     "listen": "events.listener",
     "load_settings": "settings.load",
     "new_migration": "files.new",

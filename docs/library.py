@@ -35,7 +35,7 @@ functions of this library; on the command line the same hint names its flags and
 """
 
 # The tasks, in this order; each is a file of examples/.
-TASKS = ("setup", "migrate", "errors", "test_schema", "listen", "seed", "docs", "tunnel")
+TASKS = ("setup", "migrate", "errors", "test_schema", "listen", "health", "seed", "docs", "tunnel")
 # Every public name, in the order of the reference.
 SECTIONS = {
     "Settings and targets": (
@@ -51,6 +51,7 @@ SECTIONS = {
     "Change events": (
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
     ),
+    "Health": ("check_health", "is_healthy", "Health", "Check"),
     "Seed": ("seed_files", "seed_small", "seed_at_scale", "Seeded", "SeedProgress"),
     "Documentation of a schema": (
         "read_schema", "write_schema_docs", "schema_markdown", "FileState", "SchemaDocs", "Relation",

@@ -85,6 +85,7 @@ class Settings:
         database: None if no setting names one; `require_database` raises then.
         directory: the folder of the migrations as it was given (`@chat` included), or None.
         bastion: the host of the SSH tunnel, or None for no tunnel.
+        health_thresholds: limits of the health checks, by name, as they were given; or None.
         warnings: sentences to show, without secrets.
         test_database: the database that TEST_DATABASE_URL names, for the test schema.
         against: the other side of a comparison, or None if no setting names one.
@@ -108,6 +109,7 @@ class Settings:
     statement_timeout_ms: int
     retries: int
     wait_ms: int
+    health_thresholds: Mapping[str, str] | None
     pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]
     log_format: Literal["text", "json"]

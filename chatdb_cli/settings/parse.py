@@ -195,3 +195,12 @@ def _libpq_parse(text: str) -> dict[str, str]:
     else:
         hint = ENCODE
     raise ValueError(f"can't be read ({reason}); {hint}")
+
+
+def thresholds(text: str) -> dict[str, str]:
+    """Read `NAME=VALUE` pairs, separated by commas; the health checks know names and values."""
+    pairs = [pair.strip().partition("=") for pair in text.split(",") if pair.strip()]
+    for name, equals, value in pairs:
+        if not (name.strip() and equals and value.strip()):
+            raise ValueError("is not NAME=VALUE; write it like connections=90%")
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -95,6 +95,8 @@ SETTINGS = {
         Setting("CHATDB_STATEMENT_TIMEOUT", parse.duration_ms, "0s", "statement_timeout_ms"),
         Setting("CHATDB_RETRIES", parse.count(0), "10", "retries"),
         Setting("CHATDB_WAIT", parse.duration_ms, "60s", "wait_ms"),
+        # Health checks.
+        Setting("CHATDB_THRESHOLD", parse.thresholds, field="health_thresholds"),
         # Output.
         Setting("CHATDB_FORMAT", parse.choice("text", "json"), "text", "format"),
         Setting("CHATDB_LOG_FORMAT", parse.choice("text", "json"), "text", "log_format"),

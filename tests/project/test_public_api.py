@@ -26,6 +26,7 @@ COUNTERPARTS = {
     "seed": "seed_files",
     "docs": "write_schema_docs",
     "listen": "listen",
+    "health": "check_health",
     "tunnel": "open_tunnel",
     "migrate up": "Migrator.up",
     "migrate down": "Migrator.down",

@@ -1,0 +1,164 @@
+"""What a check is made of: its name and thresholds, its question to the server, its judgment.
+
+    check        makes a check of a function in `checks/`
+    Definition   a check
+    Question     a statement that checks ask, and the type of its rows
+    Facts        what is known before any question is asked
+    Reading      what a check found
+
+What does not belong here: asking (`ask.py`), the checks themselves (`checks/`), SQL (`queries.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from chatdb_cli.health.model import Status, Unit
+    from chatdb_cli.postgres.model import Target
+
+
+class Server(NamedTuple):
+    """The row of `queries.SERVER`: the session, the server, and what this role may see.
+
+    Attributes:
+        pid: the process ID of the server's session.
+        version: such as `18.1`.
+        version_number: such as 180001.
+        now: the clock of the server.
+        user: the current role.
+        standby: the server is in recovery.
+        sees_statistics: the role may see what other sessions do (`pg_read_all_stats`).
+        schema_exists: the target's schema exists.
+        relations: which of the relations that chatdb knows exist in the schema.
+        readable: which of them the role may read.
+    """
+
+    pid: int
+    version: str
+    version_number: int
+    now: datetime
+    user: str
+    standby: bool
+    sees_statistics: bool
+    schema_exists: bool
+    relations: Sequence[str]
+    readable: Sequence[str]
+
+
+class Facts(NamedTuple):
+    """What is known before any question is asked.
+
+    Attributes:
+        target: the database and schema.
+        server: what the first round trip has told.
+        connect_ms: how long connecting took, in milliseconds; None if the connection was open before.
+        latency_ms: how long the first round trip took, in milliseconds.
+        late: how many questions had no answer in time.
+        pool: the statistics of the application's pool (`ConnectionPool.get_stats`), or None.
+    """
+
+    target: Target
+    server: Server
+    connect_ms: float | None
+    latency_ms: float
+    late: int = 0
+    pool: Mapping[str, int] | None = None
+
+
+class Reading(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        value: to compare with the thresholds; None if it is unknown.
+        message: one sentence in lower case.
+        hint: what to do, if the status is not `ok`.
+        status: the status, whatever the value is; None to compare the value with the thresholds.
+    """
+
+    value: float | None
+    message: str
+    hint: str = ""
+    status: Status | None = None
+
+
+def unknown(message: str, hint: str = "") -> Reading:
+    """Return the reading of a value that can't be read.
+
+    Args:
+        message: why.
+        hint: what would show it.
+    """
+    return Reading(None, message, hint, "unknown")
+
+
+def unseen(what: str, server: Server, grant: str = "pg_monitor") -> Reading:
+    """Return the reading of a value that this role may not see, with the grant that would show it.
+
+    Args:
+        what: the value, for people.
+        server: names the role.
+        grant: a role, or privileges and `ON` their object.
+    """
+    return unknown(
+        f"role {server.user!r} may not see {what}", f'to see it: GRANT {grant} TO "{server.user}"'
+    )
+
+
+class Question(NamedTuple):
+    """A statement that checks ask.
+
+    Attributes:
+        sql: the statement; `{schema}` is the target's schema as an identifier, `{name}` as a literal,
+            `{key}` the key of its migration lock.
+        row: the type of its rows, by the names of its columns.
+        blocked: returns a reading that says why the question can't be asked, or None.
+    """
+
+    sql: str
+    row: type[Any]
+    blocked: Callable[[Facts], Reading | None] = lambda _: None
+
+
+class Definition(NamedTuple):
+    """A check.
+
+    Attributes:
+        name: its name, and that of its threshold.
+        unit: the unit of its value and its thresholds.
+        degraded: the status is `degraded` if the value is higher; None for never.
+        error: the status is `error` if the value is higher; None for never.
+        lowest: the thresholds are lower limits: the status is worse if the value is lower.
+        question: what it asks the server, or None if the facts are enough.
+        judge: from the facts and the rows of the question to a reading; None if the check does not
+            apply.
+    """
+
+    name: str
+    unit: Unit
+    degraded: float | None
+    error: float | None
+    lowest: bool
+    question: Question | None
+    judge: Callable[[Facts, Sequence[Any]], Reading | None]
+
+
+def check(
+    name: str,
+    unit: Unit,
+    question: Question | None = None,
+    *,
+    degraded: float | None = None,
+    error: float | None = None,
+    lowest: bool = False,
+) -> Callable[[Callable[[Facts, Sequence[Any]], Reading | None]], Definition]:
+    """Make a check of a function; the arguments are the attributes of `Definition`."""
+
+    def decorate(judge: Callable[[Facts, Sequence[Any]], Reading | None]) -> Definition:
+        return Definition(name, unit, degraded, error, lowest, question, judge)
+
+    return decorate
