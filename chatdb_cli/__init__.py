@@ -46,17 +46,26 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
+    from chatdb_cli.catalog.diff import compare_snapshots as compare_snapshots
     from chatdb_cli.catalog.model import Column as Column
+    from chatdb_cli.catalog.model import Comparison as Comparison
     from chatdb_cli.catalog.model import Constraint as Constraint
+    from chatdb_cli.catalog.model import Difference as Difference
     from chatdb_cli.catalog.model import ForeignKey as ForeignKey
     from chatdb_cli.catalog.model import Function as Function
     from chatdb_cli.catalog.model import Index as Index
     from chatdb_cli.catalog.model import Policy as Policy
     from chatdb_cli.catalog.model import Relation as Relation
     from chatdb_cli.catalog.model import SchemaDocs as SchemaDocs
+    from chatdb_cli.catalog.model import SchemaObject as SchemaObject
+    from chatdb_cli.catalog.model import Snapshot as Snapshot
     from chatdb_cli.catalog.model import Trigger as Trigger
     from chatdb_cli.catalog.model import Type as Type
+    from chatdb_cli.catalog.model import Unread as Unread
     from chatdb_cli.catalog.read import read_schema as read_schema
+    from chatdb_cli.catalog.snapshot import read_snapshot as read_snapshot
+    from chatdb_cli.catalog.snapshot_text import format_snapshot as format_snapshot
+    from chatdb_cli.catalog.snapshot_text import parse_snapshot as parse_snapshot
     from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
     from chatdb_cli.docs.update import FileState as FileState
     from chatdb_cli.docs.update import write_schema_docs as write_schema_docs
@@ -137,8 +146,10 @@ _EXPORTS = {
     "Check": "health.model",
     "Code": "errors",
     "Column": "catalog.model",
+    "Comparison": "catalog.model",
     "Constraint": "catalog.model",
     "Database": "settings.model",
+    "Difference": "catalog.model",
     "Directives": "files.model",
     "EmbeddedServer": "embedded.server",
     "Event": "migrate.model:Progress",
@@ -167,11 +178,13 @@ _EXPORTS = {
     "Repairs": "migrate.model",
     "Run": "migrate.model",
     "SchemaDocs": "catalog.model",
+    "SchemaObject": "catalog.model",
     "Script": "files.model",
     "SeedProgress": "seed.model",
     "Seeded": "seed.model",
     "ServerStatus": "embedded.model",
     "Settings": "settings.model",
+    "Snapshot": "catalog.model",
     "Status": "migrate.model",
     "Step": "migrate.model",
     "StepResult": "migrate.model",
@@ -181,19 +194,24 @@ _EXPORTS = {
     "TunnelStep": "ssh.model",
     "Type": "catalog.model",
     "Unfinished": "history.model",
+    "Unread": "catalog.model",
     "YoyoLock": "history.model",
     "check_health": "health.check",
     "check_tunnel": "postgres.target",
+    "compare_snapshots": "catalog.diff",
     "connect": "postgres.connect",
     "is_healthy": "health.check",
+    "format_snapshot": "catalog.snapshot_text",
     "listen": "events.listener",
     "load_settings": "settings.load",
     "new_migration": "files.new",
     "open_pool": "postgres.pool",
     "open_target": "postgres.target",
     "open_tunnel": "postgres.target",
+    "parse_snapshot": "catalog.snapshot_text",
     "read_cursor": "events.cursor_file",
     "read_schema": "catalog.read",
+    "read_snapshot": "catalog.snapshot",
     "schema_markdown": "docs.markdown",
     "seed_at_scale": "seed.scale",
     "seed_files": "seed.files",

@@ -102,6 +102,12 @@ class Code(Enum):
         "is not allowed in a migration. Nothing ran.",
         "Correct the file at the location that is shown.",
     )
+    BAD_SNAPSHOT = (
+        "bad-snapshot",
+        Exit.USAGE,
+        "A file is not the file of a snapshot, or it was edited by hand and can't be read any more.",
+        "Write it again with `chatdb migrate snapshot --output FILE`.",
+    )
     UNREACHABLE = (
         "unreachable",
         Exit.UNREACHABLE,

@@ -38,6 +38,7 @@ class Remedy(Enum):
     SEED_IN_PRODUCTION = "seed_files()"
     LISTEN_RESYNC = "Listener.batches(resync=True)"
     DOCS = "write_schema_docs()"
+    SNAPSHOT = "format_snapshot()"
     # Arguments.
     ALLOW_DATA_LOSS = "allow_data_loss=True"
     ALLOW_OUT_OF_ORDER = "allow_out_of_order=True"

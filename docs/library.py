@@ -57,6 +57,10 @@ SECTIONS = {
         "read_schema", "write_schema_docs", "schema_markdown", "FileState", "SchemaDocs", "Relation",
         "Column", "Constraint", "ForeignKey", "Index", "Trigger", "Policy", "Function", "Type",
     ),
+    "Snapshots of a schema": (
+        "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot", "Snapshot",
+        "SchemaObject", "Unread", "Comparison", "Difference",
+    ),
     "Tunnel": ("open_tunnel", "check_tunnel", "Tunnel", "TunnelStep"),
     "Embedded server": ("EmbeddedServer", "ServerStatus"),
     "Errors": ("ChatdbError", "Code", "Exit", "Location", "Remedy", "Advice"),

@@ -1,9 +1,16 @@
 """The catalog: a schema as values, read from pg_catalog.
 
     model       the values
-    read        the catalog into values
-    sql_text    PostgreSQL's SQL, shortened for people
-    queries     every statement that this package sends
+    snapshot        the catalog into a snapshot
+    questions       which statements that takes, on which versions of PostgreSQL
+    grants          access control lists in words
+    kinds           the kinds of objects in a snapshot
+    snapshot_text   the file of a snapshot
+    diff            what differs between two snapshots
+    relations       statements about tables, views and sequences
+    read            the catalog into the values of a documentation
+    sql_text        PostgreSQL's SQL, shortened for people
+    queries         the other statements that this package sends
 
 What belongs here: the values, the queries, shortening SQL for people.  What does not belong here:
 documents (`docs/`), the history (`history/`).

@@ -11,6 +11,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
+# A snapshot changes nothing, and sees one state of the catalog.
+SNAPSHOT_TRANSACTION: Final[LiteralString] = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+)
+# How is a snapshot the same, whatever the server, the database or the role has set?  For one
+# transaction.  With pg_catalog alone in search_path, every other name is printed with its schema;
+# pg_temp is last, so that no temporary object is taken for one of pg_catalog.  Compiling such statements
+# takes longer than running them.
+SNAPSHOT_SETTINGS: Final[LiteralString] = """\
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
+       set_config('quote_all_identifiers', 'off', true),
+       set_config('standard_conforming_strings', 'on', true),
+       set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
+       set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
+       set_config('bytea_output', 'hex', true), set_config('xmlbinary', 'base64', true),
+       set_config('lc_monetary', 'C', true), set_config('jit', 'off', true)"""
+# Which server is it, which of the schemas exist, and which catalogs may the role not read?
+SNAPSHOT_FACTS: Final[LiteralString] = """\
+SELECT current_setting('server_version_num')::int / 10000 AS server_version,
+       ARRAY(SELECT nspname::text FROM pg_namespace WHERE nspname = ANY (%(schemas)s)) AS present,
+       ARRAY(SELECT relname::text FROM pg_class
+             WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+               AND NOT has_table_privilege(oid, 'SELECT')) AS unreadable"""
+
+# Which comments are there?  Objects of initdb have lower oids; of those, comments on a schema may
+# change. PostgreSQL's own comment on public is ignored.
+COMMENTS: Final[LiteralString] = """\
+SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
+       'comment' AS attribute, description AS value
+FROM pg_description
+WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass)
+  AND NOT (objoid = 2200 AND description = 'standard public schema')"""
+
 # How is the catalog printed the same, whatever the server, the database or the role has set?  For one
 # transaction.  The schema is first in search_path, so that its names are printed without it.
 DOCS_SETTINGS: Final[LiteralString] = """\
@@ -47,7 +80,7 @@ SELECT c.oid::int8 AS oid, c.relname::text AS name, c.relkind::text AS kind,
              WHERE i.inhrelid = c.oid ORDER BY i.inhseqno) AS inherits,
        CASE WHEN c.relkind = 'v' THEN c.reloptions END AS options
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND """  # noqa: S608  (constants alone)
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND """
     + _DOCS_OURS
 )
 # Which columns do they have, in order?
@@ -87,7 +120,7 @@ SELECT k.conrelid::int8 AS relation, k.conname::text AS name, k.contype::text AS
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_constraint k ON k.conrelid = c.oid
 LEFT JOIN pg_class f ON f.oid = k.confrelid
-WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND """  # noqa: S608  (constants alone)
+WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND """
     + _DOCS_OURS
 )
 # Which indexes do they have that belong to no constraint?  Which columns are unique in all rows?
@@ -104,7 +137,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_index i ON i.indrelid = c.oid
 JOIN pg_class x ON x.oid = i.indexrelid
 WHERE NOT EXISTS (SELECT FROM pg_constraint k
-                  WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) AND """  # noqa: S608  (constants alone)
+                  WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) AND """
     + _DOCS_OURS
 )
 # Which triggers do they have?
@@ -132,7 +165,7 @@ SELECT p.polrelid::int8 AS relation, p.polname::text AS name,
        obj_description(p.oid, 'pg_policy') AS comment
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_policy p ON p.polrelid = c.oid
-WHERE """  # noqa: S608  (constants alone)
+WHERE """
     + _DOCS_OURS
 )
 # Which functions are there?

@@ -22,6 +22,7 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.SEED_IN_PRODUCTION: '"chatdb seed --yes"',
     Remedy.LISTEN_RESYNC: '"chatdb listen --resync"',
     Remedy.DOCS: "chatdb docs",
+    Remedy.SNAPSHOT: '"chatdb migrate snapshot"',
     Remedy.ALLOW_DATA_LOSS: "--allow-data-loss",
     Remedy.ALLOW_OUT_OF_ORDER: "--allow-out-of-order",
     Remedy.DIRECTORY: "--dir",
