@@ -14,8 +14,10 @@ line starts quickly.
 The packages; each imports only those below it (CONTRIBUTING.md says how to add to them):
 
     cli                                 the command line: parse, call, render
+    rehearse                            is each down the inverse of its up; drift
     provision, seed, health             databases and test schemas; rows for development; the health of
                                         a running database
+    scratch                             a database for one purpose, dropped at the end
     migrate, docs                       the engine; the documentation of a schema
     history, catalog, events            what a database says: its migrations, its schema, its changes
     postgres                            targets, connections, the pipeline, what errors mean
@@ -24,8 +26,9 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
     findings                            the one value that every check returns
     errors, remedy, redaction, log      errors and exit codes; what to do about an error, without naming
                                         a flag; hiding passwords; structured logs
-    arguments, callbacks, closing, _version
-                                        checks of arguments, defaults of callbacks, `with` blocks
+    arguments, callbacks, closing, signals, _version
+                                        checks of arguments, defaults of callbacks, `with` blocks,
+                                        deferred signals
 
 Packages on one line do not import each other; `make lint` checks all of this.  Not built yet: `lint`
 (rules over files, without a connection), beside postgres, which returns findings.
@@ -81,7 +84,6 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.events.listener import listen as listen
     from chatdb_cli.events.model import Batch as Batch
     from chatdb_cli.events.model import Change as Change
-    from chatdb_cli.events.signals import signals_deferred as signals_deferred
     from chatdb_cli.files.model import Directives as Directives
     from chatdb_cli.files.model import Folder as Folder
     from chatdb_cli.files.model import Migration as Migration
@@ -128,6 +130,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.settings.model import Database as Database
     from chatdb_cli.settings.model import OtherSide as OtherSide
     from chatdb_cli.settings.model import Settings as Settings
+    from chatdb_cli.signals import signals_deferred as signals_deferred
     from chatdb_cli.ssh.model import TunnelStep as TunnelStep
     from chatdb_cli.ssh.tunnel import Tunnel as Tunnel
 
@@ -220,7 +223,7 @@ _EXPORTS = {
     "settings_for_tests": "provision.test_schema",
     "setup": "provision.database",
     "setup_test_schema": "provision.test_schema",
-    "signals_deferred": "events.signals",
+    "signals_deferred": "signals",
     "write_cursor": "events.cursor_file",
     "write_schema_docs": "docs.update",
 }

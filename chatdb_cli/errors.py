@@ -315,6 +315,15 @@ class Code(Enum):
         "It could delete data, or can't be rolled back, and was not confirmed.",
         "The hint names the flag that confirms it, or an alternative.",
     )
+    NO_SCRATCH = (
+        "no-scratch",
+        Exit.REFUSED,
+        "There is no server on which a scratch database may be created: the target's server is on "
+        "another machine or does not allow it, and the project has no embedded server of the same major "
+        "version. Or the server can't create one with the encoding and the locale of the target.",
+        "Name a server for it with `CHATDB_SCRATCH_URL` or `--scratch-url`, grant CREATEDB on a server "
+        "of this machine, or create the embedded server with `chatdb server start`.",
+    )
     DECLINED = (
         "declined",
         Exit.REFUSED,

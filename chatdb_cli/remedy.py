@@ -62,6 +62,8 @@ class Remedy(Enum):
     POOLER_SESSION = "the setting pooler='session'"
     POOLER_TRANSACTION = "the setting pooler='transaction'"
     SSH_HOST = "the setting ssh_host"
+    SCRATCH_URL = "the setting scratch_url"
+    PRELUDE = "the setting prelude"
     AGAINST = "the setting against"
 
 

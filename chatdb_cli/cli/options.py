@@ -158,8 +158,20 @@ AGAINST: dict[str, Any] = {
                             _OTHER_SIDE),
     **_ssh("against_", _OTHER_SIDE),
 }  # fmt: skip
+_SCRATCH: dict[str, Any] = {
+    "scratch_url": Annotated[
+        str | None,
+        typer.Option("--scratch-url", metavar="URL",
+                     help="A database on the server that gets the scratch database."),
+    ],
+    "prelude": Annotated[
+        str | None,
+        typer.Option("--prelude", metavar="FILE", help="A SQL file that runs first in it."),
+    ],
+}  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
+REHEARSING = _SCRATCH | _TIMING | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT

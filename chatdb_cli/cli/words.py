@@ -44,6 +44,8 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.POOLER_SESSION: "--pooler session",
     Remedy.POOLER_TRANSACTION: "--pooler transaction",
     Remedy.SSH_HOST: "--ssh-host",
+    Remedy.SCRATCH_URL: "--scratch-url",
+    Remedy.PRELUDE: "--prelude",
     Remedy.AGAINST: "--against",
 }
 

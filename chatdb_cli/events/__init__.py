@@ -4,7 +4,6 @@
     model          an event, and the events of one read
     topics         which changes a listener wants
     cursor_file    a cursor in a file
-    signals        signals deferred while an event is delivered
     queries        every statement that this package sends
 
 What belongs here: reading the log after a cursor, topics, storing a cursor in a file.  What does not

@@ -207,9 +207,8 @@ def _refuse_unprotected(target: Target) -> None:
     if target.settings.environment != "production" or target.settings.insecure:
         return
     keywords = {**libpq_defaults(), **target.params}
-    hosts = (keywords.get("hostaddr") or target.host or "").split(",")
     sslmode = keywords.get("sslmode") or "prefer"
-    if sslmode in _SAFE_SSL or all(_is_local(host) for host in hosts):
+    if sslmode in _SAFE_SSL or is_on_this_machine(target):
         return
     raise ChatdbError(
         Code.REFUSED,
@@ -217,6 +216,15 @@ def _refuse_unprotected(target: Target) -> None:
         f"(sslmode is {sslmode}, and there is no tunnel)",
         hint=Advice("set sslmode=verify-full, or continue with {insecure}"),
     )
+
+
+def is_on_this_machine(target: Target) -> bool:
+    """Return whether the target is reached by a socket or a loopback address, without a tunnel."""
+    if target.tunnel:
+        return False
+    keywords = {**libpq_defaults(), **target.params}
+    hosts = (keywords.get("hostaddr") or target.host or "").split(",")
+    return all(_is_local(host) for host in hosts)
 
 
 def _is_local(host: str) -> bool:

@@ -81,13 +81,23 @@ def named_database(sources: Sequence[Source], home: str, warnings: list[str]) ->
     return None
 
 
-def test_database(sources: Sequence[Source]) -> Database | None:
-    """Return the database that TEST_DATABASE_URL names, or None."""
-    source = source_of(sources, "TEST_DATABASE_URL")
+def other_database(
+    sources: Sequence[Source], variable: str, warnings: list[str]
+) -> Database | None:
+    """Return the database that a variable for a special purpose names, or None.
+
+    Args:
+        sources: highest first.
+        variable: TEST_DATABASE_URL, or CHATDB_SCRATCH_URL.
+        warnings: gets a line if a flag shows a password.
+    """
+    source = source_of(sources, variable)
     if source is None:
         return None
-    params = pin_keywords(source.read("TEST_DATABASE_URL"))
-    return Database(params, source.label("TEST_DATABASE_URL"), embedded=False)
+    params = pin_keywords(source.read(variable))
+    if not source.where and "password" in params:
+        warnings.append(f"{source.label(variable)} holds a password: the process list shows it")
+    return Database(params, source.label(variable), embedded=False)
 
 
 def _read_postgres(sources: Sequence[Source], position: int) -> dict[str, str]:

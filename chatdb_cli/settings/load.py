@@ -19,8 +19,8 @@ from chatdb_cli.settings.database import (
     embedded_database,
     holds_server,
     named_database,
+    other_database,
     reason_against_embedded,
-    test_database,
     tunnel_source,
 )
 from chatdb_cli.settings.libpq import libpq_database, process_environment
@@ -65,8 +65,9 @@ def load_settings(
         arguments["ssh_enabled"] = "false"
     sources = read_sources(arguments, process_environment() if environ is None else environ, cwd)
     fields = {s.field: value_of(sources, s.variable) for s in SETTINGS.values() if s.field}
-    if fields["postgres_programs"] is not None:
-        fields["postgres_programs"] = cwd / fields["postgres_programs"]
+    for name in ("postgres_programs", "prelude"):
+        if fields[name] is not None:
+            fields[name] = cwd / fields[name]
     home = cwd / value_of(sources, "CHATDB_HOME")
     warnings = _unused_variables(sources)
     database = named_database(sources, display_path(home, cwd), warnings)
@@ -83,13 +84,16 @@ def load_settings(
     if "SSH_KEY_PASSPHRASE" in sources[0].values:
         warnings.append("--ssh-key-passphrase is a secret: the process list shows it")
     other = other_side(sources, fields["environment"], cwd, warnings)
+    test_database = other_database(sources, "TEST_DATABASE_URL", warnings)
+    scratch_database = other_database(sources, "CHATDB_SCRATCH_URL", warnings)
     return Settings(
         database=database,
         home=home,
         bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
-        test_database=test_database(sources),
+        test_database=test_database,
+        scratch_database=scratch_database,
         against=other,
         embeddable=None if database or reason else embedded_database(display_path(home, cwd)),
         **fields,

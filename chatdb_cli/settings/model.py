@@ -88,6 +88,9 @@ class Settings:
         health_thresholds: limits of the health checks, by name, as they were given; or None.
         warnings: sentences to show, without secrets.
         test_database: the database that TEST_DATABASE_URL names, for the test schema.
+        scratch_database: the database whose server gets scratch databases, or None if no setting names
+            one.
+        prelude: the SQL file that runs first in a scratch database, or None.
         against: the other side of a comparison, or None if no setting names one.
         embeddable: the embedded server, which `setup` may create if no setting names another database.
         insecure: allow an unprotected connection in production.  It has a flag and no variable, so that
@@ -121,6 +124,8 @@ class Settings:
     insecure: bool = False
     embeddable: Database | None = None
     test_database: Database | None = None
+    scratch_database: Database | None = None
+    prelude: Path | None = None
     against: OtherSide | None = None
 
     @property

@@ -97,6 +97,9 @@ SETTINGS = {
         Setting("CHATDB_WAIT", parse.duration_ms, "60s", "wait_ms"),
         # Health checks.
         Setting("CHATDB_THRESHOLD", parse.thresholds, field="health_thresholds"),
+        # The scratch place, for rehearsals and drift.
+        Setting("CHATDB_SCRATCH_URL", parse.url, secret=True),
+        Setting("CHATDB_PRELUDE", parse.path, field="prelude"),
         # Output.
         Setting("CHATDB_FORMAT", parse.choice("text", "json"), "text", "format"),
         Setting("CHATDB_LOG_FORMAT", parse.choice("text", "json"), "text", "log_format"),

@@ -49,7 +49,7 @@ def listen(
     """
     from chatdb_cli.events.cursor_file import read_cursor, write_cursor
     from chatdb_cli.events.listener import Listener
-    from chatdb_cli.events.signals import signals_deferred
+    from chatdb_cli.signals import signals_deferred
 
     if cursor is not None and state:
         raise ChatdbError(

@@ -1,4 +1,4 @@
-"""Signals, deferred while an event is delivered and its cursor is stored.
+"""Signals, deferred while something must not be left half done.
 
 What does not belong here: what a signal does (that is the program's).
 """
@@ -6,6 +6,7 @@ What does not belong here: what a signal does (that is the program's).
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,11 @@ def signals_deferred() -> Iterator[None]:
     """Defer SIGINT and SIGTERM until the block ends; a second one takes effect at once.
 
     Use it around the delivery of a batch and the storing of its cursor, so that the two agree when the
-    program is stopped.  Works in the main thread alone, as all handlers of signals do.
+    program is stopped.  Python runs handlers in the main thread alone: in another nothing is deferred.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     deferred: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
     handlers: dict[int, Any] = {n: h for n in signals if callable(h := signal.getsignal(n))}
