@@ -208,6 +208,7 @@ def test_a_role_without_createdb_is_told_the_ways_out(database: Database) -> Non
     error = caught.value
     assert (error.code, error.exit) == (Code.NO_SCRATCH, 8)
     assert f'on the target\'s server the role "{name}" lacks CREATEDB' in error.notes
+    assert error.hint
     assert "scratch_url" in error.hint
     assert "EmbeddedServer.start()" in error.hint
 
