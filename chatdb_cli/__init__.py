@@ -67,6 +67,8 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.catalog.model import Unread as Unread
     from chatdb_cli.catalog.read import read_schema as read_schema
     from chatdb_cli.catalog.snapshot import read_snapshot as read_snapshot
+    from chatdb_cli.catalog.snapshot_file import load_snapshot as load_snapshot
+    from chatdb_cli.catalog.snapshot_file import save_snapshot as save_snapshot
     from chatdb_cli.catalog.snapshot_text import format_snapshot as format_snapshot
     from chatdb_cli.catalog.snapshot_text import parse_snapshot as parse_snapshot
     from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
@@ -203,10 +205,11 @@ _EXPORTS = {
     "check_tunnel": "postgres.target",
     "compare_snapshots": "catalog.diff",
     "connect": "postgres.connect",
-    "is_healthy": "health.check",
     "format_snapshot": "catalog.snapshot_text",
+    "is_healthy": "health.check",
     "listen": "events.listener",
     "load_settings": "settings.load",
+    "load_snapshot": "catalog.snapshot_file",
     "new_migration": "files.new",
     "open_pool": "postgres.pool",
     "open_target": "postgres.target",
@@ -215,6 +218,7 @@ _EXPORTS = {
     "read_cursor": "events.cursor_file",
     "read_schema": "catalog.read",
     "read_snapshot": "catalog.snapshot",
+    "save_snapshot": "catalog.snapshot_file",
     "schema_markdown": "docs.markdown",
     "seed_at_scale": "seed.scale",
     "seed_files": "seed.files",

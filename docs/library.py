@@ -58,8 +58,9 @@ SECTIONS = {
         "Column", "Constraint", "ForeignKey", "Index", "Trigger", "Policy", "Function", "Type",
     ),
     "Snapshots of a schema": (
-        "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot", "Snapshot",
-        "SchemaObject", "Unread", "Comparison", "Difference",
+        "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot",
+        "save_snapshot", "load_snapshot", "Snapshot", "SchemaObject", "Unread",
+        "Comparison", "Difference",
     ),
     "Tunnel": ("open_tunnel", "check_tunnel", "Tunnel", "TunnelStep"),
     "Embedded server": ("EmbeddedServer", "ServerStatus"),

@@ -5,7 +5,8 @@
     questions       which statements that takes, on which versions of PostgreSQL
     grants          access control lists in words
     kinds           the kinds of objects in a snapshot
-    snapshot_text   the file of a snapshot
+    snapshot_text   the text of a snapshot's file, and its parser
+    snapshot_file   that file on disk
     diff            what differs between two snapshots
     relations       statements about tables, views and sequences
     read            the catalog into the values of a documentation

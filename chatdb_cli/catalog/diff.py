@@ -14,7 +14,7 @@ from chatdb_cli.catalog.snapshot_text import object_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb_cli.catalog.model import SchemaObject, Snapshot, Value
+    from chatdb_cli.catalog.model import SchemaObject, Snapshot
 
 
 class _Tree(NamedTuple):
@@ -80,7 +80,12 @@ def _only(one: _Tree | None, other: _Tree | None) -> Iterator[Difference]:
         text = object_text((tree.whole, *tree.parts))
         whole = tree.whole
         yield Difference(
-            whole.kind, whole.identity, None, text if one else None, text if other else None
+            whole.kind,
+            whole.identity,
+            None,
+            text if one else None,
+            text if other else None,
+            name=whole.name,
         )
 
 
@@ -90,7 +95,9 @@ def _changed(one: SchemaObject, other: SchemaObject, parent: str) -> Iterator[Di
     old, new = dict(one.attributes), dict(other.attributes)
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            yield Difference(one.kind, one.identity, name, old.get(name), new.get(name), parent)
+            yield Difference(
+                one.kind, one.identity, name, old.get(name), new.get(name), parent, one.name
+            )
 
 
 def _parts(one: _Tree, other: _Tree) -> Iterator[Difference]:
@@ -112,10 +119,11 @@ def _column_order(one: _Tree, other: _Tree) -> list[Difference]:
     """Return the order of the columns that both have, if it differs."""
     old, new = ([p.name for p in tree.parts if p.kind == "column"] for tree in (one, other))
     both = set(old) & set(new)
-    orders: list[Value] = [tuple(n for n in names if n in both) for names in (old, new)]
-    if orders[0] == orders[1]:
+    before, after = (tuple(n for n in names if n in both) for names in (old, new))
+    if before == after:
         return []
-    return [Difference(one.whole.kind, one.whole.identity, "column order", orders[0], orders[1])]
+    whole = one.whole
+    return [Difference(whole.kind, whole.name, "column order", before, after, "", whole.name)]
 
 
 def _is_hidden(difference: Difference, hidden: set[tuple[str, str, str]]) -> bool:

@@ -71,6 +71,11 @@ class Unread(NamedTuple):
     attribute: str
     reason: str
 
+    def __str__(self) -> str:
+        object_ = f"{self.kind} {self.object}".rstrip()
+        what = f"{self.attribute} of {object_}" if self.attribute else object_
+        return f"{what}: {self.reason}"
+
 
 class Snapshot(NamedTuple):
     """One or more schemas, and the objects of the database that are in no schema.
@@ -100,6 +105,7 @@ class Difference(NamedTuple):
             object that only the first has, its text as in the file of a snapshot.
         after: the value in the second.
         parent: the object that it is a part of, such as `table public.users`; empty for others.
+        name: the name without that of the parent.
     """
 
     kind: str
@@ -108,6 +114,7 @@ class Difference(NamedTuple):
     before: Value | None
     after: Value | None
     parent: str = ""
+    name: str = ""
 
 
 class Comparison(NamedTuple):

@@ -36,6 +36,7 @@ COUNTERPARTS = {
     "migrate status": "Migrator.status",
     "migrate history": "Migrator.history",
     "migrate new": "new_migration",
+    "migrate snapshot": "save_snapshot",
     "server start": "EmbeddedServer.start",
     "server stop": "EmbeddedServer.stop",
     "server status": "EmbeddedServer.status",
