@@ -19,7 +19,8 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
                                         a running database
     scratch                             a database for one purpose, dropped at the end
     migrate, docs                       the engine; the documentation of a schema
-    history, catalog, events            what a database says: its migrations, its schema, its changes
+    history, catalog, events, counts    what a database says: its migrations, its schema, its changes,
+                                        its rows
     postgres                            targets, connections, the pipeline, what errors mean
     ssh, embedded, files                the tunnel; the project's own server; the SQL files
     settings, syntax                    flags, environment and .env files; SQL as text
@@ -71,6 +72,14 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.catalog.snapshot_file import save_snapshot as save_snapshot
     from chatdb_cli.catalog.snapshot_text import format_snapshot as format_snapshot
     from chatdb_cli.catalog.snapshot_text import parse_snapshot as parse_snapshot
+    from chatdb_cli.counts.count import count_rows as count_rows
+    from chatdb_cli.counts.model import Checksum as Checksum
+    from chatdb_cli.counts.model import CountedColumn as CountedColumn
+    from chatdb_cli.counts.model import CountProgress as CountProgress
+    from chatdb_cli.counts.model import Counts as Counts
+    from chatdb_cli.counts.model import LeftOut as LeftOut
+    from chatdb_cli.counts.model import Source as Source
+    from chatdb_cli.counts.model import TableCount as TableCount
     from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
     from chatdb_cli.docs.update import FileState as FileState
     from chatdb_cli.docs.update import write_schema_docs as write_schema_docs
@@ -149,10 +158,14 @@ _EXPORTS = {
     "Change": "events.model",
     "ChatdbError": "errors",
     "Check": "health.model",
+    "Checksum": "counts.model",
     "Code": "errors",
     "Column": "catalog.model",
     "Comparison": "catalog.model",
     "Constraint": "catalog.model",
+    "CountProgress": "counts.model",
+    "CountedColumn": "counts.model",
+    "Counts": "counts.model",
     "Database": "settings.model",
     "Difference": "catalog.model",
     "Directives": "files.model",
@@ -167,6 +180,7 @@ _EXPORTS = {
     "Health": "health.model",
     "History": "history.model",
     "Index": "catalog.model",
+    "LeftOut": "counts.model",
     "Listener": "events.listener",
     "Location": "errors",
     "LogEntry": "history.model",
@@ -190,9 +204,11 @@ _EXPORTS = {
     "ServerStatus": "embedded.model",
     "Settings": "settings.model",
     "Snapshot": "catalog.model",
+    "Source": "counts.model",
     "Status": "migrate.model",
     "Step": "migrate.model",
     "StepResult": "migrate.model",
+    "TableCount": "counts.model",
     "Target": "postgres.model",
     "Trigger": "catalog.model",
     "Tunnel": "ssh.tunnel",
@@ -207,6 +223,7 @@ _EXPORTS = {
     "connect": "postgres.connect",
     "format_snapshot": "catalog.snapshot_text",
     "is_healthy": "health.check",
+    "count_rows": "counts.count",
     "listen": "events.listener",
     "load_settings": "settings.load",
     "load_snapshot": "catalog.snapshot_file",

@@ -52,6 +52,10 @@ SECTIONS = {
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
     ),
     "Health": ("check_health", "is_healthy", "Health", "Check"),
+    "Counts": (
+        "count_rows", "Counts", "TableCount", "Checksum", "CountedColumn", "Source", "LeftOut",
+        "CountProgress",
+    ),
     "Seed": ("seed_files", "seed_small", "seed_at_scale", "Seeded", "SeedProgress"),
     "Documentation of a schema": (
         "read_schema", "write_schema_docs", "schema_markdown", "FileState", "SchemaDocs", "Relation",

@@ -68,6 +68,8 @@ def entries(package: str) -> Iterator[Entry]:
             continue
         value = getattr(module, target.id)
         statements = (value,) if isinstance(value, str) else value
+        if isinstance(statements, dict):
+            statements = tuple(statements.values())
         if isinstance(statements, tuple):
             yield Entry(target.id, comment, tuple(map(str, statements)))
 

@@ -173,6 +173,7 @@ CONNECTED = _SHARED | _OUTPUT
 MIGRATING = _TIMING | CONNECTED
 REHEARSING = _SCRATCH | _TIMING | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
+COUNTING = {key: value for key, value in (SEEDING).items() if key != "dir"}
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL

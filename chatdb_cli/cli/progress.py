@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatdb_cli.cli.output import Output
+    from chatdb_cli.counts.model import CountProgress
     from chatdb_cli.migrate.model import Progress
     from chatdb_cli.seed.model import SeedProgress
 
@@ -53,5 +54,18 @@ def seed_progress(out: Output) -> Callable[[SeedProgress], None]:
         if out.bar:
             out.bar.label(event.what)
             out.bar.complete(event.done)
+
+    return show
+
+
+def count_progress(out: Output) -> Callable[[CountProgress], None]:
+    """Return a callback that shows the progress of a count."""
+
+    def show(event: CountProgress) -> None:
+        if out.bar is None:
+            out.open_bar(event.total_pages)
+        if out.bar:
+            out.bar.label(event.table)
+            out.bar.complete(event.pages)
 
     return show

@@ -27,6 +27,7 @@ COUNTERPARTS = {
     "docs": "write_schema_docs",
     "listen": "listen",
     "health": "check_health",
+    "counts": "count_rows",
     "tunnel": "open_tunnel",
     "migrate up": "Migrator.up",
     "migrate down": "Migrator.down",

@@ -1,0 +1,232 @@
+"""What was counted: rows, checksums, the columns that they cover, and the server that computed them.
+
+    Counts          everything that one snapshot holds
+    TableCount      the rows of one table, and their checksum
+    Checksum        an order-independent hash of rows, and what it covers
+    Source          the server and the moment of the snapshot
+
+How to compare two of them.  Row counts can always be compared.  Two checksums can be compared if
+`comparable(...)` says so: both have the same form, cover columns of the same names, and
+
+    text      is SHA-256 over the text of the values: comparable between all servers, and also between
+              columns of different types with the same text (int4 and int8);
+    native    is PostgreSQL's own hash functions: two to ten times as fast; comparable only if the types
+              are the same, too, and `Source.hashes` of both sides (byte order, encoding).
+
+So a comparison opens a `Snapshot` of each side, looks at `CountedTable.columns` and `Source`, and asks
+for `text` where `native` can't be compared, before anything is hashed.  Hashes are sums modulo 2**64:
+the checksum of a table is the sum of those of its partitions, whatever the ranges, so that a
+partitioned and an unpartitioned table with the same rows are equal.  Columns are hashed by name
+(`HashedColumn.alias` renames one), so that their order does not matter.
+
+What does not belong here: counting (`snapshot.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chatdb_cli.postgres.model import Target
+
+Form = Literal["native", "text"]
+Kind = Literal["table", "partitioned table", "view", "materialized view", "foreign table"]
+
+
+class CountedColumn(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        name: its name.
+        type: its type as PostgreSQL writes it, with its modifier and the schema of a type that is not
+            PostgreSQL's own: `numeric(10,2)`.
+        base: the name of the type that stores its values, without domain and modifier: `numeric`; empty
+            for a type that is not PostgreSQL's own, or an array.
+        output: the function that turns a value into text, as SQL.
+        cast: whether a plain cast to text calls that function.
+    """
+
+    name: str
+    type: str
+    base: str
+    output: str
+    cast: bool
+
+
+class HashedColumn(NamedTuple):
+    """A column that a checksum covers.
+
+    Attributes:
+        column: the column.
+        alias: the name under which it is hashed; that of the other side for a column that was renamed.
+    """
+
+    column: CountedColumn
+    alias: str
+
+
+class CountedTable(NamedTuple):
+    """A table that can be counted, as the catalog describes it.
+
+    Attributes:
+        oid: its OID.
+        schema: its schema.
+        relation: its name in that schema.
+        name: its name in results: with its schema if that is not the target's.
+        kind: what it is; only a `table`, or one that was named, is counted.
+        parent: the name of the partitioned table that it belongs to, or None.
+        columns: its columns, in the table's order.
+        key: the columns of the primary key, or else of a unique index over columns that are not null;
+            empty without one.
+        pages: the pages of its main fork; 0 for a table without storage of its own.
+        estimate: its rows according to the statistics; None if there are none.
+        divisible: its pages can be read in ranges.
+    """
+
+    oid: int
+    schema: str
+    relation: str
+    name: str
+    kind: Kind
+    parent: str | None
+    columns: tuple[CountedColumn, ...]
+    key: tuple[str, ...]
+    pages: int
+    estimate: int | None
+    divisible: bool
+
+
+class Checksum(NamedTuple):
+    """An order-independent hash of the rows of a table.
+
+    Attributes:
+        value: 16 hexadecimal digits.
+        form: how it was computed.
+        columns: the name (alias) and the type of each column that it covers, sorted by name.
+    """
+
+    value: str
+    form: Form
+    columns: tuple[tuple[str, str], ...]
+
+
+class TableCount(NamedTuple):
+    """The rows of a table.
+
+    Attributes:
+        table: the name, with its schema if that is not the target's.
+        rows: the number of rows; of a partitioned table, those of all its partitions.
+        estimated: it is an estimate from statistics.
+        checksum: the checksum, or None if none was asked for.
+        kind: what it is.
+        parent: the name of the partitioned table whose rows include these, or None.
+        columns: the columns of the table, in its order.
+        key: as for `CountedTable`.
+        duration_ms: the time that its statements took, in milliseconds, on all connections together.
+    """
+
+    table: str
+    rows: int
+    estimated: bool
+    checksum: Checksum | None
+    kind: Kind
+    parent: str | None
+    columns: tuple[CountedColumn, ...]
+    key: tuple[str, ...]
+    duration_ms: int = 0
+
+
+class Source(NamedTuple):
+    """The server and the snapshot.
+
+    Attributes:
+        at: the time of the snapshot by the server's clock, in UTC.
+        server_version: PostgreSQL's number, such as 180001.
+        encoding: of the database.
+        hashes: what the server's hash functions return for fixed values: the same for two servers whose
+            native checksums can be compared.
+        standby: the server is a standby.
+        connections: how many connections could share the work.
+    """
+
+    at: datetime
+    server_version: int
+    encoding: str
+    hashes: str
+    standby: bool
+    connections: int
+
+
+class LeftOut(NamedTuple):
+    """A table that was not counted.
+
+    Attributes:
+        table: its name.
+        reason: why, in words.
+    """
+
+    table: str
+    reason: str
+
+
+class Counts(NamedTuple):
+    """The rows of the tables of a target.
+
+    Attributes:
+        target: where they were counted.
+        tables: the largest first; partitions after their table.
+        source: the server and the snapshot.
+        left_out: the tables that were not counted because nobody named them.
+        duration_ms: the time that it took in milliseconds, connecting included.
+    """
+
+    target: Target
+    tables: tuple[TableCount, ...]
+    source: Source
+    left_out: tuple[LeftOut, ...]
+    duration_ms: int
+
+    @property
+    def rows(self) -> int:
+        """The rows of all tables; partitions count once."""
+        return sum(table.rows for table in self.tables if table.parent is None)
+
+
+class CountProgress(NamedTuple):
+    """The progress of a count.
+
+    Attributes:
+        table: the table that was read last.
+        rows: the rows counted so far.
+        pages: the pages that were read.
+        total_pages: the pages that there are to read.
+    """
+
+    table: str
+    rows: int
+    pages: int
+    total_pages: int
+
+
+def comparable(one: Checksum, other: Checksum, sources: tuple[Source, Source]) -> str | None:
+    """Return why two checksums can't be compared, or None if they can.
+
+    Args:
+        one: a checksum.
+        other: that of the other side, whose columns have the same aliases.
+        sources: the servers of both.
+    """
+    if one.form != other.form:
+        return f"one is a {one.form} checksum, the other a {other.form} one"
+    names = [{name for name, _ in checksum.columns} for checksum in (one, other)]
+    if names[0] != names[1]:
+        return f"the columns differ: {', '.join(sorted(names[0] ^ names[1]))}"
+    if one.form == "text":
+        return None
+    if sources[0].hashes != sources[1].hashes:
+        return "the servers hash differently (byte order or encoding)"
+    if different := sorted(name for name, _ in set(one.columns) ^ set(other.columns)):
+        return f"the types differ: {', '.join(dict.fromkeys(different))}"
+    return None

@@ -1,0 +1,103 @@
+"""A table as ranges of its pages, and the order of the work.
+
+Ranges of `ctid` are read by TID range scans, each by one connection.  Connections take the next piece
+when they are done with one, so none is idle while another still has much to do.  What does not belong
+here: running it (`workers.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.counts import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chatdb_cli.counts.model import CountedTable
+
+# How many pieces each connection should have, so that all are done at about the same time.
+_PIECES = 16
+# The smallest and the largest range, in pages of 8 kB: 4 MB, 512 MB.
+_SMALLEST, _LARGEST = 512, 65536
+# Small tables are counted together: at most so many in one statement.
+_TOGETHER = 50
+
+
+class Work(NamedTuple):
+    """A statement that counts a range of a table, or several small tables.
+
+    Attributes:
+        label: the name of the (last) table.
+        pages: the pages that it reads.
+        sql: the statement; it returns rows of number, rows and checksum.
+        whole: it reads whole tables, so the server may use its own parallel workers.
+    """
+
+    label: str
+    pages: int
+    sql: str
+    whole: bool
+
+
+def divide(
+    tables: Sequence[CountedTable],
+    checksums: Mapping[int, str],
+    name: Callable[[CountedTable], str],
+    *,
+    connections: int,
+    whole: bool,
+) -> list[Work]:
+    """Return the work of counting some tables, the largest tables first.
+
+    Args:
+        tables: the tables; those without storage of their own are read whole.
+        checksums: the hash of a row as SQL, by the OID of the table.
+        name: returns the name of a table as SQL, with ONLY if it needs that.
+        connections: how many connections share the work.
+        whole: never divide a table.
+    """
+    total = sum(table.pages for table in tables)
+    size = min(max(total // (connections * _PIECES), _SMALLEST), _LARGEST)
+    works: list[Work] = []
+    small: list[tuple[CountedTable, str]] = []
+    for table in sorted(tables, key=lambda t: -t.pages):
+        hash_sql = checksums.get(table.oid)
+        checksum = (
+            queries.CHECKSUM.format(hash=hash_sql) if hash_sql is not None else queries.NO_CHECKSUM
+        )
+        statement = queries.COUNT.format(
+            number=table.oid, checksum=checksum, table=name(table), range="{range}"
+        ).replace("{range}", "\0")
+        if table.divisible and table.pages <= _SMALLEST:
+            small.append((table, statement.replace("\0", "")))
+        elif whole or not table.divisible:
+            works.append(Work(table.name, table.pages, statement.replace("\0", ""), True))
+        else:
+            works += _ranges(table, statement, size)
+    return works + _together(small)
+
+
+def _ranges(table: CountedTable, statement: str, size: int) -> list[Work]:
+    works = []
+    for first in range(0, table.pages, size):
+        end = first + size
+        condition = queries.RANGE if end < table.pages else queries.LAST_RANGE
+        sql = statement.replace("\0", condition.format(first=first, end=end))
+        works.append(Work(table.name, min(size, table.pages - first), sql, False))
+    return works
+
+
+def _together(small: Sequence[tuple[CountedTable, str]]) -> list[Work]:
+    works: list[Work] = []
+    group: list[tuple[CountedTable, str]] = []
+    pages = 0
+    for table, statement in (*small, (None, "")):
+        if group and (table is None or len(group) == _TOGETHER or pages + table.pages > _SMALLEST):
+            sql = queries.AND_ALSO.join(sql for _, sql in group)
+            works.append(Work(group[-1][0].name, pages, sql, True))
+            group, pages = [], 0
+        if table is not None:
+            group.append((table, statement))
+            pages += table.pages
+    return works

@@ -1,0 +1,266 @@
+"""One snapshot of a database, shared by several connections.
+
+    Snapshot    tables that are locked against TRUNCATE and DROP, and counted in one snapshot
+
+What does not belong here: which tables are meant (`tables.py`), the hash of a row (`hashing.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from psycopg.rows import class_row
+
+from chatdb_cli.callbacks import ignore
+from chatdb_cli.closing import Closing
+from chatdb_cli.counts import queries
+from chatdb_cli.counts.hashing import row_hash
+from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
+from chatdb_cli.counts.ranges import divide
+from chatdb_cli.counts.tables import Catalog, read_catalog
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.connect import blame_tunnel, connect
+from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.quoting import Quoting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from chatdb_cli.counts.model import CountedTable, Form, HashedColumn
+    from chatdb_cli.postgres.model import Target
+
+JOBS = 4
+# How often the tables are locked again because others appeared meanwhile.
+_TRIES = 5
+
+
+class _SourceRow(NamedTuple):
+    """The row of `queries.SOURCE`."""
+
+    at: datetime
+    server_version: int
+    encoding: str
+    standby: bool
+    parallel_workers: int
+    hashes: str
+
+
+class _CountRow(NamedTuple):
+    """A row of `queries.COUNT`."""
+
+    number: int
+    rows: int
+    checksum: str | None
+
+
+class Hashing(NamedTuple):
+    """What the checksum of a table covers, and its form.
+
+    Attributes:
+        form: native or text.
+        columns: the columns, in any order.
+    """
+
+    form: Form
+    columns: tuple[HashedColumn, ...]
+
+
+class Snapshot(Closing):
+    """A snapshot of a target, with the tables that are meant, locked against TRUNCATE and DROP.
+
+    Args:
+        target: the database and the schema.
+        names: tables, as for `count_rows`.
+        jobs: how many connections share the work at most.
+        report: called with a line for what a person should know.
+
+    Attributes:
+        source: the server and the moment.
+        tables: the tables that are counted.
+        left_out: those that are not, and why.
+
+    Raises:
+        ChatdbError: as `count_rows` does.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        names: Sequence[str] = (),
+        *,
+        jobs: int = JOBS,
+        report: Callable[[str], None] = ignore,
+    ) -> None:
+        require_target(target)
+        self._target = target
+        with self.explained():
+            self.connection = connect(target, report)
+            try:
+                self._quoting = Quoting(self.connection, target.schema)
+                if is_pooled(self.connection, target) and jobs > 1:
+                    report(
+                        "through a pooler in transaction mode the tables are counted over one "
+                        "connection, in one transaction"
+                    )
+                    jobs = 1
+                catalog, row = self._begin(names)
+            except BaseException:
+                self.connection.close()
+                raise
+        self.tables, self.left_out = catalog.tables, catalog.left_out
+        self.source = Source(
+            row.at, row.server_version, row.encoding, row.hashes, row.standby, jobs
+        )
+
+    def close(self) -> None:
+        """End the transactions and close the connections."""
+        self.connection.close()
+
+    def explained(self) -> Any:
+        """Return a context that turns an exception of psycopg into a `ChatdbError`."""
+        from contextlib import ExitStack
+
+        stack = ExitStack()
+        stack.enter_context(blame_tunnel(self._target))
+        stack.enter_context(explain_failures("the rows can't be counted"))
+        return stack
+
+    def sql_name(self, table: CountedTable) -> str:
+        """Return the name of a table as SQL, with its schema."""
+        quote = self._quoting.identifier
+        return f"{quote(table.schema)}.{quote(table.relation)}"
+
+    def row_hash(self, hashing: Hashing) -> str:
+        """Return the hash of a row as an SQL expression of type int8."""
+        return row_hash(hashing.columns, hashing.form, self._quoting.identifier)
+
+    def count(
+        self,
+        hashing: Mapping[int, Hashing] | None = None,
+        progress: Callable[[CountProgress], None] = ignore,
+    ) -> tuple[TableCount, ...]:
+        """Count the tables, the largest first, partitions after their table.
+
+        Args:
+            hashing: what is hashed, by the OID of the table; nothing for tables that are missing.
+            progress: called as pages are read.
+
+        Raises:
+            ChatdbError: as `count_rows` does.
+        """
+        hashing = hashing or {}
+        stored = [table for table in self.tables if table.kind != "partitioned table"]
+        works = divide(
+            stored,
+            {oid: self.row_hash(one) for oid, one in hashing.items()},
+            lambda t: self.sql_name(t) if t.kind != "table" else f"ONLY {self.sql_name(t)}",
+            connections=self.source.connections,
+            whole=self.source.connections == 1,
+        )
+        rows: dict[int, int] = defaultdict(int)
+        sums: dict[int, int] = defaultdict(int)
+        spent: dict[str, float] = defaultdict(float)
+        pages, total = 0, sum(work.pages for work in works)
+        cursor = self.connection.cursor(row_factory=class_row(_CountRow))
+        with self.explained():
+            for work in works:
+                start = time.monotonic()
+                for row in cursor.execute(work.sql.encode()):
+                    rows[row.number] += row.rows
+                    sums[row.number] += int(row.checksum or 0)
+                spent[work.label] += time.monotonic() - start
+                pages += work.pages
+                progress(CountProgress(work.label, sum(rows.values()), pages, total))
+        return self._results(rows, sums, spent, hashing)
+
+    def estimate(self) -> tuple[TableCount, ...]:
+        """Estimate the rows from statistics."""
+        rows = {table.oid: table.estimate or 0 for table in self.tables}
+        return tuple(result._replace(estimated=True) for result in self._results(rows, {}, {}, {}))
+
+    # --- the transaction --------------------------------------------------------------------------
+
+    def _begin(self, names: Sequence[str]) -> tuple[Catalog, _SourceRow]:
+        """Lock the tables that are meant, and take the snapshot after that."""
+        locked: list[str] | None = None
+        for _ in range(_TRIES):
+            self._start()
+            if locked:
+                tables = ", ".join(f"ONLY {name}" for name in locked)
+                self.connection.execute(queries.LOCK.format(tables=tables).encode())
+            cursor = self.connection.cursor(row_factory=class_row(_SourceRow))
+            (row,) = cursor.execute(queries.SOURCE).fetchall()
+            catalog = read_catalog(self.connection, self._target, names, standby=row.standby)
+            lockable = [
+                self.sql_name(t) for t in catalog.tables if t.kind in ("table", "partitioned table")
+            ]
+            if locked is not None and set(lockable) <= set(locked):
+                return catalog, row
+            locked = lockable
+            self.connection.execute(queries.END)
+        raise ChatdbError(
+            Code.LOCKED, "tables are being created or dropped all the time", hint="try again later"
+        )
+
+    def _start(self) -> None:
+        settings = self._target.settings
+        self.connection.execute(queries.BEGIN)
+        self.connection.execute(
+            queries.SETTINGS.format(
+                lock_timeout=settings.lock_timeout_ms,
+                statement_timeout=settings.statement_timeout_ms,
+            ).encode()
+        )
+        if self.connection.info.server_version >= 170000:
+            self.connection.execute(queries.NO_TRANSACTION_TIMEOUT)
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def _results(
+        self,
+        rows: Mapping[int, int],
+        sums: Mapping[int, int],
+        spent: Mapping[str, float],
+        hashing: Mapping[int, Hashing],
+    ) -> tuple[TableCount, ...]:
+        children: dict[str | None, list[CountedTable]] = defaultdict(list)
+        names = {table.name for table in self.tables}
+        for table in self.tables:
+            children[table.parent if table.parent in names else None].append(table)
+
+        def results(table: CountedTable) -> list[TableCount]:
+            """Return the count of a table, and those of its partitions after it."""
+            parts = [results(child) for child in children[table.name]]
+            parts.sort(key=lambda part: (-part[0].rows, part[0].table))
+            direct = [part[0] for part in parts]
+            count = rows.get(table.oid, 0) + sum(part.rows for part in direct)
+            total = sums.get(table.oid, 0)
+            total += sum(int(p.checksum.value, 16) for p in direct if p.checksum)
+            one = hashing.get(table.oid)
+            result = TableCount(
+                table=table.name,
+                rows=count,
+                estimated=False,
+                checksum=_checksum(total, one) if one else None,
+                kind=table.kind,
+                parent=table.parent,
+                columns=table.columns,
+                key=table.key,
+                duration_ms=round(1000 * spent.get(table.name, 0)),
+            )
+            return [result, *(row for part in parts for row in part)]
+
+        families = [results(table) for table in children[None]]
+        families.sort(key=lambda family: (-family[0].rows, family[0].table))
+        return tuple(row for family in families for row in family)
+
+
+def _checksum(total: int, hashing: Hashing) -> Checksum:
+    columns = sorted((column.alias, column.column.type) for column in hashing.columns)
+    return Checksum(f"{total % 2**64:016x}", hashing.form, tuple(columns))
