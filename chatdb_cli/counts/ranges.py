@@ -31,13 +31,11 @@ class Work(NamedTuple):
         label: the name of the (last) table.
         pages: the pages that it reads.
         sql: the statement; it returns rows of number, rows and checksum.
-        whole: it reads whole tables, so the server may use its own parallel workers.
     """
 
     label: str
     pages: int
     sql: str
-    whole: bool
 
 
 def divide(
@@ -72,7 +70,7 @@ def divide(
         if table.divisible and table.pages <= _SMALLEST:
             small.append((table, statement.replace("\0", "")))
         elif whole or not table.divisible:
-            works.append(Work(table.name, table.pages, statement.replace("\0", ""), True))
+            works.append(Work(table.name, table.pages, statement.replace("\0", "")))
         else:
             works += _ranges(table, statement, size)
     return works + _together(small)
@@ -84,7 +82,7 @@ def _ranges(table: CountedTable, statement: str, size: int) -> list[Work]:
         end = first + size
         condition = queries.RANGE if end < table.pages else queries.LAST_RANGE
         sql = statement.replace("\0", condition.format(first=first, end=end))
-        works.append(Work(table.name, min(size, table.pages - first), sql, False))
+        works.append(Work(table.name, min(size, table.pages - first), sql))
     return works
 
 
@@ -95,7 +93,7 @@ def _together(small: Sequence[tuple[CountedTable, str]]) -> list[Work]:
     for table, statement in (*small, (None, "")):
         if group and (table is None or len(group) == _TOGETHER or pages + table.pages > _SMALLEST):
             sql = queries.AND_ALSO.join(sql for _, sql in group)
-            works.append(Work(group[-1][0].name, pages, sql, True))
+            works.append(Work(group[-1][0].name, pages, sql))
             group, pages = [], 0
         if table is not None:
             group.append((table, statement))

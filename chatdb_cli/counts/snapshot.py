@@ -7,10 +7,11 @@ What does not belong here: which tables are meant (`tables.py`), the hash of a r
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from chatdb_cli.callbacks import ignore
@@ -20,24 +21,32 @@ from chatdb_cli.counts.hashing import row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
 from chatdb_cli.counts.ranges import divide
 from chatdb_cli.counts.tables import Catalog, read_catalog
+from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
+    import psycopg
+
     from chatdb_cli.counts.model import CountedTable, Form, HashedColumn
+    from chatdb_cli.counts.ranges import Work
+    from chatdb_cli.counts.workers import Done, Opening
     from chatdb_cli.postgres.model import Target
 
 JOBS = 4
 # How often the tables are locked again because others appeared meanwhile.
 _TRIES = 5
+# How long another connection waits for a lock, in milliseconds; the first one holds them all.
+_LOCK_MS = 1000
 
 
 class _SourceRow(NamedTuple):
@@ -99,6 +108,8 @@ class Snapshot(Closing):
     ) -> None:
         require_target(target)
         self._target = target
+        self._report = report
+        self._exported = ""
         with self.explained():
             self.connection = connect(target, report)
             try:
@@ -124,8 +135,6 @@ class Snapshot(Closing):
 
     def explained(self) -> Any:
         """Return a context that turns an exception of psycopg into a `ChatdbError`."""
-        from contextlib import ExitStack
-
         stack = ExitStack()
         stack.enter_context(blame_tunnel(self._target))
         stack.enter_context(explain_failures("the rows can't be counted"))
@@ -167,17 +176,33 @@ class Snapshot(Closing):
         sums: dict[int, int] = defaultdict(int)
         spent: dict[str, float] = defaultdict(float)
         pages, total = 0, sum(work.pages for work in works)
-        cursor = self.connection.cursor(row_factory=class_row(_CountRow))
-        with self.explained():
-            for work in works:
-                start = time.monotonic()
-                for row in cursor.execute(work.sql.encode()):
-                    rows[row.number] += row.rows
-                    sums[row.number] += int(row.checksum or 0)
-                spent[work.label] += time.monotonic() - start
-                pages += work.pages
-                progress(CountProgress(work.label, sum(rows.values()), pages, total))
+        for done in self.run(works, class_row(_CountRow)):
+            for row in done.rows:
+                rows[row.number] += row.rows
+                sums[row.number] += int(row.checksum or 0)
+            spent[done.work.label] += done.seconds
+            pages += done.work.pages
+            progress(CountProgress(done.work.label, sum(rows.values()), pages, total))
         return self._results(rows, sums, spent, hashing)
+
+    def run(self, works: Sequence[Work], row_factory: Any) -> Generator[Done]:
+        """Run statements in the snapshot, shared among the connections; yield each that is done.
+
+        Args:
+            works: the statements, in the order in which they are begun.
+            row_factory: makes the rows.
+
+        Raises:
+            ChatdbError: as `count_rows` does.
+        """
+        with self.explained(), ExitStack() as stack:
+            others: list[Opening] = []
+            if self.source.connections > 1 and len(works) > 1:
+                pool = stack.enter_context(open_pool(self._target))
+                others = [pool.connection] * (self.source.connections - 1)
+                self._exported = self._export()
+            crew = Crew(self.connection, others, self._join, row_factory, self._report)
+            yield from stack.enter_context(closing(crew.run(works)))
 
     def estimate(self) -> tuple[TableCount, ...]:
         """Estimate the rows from statistics."""
@@ -209,16 +234,32 @@ class Snapshot(Closing):
         )
 
     def _start(self) -> None:
-        settings = self._target.settings
-        self.connection.execute(queries.BEGIN)
-        self.connection.execute(
-            queries.SETTINGS.format(
-                lock_timeout=settings.lock_timeout_ms,
-                statement_timeout=settings.statement_timeout_ms,
-            ).encode()
+        settings = self._settings(self._target.settings.lock_timeout_ms)
+        self.connection.execute(f"{queries.BEGIN};\n{settings}".encode())
+
+    def _export(self) -> str:
+        ((snapshot,),) = self.connection.execute(queries.EXPORT).fetchall()
+        return str(snapshot)
+
+    def _join(self, conn: psycopg.Connection[Any]) -> None:
+        """Begin a transaction in the snapshot on another connection."""
+        if not conn.autocommit:
+            conn.autocommit = True
+        elif conn.info.transaction_status is not TransactionStatus.IDLE:
+            conn.execute(queries.END)
+        snapshot = self._quoting.literal(self._exported)
+        settings = self._settings(min(self._target.settings.lock_timeout_ms or _LOCK_MS, _LOCK_MS))
+        use = queries.USE_SNAPSHOT.format(snapshot=snapshot)
+        conn.execute(f"{queries.BEGIN};\n{use};\n{settings}".encode())
+
+    def _settings(self, lock_timeout_ms: int) -> str:
+        settings = queries.SETTINGS.format(
+            lock_timeout=lock_timeout_ms,
+            statement_timeout=self._target.settings.statement_timeout_ms,
         )
         if self.connection.info.server_version >= 170000:
-            self.connection.execute(queries.NO_TRANSACTION_TIMEOUT)
+            settings += f";\n{queries.NO_TRANSACTION_TIMEOUT}"
+        return settings
 
     # --- results ----------------------------------------------------------------------------------
 
