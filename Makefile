@@ -46,6 +46,7 @@ format: $(VENV)/.dev ## format the code
 docs: $(VENV)/.chatdb ## generate the pages of docs/ that are made from the code or a database
 	$(BIN)/python docs/errors.py
 	$(BIN)/python docs/library.py
+	$(BIN)/python docs/logs.py
 	$(BIN)/python docs/statements.py
 	@$(CLEAN_ENV) $(BIN)/python docs/schema.py
 

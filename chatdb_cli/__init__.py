@@ -25,8 +25,10 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
     ssh, embedded, files                the tunnel; the project's own server; the SQL files
     settings, syntax                    flags, environment and .env files; SQL as text
     findings                            the one value that every check returns
-    errors, remedy, redaction, log      errors and exit codes; what to do about an error, without naming
-                                        a flag; hiding passwords; structured logs
+    log                                 structured logs: one record for each event
+    errors, remedy, redaction           errors and exit codes; what to do about an error, without naming
+                                        a flag; hiding passwords
+    log_events                          the closed list of the events that are logged
     arguments, callbacks, closing, signals, _version
                                         checks of arguments, defaults of callbacks, `with` blocks,
                                         deferred signals

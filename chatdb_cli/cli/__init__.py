@@ -6,6 +6,7 @@
     context           what a command works with: settings, target, output, questions
     render/           one module per result: its JSON document and its text
     output            the streams; the only user of rich, with bar and progress
+    logs              JSON lines on stderr, and the log file
     words             the words of the command line for each remedy: flags and commands
     boundary          from an exception to a message and an exit code
 

@@ -6,10 +6,12 @@ What does not belong here: drawing the error (`render/error.py`).
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import typer
 
+from chatdb_cli import log
 from chatdb_cli.cli.app import application
 from chatdb_cli.cli.output import Output, discard
 from chatdb_cli.cli.words import in_words
@@ -26,17 +28,41 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 def guard(arguments: Sequence[str]) -> int:
     """Run the application and return the exit code; every exception ends here."""
-    # Preliminary: `make_context` sets the form again when the settings are read.
-    out = Output(requested_format(arguments))
+    # Preliminary: `make_context` sets both formats again when the settings are read.
+    out = Output(
+        requested_format(arguments, "CHATDB_FORMAT"),
+        logs=requested_format(arguments, "CHATDB_LOG_FORMAT") == "json",
+    )
+    start = time.monotonic()
     try:
-        return _run(arguments, out)
+        code = _run(arguments, out)
+        if log.enabled():
+            _log_end(out.command, code, time.monotonic() - start)
+        return code
     except BrokenPipeError:  # the reader of stdout has closed it: end silently
         discard(sys.stdout)
         discard(sys.stderr)
         return Exit.CLOSED_PIPE
 
 
+def _log_end(command: str | None, code: int, duration_s: float) -> None:
+    from chatdb_cli._version import __version__
+
+    log.info(
+        "command",
+        f"{command or 'the command'} has ended with exit code {code}",
+        command=command,
+        exit_code=int(code),
+        duration_ms=round(duration_s * 1000),
+        chatdb_version=__version__,
+    )
+
+
 def _run(arguments: Sequence[str], out: Output) -> int:
+    if out.logs:
+        from chatdb_cli.cli.logs import LogOptions, configure
+
+        configure(LogOptions(json=True, debug=debug_requested()), out.stderr, out.warn)
     try:
         # Not `app()`: it turns a signal and a closed pipe into exit codes of its own.
         command = typer.main.get_command(application(arguments))
@@ -73,7 +99,7 @@ def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
         return ChatdbError(Code.TERMINATED, "terminated")
     if isinstance(error, KeyboardInterrupt):
         return ChatdbError(Code.INTERRUPTED, "interrupted")
-    return _internal_error(error)
+    return _internal_error(error, out)
 
 
 def _usage_error(error: Exception, out: Output) -> ChatdbError:
@@ -92,16 +118,18 @@ def _usage_error(error: Exception, out: Output) -> ChatdbError:
     )
 
 
-def _internal_error(error: BaseException) -> ChatdbError:
+def _internal_error(error: BaseException, out: Output) -> ChatdbError:
     """Return the error that the user sees for a bug in chatdb."""
-    from chatdb_cli.log import correlation_id
+    if log.enabled():
+        from chatdb_cli.cli.logs import log_exception
 
-    if debug_requested():
+        log_exception(error, debug=debug_requested())
+    if debug_requested() and not out.logs:
         import traceback
 
         traceback.print_exception(error)
     return ChatdbError(
         Code.INTERNAL,
-        f"internal error {correlation_id}: {type(error).__name__}",
+        f"internal error {log.correlation_id}: {type(error).__name__}",
         hint="run it again with CHATDB_DEBUG=1 and report what it prints",
     )

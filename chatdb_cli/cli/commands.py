@@ -59,6 +59,7 @@ def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Calla
     @wraps(function)
     def run(typer_context: typer.Context, **options: Any) -> None:
         flags = {key: options.pop(key) for key in shared}
+        typer_context.obj.command = typer_context.command_path.removeprefix("chatdb ")
         context = make_context(flags, typer_context.obj)
         try:
             function(context, **options)

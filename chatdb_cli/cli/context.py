@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -71,7 +73,10 @@ class Context:
             return None
         import getpass
 
-        return getpass.getpass(question) or None
+        if not self.out.logs:
+            return getpass.getpass(question) or None
+        self.out.ask(question)
+        return getpass.getpass("") or None
 
     def confirm_in_production(self, what: str, database: str, *, yes: bool) -> None:
         """Ask for a confirmation in production, unless `--yes` was given.
@@ -92,7 +97,7 @@ class Context:
 
         if not self.interactive:
             raise ChatdbError(Code.REFUSED, f"this would {what}", hint="to confirm it, add --yes")
-        self.out.write(f"this will {what}\ntype {word!r} to continue: ")
+        self.out.ask(f"this will {what}\ntype {word!r} to continue: ")
         if sys.stdin.readline().strip() != word:
             raise ChatdbError(Code.DECLINED, "not confirmed; nothing was changed")
 
@@ -108,9 +113,14 @@ def make_context(flags: dict[str, Any], out: Output) -> Context:
 
     settings = load_settings({name: value for name, value in flags.items() if name != "version"})
     out.form, out.quiet = settings.format, settings.quiet
-    if settings.verbose:
-        from chatdb_cli import log
+    out.logs = settings.log_format == "json"
+    log.correlation_id = settings.correlation_id or log.PROCESS_ID
+    if out.logs or settings.verbose or settings.log_file:
+        from chatdb_cli.cli.logs import LogOptions, configure
 
-        log.configure(sys.stderr, settings.log_format)
+        options = LogOptions(
+            out.logs, settings.quiet, settings.verbose, settings.log_file, settings.debug
+        )
+        configure(options, out.stderr, out.warn)
     out.warn(*settings.warnings)
     return Context(settings, out)

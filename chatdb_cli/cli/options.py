@@ -111,7 +111,12 @@ _OUTPUT: dict[str, Any] = {
     "log_format": Annotated[
         str | None,
         typer.Option("--log-format", metavar="text|json", rich_help_panel="Output",
-                     help="The format of the logs (default text)."),
+                     help="The format of stderr: text, or a JSON object a line (default text)."),
+    ],
+    "log_file": Annotated[
+        str | None,
+        typer.Option("--log-file", metavar="FILE", rich_help_panel="Output",
+                     help="Also append the log to this file, as a JSON object a line."),
     ],
     "quiet": Annotated[
         bool,

@@ -1,8 +1,12 @@
 """The streams: results on stdout as text or JSON, all else on stderr.  The only user of rich.
 
 stdout carries the result alone; stderr carries the target, progress, warnings and the human form of
-an error.  Colors and bars appear on a terminal only; elsewhere tables are plain and never cut.  What
-does not belong here: the keys and the words of a result (`render/`), exit codes.
+an error.  Colors and bars appear on a terminal only; elsewhere tables are plain and never cut.
+
+Each line of stderr is also a record of the log (`log.py`): the library has logged it, or a method here
+does.  With `--log-format json` the handler of `logs.py` writes the records, and the methods here write
+nothing to stderr.  What does not belong here: the keys and the words of a result (`render/`), exit
+codes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.cli.render.styles import STYLES, WARNING
 from chatdb_cli.cli.render.table import Table, layout_table
 from chatdb_cli.cli.render.text import one_line, printable
@@ -39,6 +44,8 @@ class Output:
     Attributes:
         form: text, or one JSON document on stdout.
         quiet: no progress, no target, no notes.
+        logs: stderr carries the records of the log, as JSON lines, and nothing else.
+        command: the words of the command, such as `migrate up`, once they are known.
         about: the target, once it is known; the document of an error names it.
         stdout: for the result.
         stderr: for all else.
@@ -47,6 +54,8 @@ class Output:
 
     form: Literal["text", "json"] = "text"
     quiet: bool = False
+    logs: bool = False
+    command: str | None = None
     about: Target | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
@@ -57,27 +66,51 @@ class Output:
 
     def say(self, text: str) -> None:
         """Write a note on one line, unless `--quiet` was given."""
-        self.line(one_line(in_words(text)))
+        self.line(one_line(self.recorded(text)))
+
+    def recorded(self, text: str, prefix: str = "") -> str:
+        """Return a text in the words of the command line; log it as a note, unless it is recorded.
+
+        Args:
+            text: of the library or of a command.
+            prefix: put before it, such as the version of a migration.
+        """
+        words = f"{prefix}{in_words(log.original(text))}"
+        if not isinstance(text, log.Recorded):
+            log.info("note", words)
+        return words
 
     def line(self, text: str, style: str = "") -> None:
-        """Write a line, unless `--quiet` was given."""
+        """Write a line for people that the log has as a record, unless `--quiet` was given."""
         if not self.quiet:
             self._line(text, style)
 
     def warn(self, *texts: str) -> None:
         """Write warnings, also with `--quiet`."""
         for text in texts:
-            self._line(f"warning: {in_words(text)}", WARNING)
+            if not isinstance(text, log.Recorded):
+                log.warning("warning", text)
+            self._line(f"warning: {in_words(log.original(text))}", WARNING)
+
+    def ask(self, question: str) -> None:
+        """Write a question without a line end."""
+        log.warning("question", question.strip())
+        self.write(question)
 
     def write(self, text: str) -> None:
-        """Write a text without a line end: a question, a help page."""
-        self.stderr.write(printable(text))
-        self.stderr.flush()
+        """Write a text for people without a line end, such as a help page."""
+        if not self.logs:
+            self.stderr.write(printable(text))
+            self.stderr.flush()
 
     def target(self, target: Target) -> None:
         """Write which target is about to be changed."""
         self.about = target
-        self.say(f"target: {target}")
+        if log.enabled():
+            from chatdb_cli.cli.render.document import target_document
+
+            log.info("target", f"target: {target}", **target_document(target)["target"])
+        self.line(one_line(f"target: {target}"))
 
     def open_bar(self, total: int) -> None:
         """Show a progress bar, if stderr is a terminal.
@@ -85,7 +118,7 @@ class Output:
         Args:
             total: the number of steps.
         """
-        if not self.quiet and total and self.stderr.isatty():
+        if not (self.quiet or self.logs) and total and self.stderr.isatty():
             from chatdb_cli.cli.bar import Bar
 
             self.bar = Bar(self._terminal(), total)
@@ -97,6 +130,8 @@ class Output:
             self.bar = None
 
     def _line(self, text: str, style: str = "") -> None:
+        if self.logs:
+            return
         text = printable(text)
         if self.stderr.isatty():
             from rich.text import Text
@@ -181,6 +216,7 @@ class Output:
         if self.form == "json":
             with suppress(ChatdbError):  # stdout is full; stderr still gets the error
                 self.text(self._json(failure_document(error, self.about)))
+        self._log(error)
         for part in failure_text(error):
             if isinstance(part, Table):
                 for row in layout_table(part).splitlines():
@@ -192,8 +228,16 @@ class Output:
         """Write an error for people on stderr alone, after a result that contains it."""
         from chatdb_cli.cli.render.error import error_lines
 
+        self._log(error)
         for text, style in error_lines(error):
             self._line(text, style)
+
+    def _log(self, error: ChatdbError) -> None:
+        if log.enabled():
+            from chatdb_cli.cli.render.error import error_document
+
+            data = error_document(error) | {"exit_code": int(error.exit)}
+            log.error("error", in_words(error.message), **data)
 
 
 def _lines(text: str) -> str:

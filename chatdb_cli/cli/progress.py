@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.cli.render.migrate import step_line
 from chatdb_cli.cli.render.styles import STYLES
-from chatdb_cli.cli.words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,7 @@ def migration_progress(out: Output) -> Callable[[Progress], None]:
 
     def show(event: Progress) -> None:
         if event.kind in ("notice", "waiting"):
-            name = f"{event.step.version} " if event.step else ""
-            out.line(f"{name}{in_words(event.text)}")
+            out.line(out.recorded(event.text, f"{event.step.version} " if event.step else ""))
         elif event.kind == "planned":
             out.open_bar(event.total)
         elif event.kind == "started" and out.bar and event.step:
@@ -49,8 +48,10 @@ def seed_progress(out: Output) -> Callable[[SeedProgress], None]:
             current = event.what
             out.close()
             out.open_bar(event.total)
+            text = f"seeding: {event.total} {event.what}"
+            text = log.info("seed", text, what=event.what, total=event.total)
             if not out.bar:
-                out.say(f"seeding: {event.total} {event.what}")
+                out.say(text)
         if out.bar:
             out.bar.label(event.what)
             out.bar.complete(event.done)

@@ -20,6 +20,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import class_row
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
@@ -207,7 +208,7 @@ class Listener(Closing):
                         tries += 1
                     continue
                 if tries:
-                    self._report("connected again")
+                    self._report(log.info("connection", "connected again", state="restored"))
                     tries = 0
                 if cursor != self.cursor:
                     self.cursor = cursor
@@ -239,10 +240,11 @@ class Listener(Closing):
             conn.prepare_threshold = 0  # this session of the server is not shared
         elif not self._polls:
             self._polls = True
-            self._report(
+            text = (
                 "through a pooler in transaction mode LISTEN can't work: the log is read every "
                 f"{_POLL_GAP_S * 1000:.0f} ms"
             )
+            self._report(log.info("pooler", text))
         return conn
 
     def _disconnect(self) -> None:
@@ -264,7 +266,13 @@ class Listener(Closing):
         if error.code not in _TEMPORARY or not self._has_worked:
             raise error
         if tries == 0:
-            self._report(f"{error.message}; connecting until it works again")
+            text = f"{error.message}; connecting until it works again"
+            self._report(
+                log.warning(
+                    "retry", text, what="listener", code=error.code.slug, sqlstate=error.sqlstate,
+                    errno=error.errno,
+                )
+            )  # fmt: skip
         self._disconnect()
         time.sleep(backoff_s(tries, _FIRST_PAUSE_S, _LONGEST_PAUSE_S))
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
@@ -261,6 +262,11 @@ class Migrator(Closing):
 
             with self._write_history(conn, past) as (transaction, timeouts):
                 repair.baseline(conn, transaction, past, migrations, timeouts)
+        if log.enabled():
+            from chatdb_cli.migrate.tracker import log_step
+
+            for step in first.steps:
+                log_step(step, "marked")
         steps = tuple(StepResult("up", m.version, m.name, "marked") for m in migrations)
         newest = max(migrations, key=lambda m: m.number)
         return Run(self.target, "baseline", steps, newest.version, first.warnings)
@@ -304,6 +310,8 @@ class Migrator(Closing):
             self._write_history(conn, shown.past) as (transaction, timeouts),
         ):
             repair.carry_out(conn, transaction, shown.past, shown.repairs, timeouts)
+        for change in shown.repairs:
+            log.info("history_repair", change.message, kind=change.kind, version=change.version)
         return Repairs(self.target, shown.repairs, shown.past, done=True)
 
     def _write_history(

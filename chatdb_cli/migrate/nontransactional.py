@@ -20,6 +20,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.rows import class_row
 
+from chatdb_cli import log
 from chatdb_cli.migrate import queries
 from chatdb_cli.migrate.journal import Journal, journal_text
 from chatdb_cli.migrate.transaction import Part, StepTag, to_message
@@ -95,6 +96,7 @@ class NontransactionalFile:
         self._current = next(iter(messages[self._first :]), _END)
         self._first_is_done = False  # the statement that was running when the last run ended
         self._report = report
+        self._names = {"version": step.version, "name": step.name}
 
     def run(
         self, expected_version: int | None, on_done: Callable[[Completed], None], on_idle: OnIdle
@@ -207,13 +209,15 @@ class NontransactionalFile:
             outcome = self._send(self._journal.drop_index(name, unlimited=unlimited))
             if outcome.is_bad:
                 break
-            self._report(f"dropped the INVALID index {name} that the last run left")
+            text = f"dropped the INVALID index {name} that the last run left"
+            self._report(log.info("nontransactional", text, **self._names, index=name))
         return outcome
 
     def _run_statement(self, number: int, message: Message) -> Outcome:
         self._current = message
         if self._first_is_done and number == self._first:
-            self._report(f"statement {number + 1} was already done when the last run ended")
+            text = f"statement {number + 1} was already done when the last run ended"
+            self._report(log.info("nontransactional", text, **self._names, statement=number + 1))
             return self._send(self._journal.done(number, message))
         index = parse_concurrent_index_statement(message.sql.decode())
         if index is not None:

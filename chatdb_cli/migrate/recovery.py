@@ -21,6 +21,7 @@ from chatdb_cli.migrate import failure, queries
 from chatdb_cli.migrate.transaction import Part, StepTag
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.logged import log_failure
 from chatdb_cli.postgres.sqlstates import (
     ASSERTION_FAILED,
     LOCK_NOT_AVAILABLE,
@@ -152,7 +153,8 @@ class Recovery:
         elif self._patience.is_over:
             raise locked_error(next(iter(self._blockers.blockers), None), error.sqlstate)
         else:
-            self._tracker.waiting("waiting for another migrator")
+            text = log.warning("lock_wait", "waiting for another migrator", lock="migration")
+            self._tracker.waiting(text)
 
     def _pause(self, outcome: Outcome, error: psycopg.Error) -> None:
         """Wait a little before the whole file is tried again."""
@@ -161,8 +163,23 @@ class Recovery:
         reason = str(error).strip().splitlines()[0]
         if outcome.message.part is Part.GUARD and error.sqlstate == ASSERTION_FAILED:
             reason = "the rows that it would delete have changed"
-        tries = f"{self._patience.tries} of {self._patience.options.retries}"
-        self._tracker.waiting(f"{reason}; trying again ({tries})", _step_of(outcome))
+        attempt, retries, step = (
+            self._patience.tries,
+            self._patience.options.retries,
+            _step_of(outcome),
+        )
+        text = log.warning(
+            "retry",
+            f"{reason}; trying again ({attempt} of {retries})",
+            what="migration",
+            attempt=attempt,
+            retries=retries,
+            delay_ms=round(pause_s * 1000),
+            sqlstate=error.sqlstate,
+            version=step.version if step else None,
+            name=step.name if step else None,
+        )
+        self._tracker.waiting(text, step)
         time.sleep(pause_s)
         self._state.replace_history(self._session.read_history())
 
@@ -179,11 +196,12 @@ class Recovery:
             error = failure.explain_tables(outcome, state.target.schema)
         else:
             error = self._explain(outcome, step)
-            self._tracker.finish(step, "failed")
+            self._tracker.finish(step, "failed", error=error)
             place = error.place
             where = f" at {place.file.name}:{place.line}" if place and place.line else ""
             self._note_failure(step, f"{error.sqlstate}{where}")
-        log.event("failed", version=step.version if step else None, sqlstate=error.sqlstate)
+        if outcome.error is not None and log.enabled():
+            log_failure(outcome.error, self._session.conn)
         return error
 
     def _explain(self, outcome: Outcome, step: Step) -> ChatdbError:
@@ -230,7 +248,7 @@ def recover(
         fate = failure.fate(undone, state, piecewise=state.unfinished_of(undone) is not None)
     error = failure.explain_cut(outcome, undone, known=True, notes=(fate,))
     if undone is not None and outcome.lost:
-        tracker.finish(undone, "failed")
+        tracker.finish(undone, "failed", error=error)
     return error
 
 

@@ -77,7 +77,7 @@ class Runner:
             target.application,
             session.pid,
             options.lock_timeout_ms,
-            lambda text: self._report(text, self._tracker.running),
+            self._tracker.blocked,
         )
         self._batches = Batches(session, state, patience, self._report)
         data_loss = DataLossCheck(session, state, patience, self._blockers.on_idle)

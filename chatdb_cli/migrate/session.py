@@ -69,7 +69,7 @@ class Session:
             self.target.schema,
             history,
             self._author,
-            watched=log.enabled(),
+            watched=log.enabled(log.DEBUG),
             application=self.target.application if self.pooled else None,
             prepared=prepared,
         )

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from psycopg.errors import Diagnostic
 
+    from chatdb_cli.errors import ChatdbError
     from chatdb_cli.migrate.model import Step, StepState
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.migrate.transaction import StepTag
     from chatdb_cli.postgres.advisory_lock import AdvisoryLock
+    from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.pipeline import Completed
 
 
@@ -68,6 +70,8 @@ class StepTracker:
         elif part is Part.CLAIM:
             self.running = tag.step
             self._claimed_ms = _milliseconds(done)
+            if log.enabled():
+                log_step(tag.step, "started")
             self._on_progress(Progress("started", tag.step))
         elif part is Part.FILE:
             self._log_statement(tag.step, done)
@@ -76,9 +80,17 @@ class StepTracker:
         elif part is Part.COMMIT:
             self._note_commit(tag)
 
-    def finish(self, step: Step, state: StepState, duration_ms: int | None = None) -> None:
-        """Note and report the result of a step."""
+    def finish(
+        self,
+        step: Step,
+        state: StepState,
+        duration_ms: int | None = None,
+        error: ChatdbError | None = None,
+    ) -> None:
+        """Note and report the result of a step; a failure has an error."""
         self._state.finish(step, state, duration_ms)
+        if log.enabled():
+            log_step(step, state, duration_ms, error)
         self._on_progress(Progress("done", step, state=state, duration_ms=duration_ms))
 
     def planned(self) -> None:
@@ -89,10 +101,27 @@ class StepTracker:
         """Report what the run waits for."""
         self._on_progress(Progress("waiting", step, text=text))
 
+    def blocked(self, blockers: tuple[Backend, ...]) -> None:
+        """Report the sessions that block the running step."""
+        text = f"waits for {'; '.join(map(str, blockers))}"
+        if log.enabled():
+            from dataclasses import asdict
+
+            sessions = [asdict(blocker) for blocker in blockers]
+            text = log.warning(
+                "lock_wait", text, lock="statement", blockers=sessions, **_names(self.running)
+            )
+        self.waiting(text, self.running)
+
     def notice(self, diag: Diagnostic) -> None:
         """Report a notice of the server, unless notices are muted."""
-        if not self._muted and diag.severity_nonlocalized in ("NOTICE", "WARNING"):
-            text = f"{diag.severity_nonlocalized.lower()}: {diag.message_primary}"
+        severity = diag.severity_nonlocalized
+        if not self._muted and severity in ("NOTICE", "WARNING"):
+            text = f"{severity.lower()}: {diag.message_primary}"
+            record = log.warning if severity == "WARNING" else log.info
+            text = record(
+                "notice", text, severity=severity, sqlstate=diag.sqlstate, **_names(self.running)
+            )
             self._on_progress(Progress("notice", self.running, text=text))
 
     @contextmanager
@@ -121,18 +150,47 @@ class StepTracker:
         self._on_step_done()
 
     def _log_statement(self, step: Step, done: Completed) -> None:
-        if not log.enabled():
+        if not log.enabled(log.DEBUG):
             return
         loaded = self._state.loaded[step.key]
         script = loaded.script
         offset = loaded.statements[done.message.number].offset if loaded.statements else 0
-        log.event(
-            "statement",
-            file=script.path,
-            line=locate(script.text, offset, script.path).line,
-            command=done.command,
-            ms=round(done.milliseconds, 1),
-        )
+        line, ms = locate(script.text, offset, script.path).line, round(done.milliseconds, 1)
+        text = f"{script.path}:{line}: {done.command} ({ms} ms)"
+        log.debug("statement", text, file=script.path, line=line, command=done.command, ms=ms)
+
+
+def log_step(
+    step: Step, state: str, duration_ms: int | None = None, error: ChatdbError | None = None
+) -> None:
+    """Log that a step has started, or its result.
+
+    Args:
+        step: the migration.
+        state: `started`, or the result.
+        duration_ms: how long it took, in milliseconds.
+        error: why it failed.
+    """
+    record = _RECORDS.get(state, log.info)
+    place = error.place if error else None
+    record(
+        "schema_migration",
+        f"{state} {step.id}" + ("" if duration_ms is None else f" ({duration_ms} ms)"),
+        **_names(step),
+        direction=step.direction,
+        state=state,
+        duration_ms=duration_ms,
+        sqlstate=error.sqlstate if error else None,
+        file=place.file if place else None,
+        line=place.line if place else None,
+    )
+
+
+_RECORDS = {"failed": log.error, "unknown": log.warning}
+
+
+def _names(step: Step | None) -> dict[str, str]:
+    return {"version": step.version, "name": step.name} if step else {}
 
 
 def _milliseconds(done: Completed) -> float:

@@ -11,6 +11,7 @@
     diagnosis           an exception of psycopg as an error of chatdb
     connect_failures    the same for a connection that was never made
     sqlstates           SQLSTATEs by name, where chatdb treats one in a special way
+    logged              what is logged about connections, statements and errors
     hints               what to do about an error, by its SQLSTATE: a new hint is a row here
     queries             every statement that this package sends
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.blockers import backend_from_row
@@ -83,7 +85,9 @@ class AdvisoryLock:
                 raise locked_error(holder)
             if holder and holder.pid != reported_pid:
                 reported_pid = holder.pid
-                self._report(f"waiting for another migrator: {holder}")
+                text = f"waiting for another migrator: {holder}"
+                blockers = [asdict(holder)] if log.enabled() else []
+                self._report(log.warning("lock_wait", text, lock="migration", blockers=blockers))
             time.sleep(min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.held = True
@@ -105,12 +109,11 @@ class AdvisoryLock:
         """
         self.held = False
         if not was_held:
-            self._report(
-                Advice(
-                    "the migration lock was lost before the end; is there a pooler in transaction "
-                    "mode? If so, give {pooler_transaction}"
-                )
+            text = Advice(
+                "the migration lock was lost before the end; is there a pooler in transaction mode? "
+                "If so, give {pooler_transaction}"
             )
+            self._report(log.warning("lock_lost", text))
 
     def _is_true(self, query: str) -> bool:
         row = self._conn.execute(query.encode()).fetchone()

@@ -78,7 +78,7 @@ class BlockerWatch:
         application: the `application_name` of the session.
         pid: its process ID, or 0 if a pooler hides it.
         lock_timeout_ms: how long a statement waits for a lock; 0 is for ever.
-        report: called with a line when other sessions than before block it.
+        report: called with these sessions when others than before block it.
 
     Attributes:
         blockers: the sessions that blocked it last.
@@ -90,7 +90,7 @@ class BlockerWatch:
         application: str,
         pid: int,
         lock_timeout_ms: int,
-        report: Callable[[str], None],
+        report: Callable[[tuple[Backend, ...]], None],
     ) -> None:
         self._connect = connect
         self._values = (application.encode(), str(pid).encode())
@@ -111,7 +111,7 @@ class BlockerWatch:
         """Read the answer to the last question, if it has arrived, and ask again."""
         blockers = self._find()
         if blockers and [b.pid for b in blockers] != [b.pid for b in self.blockers]:
-            self._report(f"waits for {'; '.join(map(str, blockers))}")
+            self._report(blockers)
         self.blockers = blockers or self.blockers
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.model import require_target
@@ -60,8 +61,9 @@ def connect(
         if tunnel:
             tunnel.ensure()
             tunnel.begin()
+        start = time.monotonic()
         try:
-            return psycopg.connect(
+            conn = psycopg.connect(
                 **params,  # type: ignore[arg-type]
                 autocommit=True,
                 prepare_threshold=None,  # a pooler may switch to another session
@@ -72,11 +74,24 @@ def connect(
             failure, transient = connection_failure(error, target.where)
             if tunnel and failure.sqlstate is None and (reason := tunnel.explain()):
                 failure, transient = reason, reason.code in _TEMPORARY
+        else:
+            if log.enabled():
+                from chatdb_cli.postgres.logged import log_connection
+
+                log_connection(conn, target, start)
+            return conn
         # Outside of `except`: the traceback of psycopg's error would keep its socket open.
         if not transient or attempt > retries:
             raise failure
         delay = settings.connect_retry_delay_ms * attempt / 1000
-        report(f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})")
+        text = f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})"
+        report(
+            log.warning(
+                "retry", text, what="connection", attempt=attempt, retries=retries,
+                delay_ms=round(delay * 1000), code=failure.code.slug, sqlstate=failure.sqlstate,
+                errno=failure.errno,
+            )
+        )  # fmt: skip
         time.sleep(delay)
 
 

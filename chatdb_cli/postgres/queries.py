@@ -51,6 +51,21 @@ WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
   AND w.application_name = $1 AND (w.pid = $2 OR $2 = 0)
 ORDER BY 2, 1"""
 )
+# Which triggers does a function of this name belong to?  No row: it is not a trigger function.
+TRIGGERS_OF_FUNCTION: Final[LiteralString] = """\
+SELECT pg_catalog.format('%%I.%%I', s.nspname, c.relname) AS "table",
+       t.tgname::pg_catalog.text AS trigger
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+LEFT JOIN (pg_catalog.pg_trigger t
+           JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
+           JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace)
+  ON t.tgfoid OPERATOR(pg_catalog.=) p.oid AND NOT t.tgisinternal
+     AND t.tgparentid OPERATOR(pg_catalog.=) 0
+WHERE p.prorettype OPERATOR(pg_catalog.=) 'pg_catalog.trigger'::pg_catalog.regtype
+  AND p.proname OPERATOR(pg_catalog.=) %(name)s
+  AND (%(schema)s::pg_catalog.text IS NULL
+       OR n.nspname OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text)"""
 # Set the search_path of a connection of the pool to the schema that the migrations use.
 SET_SEARCH_PATH: Final[LiteralString] = "SELECT set_config('search_path', %s, false)"
 # Which process of the server runs this transaction?

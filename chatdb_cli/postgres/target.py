@@ -9,9 +9,9 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.log import correlation_id
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.model import Target
 from chatdb_cli.remedy import Advice
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chatdb_cli.ssh.tunnel import Tunnel
 
 EMBEDDED_DATABASE = "chat"
+_LONGEST_NAME = 63  # bytes of application_name, which the server would cut
 _SAFE_SSL = ("require", "verify-ca", "verify-full")
 
 
@@ -64,7 +65,8 @@ def open_target(
 
         server = EmbeddedServer(settings.home, programs=settings.postgres_programs)
         if server.start():
-            report(f"started the embedded PostgreSQL in {settings.home}")
+            text = f"started the embedded PostgreSQL in {settings.home}"
+            report(log.info("server", text, state="started", home=settings.home))
         params = server.params(EMBEDDED_DATABASE)
     else:
         params = dict(database.params)
@@ -181,9 +183,8 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
     if service := params.pop("service", None):
         # Resolve the service file here, so that the target is known before it is used.
         params = {**libpq_defaults(service), **params}
-    # Append the id of this run, which identifies its sessions, and its lines in the log.
     name = params.get("application_name") or "chatdb"
-    params["application_name"] = f"{name.encode()[:54].decode(errors='ignore')} {correlation_id}"
+    params["application_name"] = _application_name(name, settings.correlation_id)
     params["client_encoding"] = "UTF8"
     # An empty keyword stays: it overrides a PG* variable.
     effective = {**libpq_defaults(), **params}
@@ -201,6 +202,16 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
         params=params,
         settings=settings,
     )
+
+
+def _application_name(name: str, correlation_id: str | None) -> str:
+    """Return a name that identifies the sessions of this process, and their lines in the server's log.
+
+    An id that was given may be that of several processes, and sessions are ended by this name: so the
+    id of the process is in it as well.
+    """
+    ids = f" {log.PROCESS_ID}" if correlation_id is None else f" {correlation_id} {log.PROCESS_ID}"
+    return name.encode()[: _LONGEST_NAME - len(ids)].decode(errors="ignore") + ids
 
 
 def _refuse_unprotected(target: Target) -> None:

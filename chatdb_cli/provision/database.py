@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
@@ -124,7 +125,8 @@ def _create_database(target: Target, report: Callable[[str], None]) -> None:
                 what = f"database {target.database!r} can't be created"
                 raise server_error(error, Code.MISSING_DATABASE, what) from None
             else:
-                report(f"created database {target.database}")
+                text = f"created database {target.database}"
+                report(log.info("created", text, kind="database", name=target.database))
                 return
         raise ChatdbError(
             Code.MISSING_DATABASE,
@@ -161,4 +163,5 @@ def _create_schema(
             raise
         what = f"schema {target.schema!r} can't be created"
         raise server_error(error, Code.MISSING_SCHEMA, what) from None
-    report(f"created schema {target.schema}")
+    text = f"created schema {target.schema}"
+    report(log.info("created", text, kind="schema", name=target.schema))

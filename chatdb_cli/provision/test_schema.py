@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
@@ -81,7 +82,8 @@ def setup_test_schema(
                 run = Run(target, "up", (), migrator.status().current)
             else:
                 _reset(conn, target, exists=row is not None)
-                report(f"created schema {target.schema}")
+                text = f"created schema {target.schema}"
+                report(log.info("created", text, kind="schema", name=target.schema))
                 run = migrator.up()
             _empty(conn, target)
             return run

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg.rows import class_row
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.read import read_seed_files
 from chatdb_cli.postgres.diagnosis import statement_error
@@ -54,6 +55,7 @@ def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
     files = read_seed_files(folder)
     with seed_transaction(target, folder) as (conn, _):
         for file in files:
+            log.info("seed", f"seeding: {file.path.name}", file=file.path)
             _run(conn, file)
         cursor = conn.cursor(row_factory=class_row(_Written))
         tables = cursor.execute(queries.WRITTEN, (target.schema,)).fetchall()

@@ -9,6 +9,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
@@ -17,6 +20,7 @@ from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.transaction import Timeouts, exclusive_settings
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.logged import log_failure
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
-
-    import psycopg
 
     from chatdb_cli.files.model import Folder
     from chatdb_cli.history.model import History
@@ -61,6 +63,11 @@ def seed_transaction(
                 Code.TERMINATED if term else Code.INTERRUPTED,
                 f"{'terminated' if term else 'interrupted'}; nothing was written",
             ) from None
+        except (ChatdbError, psycopg.Error) as failure:
+            error = failure.__context__ if isinstance(failure, ChatdbError) else failure
+            if log.enabled() and isinstance(error, psycopg.Error):
+                log_failure(error, conn)
+            raise
 
 
 def _prepare(

@@ -105,11 +105,17 @@ def debug_requested() -> bool:
     return process_environment().get("CHATDB_DEBUG", "").lower() in parse.TRUE
 
 
-def requested_format(arguments: Sequence[str]) -> Literal["text", "json"]:
-    """Return the format that a command line requests, even if it can't be parsed."""
-    line = " ".join(arguments).replace("--format=", "--format ")
-    _, flag, rest = f"{line} ".rpartition("--format ")
-    word = rest.partition(" ")[0] if flag else process_environment().get("CHATDB_FORMAT", "")
+def requested_format(arguments: Sequence[str], variable: str) -> Literal["text", "json"]:
+    """Return the format that a command line requests, even if it can't be parsed.
+
+    Args:
+        arguments: of the command line.
+        variable: `CHATDB_FORMAT` or `CHATDB_LOG_FORMAT`.
+    """
+    option = "--" + SETTINGS[variable].name.replace("_", "-")
+    line = " ".join(["", *arguments]).replace(f" {option}=", f" {option} ")
+    _, flag, rest = f"{line} ".rpartition(f" {option} ")
+    word = rest.partition(" ")[0] if flag else process_environment().get(variable, "")
     return "json" if word.lower() == "json" else "text"
 
 

@@ -87,6 +87,8 @@ class Settings:
         bastion: the host of the SSH tunnel, or None for no tunnel.
         health_thresholds: limits of the health checks, by name, as they were given; or None.
         warnings: sentences to show, without secrets.
+        log_file: the file that log records are appended to, or None.
+        correlation_id: the id of the run, in place of one that chatdb chooses, or None.
         test_database: the database that TEST_DATABASE_URL names, for the test schema.
         scratch_database: the database whose server gets scratch databases, or None if no setting names
             one.
@@ -116,6 +118,8 @@ class Settings:
     pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]
     log_format: Literal["text", "json"]
+    log_file: Path | None
+    correlation_id: str | None
     quiet: bool
     verbose: bool
     debug: bool

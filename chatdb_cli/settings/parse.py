@@ -101,6 +101,15 @@ def path(text: str) -> Path:
         raise ValueError("starts with ~, but that home directory does not exist") from None
 
 
+def correlation_id(text: str) -> str:
+    """Read the id of a run: it is in application_name, where it has to fit with the rest of it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}", text):
+        raise ValueError(
+            "is not an id of at most 40 letters, digits and . _ : -; for example, a UUID is one"
+        )
+    return text
+
+
 def host(text: str) -> str:
     """Read a host name, or several separated by commas."""
     if "://" in text or "@" in text[1:]:  # text before @ would be shown as part of the host

@@ -103,6 +103,8 @@ SETTINGS = {
         # Output.
         Setting("CHATDB_FORMAT", parse.choice("text", "json"), "text", "format"),
         Setting("CHATDB_LOG_FORMAT", parse.choice("text", "json"), "text", "log_format"),
+        Setting("CHATDB_LOG_FILE", parse.path, field="log_file"),
+        Setting("CHATDB_CORRELATION_ID", parse.correlation_id, field="correlation_id"),
         Setting("CHATDB_QUIET", parse.boolean, "false", "quiet"),
         Setting("CHATDB_VERBOSE", parse.boolean, "false", "verbose"),
         Setting("CHATDB_DEBUG", parse.boolean, "false", "debug"),

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError
 
 if TYPE_CHECKING:
@@ -62,14 +63,21 @@ class Connections:
             number = self._count
         self._open[number] = (threading.current_thread(), request)
         start = time.monotonic()
-        self._watch(f"connection {number} opened")
+        text = f"connection {number} opened"
+        self._watch(log.info("tunnel", text, state="connection-opened", connection=number))
         try:
             yield
         finally:
             del self._open[number]
             reason = f": {self.failure.message}" if self.failure else ""
             duration_s = time.monotonic() - start
-            self._watch(f"connection {number} closed after {duration_s:.1f} s{reason}")
+            text = f"connection {number} closed after {duration_s:.1f} s{reason}"
+            self._watch(
+                log.info(
+                    "tunnel", text, state="connection-closed", connection=number,
+                    duration_ms=round(duration_s * 1000),
+                )
+            )  # fmt: skip
 
     def close(self, within_s: float) -> None:
         """Close every connection, and wait for their threads for so many seconds at most."""

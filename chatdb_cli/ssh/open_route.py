@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.ssh.failures import errno_in
 from chatdb_cli.ssh.session import TEMPORARY
@@ -93,9 +94,7 @@ class OpenRoute:
                     if failure.code not in TEMPORARY or attempt > retries:
                         raise
                     delay = self._bastion.retry_delay_ms * attempt / 1000
-                    self._report(
-                        f"{failure.message}; trying again in {delay:g} s ({attempt} of {retries})"
-                    )
+                    self._report_retry(failure, delay, attempt, retries)
                     self.closing.wait(delay)
                     continue
                 if self.closing.is_set():  # by another thread, in the meantime
@@ -115,19 +114,35 @@ class OpenRoute:
             if self.alive:
                 continue
             loss = self.notice_loss(self.last)
-            self._report(f"{loss.message if loss else 'the tunnel was lost'}; opening it again")
-            pause = self._bastion.retry_delay_ms / 1000
+            text = f"{loss.message if loss else 'the tunnel was lost'}; opening it again"
+            errno = loss.errno if loss else None
+            self._report(log.warning("tunnel", text, state="lost", errno=errno))
+            pause, attempt = self._bastion.retry_delay_ms / 1000, 0
             while True:
+                attempt += 1
                 try:
                     self.ensure(retries=0)
                     break
                 except ChatdbError as failure:
                     if failure.code not in TEMPORARY:
                         raise
-                    self._report(f"{failure.message}; trying again in {pause:g} s")
+                    self._report_retry(failure, pause, attempt)
                     self.closing.wait(pause)
                     pause = min(2 * pause + 0.1, _LONGEST_PAUSE_S)
-            self._report("the tunnel is open again")
+            self._report(log.info("tunnel", "the tunnel is open again", state="restored"))
+
+    def _report_retry(
+        self, failure: ChatdbError, delay_s: float, attempt: int, retries: int | None = None
+    ) -> None:
+        """Report a temporary failure, and the pause before the next try; without end if no limit."""
+        tries = "" if retries is None else f" ({attempt} of {retries})"
+        text = f"{failure.message}; trying again in {delay_s:g} s{tries}"
+        self._report(
+            log.warning(
+                "retry", text, what="tunnel", attempt=attempt, retries=retries,
+                delay_ms=round(delay_s * 1000), code=failure.code.slug, errno=failure.errno,
+            )
+        )  # fmt: skip
 
     def notice_loss(self, transport: Transport) -> ChatdbError | None:
         """Return how a session was lost, or None; waits a moment for a session that is ending."""

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.ssh.config import read_hops
 from chatdb_cli.ssh.dial import LOCAL_ORIGIN, dial, negotiate, open_channel
@@ -102,9 +103,16 @@ class Route:
         try:
             yield details
         except ChatdbError as failure:
-            self._note(TunnelStep(hop, what, "failed", _ms_since(start), failure.message))
+            self._noted(TunnelStep(hop, what, "failed", _ms_since(start), failure.message))
             raise
-        self._note(TunnelStep(hop, what, "ok", _ms_since(start), "".join(details)))
+        self._noted(TunnelStep(hop, what, "ok", _ms_since(start), "".join(details)))
+
+    def _noted(self, step: TunnelStep) -> None:
+        log.debug(
+            "tunnel", f"{step.hop}: {step.what}: {step.detail}", state=step.state, hop=step.hop,
+            step=step.what, detail=step.detail, duration_ms=step.duration_ms,
+        )  # fmt: skip
+        self._note(step)
 
     def _connect(self, hop: Hop, sessions: list[Transport]) -> Stream:
         """Connect to a hop's SSH port, directly or through the previous hop."""

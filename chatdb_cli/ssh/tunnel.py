@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import sshtunnel
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, errno_name
@@ -88,6 +89,8 @@ class Tunnel(Closing):
                 raise ChatdbError(Code.TUNNEL, str(error)) from None
             self.ports = self._forwarder.ports
             self._open_route.watch()
+            text = f"the tunnel through {self.via} is open"
+            log.info("tunnel", text, state="open", via=self.via, ports=self.ports)
         except BaseException:
             self.close()
             raise
@@ -142,11 +145,15 @@ class Tunnel(Closing):
 
     def close(self) -> None:
         """Close every connection and the tunnel itself; no thread is left."""
+        was_closed = self.closing.is_set()
         self._open_route.begin_closing()
         if self._forwarder:
             self._forwarder.shut()
         self._connections.close(CLOSED_WITHIN_S)
         self._open_route.close()
+        if self._open_route.was_opened and not was_closed:
+            text = f"the tunnel through {self.via} is closed"
+            log.info("tunnel", text, state="closed", via=self.via)
 
     # --- connections ------------------------------------------------------------------------------
 

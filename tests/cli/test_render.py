@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from chatdb_cli import log
 from chatdb_cli.cli.output import Output
 from chatdb_cli.cli.progress import migration_progress
 from chatdb_cli.cli.render.document import Rendered
@@ -152,6 +153,7 @@ def test_an_error_is_rendered_with_every_part() -> None:
         "sqlstate": "42703",
         "errno": None,
         "notes": ["server detail: one\ntwo", "0007 was rolled back"],
+        "correlation_id": log.correlation_id,
     }
 
 

@@ -35,7 +35,7 @@ CONNECTION = {
     "--ssh-retry-delay",
     "--no-tunnel",
 }
-OUTPUT = {"--format", "--log-format", "--quiet", "--verbose", "--help", "--version"}
+OUTPUT = {"--format", "--log-format", "--log-file", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {

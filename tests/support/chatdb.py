@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatdb_cli import log
 from chatdb_cli.cli import run
+from chatdb_cli.log_events import EVENTS
 from tests.support.database import Database
 from tests.support.project import Project
 
@@ -40,19 +45,50 @@ class Result:
 
 
 Chatdb = Callable[..., Result]
+Record = dict[str, Any]
+KEYS = ["timestamp", "level", "event", "message", "correlation_id", "data"]
+
+
+def log_format(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
+    """Return the format of stderr that a command line, or its environment, asks for."""
+    words = [word for argument in arguments for word in str(argument).split("=", 1)]
+    if "--log-format" in words[:-1]:
+        return words[words.index("--log-format") + 1]
+    return (os.environ if env is None else env).get("CHATDB_LOG_FORMAT", "text")
+
+
+def check_records(text: str) -> list[Record]:
+    """Check that a text consists of records of the closed list alone, and return them.
+
+    It runs whenever a test runs a command with `--log-format json`.
+    """
+    assert text.endswith("\n") or not text
+    records: list[Record] = [json.loads(line) for line in text.split("\n")[:-1]]
+    for record in records:
+        assert list(record) == KEYS
+        assert TIME.fullmatch(record["timestamp"])
+        event = EVENTS[record["event"]]
+        assert record["level"] in event.levels, record
+        assert isinstance(record["message"], str)
+        assert record["message"]
+        assert record["correlation_id"] == records[0]["correlation_id"]
+        assert record["data"].keys() <= event.keys.keys(), record
+    return records
 
 
 @pytest.fixture(autouse=True)
 def _restore_process() -> Iterator[None]:
-    """Restore the signal handlers and the logger, which a command sets for the whole process."""
-    handler, level, handlers = (
-        signal.getsignal(signal.SIGTERM),
-        log.logger.level,
-        log.logger.handlers,
-    )
+    """Restore what a command sets for the whole process: the signal handlers, the logs, the hooks."""
+    handler, root = signal.getsignal(signal.SIGTERM), logging.getLogger()
+    level, handlers, propagate = log.logger.level, log.logger.handlers, log.logger.propagate
+    root_handlers, hooks = root.handlers, (sys.excepthook, sys.unraisablehook)
+    thread_hook, show_warning = threading.excepthook, warnings.showwarning
     yield
     signal.signal(signal.SIGTERM, handler)
-    log.logger.level, log.logger.handlers = level, handlers
+    log.logger.level, log.logger.handlers, log.logger.propagate = level, handlers, propagate
+    root.handlers, (sys.excepthook, sys.unraisablehook) = root_handlers, hooks
+    threading.excepthook, warnings.showwarning = thread_hook, show_warning
+    log.correlation_id = log.PROCESS_ID
     logging.Logger.manager._clear_cache()  # type: ignore[attr-defined]
 
 
@@ -70,6 +106,8 @@ def offline(
             stream.reconfigure(errors="backslashreplace")
         code = run(arguments)
         output = capsys.readouterr()
+        if log_format(arguments) == "json":
+            check_records(output.err)
         return Result(code, output.out, output.err)
 
     return call

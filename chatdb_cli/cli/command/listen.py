@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chatdb_cli import log
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import NO_FILES
@@ -67,7 +68,8 @@ def listen(
         target = context.target()
         with Listener(target, printed, topics=topic or (), report=context.out.say) as listener:
             keep(listener.cursor)
-            context.out.say(f"listening to {target}")
+            text = f"listening to {target}"
+            context.out.say(log.info("listener", text, state="listening", cursor=listener.cursor))
             for batch in listener.batches(resync=resync):
                 # What was printed and what the file contains are the same also after Ctrl-C.
                 with signals_deferred():
@@ -75,6 +77,7 @@ def listen(
                     keep(batch.cursor)
     except KeyboardInterrupt as signal:  # the regular end
         if printed and not state:
-            context.out.say(f"to continue from here, give --from '{printed}'")
+            text = f"to continue from here, give --from '{printed}'"
+            context.out.say(log.info("listener", text, state="ended", cursor=printed))
         terminated = isinstance(signal, Terminated)
         raise typer.Exit(Exit.TERMINATED if terminated else Exit.INTERRUPTED) from None

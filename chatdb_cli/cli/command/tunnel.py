@@ -40,13 +40,13 @@ def tunnel(
     target = context.target(watch=context.out.say, port=port)
     opened = require_tunnel(target)
     opened.probe()
-    context.out.say(f"target: {target}")
+    context.out.target(target)
     context.out.result(render_tunnel(target, opened))
     try:
         opened.keep_open()
     except KeyboardInterrupt as signal:
         context.close()
-        context.out.say("the tunnel is closed")
+        context.out.line("the tunnel is closed")
         terminated = isinstance(signal, Terminated)
         raise typer.Exit(Exit.TERMINATED if terminated else Exit.INTERRUPTED) from None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.cli.render.document import Document, target_document
 from chatdb_cli.cli.render.styles import ERROR, FRAME, HINT
 from chatdb_cli.cli.render.text import one_line, pad, printable
@@ -35,6 +36,7 @@ def error_document(error: ChatdbError) -> Document:
         "sqlstate": error.sqlstate,
         "errno": error.errno,
         "notes": _notes(error),
+        "correlation_id": log.correlation_id,
     }
 
 

@@ -32,7 +32,7 @@ def repair(
     repairs = migrator.repairs()
     if repairs.repairs and not dry_run:
         if not yes:
-            context.out.write(repairs_text(repairs))
+            context.out.ask(repairs_text(repairs))
             context.confirm(f"change the history of database {target.database!r}", target.database)
         repairs = migrator.repair(repairs)
     context.out.result(render_repairs(repairs))

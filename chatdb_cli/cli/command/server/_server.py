@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
+
 if TYPE_CHECKING:
     from chatdb_cli.cli.context import Context
     from chatdb_cli.embedded.server import EmbeddedServer
@@ -21,5 +23,7 @@ def started_server(context: Context) -> EmbeddedServer:
     """Return the server of a project, running if it exists."""
     server = server_of(context)
     if server.exists and server.start():
-        context.out.say(f"started the embedded PostgreSQL in {context.settings.home}")
+        home = context.settings.home
+        text = f"started the embedded PostgreSQL in {home}"
+        context.out.say(log.info("server", text, state="started", home=home))
     return server
