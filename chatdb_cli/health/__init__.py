@@ -5,6 +5,8 @@
     definition     what a check is made of
     find           the checks of those modules
     thresholds     the limits of the checks: defaults, and those that a user sets
+    project        the files of the migrations, to compare with the history
+    words          values in words: ages, sizes, names, sessions
     ask            all questions in one pipeline, with a time limit
     model          the result of one check; the health of a database
     queries        every statement that this package sends

@@ -24,13 +24,11 @@ from chatdb_cli.health.definition import Server
 from chatdb_cli.postgres.quoting import Quoting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     import psycopg
     from psycopg.pq.abc import PGresult
-
-    from chatdb_cli.health.definition import Question
 
 # How long all questions together may take on the server, and how long one may wait for a lock.
 TIMEOUT_MS, LOCK_TIMEOUT_MS = 2000, 500
@@ -84,7 +82,10 @@ def open_inquiry(conn: psycopg.Connection[Any], schema: str) -> Server:
 
 
 def ask(
-    conn: psycopg.Connection[Any], schema: str, questions: Sequence[Question]
+    conn: psycopg.Connection[Any],
+    schema: str,
+    questions: Sequence[tuple[str, type[Any]]],
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[tuple[Any, ...] | psycopg.Error]:
     """Ask all questions in one round trip, end the transaction, and return the answer to each.
 
@@ -93,21 +94,24 @@ def ask(
     Args:
         conn: a connection after `open_inquiry`.
         schema: the target's schema.
-        questions: in any order.
+        questions: the statement of each, and the type of its rows.
+        meanwhile: called after they are sent, while the server works.
     """
     quoting = Quoting(conn, schema)
     budget = _Statement(quoting.fill(queries.SET_REMAINING_TIME, timeout_ms=str(TIMEOUT_MS)))
+    keys = {"{key}": quoting.session_key, "{lock_key}": quoting.lock_key}
     statements: list[_Statement] = []
-    for question in questions:
-        text = question.sql.replace("{key}", quoting.session_key)
-        sql = quoting.fill(text, name=schema)
+    for sql, row in questions:
+        for name, key in keys.items():
+            sql = sql.replace(name, key)
+        sql = quoting.fill(sql, name=schema)
         statements += (
             budget,
-            _Statement(sql, question.row, sync=True),
+            _Statement(sql, row, sync=True),
             _Statement(queries.ROLLBACK_TO_SAVEPOINT),
         )
     statements.append(_Statement(queries.ROLLBACK, sync=True))
-    answers = _run(conn, statements)
+    answers = _run(conn, statements, meanwhile=meanwhile)
     return [answer for s, answer in zip(statements, answers, strict=True) if s.row]
 
 
@@ -126,11 +130,14 @@ def _run(
     conn: psycopg.Connection[Any],
     statements: Sequence[_Statement],
     timeout_s: float = TIMEOUT_MS / 1000 + _GRACE_S,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[tuple[Any, ...] | psycopg.Error]:
     """Send statements in one pipeline, and return the rows or the error of each."""
     answers: list[tuple[Any, ...] | psycopg.Error] = []
     try:
         _send(conn.pgconn, statements)
+        conn.pgconn.flush()
+        meanwhile()
         _receive(conn, statements, timeout_s, answers)
     except errors.OperationalError as error:
         conn.close()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatdb_cli.errors import ChatdbError, Code, Exit
-from chatdb_cli.health.definition import Facts, Reading, unknown, unseen
+from chatdb_cli.health.definition import NOT_APPLICABLE, Facts, Project, Reading, unknown, unseen
 from chatdb_cli.health.find import definitions
 from chatdb_cli.health.model import STATUSES, Check, Health
 from chatdb_cli.health.thresholds import Limits, read_thresholds
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg_pool import ConnectionPool
 
-    from chatdb_cli.health.definition import Definition
+    from chatdb_cli.health.definition import Definition, Question
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
+
+    Answers = dict[Question, tuple[Any, ...] | psycopg.Error]
 
 
 def check_health(
@@ -154,7 +156,7 @@ def _check(
 ) -> Health:
     import psycopg
 
-    from chatdb_cli.health.ask import ask, open_inquiry
+    from chatdb_cli.health.ask import open_inquiry
 
     begun = time.monotonic()
     try:
@@ -163,29 +165,38 @@ def _check(
         return disconnected(_lost(error, target), target)
     latency_ms = (time.monotonic() - begun) * 1000
     facts = Facts(target, server, connect_ms, latency_ms, pool=pool.get_stats() if pool else None)
-    questions = list(
-        dict.fromkeys(
-            d.question for d in definitions() if d.question and not d.question.blocked(facts)
-        )
-    )
-    answers = dict(zip(questions, ask(conn, target.schema, questions), strict=True))
-    late = sum(isinstance(answer, psycopg.OperationalError) for answer in answers.values())
-    facts = facts._replace(late=late)
+    facts, answers = _ask(conn, facts)
     checks = [c for d in definitions() if (c := _judge(d, limits, facts, answers)) is not None]
     checks.sort(key=lambda c: STATUSES.index(c.status))
     statuses = {check.status for check in checks}
     worst: Literal["ok", "degraded", "error"] = "ok"
     if statuses & {"error", "degraded"}:
         worst = "error" if "error" in statuses else "degraded"
-    return Health(
-        worst,
-        "connected",
-        datetime.now(UTC),
-        round(latency_ms),
-        server.version,
-        tuple(checks),
-        target,
-    )
+    now = datetime.now(UTC)
+    return Health(worst, "connected", now, round(latency_ms), server.version, tuple(checks), target)
+
+
+def _ask(conn: psycopg.Connection[Any], facts: Facts) -> tuple[Facts, Answers]:
+    """Ask the questions of all checks; return the complete facts, and the answers."""
+    import psycopg
+
+    from chatdb_cli.health.ask import ask
+    from chatdb_cli.health.project import read_project
+
+    asked: dict[Question, tuple[str, type[Any]]] = {}
+    for question in (q for d in definitions() for q in d.questions):
+        if question not in asked and question.blocked(facts) is None:
+            sql = question.sql if isinstance(question.sql, str) else question.sql(facts)
+            asked[question] = sql, question.row
+    project = Project()
+
+    def read_files() -> None:
+        nonlocal project
+        project = read_project(facts.target.settings)
+
+    replies = ask(conn, facts.target.schema, list(asked.values()), read_files)
+    late = sum(isinstance(reply, psycopg.OperationalError) for reply in replies)
+    return facts._replace(project=project, late=late), dict(zip(asked, replies, strict=True))
 
 
 def _lost(error: psycopg.Error, target: Target) -> ChatdbError:
@@ -196,24 +207,18 @@ def _lost(error: psycopg.Error, target: Target) -> ChatdbError:
     )
 
 
-def _judge(
-    definition: Definition,
-    limits: Limits,
-    facts: Facts,
-    answers: Mapping[Any, Any],
-) -> Check | None:
+def _judge(definition: Definition, limits: Limits, facts: Facts, answers: Answers) -> Check | None:
+    """Return the result of a check, or None if it does not apply."""
     reading = _read(definition, facts, answers)
-    if reading is None:
+    if reading is NOT_APPLICABLE:
         return None
     degraded, error = limits[definition.name]
-    status = reading.status
-    if status is None:
-        status = "ok"
-        for worse, limit in (("degraded", degraded), ("error", error)):
-            if _exceeds(reading.value, limit, lowest=definition.lowest):
-                status = "error" if worse == "error" else "degraded"
-    threshold = error if status == "error" and error is not None else degraded
-    threshold = error if threshold is None else threshold
+    status = reading.status or "ok"
+    if reading.status is None and _exceeds(reading.value, degraded, lowest=definition.lowest):
+        status = "degraded"
+    if reading.status is None and _exceeds(reading.value, error, lowest=definition.lowest):
+        status = "error"
+    threshold = error if degraded is None or (status == "error" and error is not None) else degraded
     hint = "" if status == "ok" else reading.hint
     return Check(
         definition.name, status, reading.value, threshold, definition.unit, reading.message, hint
@@ -226,16 +231,16 @@ def _exceeds(value: float | None, limit: float | None, *, lowest: bool) -> bool:
     return value < limit if lowest else value > limit
 
 
-def _read(definition: Definition, facts: Facts, answers: Mapping[Any, Any]) -> Reading | None:
-    question = definition.question
-    if question is None:
-        return definition.judge(facts, ())
-    if reading := question.blocked(facts):
-        return reading
-    answer = answers[question]
-    if isinstance(answer, tuple):
-        return definition.judge(facts, answer)
-    return _failed(answer, facts)
+def _read(definition: Definition, facts: Facts, answers: Answers) -> Reading:
+    rows: list[tuple[Any, ...]] = []
+    for question in definition.questions:
+        if reading := question.blocked(facts):
+            return reading
+        answer = answers[question]
+        if not isinstance(answer, tuple):
+            return _failed(answer, facts)
+        rows.append(answer)
+    return definition.judge(facts, *rows)
 
 
 def _failed(error: psycopg.Error, facts: Facts) -> Reading:

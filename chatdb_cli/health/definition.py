@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from chatdb_cli.files.model import Files
     from chatdb_cli.health.model import Status, Unit
     from chatdb_cli.postgres.model import Target
 
@@ -34,6 +35,7 @@ class Server(NamedTuple):
         standby: the server is in recovery.
         sees_statistics: the role may see what other sessions do (`pg_read_all_stats`).
         schema_exists: the target's schema exists.
+        has_row_security: the schema has tables with row-level security.
         relations: which of the relations that chatdb knows exist in the schema.
         readable: which of them the role may read.
     """
@@ -46,8 +48,23 @@ class Server(NamedTuple):
     standby: bool
     sees_statistics: bool
     schema_exists: bool
+    has_row_security: bool
     relations: Sequence[str]
     readable: Sequence[str]
+
+
+class Project(NamedTuple):
+    """The files of the migrations, to compare with the history.
+
+    Attributes:
+        files: the files, or None if there are none to compare with.
+        assumed: nobody named these files: they are the chat schema that chatdb ships.
+        problem: why the files can't be read; empty if they can.
+    """
+
+    files: Files | None = None
+    assumed: bool = False
+    problem: str = ""
 
 
 class Facts(NamedTuple):
@@ -58,6 +75,7 @@ class Facts(NamedTuple):
         server: what the first round trip has told.
         connect_ms: how long connecting took, in milliseconds; None if the connection was open before.
         latency_ms: how long the first round trip took, in milliseconds.
+        project: the files of the migrations.
         late: how many questions had no answer in time.
         pool: the statistics of the application's pool (`ConnectionPool.get_stats`), or None.
     """
@@ -66,6 +84,7 @@ class Facts(NamedTuple):
     server: Server
     connect_ms: float | None
     latency_ms: float
+    project: Project = Project()
     late: int = 0
     pool: Mapping[str, int] | None = None
 
@@ -84,6 +103,10 @@ class Reading(NamedTuple):
     message: str
     hint: str = ""
     status: Status | None = None
+
+
+# The reading of a check that does not apply to this database: it is left out.
+NOT_APPLICABLE = Reading(None, "does not apply")
 
 
 def unknown(message: str, hint: str = "") -> Reading:
@@ -113,13 +136,13 @@ class Question(NamedTuple):
     """A statement that checks ask.
 
     Attributes:
-        sql: the statement; `{schema}` is the target's schema as an identifier, `{name}` as a literal,
-            `{key}` the key of its migration lock.
+        sql: the statement, or a function that chooses it; `{schema}` is the target's schema as an
+            identifier, `{name}` as a literal, `{key}` and `{lock_key}` are the keys of its locks.
         row: the type of its rows, by the names of its columns.
         blocked: returns a reading that says why the question can't be asked, or None.
     """
 
-    sql: str
+    sql: str | Callable[[Facts], str]
     row: type[Any]
     blocked: Callable[[Facts], Reading | None] = lambda _: None
 
@@ -133,9 +156,8 @@ class Definition(NamedTuple):
         degraded: the status is `degraded` if the value is higher; None for never.
         error: the status is `error` if the value is higher; None for never.
         lowest: the thresholds are lower limits: the status is worse if the value is lower.
-        question: what it asks the server, or None if the facts are enough.
-        judge: from the facts and the rows of the question to a reading; None if the check does not
-            apply.
+        questions: what it asks the server; none if the facts are enough.
+        judge: from the facts and the rows of each question to a reading.
     """
 
     name: str
@@ -143,22 +165,24 @@ class Definition(NamedTuple):
     degraded: float | None
     error: float | None
     lowest: bool
-    question: Question | None
-    judge: Callable[[Facts, Sequence[Any]], Reading | None]
+    questions: tuple[Question, ...]
+    judge: Callable[..., Reading]
 
 
 def check(
     name: str,
     unit: Unit,
-    question: Question | None = None,
-    *,
+    *questions: Question,
     degraded: float | None = None,
     error: float | None = None,
     lowest: bool = False,
-) -> Callable[[Callable[[Facts, Sequence[Any]], Reading | None]], Definition]:
-    """Make a check of a function; the arguments are the attributes of `Definition`."""
+) -> Callable[[Callable[..., Reading]], Definition]:
+    """Make a check of a function of the facts and the rows of each question.
 
-    def decorate(judge: Callable[[Facts, Sequence[Any]], Reading | None]) -> Definition:
-        return Definition(name, unit, degraded, error, lowest, question, judge)
+    The arguments are the attributes of `Definition`.
+    """
+
+    def decorate(judge: Callable[..., Reading]) -> Definition:
+        return Definition(name, unit, degraded, error, lowest, questions, judge)
 
     return decorate

@@ -25,7 +25,7 @@ from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -47,7 +47,7 @@ class _Inspection(NamedTuple):
     extension_schemas: Sequence[str]
 
 
-class _Row(NamedTuple):
+class HistoryRow(NamedTuple):
     """A row of `queries.READ`; `queries.READ_YOYO` has the first two columns alone."""
 
     yoyo_id: str | None
@@ -75,6 +75,7 @@ class _Row(NamedTuple):
         return self.yoyo_id == self.chatdb_id or not self.yoyo_id[0].isdecimal()
 
     def to_model(self) -> AppliedMigration:
+        """Return the migration of this row."""
         return AppliedMigration(
             self.yoyo_id or self.chatdb_id or "",
             self.applied_at,
@@ -133,17 +134,33 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     if not history.exists:
         return history
     quoting = Quoting(conn, schema)
-    query = queries.READ if "chatdb_migration" in tables else queries.READ_YOYO
-    rows = _cursor(conn, _Row).execute(quoting.fill(query)).fetchall()
+    query = history_statement(tables)
+    rows = _cursor(conn, HistoryRow).execute(quoting.fill(query)).fetchall()
     lock = None
     if "yoyo_lock" in tables:
         cursor = _cursor(conn, YoyoLock)
         lock = cursor.execute(quoting.fill(queries.READ_YOYO_LOCK)).fetchone()
     return history._replace(
-        applied=tuple(row.to_model() for row in rows if row.is_applied),
+        applied=applied_migrations(rows),
         to_adopt=not all(row.is_adopted for row in rows),
         yoyo_lock=lock,
     )
+
+
+def history_statement(tables: Collection[str]) -> str:
+    """Return the statement that reads the history, for callers that send it in a pipeline of their own.
+
+    Its rows are `HistoryRow`s; `{schema}` in it is the schema's name as SQL.
+
+    Args:
+        tables: those of the history that exist.
+    """
+    return queries.READ if "chatdb_migration" in tables else queries.READ_YOYO
+
+
+def applied_migrations(rows: Iterable[HistoryRow]) -> tuple[AppliedMigration, ...]:
+    """Return the applied migrations that the rows of `history_statement` hold, in no order."""
+    return tuple(row.to_model() for row in rows if row.is_applied)
 
 
 def require_schema(past: History, schema: str) -> None:

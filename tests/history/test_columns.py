@@ -22,4 +22,4 @@ def test_every_inserted_column_has_a_value() -> None:
 
 @pytest.mark.parametrize("name", [n for n, column in queries.COLUMNS.items() if column.read])
 def test_every_column_that_is_read_is_a_field(name: str) -> None:
-    assert name in read._Row._fields
+    assert name in read.HistoryRow._fields

@@ -8,12 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from chatdb_cli.health.definition import Reading, check
+from chatdb_cli.health.definition import NOT_APPLICABLE, Reading, check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from chatdb_cli.health.definition import Facts
 
 OLDEST = 14
@@ -28,10 +25,10 @@ _END_OF_LIFE = {
 
 
 @check("connection", "ms", degraded=1000)
-def connection(facts: Facts, _: Sequence[Any]) -> Reading | None:
+def connection(facts: Facts) -> Reading:
     """How long connecting took; not checked on a connection that was open before."""
     if facts.connect_ms is None:
-        return None
+        return NOT_APPLICABLE
     return Reading(
         round(facts.connect_ms),
         f"connecting took {facts.connect_ms:.0f} ms",
@@ -40,7 +37,7 @@ def connection(facts: Facts, _: Sequence[Any]) -> Reading | None:
 
 
 @check("latency", "ms", degraded=500)
-def latency(facts: Facts, _: Sequence[Any]) -> Reading:
+def latency(facts: Facts) -> Reading:
     """How long one round trip took, and whether all questions were answered in time."""
     message = f"a round trip took {facts.latency_ms:.0f} ms"
     if facts.late:
@@ -54,7 +51,7 @@ def latency(facts: Facts, _: Sequence[Any]) -> Reading:
 
 
 @check("server-version", "version", error=OLDEST, lowest=True)
-def server_version(facts: Facts, _: Sequence[Any]) -> Reading:
+def server_version(facts: Facts) -> Reading:
     """Whether chatdb supports the major version, and PostgreSQL still maintains it."""
     major = facts.server.version_number // 10000
     end = _END_OF_LIFE.get(major)
