@@ -8,7 +8,9 @@
     snapshot_text   the text of a snapshot's file, and its parser
     snapshot_file   that file on disk
     diff            what differs between two snapshots
-    relations       statements about tables, views and sequences
+    options         options of foreign objects, without their secrets
+    relations, types, routines, database
+                    the statements of a snapshot
     read            the catalog into the values of a documentation
     sql_text        PostgreSQL's SQL, shortened for people
     queries         the other statements that this package sends

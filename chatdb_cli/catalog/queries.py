@@ -41,8 +41,20 @@ COMMENTS: Final[LiteralString] = """\
 SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
        'comment' AS attribute, description AS value
 FROM pg_description
-WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass)
+WHERE (objoid >= 16384 OR classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass))
   AND NOT (objoid = 2200 AND description = 'standard public schema')"""
+# Which labels do security modules give to objects?
+SECURITY_LABELS: Final[LiteralString] = """\
+SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
+       'security labels' AS attribute, array_agg(concat(provider, ': ', label)) AS value
+FROM pg_seclabel GROUP BY classoid, objoid, objsubid"""
+# Which objects are dropped with an extension, although they are not part of it?
+EXTENSION_DEPENDENCIES: Final[LiteralString] = """\
+SELECT d.classid::regclass::text AS catalog, d.objid::int8 AS oid, d.objsubid AS subid,
+       'depends on extension' AS attribute, array_agg(quote_ident(e.extname)) AS value
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+WHERE d.deptype = 'x' AND d.refclassid = 'pg_extension'::regclass
+GROUP BY d.classid, d.objid, d.objsubid"""
 
 # How is the catalog printed the same, whatever the server, the database or the role has set?  For one
 # transaction.  The schema is first in search_path, so that its names are printed without it.

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from chatdb_cli.catalog import queries
+from chatdb_cli.catalog.database import queries as database
 from chatdb_cli.catalog.relations import queries as relations
+from chatdb_cli.catalog.routines import queries as routines
+from chatdb_cli.catalog.types import queries as types
 
 
 class Question(NamedTuple):
@@ -37,21 +40,77 @@ class Question(NamedTuple):
 
 
 _TABLES = ("table", "partitioned table", "foreign table", "view", "materialized view")
+_FUNCTIONS = ("function", "procedure", "window function")
 
 
-def _about(
+def _objects(
     catalog: str,
     statement: str,
-    kinds: tuple[str, ...],
+    kinds: tuple[str, ...] | str,
     *others: str,
     since: int = 0,
     until: int = 1_000,
 ) -> Question:
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
     return Question(statement, catalog, frozenset({catalog, *others}), kinds, since, until)
 
 
+def _attributes(statement: str, catalog: str, since: int = 0) -> Question:
+    return Question(statement, "", frozenset({catalog}), (), since)
+
+
 QUESTIONS = (
-    _about("pg_class", relations.RELATIONS, _TABLES, "pg_inherits", "pg_foreign_table"),
-    _about("pg_class", relations.COLUMNS, ("column",), "pg_attribute", "pg_attrdef"),
-    Question(queries.COMMENTS, "", frozenset({"pg_description"}), ()),
-)
+    _objects("pg_namespace", database.SCHEMAS, "schema"),
+    _objects("pg_extension", database.EXTENSIONS, "extension"),
+    _objects("pg_language", database.LANGUAGES, "language"),
+    _objects("pg_am", database.ACCESS_METHODS, "access method"),
+    _objects("pg_cast", database.CASTS, "cast"),
+    _objects("pg_transform", database.TRANSFORMS, "transform"),
+    _objects("pg_foreign_data_wrapper", database.WRAPPERS, "foreign-data wrapper"),
+    _objects("pg_foreign_server", database.SERVERS, "server", "pg_foreign_data_wrapper"),
+    _objects("pg_user_mappings", database.USER_MAPPINGS, "user mapping", "pg_foreign_server"),
+    _objects("pg_event_trigger", database.EVENT_TRIGGERS, "event trigger"),
+    _objects(
+        "pg_publication", database.PUBLICATIONS, "publication",
+        "pg_publication_rel", "pg_publication_namespace", since=15,
+    ),
+    _objects(
+        "pg_publication", database.PUBLICATIONS_14, "publication", "pg_publication_rel", until=14
+    ),
+    _objects("pg_default_acl", database.DEFAULT_PRIVILEGES, "default privileges"),
+    _objects("pg_class", relations.RELATIONS, _TABLES, "pg_inherits", "pg_foreign_table"),
+    _objects("pg_class", relations.COLUMNS, "column", "pg_attribute", "pg_attrdef"),
+    _objects("pg_constraint", relations.CONSTRAINTS, "constraint", "pg_class", "pg_index"),
+    _objects("pg_class", relations.INDEXES, "index", "pg_index", "pg_constraint"),
+    _objects("pg_trigger", relations.TRIGGERS, "trigger", "pg_class"),
+    _objects("pg_rewrite", relations.RULES, "rule", "pg_class"),
+    _objects("pg_policy", relations.POLICIES, "policy", "pg_class"),
+    _objects("pg_class", relations.SEQUENCES, "sequence", "pg_sequence"),
+    _objects("pg_statistic_ext", relations.STATISTICS, "statistics object", "pg_class"),
+    _objects("pg_type", types.ENUMS, "enum", "pg_enum"),
+    _objects("pg_type", types.DOMAINS, "domain"),
+    _objects("pg_constraint", types.DOMAIN_CONSTRAINTS, "constraint", "pg_type"),
+    _objects("pg_type", types.COMPOSITE_TYPES, "composite type", "pg_attribute", "pg_class"),
+    _objects("pg_type", types.RANGE_TYPES, "range type", "pg_range"),
+    _objects("pg_type", types.BASE_TYPES, "base type"),
+    _objects("pg_collation", types.COLLATIONS, "collation"),
+    _objects("pg_conversion", types.CONVERSIONS, "conversion"),
+    _objects("pg_ts_parser", types.TEXT_SEARCH_PARSERS, "text search parser"),
+    _objects("pg_ts_template", types.TEXT_SEARCH_TEMPLATES, "text search template"),
+    _objects(
+        "pg_ts_dict", types.TEXT_SEARCH_DICTIONARIES, "text search dictionary", "pg_ts_template"
+    ),
+    _objects(
+        "pg_ts_config", types.TEXT_SEARCH_CONFIGURATIONS, "text search configuration",
+        "pg_ts_config_map", "pg_ts_parser",
+    ),
+    _objects("pg_proc", routines.FUNCTIONS, _FUNCTIONS),
+    _objects("pg_proc", routines.AGGREGATES, "aggregate", "pg_aggregate"),
+    _objects("pg_operator", routines.OPERATORS, "operator"),
+    _objects("pg_opfamily", routines.OPERATOR_FAMILIES, "operator family", "pg_amop", "pg_amproc"),
+    _objects("pg_opclass", routines.OPERATOR_CLASSES, "operator class", "pg_amop", "pg_amproc"),
+    _attributes(relations.NOT_NULL, "pg_constraint", since=18),
+    _attributes(queries.COMMENTS, "pg_description"),
+    _attributes(queries.SECURITY_LABELS, "pg_seclabel"),
+    _attributes(queries.EXTENSION_DEPENDENCIES, "pg_depend"),
+)  # fmt: skip

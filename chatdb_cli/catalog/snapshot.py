@@ -13,6 +13,7 @@ from chatdb_cli.catalog import queries
 from chatdb_cli.catalog.grants import grants_in_words, role_name
 from chatdb_cli.catalog.kinds import RANK
 from chatdb_cli.catalog.model import SchemaObject, Snapshot, Unread
+from chatdb_cli.catalog.options import masked_options
 from chatdb_cli.catalog.questions import QUESTIONS
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.diagnosis import explain_failures
@@ -152,20 +153,31 @@ def _attributes(
 ) -> tuple[tuple[str, Value], ...]:
     """Return the attributes that differ from the default, as texts and lists of texts."""
     owner = values.get("owner")
+    grants_on = values.pop("grants on", kind)
     if values.get("grants"):
-        values["grants"] = grants_in_words(values["grants"], kind, owner, server_version)
+        values["grants"] = grants_in_words(values["grants"], grants_on, owner, server_version)
     if owner is not None:
         values["owner"] = role_name(owner)
-    return tuple(sorted((name, _value(v)) for name, v in values.items() if v not in _DEFAULTS))
+    if options := values.get("options"):
+        values["options"] = masked_options(options)
+    if options := values.pop("user mapping options", None):
+        values["options"] = masked_options(options, of_user=True)
+    return tuple(
+        sorted((name, _value(name, v)) for name, v in values.items() if v not in _DEFAULTS)
+    )
 
 
 _DEFAULTS: tuple[Any, ...] = (None, False, [], ())
+# Lists whose order matters; all others are sorted, because no collation is the same everywhere.
+_IN_ORDER = {"labels", "inherits", "columns"}
 
 
-def _value(value: str | bool | Sequence[str]) -> Value:
+def _value(name: str, value: str | bool | Sequence[str]) -> Value:
     if isinstance(value, str):
         return value
-    return "yes" if value is True else tuple(value)  # type: ignore[arg-type]
+    if value is True or value is False:
+        return "yes"
+    return tuple(value if name in _IN_ORDER else sorted(value))
 
 
 def _ordered(objects: Iterable[SchemaObject]) -> Iterator[SchemaObject]:

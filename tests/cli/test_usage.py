@@ -57,6 +57,7 @@ OPTIONS = {
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
     ("migrate", "history"): CONNECTION | OUTPUT,
     ("migrate", "new"): LOCAL | {"--dir"},
+    ("migrate", "snapshot"): (CONNECTION - {"--dir"}) | OUTPUT | {"--output"},
     ("server",): {"--help"},
     ("server", "start"): LOCAL,
     ("server", "stop"): LOCAL,

@@ -34,7 +34,7 @@ RELATIONS: Final[LiteralString] = (
        nullif(m.amname, 'heap')::text AS "access method", p.spcname::text AS tablespace,
        ARRAY(SELECT unnest(c.reloptions)
              UNION ALL SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) o
-             WHERE t.oid = c.reltoastrelid ORDER BY 1) AS "storage parameters",
+             WHERE t.oid = c.reltoastrelid ORDER BY 1) AS parameters,
        nullif(concat_ws(', ', CASE WHEN c.relrowsecurity THEN 'enabled' END,
                         CASE WHEN c.relforcerowsecurity THEN 'forced' END), '')
            AS "row-level security",
@@ -82,7 +82,137 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND """
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND """
     + _OURS
     + " ORDER BY c.oid, a.attnum"
+)
+# Which columns have a NOT NULL that is not checked in all rows, or not inherited (PostgreSQL 18)?
+NOT_NULL: Final[LiteralString] = """\
+SELECT 'pg_class' AS catalog, k.conrelid::int8 AS oid, k.conkey[1] AS subid, 'not null' AS attribute,
+       concat_ws(', ', 'yes', CASE WHEN NOT k.convalidated THEN 'not valid' END,
+                 CASE WHEN k.connoinherit THEN 'not inherited' END) AS value
+FROM pg_constraint k WHERE k.contype = 'n' AND (NOT k.convalidated OR k.connoinherit)"""
+# Which keys, checks, exclusions and foreign keys do they have?  A key has the attributes of its index;
+# its triggers can be disabled, and then it is not enforced.  The copies of a foreign key that
+# PostgreSQL makes for each partition are left out.
+CONSTRAINTS: Final[LiteralString] = (
+    "SELECT k.oid::int8 AS oid, 'constraint' AS kind, "
+    + _NAME
+    + """ AS parent, quote_ident(k.conname) AS name, pg_get_constraintdef(k.oid) AS definition,
+       CASE WHEN k.coninhcount > 0 THEN
+           CASE WHEN k.conislocal THEN 'yes, and defined here' ELSE 'yes' END END AS inherited,
+       ARRAY(SELECT DISTINCT concat(t.tgrelid::regclass, CASE t.tgenabled
+                 WHEN 'D' THEN ': disabled' WHEN 'R' THEN ': replica' ELSE ': always' END)
+             FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O' ORDER BY 1)
+           AS "triggers",
+       i.indisclustered AS clustered, i.indisreplident AS "replica identity",
+       NOT i.indisvalid AS "not valid", x.reloptions AS parameters, p.spcname::text AS tablespace,
+       CASE WHEN x.relispartition THEN
+           (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = x.oid)
+           END AS "partition of",
+       CASE WHEN x.oid IS NOT NULL THEN obj_description(x.oid, 'pg_class') END AS "index comment"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_constraint k ON k.conrelid = c.oid
+LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
+LEFT JOIN pg_class x ON x.oid = i.indexrelid
+LEFT JOIN pg_tablespace p ON p.oid = x.reltablespace
+WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND """
+    + _OURS
+)
+# Which indexes do they have that belong to no constraint?
+INDEXES: Final[LiteralString] = (
+    "SELECT x.oid::int8 AS oid, 'index' AS kind, "
+    + _NAME
+    + """ AS parent, quote_ident(x.relname) AS name, pg_get_indexdef(x.oid) AS definition,
+       i.indisclustered AS clustered, i.indisreplident AS "replica identity",
+       NOT i.indisvalid AS "not valid", p.spcname::text AS tablespace,
+       CASE WHEN x.relispartition THEN
+           (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = x.oid)
+           END AS "partition of",
+       ARRAY(SELECT concat(a.attnum, ': ', a.attstattarget) FROM pg_attribute a
+             WHERE a.attrelid = x.oid AND a.attstattarget >= 0 ORDER BY a.attnum)
+           AS "statistics targets"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indrelid = c.oid
+JOIN pg_class x ON x.oid = i.indexrelid
+LEFT JOIN pg_tablespace p ON p.oid = x.reltablespace
+WHERE NOT EXISTS (SELECT FROM pg_constraint k
+                  WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) AND """
+    + _OURS
+)
+# Which triggers do they have?  Those of a foreign key belong to the constraint; the copy for a partition
+# is shown only if it is enabled otherwise than the trigger of the table.
+TRIGGERS: Final[LiteralString] = (
+    "SELECT t.oid::int8 AS oid, 'trigger' AS kind, "
+    + _NAME
+    + """ AS parent, quote_ident(t.tgname) AS name, pg_get_triggerdef(t.oid) AS definition,
+       CASE t.tgenabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'on a replica' WHEN 'A' THEN 'always'
+           END AS enabled
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_trigger t ON t.tgrelid = c.oid
+LEFT JOIN pg_trigger u ON u.oid = t.tgparentid
+WHERE (CASE WHEN u.oid IS NULL THEN NOT t.tgisinternal
+            ELSE u.tgenabled <> t.tgenabled AND NOT u.tgisinternal END) AND """
+    + _OURS
+)
+# Which rules do they have, apart from those that make a view?
+RULES: Final[LiteralString] = (
+    "SELECT r.oid::int8 AS oid, 'rule' AS kind, "
+    + _NAME
+    + """ AS parent, quote_ident(r.rulename) AS name, pg_get_ruledef(r.oid) AS definition,
+       CASE r.ev_enabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'on a replica' WHEN 'A' THEN 'always'
+           END AS enabled
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_rewrite r ON r.ev_class = c.oid
+WHERE r.rulename <> '_RETURN' AND """
+    + _OURS
+)
+# Which policies of row-level security do they have?
+POLICIES: Final[LiteralString] = (
+    "SELECT p.oid::int8 AS oid, 'policy' AS kind, "
+    + _NAME
+    + """ AS parent, quote_ident(p.polname) AS name,
+       CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
+                     WHEN 'd' THEN 'delete' ELSE 'all' END AS command,
+       NOT p.polpermissive AS restrictive,
+       ARRAY(SELECT CASE WHEN u.id = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(u.id)) END
+             FROM unnest(p.polroles) u (id) ORDER BY 1) AS roles,
+       pg_get_expr(p.polqual, p.polrelid) AS "using",
+       pg_get_expr(p.polwithcheck, p.polrelid) AS "with check"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_policy p ON p.polrelid = c.oid
+WHERE """
+    + _OURS
+)
+# Which sequences are there, and which column owns each?  Their positions are left out.
+SEQUENCES: Final[LiteralString] = (
+    "SELECT c.oid::int8 AS oid, 'sequence' AS kind, "
+    + _NAME
+    + """ AS name, pg_get_userbyid(c.relowner)::text AS owner,
+       coalesce(c.relacl, acldefault('s', c.relowner))::text[] AS grants,
+       CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END AS persistence,
+       format_type(s.seqtypid, NULL) AS type, s.seqstart::text AS start,
+       s.seqincrement::text AS increment, s.seqmin::text AS minimum, s.seqmax::text AS maximum,
+       s.seqcache::text AS cache, s.seqcycle AS cycle,
+       concat_ws('.', d.refobjid::regclass, quote_ident(a.attname)) || CASE d.deptype
+           WHEN 'i' THEN ' (identity)' ELSE '' END AS "owned by"
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_sequence s ON s.seqrelid = c.oid
+LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE c.relkind = 'S' AND """
+    + _OURS
+)
+# Which extended statistics are there?
+STATISTICS: Final[LiteralString] = (
+    """\
+SELECT s.oid::int8 AS oid, 'statistics object' AS kind,
+       concat(quote_ident(m.nspname), '.', quote_ident(s.stxname)) AS name,
+       pg_get_userbyid(s.stxowner)::text AS owner, pg_get_statisticsobjdef(s.oid) AS definition,
+       nullif(s.stxstattarget, -1)::text AS "statistics target"
+FROM pg_statistic_ext s JOIN pg_namespace m ON m.oid = s.stxnamespace
+JOIN pg_class c ON c.oid = s.stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE """
+    + _OURS
 )
