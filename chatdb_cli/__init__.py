@@ -107,6 +107,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.health.check import is_healthy as is_healthy
     from chatdb_cli.health.model import Check as Check
     from chatdb_cli.health.model import Health as Health
+    from chatdb_cli.health.serve.server import HealthServer as HealthServer
     from chatdb_cli.history.model import AppliedMigration as AppliedMigration
     from chatdb_cli.history.model import History as History
     from chatdb_cli.history.model import LogEntry as LogEntry
@@ -180,6 +181,7 @@ _EXPORTS = {
     "ForeignKey": "catalog.model",
     "Function": "catalog.model",
     "Health": "health.model",
+    "HealthServer": "health.serve.server",
     "History": "history.model",
     "Index": "catalog.model",
     "LeftOut": "counts.model",

@@ -51,7 +51,7 @@ SECTIONS = {
     "Change events": (
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
     ),
-    "Health": ("check_health", "is_healthy", "Health", "Check"),
+    "Health": ("check_health", "is_healthy", "Health", "Check", "HealthServer"),
     "Counts": (
         "count_rows", "Counts", "TableCount", "Checksum", "CountedColumn", "Source", "LeftOut",
         "CountProgress",

@@ -174,7 +174,21 @@ _SCRATCH: dict[str, Any] = {
         typer.Option("--prelude", metavar="FILE", help="A SQL file that runs first in it."),
     ],
 }  # fmt: skip
+_SERVING: dict[str, Any] = {
+    "serve": Annotated[
+        str | None,
+        typer.Option("--serve", metavar="HOST[:PORT]", rich_help_panel="HTTP",
+                     help="Serve /health and /metrics at this address until stopped; 127.0.0.1 is this "
+                     "machine alone."),
+    ],
+    "metrics_top": Annotated[
+        str | None,
+        typer.Option("--metrics-top", metavar="N", rich_help_panel="HTTP",
+                     help="How many tables, indexes and statements get metrics of their own (50)."),
+    ],
+}  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
+SERVING = _SERVING | CONNECTED
 MIGRATING = _TIMING | CONNECTED
 REHEARSING = _SCRATCH | _TIMING | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED

@@ -10,6 +10,8 @@
     ask            all questions in one pipeline, with a time limit
     model          the result of one check; the health of a database
     queries        every statement that this package sends
+    metrics        the metrics of a database, for Prometheus
+    serve          both over HTTP
 
 What belongs here: what a running server and database tell about themselves, judged.  What does not
 belong here: whether a schema is right (`migrate/`), drawing the result (`cli/render/health.py`).

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import selectors
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import errors, pq
@@ -47,6 +48,7 @@ class _Statement(NamedTuple):
     sql: str
     row: type[Any] | None = None
     sync: bool = False
+    note: Callable[[float], None] | None = None
 
 
 def open_inquiry(conn: psycopg.Connection[Any], schema: str) -> Server:
@@ -86,6 +88,7 @@ def ask(
     schema: str,
     questions: Sequence[tuple[str, type[Any]]],
     meanwhile: Callable[[], object] = lambda: None,
+    note: Callable[[int, float], None] | None = None,
 ) -> list[tuple[Any, ...] | psycopg.Error]:
     """Ask all questions in one round trip, end the transaction, and return the answer to each.
 
@@ -96,18 +99,19 @@ def ask(
         schema: the target's schema.
         questions: the statement of each, and the type of its rows.
         meanwhile: called after they are sent, while the server works.
+        note: called with the number of each question, from 0, and the seconds that its answer took.
     """
     quoting = Quoting(conn, schema)
     budget = _Statement(quoting.fill(queries.SET_REMAINING_TIME, timeout_ms=str(TIMEOUT_MS)))
     keys = {"{key}": quoting.session_key, "{lock_key}": quoting.lock_key}
     statements: list[_Statement] = []
-    for sql, row in questions:
+    for number, (sql, row) in enumerate(questions):
         for name, key in keys.items():
             sql = sql.replace(name, key)
         sql = quoting.fill(sql, name=schema)
         statements += (
             budget,
-            _Statement(sql, row, sync=True),
+            _Statement(sql, row, True, note and partial(note, number)),
             _Statement(queries.ROLLBACK_TO_SAVEPOINT),
         )
     statements.append(_Statement(queries.ROLLBACK, sync=True))
@@ -167,13 +171,17 @@ def _receive(
     Raises:
         psycopg.OperationalError: the connection is lost, or the time is over.
     """
-    deadline = time.monotonic() + timeout_s
+    received = time.monotonic()
+    deadline = received + timeout_s
     with selectors.DefaultSelector() as selector:
         selector.register(conn.pgconn.socket, selectors.EVENT_READ)
 
         for statement in statements:
             result = _next(conn.pgconn, selector, deadline)
             answers.append(_answer(conn, statement, result))
+            if statement.note:
+                received, before = time.monotonic(), received
+                statement.note(received - before)
             _next(conn.pgconn, selector, deadline)  # the None that ends the results of a statement
             if statement.sync:
                 _next(conn.pgconn, selector, deadline)

@@ -38,6 +38,8 @@ class Server(NamedTuple):
         has_row_security: the schema has tables with row-level security.
         relations: which of the relations that chatdb knows exist in the schema.
         readable: which of them the role may read.
+        statements: the schema of pg_stat_statements; None if it is not installed, not loaded, or not for
+            this role.
     """
 
     pid: int
@@ -51,6 +53,7 @@ class Server(NamedTuple):
     has_row_security: bool
     relations: Sequence[str]
     readable: Sequence[str]
+    statements: str | None
 
 
 class Project(NamedTuple):

@@ -56,7 +56,12 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version') AS version,
              WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
                AND c.relname = ANY ({relations}::text[])
                AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
-           AS readable
+           AS readable,
+       (SELECT quote_ident(x.nspname)
+        FROM pg_extension e JOIN pg_namespace x ON x.oid = e.extnamespace
+        WHERE e.extname = 'pg_stat_statements'
+          AND current_setting('pg_stat_statements.max', true) IS NOT NULL
+          AND has_schema_privilege(x.oid, 'USAGE')) AS statements
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = {name}"""
 # How many connections are there, and how many may there be?  Which transaction of a client in this
 # database is the oldest?

@@ -92,12 +92,25 @@ def load_settings(
         bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
+        health_listen=_health_listen(sources),
         test_database=test_database,
         scratch_database=scratch_database,
         against=other,
         embeddable=None if database or reason else embedded_database(display_path(home, cwd)),
         **fields,
     )
+
+
+def _health_listen(sources: Sequence[Source]) -> tuple[str | None, int | None] | None:
+    """Return the host and the port of the HTTP server, or None; PORT completes the address.
+
+    PORT of an env file is not for chatdb: it is the port of the application in development.
+    """
+    listen: tuple[str | None, int | None] | None = value_of(sources, "CHATDB_HEALTH_LISTEN")
+    if listen is None or listen[1] is not None:
+        return listen
+    environment = sources[1]
+    return listen[0], environment.read("PORT") if "PORT" in environment.values else None
 
 
 def debug_requested() -> bool:

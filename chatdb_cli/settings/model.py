@@ -86,6 +86,9 @@ class Settings:
         directory: the folder of the migrations as it was given (`@chat` included), or None.
         bastion: the host of the SSH tunnel, or None for no tunnel.
         health_thresholds: limits of the health checks, by name, as they were given; or None.
+        metrics_top: how many tables, indexes and statements get metrics of their own.
+        health_listen: the address of the HTTP server, as host and port; either is None if it is not
+            given.  None for no server.
         warnings: sentences to show, without secrets.
         log_file: the file that log records are appended to, or None.
         correlation_id: the id of the run, in place of one that chatdb chooses, or None.
@@ -115,6 +118,7 @@ class Settings:
     retries: int
     wait_ms: int
     health_thresholds: Mapping[str, str] | None
+    metrics_top: int
     pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]
     log_format: Literal["text", "json"]
@@ -131,6 +135,7 @@ class Settings:
     scratch_database: Database | None = None
     prelude: Path | None = None
     against: OtherSide | None = None
+    health_listen: tuple[str | None, int | None] | None = None
 
     @property
     def ssh_host(self) -> str | None:

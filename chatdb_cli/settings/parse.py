@@ -133,6 +133,24 @@ def port(text: str) -> int:
     return int(text)
 
 
+def listen(text: str) -> tuple[str | None, int | None]:
+    """Read `HOST`, `HOST:PORT` or `:PORT`, an address to listen on, as host and port.
+
+    An IPv6 address with a port is in brackets, as in a URL.  Port 0 lets the system choose one.
+    """
+    match = re.fullmatch(r"\[([^\[\]]+)\](?::([0-9]+))?|([^\[\]:]*)(?::([0-9]+))?", text)
+    if match is None and text.count(":") > 1 and "[" not in text:
+        return text, None  # an IPv6 address alone
+    if match is None or "/" in text or any(c.isspace() for c in text):
+        raise ValueError("is not an address; write it like 127.0.0.1:9432, [::1]:9432 or 0.0.0.0")
+    name, number = match[1] or match[3] or None, match[2] or match[4]
+    if name and name.isdecimal():
+        raise ValueError("names no host; write a port alone as :9432")
+    if number and not (len(number) < 6 and int(number) <= 65535):
+        raise ValueError("has a port that is not a number from 0 to 65535")
+    return name, int(number) if number else None
+
+
 def bastion(text: str) -> str:
     """Read the name of one SSH host."""
     if "://" in text or "@" in text or "," in text or any(c.isspace() for c in text):

@@ -97,6 +97,10 @@ SETTINGS = {
         Setting("CHATDB_WAIT", parse.duration_ms, "60s", "wait_ms"),
         # Health checks.
         Setting("CHATDB_THRESHOLD", parse.thresholds, field="health_thresholds"),
+        # The HTTP server of `chatdb health`; PORT, which many platforms set, completes its address.
+        Setting("CHATDB_HEALTH_LISTEN", parse.listen, flag="serve"),
+        Setting("PORT", parse.port),
+        Setting("CHATDB_METRICS_TOP", parse.count(1), "50", "metrics_top"),
         # The scratch place, for rehearsals and drift.
         Setting("CHATDB_SCRATCH_URL", parse.url, secret=True),
         Setting("CHATDB_PRELUDE", parse.path, field="prelude"),
