@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 YOYO_TABLES = frozenset(("_yoyo_migration", "_yoyo_log", "_yoyo_version"))
+# What a comment of the audit log ends with, before the id of the run.
+BEFORE_CORRELATION_ID = "; correlation id "
 HISTORY_TABLES = YOYO_TABLES | {"chatdb_migration"}
 
 
@@ -159,6 +161,7 @@ class LogEntry(NamedTuple):
         user: the user who ran chatdb, on the client's machine.
         host: the name of that machine.
         comment: more about it, such as the SQLSTATE of a failure.
+        correlation_id: the id of the run, which is also in its logs; None if yoyo wrote the line.
     """
 
     at: datetime | None
@@ -167,3 +170,4 @@ class LogEntry(NamedTuple):
     user: str | None
     host: str | None
     comment: str | None
+    correlation_id: str | None = None

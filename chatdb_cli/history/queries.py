@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.history.model import BEFORE_CORRELATION_ID
+
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
@@ -129,11 +131,13 @@ READ_YOYO_LOCK: Final = "SELECT pid, ctime AS since FROM {schema}.yoyo_lock"
 READ_TEXTS: Final = """\
 SELECT migration_id AS id, up_text, down_text
 FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
+_ID_AT_END = f"{BEFORE_CORRELATION_ID}([A-Za-z0-9._:-]+)$"
 # What does the audit log hold, oldest first?
-READ_LOG: Final = """\
+READ_LOG: Final = f"""\
 SELECT created_at_utc AS at, operation, migration_id AS id, username AS "user",
-       hostname AS host, comment
-FROM {schema}._yoyo_log ORDER BY created_at_utc, id"""
+       hostname AS host, pg_catalog.regexp_replace(comment, '{_ID_AT_END}', '') AS comment,
+       pg_catalog.substring(comment, '{_ID_AT_END}') AS correlation_id
+FROM {{schema}}._yoyo_log ORDER BY created_at_utc, id"""
 # Create the table that holds what yoyo's tables have no column for.
 CREATE_TABLE: Final = (
     "CREATE TABLE {schema}.chatdb_migration (\n    "

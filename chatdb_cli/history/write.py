@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.files.model import checksum
 from chatdb_cli.history import queries
-from chatdb_cli.history.model import number_of, version_of
+from chatdb_cli.history.model import BEFORE_CORRELATION_ID, number_of, version_of
 from chatdb_cli.history.prepared import execute_prepared, prepare_statements
 from chatdb_cli.redaction import mask
 
@@ -37,15 +37,21 @@ class Author(NamedTuple):
         user: the user on the client's machine.
         host: the name of that machine.
         chatdb_version: the version of chatdb.
+        correlation_id: the id of the run, which is also in its logs.
     """
 
     user: str
     host: str
     chatdb_version: str
+    correlation_id: str
 
 
-def find_author() -> Author:
-    """Find out who runs chatdb, and where."""
+def find_author(correlation_id: str) -> Author:
+    """Find out who runs chatdb, and where.
+
+    Args:
+        correlation_id: the id of the run.
+    """
     import os
     import socket
 
@@ -57,7 +63,7 @@ def find_author() -> Author:
         user = pwd.getpwuid(os.getuid()).pw_name
     except (ImportError, KeyError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return Author(user, socket.gethostname(), __version__)
+    return Author(user, socket.gethostname(), __version__, correlation_id)
 
 
 class HistoryWriter:
@@ -143,7 +149,7 @@ class HistoryWriter:
             "migration_id": migration_id,
             "user": self._author.user[:_LONGEST],
             "host": self._author.host[:_LONGEST],
-            "comment": f"chatdb {self._author.chatdb_version}",
+            "comment": self._comment(f"chatdb {self._author.chatdb_version}"),
         }
         template = queries.RECORD_UP
         if direction == "down":
@@ -241,7 +247,7 @@ class HistoryWriter:
             operation=operation,
             user=self._author.user[:_LONGEST],
             host=self._author.host[:_LONGEST],
-            comment=comment[:_LONGEST],
+            comment=self._comment(comment),
         )
 
     def flush(self) -> str:
@@ -290,7 +296,7 @@ class HistoryWriter:
 
     def _row(self, migration_id: str, up: Script, down: Script | None) -> Values:
         """Return the values of a row of `chatdb_migration`: one for each inserted column."""
-        user, host, version = self._author
+        user, host, version, _ = self._author
         return {
             "version": number_of(version_of(migration_id)),
             "migration_id": migration_id,
@@ -300,6 +306,11 @@ class HistoryWriter:
             "unfinished": None,
             "statements_done": None,
         }
+
+    def _comment(self, text: str) -> str:
+        """Return a comment of the audit log, which has no column of its own for the id of the run."""
+        end = f"{BEFORE_CORRELATION_ID}{self._author.correlation_id}"
+        return text[: _LONGEST - len(end)] + end
 
     def _fill(self, template: str, **values: str | int | None) -> str:
         return self._quoting.fill(template, **values)

@@ -51,7 +51,7 @@ class Session:
         self.pooled = is_pooled(conn, target, pid)
         self.pid = 0 if self.pooled else pid
         self.keeps_prepared = conn.info.backend_pid == pid and not self.pooled
-        self._author = find_author()
+        self._author = find_author(target.correlation_id)
 
     def read_history(self) -> History:
         """Read the history of the target's schema."""
@@ -105,7 +105,9 @@ def write_history(
 
     wait_ms = options.wait_ms
     timeouts = Timeouts(wait_ms, options.statement_timeout_ms, max(1, wait_ms))
-    transaction = MigrationTransaction(conn, target.schema, history, find_author())
+    transaction = MigrationTransaction(
+        conn, target.schema, history, find_author(target.correlation_id)
+    )
     if is_pooled(conn, target, history.pid):
         yield transaction, timeouts
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb_cli import log
 from chatdb_cli.arguments import require_type
 from chatdb_cli.closing import Closing
 
@@ -55,6 +56,11 @@ class Target(Closing):
     def application(self) -> str:
         """The application_name of this run's sessions in pg_stat_activity."""
         return self.params["application_name"]
+
+    @property
+    def correlation_id(self) -> str:
+        """The id of the run: of the settings, or of this process."""
+        return self.settings.correlation_id or log.PROCESS_ID
 
     @property
     def where(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chatdb_cli import log
+from chatdb_cli import __version__, log
 from tests.support.chatdb import TIME, Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
@@ -171,9 +171,12 @@ def test_the_document_of_history_has_an_entry_for_each_step_ever_run(
         ("rollback", "0003_t3"), ("rollback", "0002_t2"), ("rollback", "0001_t1"),
     ]  # fmt: skip
     for entry in entries:
-        assert list(entry) == ["at", "operation", "migration", "user", "host", "comment"]
+        assert list(entry) == [
+            "at", "operation", "migration", "user", "host", "comment", "correlation_id",
+        ]  # fmt: skip
+        assert entry["correlation_id"] == log.correlation_id
         assert TIME.fullmatch(entry["at"])
-        assert entry["comment"].startswith("chatdb ")
+        assert entry["comment"] == f"chatdb {__version__}"
 
 
 @on_first_server

@@ -14,7 +14,7 @@ from chatdb_cli.postgres.quoting import Quoting
 
 def test_every_inserted_column_has_a_value() -> None:
     unused = cast("Quoting", None)
-    writer = write.HistoryWriter(unused, write.Author("user", "host", "1.0"))
+    writer = write.HistoryWriter(unused, write.Author("user", "host", "1.0", "id"))
     script = make_script(Path("0001_a.sql"), "SELECT 1;", "up")
     inserted = {name for name, column in queries.COLUMNS.items() if column.inserted is not None}
     assert writer._row("0001_a", script, None).keys() == inserted

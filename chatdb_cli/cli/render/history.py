@@ -27,6 +27,7 @@ def render_history(target: Target, entries: Sequence[LogEntry]) -> Rendered:
             "user": entry.user,
             "host": entry.host,
             "comment": entry.comment,
+            "correlation_id": entry.correlation_id,
         }
         for entry in entries
     ]
