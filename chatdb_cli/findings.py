@@ -26,6 +26,9 @@ class Finding(NamedTuple):
         hint: what to do about it; empty if there is nothing to do.
         location: where in which file, or None.
         version: the version of the migration that it is about, or None.
+        end: the line and the column after its last character, both counted from 1, or None.
+        why: what happens otherwise, in a few sentences; empty if the message says it all.
+        fix: the correction that a program can make, as a unified diff, or None.
     """
 
     code: str
@@ -34,3 +37,6 @@ class Finding(NamedTuple):
     hint: str = ""
     location: Location | None = None
     version: str | None = None
+    end: tuple[int, int] | None = None
+    why: str = ""
+    fix: str | None = None

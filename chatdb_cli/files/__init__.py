@@ -6,6 +6,7 @@
     directives    instructions in the leading comment
     order         dependencies and order
     new           the files of a new migration
+    since         the files that are newer than a commit, by git
     model         the values
 
 What belongs here: the choice of the folder, file names, directives, dependencies and order, writing the

@@ -4,6 +4,8 @@
 --
 -- The policies name no role (except chat_readonly's): they apply to every role that is granted a table, and the schema
 -- can be created where the roles cannot.
+--
+-- chatdb: allow: several-strong-locks, the file is applied together with those that make the tables
 
 -- A policy on channel_members cannot query channel_members: these functions read it with the rights of the owner, and
 -- answer for the acting user only.

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from chatdb_cli.syntax.tree.model import Name, Statement
 
@@ -50,6 +50,16 @@ def find_name(statement: Statement[object], name: Name | str) -> int:
         if token[0].lower() == word or token[0] == quoted:
             return statement.span.start + token.start()
     return statement.span.start
+
+
+def names_in(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (offset, name) for each word and each quoted name; literals and comments are left out."""
+    for token in _TOKEN.finditer(text):
+        first = token[0][0]
+        if first == '"':
+            yield token.start() + 1, token[0][1:-1].replace('""', '"')
+        elif first.isalpha() or first == "_":
+            yield token.start(), token[0]
 
 
 def end_of_part(statement: Statement[object], start: int) -> int:
