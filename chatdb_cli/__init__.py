@@ -21,7 +21,8 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
     migrate, docs                       the engine; the documentation of a schema
     history, catalog, events, counts    what a database says: its migrations, its schema, its changes,
                                         its rows
-    postgres                            targets, connections, the pipeline, what errors mean
+    postgres, lint                      targets, connections, the pipeline, what errors mean; rules over
+                                        SQL files
     ssh, embedded, files                the tunnel; the project's own server; the SQL files
     settings, syntax                    flags, environment and .env files; SQL as text
     findings                            the one value that every check returns
@@ -33,11 +34,10 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
                                         checks of arguments, defaults of callbacks, `with` blocks,
                                         deferred signals
 
-Packages on one line do not import each other; `make lint` checks all of this.  Not built yet: `lint`
-(rules over files, without a connection), beside postgres, which returns findings.
+Packages on one line do not import each other; `make lint` checks all of this.
 
-Four things check.  `syntax/refusal.py` refuses text that no migration may contain;
-`migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file does while it runs;
+Five things check.  `lint/` looks at text alone, and reports; `syntax/refusal.py` refuses text that no
+migration may contain; `migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file does while it runs;
 a check that only reports returns findings.
 
 A hint never names a flag: `Advice("look at {status}")` names a remedy of `remedy.py`, and

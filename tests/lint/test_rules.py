@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 RULES = [loaded.rule for loaded in load_rules().values()]
 
 
-
 def options_for(rule: Rule) -> LintOptions:
     off = frozenset({"no-down-file"} - {rule.id})
     return LintOptions(on=frozenset({rule.id}), off=off)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_the_bad_example_of_a_page_is_found_in_the_file_that_has_it(rule: Rule, lint: Callable[..., LintResult]) -> None:
+def test_the_bad_example_of_a_page_is_found_in_the_file_that_has_it(
+    rule: Rule, lint: Callable[..., LintResult]
+) -> None:
     result = lint(rule.bad, rule.before, options_for(rule))
     found = [finding for finding in result.findings if finding.code == rule.id]
     assert found, [finding.message for finding in result.findings]
@@ -37,7 +38,9 @@ def test_the_bad_example_of_a_page_is_found_in_the_file_that_has_it(rule: Rule, 
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_the_safe_example_of_a_page_is_quiet_for_every_rule(rule: Rule, lint: Callable[..., LintResult]) -> None:
+def test_the_safe_example_of_a_page_is_quiet_for_every_rule(
+    rule: Rule, lint: Callable[..., LintResult]
+) -> None:
     result = lint(rule.safe, rule.before, options_for(rule))
     assert [(f.code, f.message) for f in result.findings if f.severity != "note"] == []
     assert rule.id not in [finding.code for finding in result.findings]
