@@ -120,6 +120,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.migrate.model import Repair as Repair
     from chatdb_cli.migrate.model import Repairs as Repairs
     from chatdb_cli.migrate.model import Run as Run
+    from chatdb_cli.migrate.model import StatementWatch as StatementWatch
     from chatdb_cli.migrate.model import Status as Status
     from chatdb_cli.migrate.model import Step as Step
     from chatdb_cli.migrate.model import StepResult as StepResult
@@ -132,6 +133,14 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.provision.database import setup as setup
     from chatdb_cli.provision.test_schema import settings_for_tests as settings_for_tests
     from chatdb_cli.provision.test_schema import setup_test_schema as setup_test_schema
+    from chatdb_cli.rehearse.drift import check_drift as check_drift
+    from chatdb_cli.rehearse.model import Drift as Drift
+    from chatdb_cli.rehearse.model import Rehearsal as Rehearsal
+    from chatdb_cli.rehearse.model import RehearsalFailure as RehearsalFailure
+    from chatdb_cli.rehearse.model import RehearsalProgress as RehearsalProgress
+    from chatdb_cli.rehearse.model import StatementLock as StatementLock
+    from chatdb_cli.rehearse.model import VersionRehearsal as VersionRehearsal
+    from chatdb_cli.rehearse.rehearsal import rehearse_migrations as rehearse_migrations
     from chatdb_cli.remedy import Advice as Advice
     from chatdb_cli.remedy import Remedy as Remedy
     from chatdb_cli.seed.files import seed_files as seed_files
@@ -172,6 +181,7 @@ _EXPORTS = {
     "Database": "settings.model",
     "Difference": "catalog.model",
     "Directives": "files.model",
+    "Drift": "rehearse.model",
     "EmbeddedServer": "embedded.server",
     "Event": "migrate.model:Progress",
     "Exit": "errors",
@@ -195,6 +205,9 @@ _EXPORTS = {
     "OtherSide": "settings.model",
     "Policy": "catalog.model",
     "Progress": "migrate.model",
+    "Rehearsal": "rehearse.model",
+    "RehearsalFailure": "rehearse.model",
+    "RehearsalProgress": "rehearse.model",
     "Relation": "catalog.model",
     "Remedy": "remedy",
     "Repair": "migrate.model",
@@ -209,6 +222,8 @@ _EXPORTS = {
     "Settings": "settings.model",
     "Snapshot": "catalog.model",
     "Source": "counts.model",
+    "StatementLock": "rehearse.model",
+    "StatementWatch": "migrate.model",
     "Status": "migrate.model",
     "Step": "migrate.model",
     "StepResult": "migrate.model",
@@ -220,14 +235,16 @@ _EXPORTS = {
     "Type": "catalog.model",
     "Unfinished": "history.model",
     "Unread": "catalog.model",
+    "VersionRehearsal": "rehearse.model",
     "YoyoLock": "history.model",
+    "check_drift": "rehearse.drift",
     "check_health": "health.check",
     "check_tunnel": "postgres.target",
     "compare_snapshots": "catalog.diff",
     "connect": "postgres.connect",
+    "count_rows": "counts.count",
     "format_snapshot": "catalog.snapshot_text",
     "is_healthy": "health.check",
-    "count_rows": "counts.count",
     "listen": "events.listener",
     "load_settings": "settings.load",
     "load_snapshot": "catalog.snapshot_file",
@@ -239,6 +256,7 @@ _EXPORTS = {
     "read_cursor": "events.cursor_file",
     "read_schema": "catalog.read",
     "read_snapshot": "catalog.snapshot",
+    "rehearse_migrations": "rehearse.rehearsal",
     "save_snapshot": "catalog.snapshot_file",
     "schema_markdown": "docs.markdown",
     "seed_at_scale": "seed.scale",

@@ -64,6 +64,7 @@ class Remedy(Enum):
     SSH_HOST = "the setting ssh_host"
     SCRATCH_URL = "the setting scratch_url"
     PRELUDE = "the setting prelude"
+    DRIFT_AGAINST = "check_drift(against=...)"
     AGAINST = "the setting against"
 
 

@@ -47,6 +47,7 @@ SECTIONS = {
         "Migrator", "new_migration", "Status", "Finding", "Run", "Step", "StepResult", "Loss",
         "Progress", "Event", "MigrationError", "Repairs", "Repair", "LogEntry", "AppliedMigration",
         "Unfinished", "Migration", "Script", "Directives", "Folder", "History", "YoyoLock",
+        "StatementWatch",
     ),
     "Change events": (
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
@@ -60,6 +61,10 @@ SECTIONS = {
     "Documentation of a schema": (
         "read_schema", "write_schema_docs", "schema_markdown", "FileState", "SchemaDocs", "Relation",
         "Column", "Constraint", "ForeignKey", "Index", "Trigger", "Policy", "Function", "Type",
+    ),
+    "Rehearsals and drift": (
+        "rehearse_migrations", "check_drift", "Rehearsal", "VersionRehearsal", "RehearsalFailure",
+        "StatementLock", "RehearsalProgress", "Drift",
     ),
     "Snapshots of a schema": (
         "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot",

@@ -6,7 +6,7 @@ What does not belong here: the options of a command (`options.py`), streams (`ou
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatdb_cli import log
@@ -46,6 +46,13 @@ class Context:
         self._opened.append(target)
         self.out.about = target
         return target
+
+    def scratch_target(self) -> Target:
+        """Open the target; if none is configured, the server of the scratch database is the target."""
+        settings = self.settings
+        if settings.database is None and settings.scratch_database is not None:
+            settings = replace(settings, database=settings.scratch_database)
+        return self.target(settings)
 
     def close(self) -> None:
         """Close each target that was opened."""

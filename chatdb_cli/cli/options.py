@@ -190,7 +190,7 @@ _SERVING: dict[str, Any] = {
 CONNECTED = _SHARED | _OUTPUT
 SERVING = _SERVING | CONNECTED
 MIGRATING = _TIMING | CONNECTED
-REHEARSING = _SCRATCH | _TIMING | CONNECTED
+REHEARSING = _SCRATCH | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 COUNTING = {key: value for key, value in (SEEDING).items() if key != "dir"}
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
@@ -219,6 +219,10 @@ AllowDataLoss = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation in production.")]
+ColumnOrder = Annotated[
+    bool,
+    typer.Option("--column-order", help="Another order of the columns is a difference, too."),
+]
 SyncEach = Annotated[
     bool, typer.Option("--sync-each", help="Wait for the disk after each migration.")
 ]

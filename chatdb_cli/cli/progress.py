@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli import log
 from chatdb_cli.cli.render.migrate import step_line
+from chatdb_cli.cli.render.rehearse import version_line
 from chatdb_cli.cli.render.styles import STYLES
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from chatdb_cli.cli.output import Output
     from chatdb_cli.counts.model import CountProgress
     from chatdb_cli.migrate.model import Progress
+    from chatdb_cli.rehearse.model import RehearsalProgress
     from chatdb_cli.seed.model import SeedProgress
 
 
@@ -34,6 +36,21 @@ def migration_progress(out: Output) -> Callable[[Progress], None]:
             if out.bar:
                 out.bar.advance()
             out.line(step_line(event), STYLES.get(event.state or "", ""))
+
+    return show
+
+
+def rehearsal_progress(out: Output) -> Callable[[RehearsalProgress], None]:
+    """Return a callback that shows how far a rehearsal is; the result has a line for each version."""
+
+    def show(event: RehearsalProgress) -> None:
+        if event.version is None:
+            out.open_bar(event.total)
+        elif out.bar:
+            out.bar.advance()
+            out.bar.label(f"{event.version.version} {event.version.name}")
+        elif out.form == "json":
+            out.line(version_line(event.version))
 
     return show
 

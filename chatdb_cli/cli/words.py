@@ -46,6 +46,7 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.SSH_HOST: "--ssh-host",
     Remedy.SCRATCH_URL: "--scratch-url",
     Remedy.PRELUDE: "--prelude",
+    Remedy.DRIFT_AGAINST: '"chatdb migrate drift --against FILE"',
     Remedy.AGAINST: "--against",
 }
 

@@ -65,7 +65,8 @@ class Batches:
                 remaining step.
         """
         state, history = self._state, self._state.history
-        writer = self._session.transaction(history, prepared=prepared)
+        watch = self._patience.options.watch
+        writer = self._session.transaction(history, prepared=prepared, watch=watch)
         is_last = len(steps) == len(state.remaining)
         if lock and not lock.held:
             yield Batch(writer.acquire_lock(lock.acquire_sql))

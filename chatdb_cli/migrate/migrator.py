@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
-    from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.model import StatementWatch, Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
 
 
@@ -66,6 +66,7 @@ class Migrator(Closing):
         progress: called as things happen.
         sync_each: every COMMIT waits for the disk.
         confined: nothing outside of the target's schema may change.
+        watch: what is sent around the statements of each file, or None.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Migrator(Closing):
         progress: Callable[[Progress], None] = ignore,
         sync_each: bool = False,
         confined: bool = False,
+        watch: StatementWatch | None = None,
     ) -> None:
         self._owned = isinstance(target, Settings)
         self._progress = progress
@@ -94,6 +96,7 @@ class Migrator(Closing):
             settings.retries,
             sync_each,
             confined=confined,
+            watch=watch,
         )
 
     def close(self) -> None:

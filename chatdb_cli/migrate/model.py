@@ -2,7 +2,7 @@
 
     Step, Plan       one migration in one direction; steps in order, and problems
     LoadedStep       a step with its file, split into statements
-    Options          how a run behaves
+    Options          how a run behaves; StatementWatch is what watches its statements
     Run, StepResult  each step of a run, and the current version
     Loss             rows that a down migration would delete
     MigrationError   an error, with the run so far
@@ -21,6 +21,8 @@ from chatdb_cli.errors import ChatdbError
 from chatdb_cli.history.model import number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatdb_cli.files.model import Direction, Folder, Migration, Script
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import AppliedMigration, History
@@ -187,6 +189,24 @@ class Progress(NamedTuple):
     text: str = ""
 
 
+class StatementWatch(NamedTuple):
+    """Queries that a run sends around the statements of a file, inside its transaction.
+
+    A file that runs outside a transaction is not watched.  A file that is tried again is watched from
+    its start.
+
+    Attributes:
+        before: sent before the first statement; returns one text.
+        after: sent after each statement, and at last when the deferred constraints were checked; returns
+            one text.
+        note: called with the step and each text, in order.
+    """
+
+    before: str
+    after: str
+    note: Callable[[Step, str], None]
+
+
 class Options(NamedTuple):
     """How a run behaves.
 
@@ -199,6 +219,7 @@ class Options(NamedTuple):
         sync_each: every COMMIT waits for the disk, not only the last.
         allow_data_loss: allow a down migration to delete rows, without checking.
         confined: nothing outside of the target's schema may change.
+        watch: what is sent around the statements of each file, or None.
     """
 
     lock_timeout_ms: int
@@ -208,6 +229,7 @@ class Options(NamedTuple):
     sync_each: bool = False
     allow_data_loss: bool = False
     confined: bool = False
+    watch: StatementWatch | None = None
 
 
 class MigrationError(ChatdbError):

@@ -71,7 +71,9 @@ class Runner:
             else AdvisoryLock(session.conn, target.schema, options.wait_ms, self._report)
         )
         patience = Patience(options)
-        self._tracker = StepTracker(state, self._lock, on_progress, self._note_progress)
+        self._tracker = StepTracker(
+            state, self._lock, on_progress, self._note_progress, options.watch
+        )
         self._blockers = BlockerWatch(
             lambda: connect(target, retries=0),
             target.application,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatdb_cli.history.model import History
-    from chatdb_cli.migrate.model import Options
+    from chatdb_cli.migrate.model import Options, StatementWatch
     from chatdb_cli.postgres.model import Target
 
 
@@ -57,12 +57,15 @@ class Session:
         """Read the history of the target's schema."""
         return read_history(self.conn, self.target.schema)
 
-    def transaction(self, history: History, *, prepared: bool = False) -> MigrationTransaction:
+    def transaction(
+        self, history: History, *, prepared: bool = False, watch: StatementWatch | None = None
+    ) -> MigrationTransaction:
         """Return what writes the messages of transactions.
 
         Args:
             history: the history as it was last read.
             prepared: the statements that every migration needs are sent as prepared statements.
+            watch: what is sent around the statements of each file, or None.
         """
         return MigrationTransaction(
             self.conn,
@@ -72,6 +75,7 @@ class Session:
             watched=log.enabled(log.DEBUG),
             application=self.target.application if self.pooled else None,
             prepared=prepared,
+            watch=watch,
         )
 
     def roll_back(self) -> None:

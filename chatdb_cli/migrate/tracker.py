@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
 
     from chatdb_cli.errors import ChatdbError
-    from chatdb_cli.migrate.model import Step, StepState
+    from chatdb_cli.migrate.model import StatementWatch, Step, StepState
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.migrate.transaction import StepTag
     from chatdb_cli.postgres.advisory_lock import AdvisoryLock
@@ -35,6 +35,7 @@ class StepTracker:
         lock: the migration lock, whose messages are among the others; None behind a pooler.
         on_progress: called as things happen.
         on_step_done: called after each step of the run's own.
+        watch: gets what its queries return, or None.
 
     Attributes:
         running: the step whose claim has succeeded and whose COMMIT has not, or None.
@@ -47,11 +48,13 @@ class StepTracker:
         lock: AdvisoryLock | None,
         on_progress: Callable[[Progress], None],
         on_step_done: Callable[[], None],
+        watch: StatementWatch | None = None,
     ) -> None:
         self._state = state
         self._lock = lock
         self._on_progress = on_progress
         self._on_step_done = on_step_done
+        self._watch = watch
         self.running: Step | None = None
         self.unflushed = False
         self._claimed_ms = 0.0  # when the claim was executed, by the server's clock
@@ -75,6 +78,8 @@ class StepTracker:
             self._on_progress(Progress("started", tag.step))
         elif part is Part.FILE:
             self._log_statement(tag.step, done)
+        elif part is Part.WATCH and self._watch:
+            self._watch.note(tag.step, done.row[0] or "")
         elif part is Part.RECORD:
             self._duration_ms = round(_milliseconds(done) - self._claimed_ms)
         elif part is Part.COMMIT:

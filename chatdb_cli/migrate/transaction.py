@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Script
     from chatdb_cli.history.model import History
     from chatdb_cli.history.write import Author
-    from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.model import StatementWatch, Step
     from chatdb_cli.syntax.statements import Statement
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
@@ -51,6 +51,7 @@ class Part(Enum):
     FILE = "file"
     SETTLE = "settle"
     GUARD = "guard"
+    WATCH = "watch"
     RECORD = "record"
     COMMIT = "commit"
     # Before the first migration, and after the last.
@@ -123,6 +124,7 @@ class MigrationTransaction:
         application: the application_name to set again after each RESET ALL; a session of a pooler needs
             it, a session of its own has it anyway.
         prepared: the messages of `prepare_statements` are sent before those of the migrations.
+        watch: what is sent around the statements of each file, or None.
 
     Attributes:
         writer: returns the statements that write the history.
@@ -138,12 +140,14 @@ class MigrationTransaction:
         watched: bool = False,
         application: str | None = None,
         prepared: bool = False,
+        watch: StatementWatch | None = None,
     ) -> None:
         self._quoting = Quoting(conn, schema)
         self.writer = HistoryWriter(self._quoting, author, prepared=prepared)
         self._watched = watched
         self._application = application
         self._prepared = prepared
+        self._watch = watch
         self._server_version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
         self.search_path = self._quoting.path(history.extension_schemas)
@@ -284,11 +288,24 @@ class MigrationTransaction:
             rest = tuple(s for s in rest if s != queries.DEALLOCATE)
         return [
             *(to_message(s, Part.GUARD) for s in guard.before),
-            *file_messages(script, statements, flush=self._watched),
-            *(to_message(s, Part.SETTLE) for s in queries.SETTLE),
+            *self._file(script, statements),
             *(to_message(s, Part.FRAME) for s in role),
             *(to_message(s, Part.GUARD) for s in guard.after),
             *(to_message(s, Part.FRAME) for s in rest),
+        ]
+
+    def _file(self, script: Script, statements: Sequence[Statement] | None) -> list[Message]:
+        """Return the statements of the file, the check of what they deferred, and what watches them."""
+        file = file_messages(script, statements, flush=self._watched)
+        settle = [to_message(s, Part.SETTLE) for s in queries.SETTLE]
+        if self._watch is None:
+            return [*file, *settle]
+        after = to_message(self._watch.after, Part.WATCH)
+        return [
+            to_message(self._watch.before, Part.WATCH),
+            *(message for statement in file for message in (statement, after)),
+            *settle,
+            after,
         ]
 
     def _settings_of_record(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:

@@ -37,6 +37,8 @@ COUNTERPARTS = {
     "migrate status": "Migrator.status",
     "migrate history": "Migrator.history",
     "migrate new": "new_migration",
+    "migrate rehearse": "rehearse_migrations",
+    "migrate drift": "check_drift",
     "migrate snapshot": "save_snapshot",
     "server start": "EmbeddedServer.start",
     "server stop": "EmbeddedServer.stop",

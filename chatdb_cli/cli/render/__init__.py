@@ -1,7 +1,7 @@
 """Rendering: one module per result, from a value to its JSON document and its text.
 
     migrate, status, repair, history, setup, seed, docs, events, server, tunnel, error,
-    health, snapshot, drift, counts
+    health, snapshot, drift, counts, rehearse
                   a result each; `status` is that of `chatdb migrate status`, the embedded
                   server's is in `server`
     document      what every result has: document, text, target

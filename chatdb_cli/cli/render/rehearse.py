@@ -1,0 +1,186 @@
+"""A rehearsal: a line for each version, and below it what is wrong; and drift.
+
+What does not belong here: the differences (`drift.py`), the words of an error (`error.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatdb_cli.cli.render.document import Document, Rendered, target_document
+from chatdb_cli.cli.render.drift import comparison_notes, difference_documents, difference_text
+from chatdb_cli.cli.render.error import error_document, error_lines
+from chatdb_cli.cli.render.table import Table
+from chatdb_cli.cli.render.text import one_line, width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from chatdb_cli.rehearse.model import (
+        Drift,
+        Rehearsal,
+        RehearsalFailure,
+        StatementLock,
+        VersionRehearsal,
+    )
+
+_MISSING = {
+    "up": "the up failed",
+    "down": "the down failed",
+    "second up": "the up failed after the down",
+    "down with rows": "the down failed on tables with rows",
+    "up after rows": "the up failed after a down on tables with rows",
+    "seed": "the seed failed",
+}
+_DIFFERS = {
+    "down": "the down does not undo the up",
+    "second up": "the second up does not build what the first built",
+    "down with rows": "the down does not undo the up on tables with rows",
+    "up after rows": "the up after a down on tables with rows does not build what the first built",
+}
+
+
+def render_rehearsal(rehearsal: Rehearsal) -> Rendered:
+    """Render a rehearsal."""
+    document = target_document(rehearsal.target) | {
+        "ok": rehearsal.ok,
+        "place": rehearsal.place,
+        "versions": [_document(version) for version in rehearsal.versions],
+    }
+    return Rendered(document, (*_versions(rehearsal.versions), _summary(rehearsal)))
+
+
+def render_drift(drift: Drift, file: Path | None) -> Rendered:
+    """Render the drift of a schema.
+
+    Args:
+        drift: the drift.
+        file: the snapshot that the schema was compared with; None if that was built.
+    """
+    comparison = drift.comparison
+    notes = comparison_notes(comparison)
+    document = target_document(drift.target) | {
+        "ok": drift.ok,
+        "current": drift.current,
+        "against": str(file) if file else None,
+        "differences": difference_documents(comparison.differences),
+        "notes": notes,
+    }
+    count = len(comparison.differences)
+    expected = f"the snapshot {file}" if file else f"its files at version {drift.current or 'none'}"
+    what = "no drift: the schema is" if drift.ok else f"{_count(count, 'difference')} from"
+    legend = () if drift.ok else ("- expected, + live", "")
+    text = [*legend, difference_text(comparison.differences), *(f"note: {note}" for note in notes)]
+    return Rendered(document, (*text, one_line(f"{what} {expected}")))
+
+
+def version_line(version: VersionRehearsal) -> str:
+    """Return the line of a version."""
+    return one_line(f"{version.version} {version.name}: {_state(version)}")
+
+
+def _document(version: VersionRehearsal) -> Document:
+    differences = [
+        {"after": failure.after, **document}
+        for failure in version.failures
+        for document in difference_documents(failure.differences)
+    ]
+    errors = [f.error for f in version.failures if f.error]
+    return {
+        "version": version.version,
+        "name": version.name,
+        "ok": version.ok,
+        "skipped": version.skipped is not None,
+        "reason": version.skipped,
+        "differences": differences,
+        "error": error_document(errors[0]) if errors else None,
+        "locks": None if version.locks is None else [_lock_document(x) for x in version.locks],
+    }
+
+
+def _lock_document(lock: StatementLock) -> Document:
+    return {
+        "line": lock.line,
+        "relation": lock.relation,
+        "lock": lock.mode,
+        "rewrites": lock.rewrites,
+        "reads": lock.reads,
+        "held_ms": lock.held_ms,
+        "blocks": lock.blocks,
+        "ok": lock.ok,
+        "accepted": lock.accepted,
+    }
+
+
+def _versions(versions: Sequence[VersionRehearsal]) -> Iterator[str | Table]:
+    widest = max((width(f"{v.version} {v.name}") for v in versions), default=0)
+    for version in versions:
+        name = one_line(f"{version.version} {version.name}")
+        yield f"{name}{' ' * (widest - width(name))}  {_state(version)}"
+        for failure in version.failures:
+            yield from _failure(failure)
+        yield from _locks(version.locks or ())
+
+
+def _state(version: VersionRehearsal) -> str:
+    if version.failures:
+        return f"FAILED: {_what(version.failures[0])}"
+    if not version.ok:
+        return "FAILED: a lock that no directive accepts"
+    return one_line(version.skipped) if version.skipped else "ok"
+
+
+def _what(failure: RehearsalFailure) -> str:
+    return _MISSING[failure.after] if failure.error else _DIFFERS[failure.after]
+
+
+def _failure(failure: RehearsalFailure) -> Iterator[str]:
+    yield f"  {_what(failure)}:"
+    if failure.error:
+        yield "\n".join(f"  {line}".rstrip() for line, _ in error_lines(failure.error))
+    else:
+        yield "\n".join(f"  {line}" for line in difference_text(failure.differences).splitlines())
+
+
+def _locks(locks: Sequence[StatementLock]) -> Iterator[str | Table]:
+    """Yield a table of the locks that block others, and how many do not."""
+    shown = [lock for lock in locks if lock.blocks or not lock.ok]
+    if shown:
+        rows = [
+            (
+                f"  {lock.line}",
+                lock.relation,
+                lock.mode,
+                " and ".join(_work(lock)),
+                str(lock.held_ms),
+                "accepted" if lock.accepted else "" if lock.ok else "not accepted",
+            )
+            for lock in shown
+        ]
+        yield Table(("  line", "relation", "lock", "whole", "ms", ""), rows)
+    if rest := len(locks) - len(shown):
+        yield f"  {_count(rest, 'lock')} that {'block' if rest > 1 else 'blocks'} no other statement"
+
+
+def _work(lock: StatementLock) -> Iterator[str]:
+    if lock.rewrites:
+        yield "rewritten"
+    if lock.reads:
+        yield "read"
+
+
+def _summary(rehearsal: Rehearsal) -> str:
+    versions = rehearsal.versions
+    skipped = sum(v.skipped is not None and v.ok for v in versions)
+    failed = sum(not v.ok for v in versions)
+    parts = [f"{len(versions) - skipped} rehearsed"]
+    if skipped:
+        parts.append(f"{skipped} passed over")
+    parts.append(f"{failed} failed" if failed else "all ok")
+    rows = ", also with rows" if rehearsal.with_rows else ""
+    return f"{', '.join(parts)}{rows}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
