@@ -37,8 +37,8 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
 Packages on one line do not import each other; `make lint` checks all of this.
 
 Five things check.  `lint/` looks at text alone, and reports; `syntax/refusal.py` refuses text that no
-migration may contain; `migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file does while it runs;
-a check that only reports returns findings.
+migration may contain; `migrate/preflight.py` a file that can't run here; `migrate/guards/` what a file
+does while it runs; a check that only reports returns findings.
 
 A hint never names a flag: `Advice("look at {status}")` names a remedy of `remedy.py`, and
 `cli/words.py` has its words on the command line.  A new public name is a line in `_EXPORTS`, and
