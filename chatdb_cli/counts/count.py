@@ -52,7 +52,7 @@ def count_rows(
             the role may not read a table or not all of its rows, `LOCKED`, `LOST`; or no connection.
     """
     start = time.monotonic()
-    with Snapshot(target, tables, jobs=jobs, report=report) as snapshot:
+    with Snapshot(target, tables, jobs=jobs, details=checksum, report=report) as snapshot:
         hashing = {}
         if checksum:
             chosen = choose_columns(snapshot.tables, columns, exclude_columns)

@@ -122,8 +122,8 @@ class TableCount(NamedTuple):
         checksum: the checksum, or None if none was asked for.
         kind: what it is.
         parent: the name of the partitioned table whose rows include these, or None.
-        columns: the columns of the table, in its order.
-        key: as for `CountedTable`.
+        columns: the columns of the table, in its order; empty unless a checksum was asked for.
+        key: as for `CountedTable`; empty unless a checksum was asked for.
         duration_ms: the time that its statements took, in milliseconds, on all connections together.
     """
 

@@ -54,43 +54,57 @@ SELECT now() AS at, current_setting('server_version_num')::int AS server_version
 EXPORT: Final[LiteralString] = "SELECT pg_export_snapshot()"
 # Is there such a schema?
 SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s"
-# Which relations are in these schemas, with the partitions and the inheriting tables of theirs that are
-# elsewhere?  Temporary tables belong to their session and are left out.
-RELATIONS: Final[LiteralString] = """\
+# The relations of these schemas, with the partitions and the inheriting tables of theirs that are
+# elsewhere.  Temporary tables belong to their session and are left out.
+_FAMILY: Final[LiteralString] = """\
 WITH RECURSIVE family (oid) AS (
     SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY (%(schemas)s)
     UNION
     SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid)
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS relation,
-       c.relkind::text AS kind, c.relpersistence = 'u' AS unlogged,
+       c.relkind::text AS kind,
        (SELECT i.inhparent::int8 FROM pg_inherits i
-        WHERE i.inhrelid = c.oid AND c.relispartition) AS parent,
-       coalesce(m.amname = 'heap', false) AS is_heap,
+        WHERE i.inhrelid = c.oid AND c.relispartition) AS parent"""
+_FROM_FAMILY: Final[LiteralString] = """
+FROM family JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND c.relpersistence <> 't'"""
+# Which tables may there be to lock?
+LOCKABLE: Final[LiteralString] = (
+    _FAMILY
+    + _FROM_FAMILY.replace("'r', 'p', 'f', 'v', 'm'", "'r', 'p'")
+    + " AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
+)
+# Which relations are there, how large are they, and what do the statistics say?
+RELATIONS: Final[LiteralString] = (
+    _FAMILY
+    + """, c.relpersistence = 'u' AS unlogged,
+       c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AS is_heap,
        CASE WHEN c.relkind IN ('r', 'm')
             THEN pg_relation_size(c.oid) / current_setting('block_size')::int END AS pages,
        c.relpages AS analyzed_pages, c.reltuples::float8 AS analyzed_rows,
        pg_stat_get_live_tuples(c.oid) AS live_rows,
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-               AND d.objid = c.oid AND d.deptype = 'e') AS of_extension,
-       coalesce((SELECT ARRAY(SELECT a.attname::text
-                              FROM unnest(x.indkey[0:x.indnkeyatts - 1])
-                                   WITH ORDINALITY u (number, place)
-                              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number
-                              ORDER BY place)
-                 FROM pg_index x
-                 WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid
-                   AND x.indpred IS NULL AND x.indexprs IS NULL
-                   AND NOT EXISTS (SELECT FROM pg_attribute a
-                                   WHERE a.attrelid = c.oid AND NOT a.attnotnull
-                                     AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
-                 ORDER BY x.indisprimary DESC, x.indisreplident DESC, x.indnkeyatts, x.indexrelid
-                 LIMIT 1), '{}') AS key
-FROM family JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_am m ON m.oid = c.relam
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND c.relpersistence <> 't'
-ORDER BY n.nspname, c.relname"""
+               AND d.objid = c.oid AND d.deptype = 'e') AS of_extension"""
+    + _FROM_FAMILY
+    + " ORDER BY n.nspname, c.relname"
+)
+# Which columns identify a row?  Those of the primary key, or of another unique index that has no NULL.
+KEYS: Final[LiteralString] = """\
+SELECT DISTINCT ON (x.indrelid) x.indrelid::int8 AS relation,
+       ARRAY(SELECT a.attname::text
+             FROM unnest(x.indkey[0:x.indnkeyatts - 1]) WITH ORDINALITY u (number, place)
+             JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.number
+             ORDER BY place) AS columns
+FROM pg_index x
+WHERE x.indrelid = ANY (%(relations)s)
+  AND x.indisunique AND x.indimmediate AND x.indisvalid
+  AND x.indpred IS NULL AND x.indexprs IS NULL
+  AND NOT EXISTS (SELECT FROM pg_attribute a
+                  WHERE a.attrelid = x.indrelid AND NOT a.attnotnull
+                    AND a.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
+ORDER BY x.indrelid, x.indisprimary DESC, x.indisreplident DESC, x.indnkeyatts, x.indexrelid"""
 # Which columns do these relations have, which type stores the values, and which function writes them?
 COLUMNS: Final[LiteralString] = """\
 WITH RECURSIVE stored (domain, type) AS (

@@ -20,7 +20,7 @@ from chatdb_cli.counts import queries
 from chatdb_cli.counts.hashing import row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
 from chatdb_cli.counts.ranges import divide
-from chatdb_cli.counts.tables import Catalog, read_catalog
+from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
 from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import blame_tunnel, connect
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.counts.model import CountedTable, Form, HashedColumn
     from chatdb_cli.counts.ranges import Work
+    from chatdb_cli.counts.tables import Lockable
     from chatdb_cli.counts.workers import Done, Opening
     from chatdb_cli.postgres.model import Target
 
@@ -47,6 +48,7 @@ JOBS = 4
 _TRIES = 5
 # How long another connection waits for a lock, in milliseconds; the first one holds them all.
 _LOCK_MS = 1000
+_LOCKED = ("table", "partitioned table")
 
 
 class _SourceRow(NamedTuple):
@@ -87,6 +89,7 @@ class Snapshot(Closing):
         target: the database and the schema.
         names: tables, as for `count_rows`.
         jobs: how many connections share the work at most.
+        details: read the columns and the key of each table, too.
         report: called with a line for what a person should know.
 
     Attributes:
@@ -104,6 +107,7 @@ class Snapshot(Closing):
         names: Sequence[str] = (),
         *,
         jobs: int = JOBS,
+        details: bool = True,
         report: Callable[[str], None] = ignore,
     ) -> None:
         require_target(target)
@@ -120,7 +124,7 @@ class Snapshot(Closing):
                         "connection, in one transaction"
                     )
                     jobs = 1
-                catalog, row = self._begin(names)
+                catalog, row = self._begin(names, details=details)
             except BaseException:
                 self.connection.close()
                 raise
@@ -140,7 +144,7 @@ class Snapshot(Closing):
         stack.enter_context(explain_failures("the rows can't be counted"))
         return stack
 
-    def sql_name(self, table: CountedTable) -> str:
+    def sql_name(self, table: CountedTable | Lockable) -> str:
         """Return the name of a table as SQL, with its schema."""
         quote = self._quoting.identifier
         return f"{quote(table.schema)}.{quote(table.relation)}"
@@ -211,24 +215,25 @@ class Snapshot(Closing):
 
     # --- the transaction --------------------------------------------------------------------------
 
-    def _begin(self, names: Sequence[str]) -> tuple[Catalog, _SourceRow]:
+    def _begin(self, names: Sequence[str], *, details: bool) -> tuple[Catalog, _SourceRow]:
         """Lock the tables that are meant, and take the snapshot after that."""
-        locked: list[str] | None = None
+        conn = self.connection
         for _ in range(_TRIES):
             self._start()
-            if locked:
-                tables = ", ".join(f"ONLY {name}" for name in locked)
-                self.connection.execute(queries.LOCK.format(tables=tables).encode())
-            cursor = self.connection.cursor(row_factory=class_row(_SourceRow))
-            (row,) = cursor.execute(queries.SOURCE).fetchall()
-            catalog = read_catalog(self.connection, self._target, names, standby=row.standby)
-            lockable = [
-                self.sql_name(t) for t in catalog.tables if t.kind in ("table", "partitioned table")
-            ]
-            if locked is not None and set(lockable) <= set(locked):
+            lockable = read_lockable(conn, self._target, names)
+            conn.execute(queries.END)
+            self._start()
+            if lockable:
+                tables = ", ".join(f"ONLY {self.sql_name(table)}" for table in lockable)
+                conn.execute(queries.LOCK.format(tables=tables).encode())
+            (row,) = (
+                conn.cursor(row_factory=class_row(_SourceRow)).execute(queries.SOURCE).fetchall()
+            )
+            catalog = read_catalog(conn, self._target, names, standby=row.standby, details=details)
+            locked = {table.oid for table in lockable}
+            if all(t.oid in locked for t in catalog.tables if t.kind in _LOCKED):
                 return catalog, row
-            locked = lockable
-            self.connection.execute(queries.END)
+            conn.execute(queries.END)
         raise ChatdbError(
             Code.LOCKED, "tables are being created or dropped all the time", hint="try again later"
         )

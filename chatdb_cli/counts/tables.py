@@ -12,7 +12,7 @@ tables of extensions, foreign tables, views.  What does not belong here: countin
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from psycopg.rows import class_row
 
@@ -46,16 +46,22 @@ class _Relation(NamedTuple):
     schema: str
     relation: str
     kind: str
-    unlogged: bool
     parent: int | None
-    is_heap: bool
+    unlogged: bool
+    is_heap: bool | None
     pages: int | None
     analyzed_pages: int
     analyzed_rows: float
     live_rows: int
     readable: bool
     of_extension: bool
-    key: list[str]
+
+
+class _Key(NamedTuple):
+    """A row of `queries.KEYS`."""
+
+    relation: int
+    columns: list[str]
 
 
 class _Column(NamedTuple):
@@ -67,6 +73,9 @@ class _Column(NamedTuple):
     base: str
     output: str
     has_own_cast: bool
+
+
+R = TypeVar("R", "Lockable", _Relation)
 
 
 class Catalog(NamedTuple):
@@ -81,8 +90,42 @@ class Catalog(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
+class Lockable(NamedTuple):
+    """A row of `queries.LOCKABLE`."""
+
+    oid: int
+    schema: str
+    relation: str
+    kind: str
+    parent: int | None
+
+
+def read_lockable(
+    conn: psycopg.Connection[Any], target: Target, names: Sequence[str]
+) -> list[Lockable]:
+    """Return the tables that are meant and can be locked, with their partitions.
+
+    Args:
+        conn: a connection to the target.
+        target: its schema is the one without a name.
+        names: as for `read_catalog`; one that does not exist is ignored.
+    """
+    cursor = conn.cursor(row_factory=class_row(Lockable))
+    schemas = _all_schemas(target, names)
+    rows = cursor.execute(queries.LOCKABLE, {"schemas": schemas}).fetchall()
+    if names:
+        roots = [_look_up(name, rows, target) for name in names]
+        return _with_partitions([root for root in roots if root], rows)
+    return [row for row in rows if row.relation not in _HISTORY]
+
+
 def read_catalog(
-    conn: psycopg.Connection[Any], target: Target, names: Sequence[str], *, standby: bool
+    conn: psycopg.Connection[Any],
+    target: Target,
+    names: Sequence[str],
+    *,
+    standby: bool,
+    details: bool,
 ) -> Catalog:
     """Return the tables that are meant, by reading the catalog.
 
@@ -91,14 +134,15 @@ def read_catalog(
         target: its schema is the one without a name.
         names: tables of that schema, or `schema.table`; empty for all.
         standby: unlogged tables can't be read.
+        details: also read columns and keys.
 
     Raises:
         ChatdbError: `USAGE` for a name that does not exist, `MISSING_SCHEMA`, `LOGIN` for tables that
             the role may not read.
     """
-    schemas = {target.schema, *(part for name in names for part in _schemas(name))}
     cursor = conn.cursor(row_factory=class_row(_Relation))
-    relations = cursor.execute(queries.RELATIONS, {"schemas": list(schemas)}).fetchall()
+    schemas = _all_schemas(target, names)
+    relations = cursor.execute(queries.RELATIONS, {"schemas": schemas}).fetchall()
     if not any(relation.schema == target.schema for relation in relations):
         _require_schema(conn, target)
     by_oid = {relation.oid: relation for relation in relations}
@@ -115,8 +159,13 @@ def read_catalog(
                 roots.append(relation)
     chosen = _with_partitions(roots, relations)
     _refuse_unreadable(chosen, target, conn.info.user)
-    columns = _read_columns(conn, [relation.oid for relation in chosen])
-    tables = tuple(_table(relation, by_oid, columns[relation.oid], target) for relation in chosen)
+    oids = [relation.oid for relation in chosen]
+    columns = _read_columns(conn, oids) if details else {}
+    keys = _read_keys(conn, oids) if details else {}
+    tables = tuple(
+        _table(relation, by_oid, columns.get(relation.oid, ()), keys.get(relation.oid, ()), target)
+        for relation in chosen
+    )
     return Catalog(tables, tuple(left_out))
 
 
@@ -159,9 +208,9 @@ def _is_meant(name: str, table: CountedTable, column: CountedColumn) -> bool:
     return name in (column.name, *(f"{owner}.{column.name}" for owner in owners))
 
 
-def _schemas(name: str) -> list[str]:
-    """Return the schemas that a name may be in."""
-    return [part for _, part in _splits(name)]
+def _all_schemas(target: Target, names: Sequence[str]) -> list[str]:
+    """Return the schemas that names may be in."""
+    return sorted({target.schema, *(schema for name in names for _, schema in _splits(name))})
 
 
 def _splits(name: str) -> list[tuple[str, str]]:
@@ -181,19 +230,22 @@ def _unquoted(word: str) -> str:
 
 
 def _find(name: str, relations: Sequence[_Relation], target: Target) -> _Relation:
-    """Return the relation of a name: of the target's schema first, then `schema.table`."""
-    wanted = [(_unquoted(name), target.schema), *_splits(name)]
-    wanted += [(relation.lower(), schema.lower()) for relation, schema in wanted]
-    by_name = {(relation.relation, relation.schema): relation for relation in relations}
-    for way in wanted:
-        if way in by_name:
-            return by_name[way]
+    if relation := _look_up(name, relations, target):
+        return relation
     known = [_name(relation, target) for relation in relations]
     raise ChatdbError(
         Code.USAGE,
         f"there is no table {name!r} in schema {target.schema!r}{did_you_mean(name, known)}",
         hint=Advice("for a table of another schema write SCHEMA.TABLE, or name it with {schema}"),
     )
+
+
+def _look_up(name: str, relations: Sequence[R], target: Target) -> R | None:
+    """Return the relation of a name: of the target's schema first, then `schema.table`."""
+    wanted = [(_unquoted(name), target.schema), *_splits(name)]
+    wanted += [(relation.lower(), schema.lower()) for relation, schema in wanted]
+    by_name = {(relation.relation, relation.schema): relation for relation in relations}
+    return next((by_name[way] for way in wanted if way in by_name), None)
 
 
 def _reason(relation: _Relation, *, standby: bool) -> str | None:
@@ -209,14 +261,14 @@ def _reason(relation: _Relation, *, standby: bool) -> str | None:
     return None
 
 
-def _with_partitions(roots: Sequence[_Relation], relations: Sequence[_Relation]) -> list[_Relation]:
+def _with_partitions(roots: Sequence[R], relations: Sequence[R]) -> list[R]:
     """Return relations with all their partitions, each once, a parent before its partitions."""
-    children: dict[int | None, list[_Relation]] = defaultdict(list)
+    children: dict[int | None, list[R]] = defaultdict(list)
     for relation in relations:
         children[relation.parent].append(relation)
-    chosen: dict[int, _Relation] = {}
+    chosen: dict[int, R] = {}
 
-    def add(relation: _Relation) -> None:
+    def add(relation: R) -> None:
         chosen[relation.oid] = relation
         for child in children[relation.oid]:
             add(child)
@@ -279,10 +331,17 @@ def _read_columns(
     return found
 
 
+def _read_keys(conn: psycopg.Connection[Any], oids: list[int]) -> Mapping[int, tuple[str, ...]]:
+    cursor = conn.cursor(row_factory=class_row(_Key))
+    rows = cursor.execute(queries.KEYS, {"relations": oids})
+    return {row.relation: tuple(row.columns) for row in rows}
+
+
 def _table(
     relation: _Relation,
     by_oid: Mapping[int, _Relation],
     columns: tuple[CountedColumn, ...],
+    key: tuple[str, ...],
     target: Target,
 ) -> CountedTable:
     parent = by_oid.get(relation.parent or 0)
@@ -294,10 +353,10 @@ def _table(
         kind=_KINDS[relation.kind],
         parent=_name(parent, target) if parent else None,
         columns=columns,
-        key=tuple(relation.key),
+        key=key,
         pages=relation.pages or 0,
         estimate=_estimate(relation),
-        divisible=relation.is_heap and relation.kind == "r",
+        divisible=bool(relation.is_heap) and relation.kind == "r",
     )
 
 

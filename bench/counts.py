@@ -1,0 +1,158 @@
+"""`chatdb counts` compared with psql that counts one table after the other, alternating in one run.
+
+Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each command as a
+share of psql's within a round, and the memory of chatdb.  `--save` writes bench/RESULTS.md.
+
+    psql           SELECT count(*) for each table, one session, the server's two parallel workers
+    psql alone     the same without parallel workers
+    counts         chatdb counts
+    counts alone   the same, where the server has no parallel workers either
+    md5            psql with md5 over the text of each row, added up, two parallel workers
+    checksum       chatdb counts --checksum
+    text           count_rows(checksum=True, form="text"): the portable form
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from results import keep
+
+from chatdb_cli.embedded.server import EmbeddedServer
+
+TABLES = 10
+# The first table has half of the rows, the next half of what is left, as in real schemas.
+CREATE = """\
+CREATE TABLE t{n} (id bigint PRIMARY KEY, owner int NOT NULL, at timestamptz NOT NULL, title text,
+                   amount numeric(12,2), active boolean, token uuid);
+INSERT INTO t{n} SELECT g, g % 1000, '2024-01-01'::timestamptz + g * interval '1.5 s',
+       'title number ' || g || repeat('x', g % 20), g / 7.0, g % 3 = 0, gen_random_uuid()
+FROM generate_series(1, {rows}) g"""
+MD5 = "SELECT count(*), sum(('x' || left(md5(t::text), 16))::bit(64)::bigint) FROM t{n} t"
+COUNT = "SELECT count(*) FROM t{n}"
+TEXT = """\
+import sys, chatdb_cli
+settings = chatdb_cli.load_settings({"database_url": sys.argv[1]}, environ={})
+with chatdb_cli.open_target(settings) as target:
+    chatdb_cli.count_rows(target, checksum=True, form="text")
+"""
+ALONE = "PGOPTIONS=-c max_parallel_workers_per_gather=0"
+# Each command is compared with this one.
+YARDSTICKS = {
+    "counts": "psql", "counts alone": "psql alone", "checksum": "md5", "text": "md5",
+}  # fmt: skip
+
+
+def commands(server: EmbeddedServer) -> dict[str, tuple[list[str], str]]:
+    """Return each command, and a variable of its environment."""
+    url = server.url("postgres")
+    psql = [str(server.programs / "psql"), "-X", "-q", "-A", "-t", url]
+    chatdb = [sys.executable, "-m", "chatdb_cli", "counts", "-q", "-d", url]
+
+    def each(statement: str) -> list[str]:
+        return [part for n in range(TABLES) for part in ("-c", statement.format(n=n))]
+
+    return {
+        "psql": ([*psql, *each(COUNT)], ""),
+        "counts": (chatdb, ""),
+        "psql alone": ([*psql, *each(COUNT)], ALONE),
+        "counts alone": (chatdb, ALONE),
+        "md5": ([*psql, *each(MD5)], ""),
+        "checksum": ([*chatdb, "--checksum"], ""),
+        "text": ([sys.executable, "-c", TEXT, url], ""),
+    }
+
+
+def run(command: list[str], variable: str) -> tuple[float, float]:
+    """Return the seconds that a command took, and the megabytes that it used at most."""
+    name, _, value = variable.partition("=")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **({name: value} if name else {})}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"{command[0]} failed")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def fill(server: EmbeddedServer, rows: int) -> str:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+        for n in range(TABLES):
+            rows -= (part := rows // 2 if n < TABLES - 1 else rows)
+            conn.execute(CREATE.format(n=n, rows=part))
+        conn.execute("VACUUM (ANALYZE)")
+        conn.execute("CHECKPOINT")
+        (version,) = conn.execute("SHOW server_version").fetchone() or ("",)
+    return str(version)
+
+
+def measure(rows: int, rounds: int) -> tuple[str, dict[str, list[tuple[float, float]]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / ".chatdb")
+        server.start()
+        try:
+            version = fill(server, rows)
+            todo = commands(server)
+            results: dict[str, list[tuple[float, float]]] = {name: [] for name in todo}
+            for number in range(rounds + 1):
+                for name, (command, variable) in todo.items():
+                    result = run(command, variable)
+                    if number:  # the first round fills the caches
+                        results[name].append(result)
+                        print(f"{name:<13} {result[0]:.2f} s", file=sys.stderr)
+            return version, results
+        finally:
+            server.destroy()
+
+
+def report(rows: int, version: str, results: dict[str, list[tuple[float, float]]]) -> str:
+    lines = [
+        f"{rows:,} rows in {TABLES} tables, {len(results['psql'])} rounds, PostgreSQL {version}, "
+        f"{os.cpu_count()} processors, Python {platform.python_version()}; whole commands.",
+        "",
+        "| | seconds | compared with | median share | best share | MB |",
+        "|---|---:|---|---:|---:|---:|",
+    ]
+    for name, pairs in results.items():
+        seconds = statistics.median(s for s, _ in pairs)
+        cells = ["", "", "", ""]
+        if yardstick := YARDSTICKS.get(name):
+            shares = [a / b for (a, _), (b, _) in zip(pairs, results[yardstick], strict=True)]
+            best = min(s for s, _ in pairs) / min(s for s, _ in results[yardstick])
+            cells = [
+                yardstick,
+                f"**{statistics.median(shares):.2f}**",
+                f"{best:.2f}",
+                f"{max(m for _, m in pairs):.0f}",
+            ]
+        lines.append(f"| {name} | {seconds:.2f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> None:
+    numbers = [int(a) for a in arguments if a.isdecimal()]
+    rows, rounds = [*numbers, *(5_000_000, 5)[len(numbers) :]][:2]
+    version, results = measure(rows, rounds)
+    table = report(rows, version, results)
+    print(table)
+    if "--save" in arguments:
+        about = (__doc__ or "").split("\n\n")[-1]
+        keep(f"# `chatdb counts` compared with psql\n\n{table}\n\n```\n{about}```")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
