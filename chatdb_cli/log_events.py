@@ -95,7 +95,6 @@ EVENTS: dict[str, LogEvent] = {
         "The command fails. The data is `error` of the JSON document; docs/errors.md lists the codes.",
         {
             "code": "the kind of error",
-            "message": "as the message of the record",
             "hint": "what to do next",
             "file": "the file with the error",
             "line": "counted from 1",
@@ -103,7 +102,6 @@ EVENTS: dict[str, LogEvent] = {
             **_SQLSTATE,
             "errno": "the name of an error of the operating system",
             "notes": "further facts, such as PostgreSQL's detail and what was rolled back",
-            "correlation_id": "as of the record",
             "exit_code": "the exit code of the command",
         },
     ),

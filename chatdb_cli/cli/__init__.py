@@ -6,7 +6,7 @@
     context           what a command works with: settings, target, output, questions
     render/           one module per result: its JSON document and its text
     output            the streams; the only user of rich, with bar and progress
-    logs              JSON lines on stderr, and the log file
+    logs, stderr      JSON lines on stderr, and the log file; what C libraries print
     words             the words of the command line for each remedy: flags and commands
     boundary          from an exception to a message and an exit code
 
@@ -42,6 +42,10 @@ def main() -> None:
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     code = run(sys.argv[1:])
+    if "chatdb_cli.cli.stderr" in sys.modules:
+        from chatdb_cli.cli.stderr import release
+
+        release()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a failed write was reported already
             stream.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,7 +18,7 @@ from chatdb_cli.cli.output import Output, discard
 from chatdb_cli.cli.words import in_words
 from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 from chatdb_cli.redaction import redact
-from chatdb_cli.settings.load import debug_requested, requested_format
+from chatdb_cli.settings.load import debug_requested, requested
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,8 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 def guard(arguments: Sequence[str]) -> int:
     """Run the application and return the exit code; every exception ends here."""
     # Preliminary: `make_context` sets both formats again when the settings are read.
-    out = Output(
-        requested_format(arguments, "CHATDB_FORMAT"),
-        logs=requested_format(arguments, "CHATDB_LOG_FORMAT") == "json",
-    )
+    out = Output("json" if requested(arguments, "CHATDB_FORMAT") == "json" else "text")
+    _configure_logs(arguments, out, files=False)
     start = time.monotonic()
     try:
         code = _run(arguments, out)
@@ -43,6 +42,27 @@ def guard(arguments: Sequence[str]) -> int:
         discard(sys.stdout)
         discard(sys.stderr)
         return Exit.CLOSED_PIPE
+
+
+def _configure_logs(arguments: Sequence[str], out: Output, *, files: bool) -> None:
+    """Attach the logs that the command line requests, before the settings are read, or if they can't be.
+
+    Args:
+        arguments: of the command line.
+        out: the streams.
+        files: also look into the .env files, which takes time, and open the log file.
+    """
+    as_json = requested(arguments, "CHATDB_LOG_FORMAT", files=files) == "json"
+    file = requested(arguments, "CHATDB_LOG_FILE", files=True) if files else ""
+    if not (as_json or file):
+        return
+    from chatdb_cli.cli.logs import LogOptions, configure
+
+    options = LogOptions(json=as_json, debug=debug_requested())
+    try:
+        configure(options._replace(file=Path(file).expanduser() if file else None), out)
+    except (ChatdbError, RuntimeError):  # the error that is about to be reported is another one
+        configure(options, out)
 
 
 def _log_end(command: str | None, code: int, duration_s: float) -> None:
@@ -59,10 +79,6 @@ def _log_end(command: str | None, code: int, duration_s: float) -> None:
 
 
 def _run(arguments: Sequence[str], out: Output) -> int:
-    if out.logs:
-        from chatdb_cli.cli.logs import LogOptions, configure
-
-        configure(LogOptions(json=True, debug=debug_requested()), out.stderr, out.warn)
     try:
         # Not `app()`: it turns a signal and a closed pipe into exit codes of its own.
         command = typer.main.get_command(application(arguments))
@@ -74,8 +90,12 @@ def _run(arguments: Sequence[str], out: Output) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last place that can catch it)
+        if not out.is_final:
+            _configure_logs(arguments, out, files=True)
         failure = _to_chatdb_error(error, out)
         try:
+            if failure.code is Code.INTERNAL and not isinstance(error, ChatdbError):
+                _show_bug(error, out)
             out.error(failure)
         except BrokenPipeError:
             raise
@@ -99,7 +119,11 @@ def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
         return ChatdbError(Code.TERMINATED, "terminated")
     if isinstance(error, KeyboardInterrupt):
         return ChatdbError(Code.INTERRUPTED, "interrupted")
-    return _internal_error(error, out)
+    return ChatdbError(
+        Code.INTERNAL,
+        f"internal error {log.correlation_id}: {type(error).__name__}",
+        hint="run it again with CHATDB_DEBUG=1 and report what it prints",
+    )
 
 
 def _usage_error(error: Exception, out: Output) -> ChatdbError:
@@ -118,8 +142,8 @@ def _usage_error(error: Exception, out: Output) -> ChatdbError:
     )
 
 
-def _internal_error(error: BaseException, out: Output) -> ChatdbError:
-    """Return the error that the user sees for a bug in chatdb."""
+def _show_bug(error: BaseException, out: Output) -> None:
+    """Log an exception that is a bug in chatdb, and print its traceback if that was requested."""
     if log.enabled():
         from chatdb_cli.cli.logs import log_exception
 
@@ -128,8 +152,3 @@ def _internal_error(error: BaseException, out: Output) -> ChatdbError:
         import traceback
 
         traceback.print_exception(error)
-    return ChatdbError(
-        Code.INTERNAL,
-        f"internal error {log.correlation_id}: {type(error).__name__}",
-        hint="run it again with CHATDB_DEBUG=1 and report what it prints",
-    )

@@ -120,14 +120,15 @@ def make_context(flags: dict[str, Any], out: Output) -> Context:
 
     settings = load_settings({name: value for name, value in flags.items() if name != "version"})
     out.form, out.quiet = settings.format, settings.quiet
-    out.logs = settings.log_format == "json"
     log.correlation_id = settings.correlation_id or log.PROCESS_ID
-    if out.logs or settings.verbose or settings.log_file:
+    as_json = settings.log_format == "json"
+    if as_json or settings.verbose or settings.log_file:
         from chatdb_cli.cli.logs import LogOptions, configure
 
         options = LogOptions(
-            out.logs, settings.quiet, settings.verbose, settings.log_file, settings.debug
+            as_json, settings.quiet, settings.verbose, settings.log_file, settings.debug
         )
-        configure(options, out.stderr, out.warn)
+        configure(options, out)
+    out.is_final = True
     out.warn(*settings.warnings)
     return Context(settings, out)

@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli import log
+from chatdb_cli.cli.stderr import capture
 from chatdb_cli.cli.words import in_words
 from chatdb_cli.errors import ChatdbError, Code, errno_name
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import TextIO
+
+    from chatdb_cli.cli.output import Output
 
 
 class LogOptions(NamedTuple):
@@ -46,27 +49,29 @@ class LogOptions(NamedTuple):
     debug: bool = False
 
 
-def configure(options: LogOptions, stream: TextIO, warn: Callable[[str], None]) -> None:
+def configure(options: LogOptions, out: Output) -> None:
     """Attach the handlers of a run to the logger `chatdb`; those of an earlier call are replaced.
 
     Args:
         options: what is logged, and where.
-        stream: stderr.
-        warn: called with a line if the file can't be written any more.
+        out: the streams.
 
     Raises:
         ChatdbError: `SETTINGS`, the file can't be opened.
     """
+    file = _File(options.file, out.warn) if options.file else None
+    out.logs = options.json
+    if options.json:
+        capture(_log_line)
+        out.stderr = sys.stderr
+    handlers: list[logging.Handler] = [file] if file else []
+    if options.json:
+        handlers.append(_JsonStream(out.stderr, options))
+    elif options.verbose:
+        handlers.append(_StatementLines(out.stderr))
     root = logging.getLogger()
     for logger in (log.logger, root):
         logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)]
-    handlers: list[logging.Handler] = []
-    if options.file:
-        handlers.append(_File(options.file, warn))
-    if options.json:
-        handlers.append(_JsonStream(stream, options))
-    elif options.verbose:
-        handlers.append(_StatementLines(stream))
     for handler in handlers:
         log.logger.addHandler(handler)
         if not isinstance(handler, _StatementLines):
@@ -75,6 +80,10 @@ def configure(options: LogOptions, stream: TextIO, warn: Callable[[str], None]) 
     log.logger.propagate = False
     if options.json:
         _capture(options)
+
+
+def _log_line(line: str) -> None:
+    log.warning("library", line, logger="stderr")
 
 
 class _Handler(logging.Handler):

@@ -45,6 +45,7 @@ class Output:
         form: text, or one JSON document on stdout.
         quiet: no progress, no target, no notes.
         logs: stderr carries the records of the log, as JSON lines, and nothing else.
+        is_final: the settings were read, so that this is how they want it.
         command: the words of the command, such as `migrate up`, once they are known.
         about: the target, once it is known; the document of an error names it.
         stdout: for the result.
@@ -55,6 +56,7 @@ class Output:
     form: Literal["text", "json"] = "text"
     quiet: bool = False
     logs: bool = False
+    is_final: bool = False
     command: str | None = None
     about: Target | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
@@ -237,7 +239,8 @@ class Output:
             from chatdb_cli.cli.render.error import error_document
 
             data = error_document(error) | {"exit_code": int(error.exit)}
-            log.error("error", in_words(error.message), **data)
+            del data["correlation_id"]  # the record has it
+            log.error("error", data.pop("message"), **data)
 
 
 def _lines(text: str) -> str:

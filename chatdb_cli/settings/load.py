@@ -7,6 +7,7 @@ What does not belong here: the table of settings (`table.py`), choosing a databa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,11 @@ from chatdb_cli.settings.database import (
 )
 from chatdb_cli.settings.libpq import libpq_database, process_environment
 from chatdb_cli.settings.model import Settings
-from chatdb_cli.settings.sources import read_sources, value_of
+from chatdb_cli.settings.sources import read_sources, source_of, value_of
 from chatdb_cli.settings.table import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Literal
 
     from chatdb_cli.settings.sources import Source
 
@@ -118,18 +118,28 @@ def debug_requested() -> bool:
     return process_environment().get("CHATDB_DEBUG", "").lower() in parse.TRUE
 
 
-def requested_format(arguments: Sequence[str], variable: str) -> Literal["text", "json"]:
-    """Return the format that a command line requests, even if it can't be parsed.
+def requested(arguments: Sequence[str], variable: str, *, files: bool = False) -> str:
+    """Return the text that a command line gives for a setting, even if it can't be parsed.
 
     Args:
         arguments: of the command line.
-        variable: `CHATDB_FORMAT` or `CHATDB_LOG_FORMAT`.
+        variable: the variable of the setting, whose flag is searched for first.
+        files: also read the .env files; one that can't be read is ignored.
     """
     option = "--" + SETTINGS[variable].name.replace("_", "-")
-    line = " ".join(["", *arguments]).replace(f" {option}=", f" {option} ")
-    _, flag, rest = f"{line} ".rpartition(f" {option} ")
-    word = rest.partition(" ")[0] if flag else process_environment().get(variable, "")
-    return "json" if word.lower() == "json" else "text"
+    for before, argument in zip(reversed(["", *arguments[:-1]]), reversed(arguments), strict=True):
+        if before == option:
+            return argument
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    environ = process_environment()
+    if files and not environ.get(variable):
+        file = requested(arguments, "CHATDB_ENV_FILE")
+        with suppress(ChatdbError, OSError):
+            sources = read_sources({"env_file": file or None}, environ, Path().absolute())
+            source = source_of(sources, variable)
+            return source.values[variable] if source else ""
+    return environ.get(variable, "")
 
 
 def _unused_variables(sources: Sequence[Source]) -> list[str]:

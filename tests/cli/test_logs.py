@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 
 from chatdb_cli import log
-from tests.support.chatdb import Chatdb, Record, Result, check_records
+from tests.support.chatdb import Chatdb, Result
 from tests.support.project import Project
+from tests.support.records import Record, check_records
 from tests.support.servers import on_first_server
 
 JSON = ("--log-format", "json")

@@ -17,6 +17,7 @@ from chatdb_cli.migrate.model import Progress
 from tests.support.database import Database
 from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
+from tests.support.records import check_records, log_format
 
 
 @dataclass
@@ -58,17 +59,20 @@ class Project:
         self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run `chatdb` in this folder in a new process, not on a terminal."""
-        root = str(ROOT)
-        return subprocess.run(
+        variables = self.environment(PYTHONPATH=str(ROOT), **(env or {}))
+        result = subprocess.run(
             self.command(*arguments),
             cwd=self.path,
-            env=self.environment(PYTHONPATH=root, **(env or {})),
+            env=variables,
             input=stdin,
             stdin=None if stdin is not None else subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,
         )
+        if log_format(arguments, variables) == "json":
+            check_records(result.stderr)
+        return result
 
 
 @pytest.fixture

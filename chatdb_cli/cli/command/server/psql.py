@@ -10,6 +10,7 @@ from chatdb_cli.cli.command.server._server import started_server
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import LOCAL
+from chatdb_cli.cli.stderr import release
 from chatdb_cli.errors import ChatdbError, Code
 
 
@@ -33,6 +34,7 @@ def psql(
             f"there is no psql beside the server's programs in {server.programs}",
             hint='pass the URL that "chatdb server url" prints to another psql',
         )
+    release()
     # No PG* variable of the environment may name another server.
     os.execve(  # noqa: S606
         program, [str(program), server.url(), *(arguments or [])], environment_without_libpq()
