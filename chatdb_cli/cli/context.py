@@ -54,6 +54,23 @@ class Context:
             settings = replace(settings, database=settings.scratch_database)
         return self.target(settings)
 
+    def ready_target(self, wait_ms: int) -> Target:
+        """Open the target, and wait until its server answers.
+
+        Args:
+            wait_ms: how long to wait, in milliseconds; 0 does not even connect.
+
+        Raises:
+            ChatdbError: it does not answer in time.
+        """
+        if not wait_ms:
+            return self.target()
+        from chatdb_cli.postgres.wait import Patience, wait_for_server
+
+        target = Patience(wait_ms, self.out.say).try_until(self.target)
+        wait_for_server(target, wait_ms, self.out.say)
+        return target
+
     def close(self) -> None:
         """Close each target that was opened."""
         for target in self._opened:

@@ -187,9 +187,17 @@ _SERVING: dict[str, Any] = {
                      help="How many tables, indexes and statements get metrics of their own (50)."),
     ],
 }  # fmt: skip
+_WAIT_FOR_SERVER: dict[str, Any] = {
+    "wait_for_server": Annotated[
+        str | None,
+        typer.Option("--wait-for-server", metavar="TIME",
+                     help="How long to wait until the server answers; 0s is no wait (default 0s)."),
+    ],
+}  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
 SERVING = _SERVING | CONNECTED
 MIGRATING = _TIMING | CONNECTED
+APPLYING = _WAIT_FOR_SERVER | MIGRATING
 REHEARSING = _SCRATCH | CONNECTED
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 COUNTING = {key: value for key, value in (SEEDING).items() if key != "dir"}
@@ -202,6 +210,22 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
         raise typer.BadParameter(f"{text!r} is not a whole number from 1")
     return int(text[:9])
+
+
+def _duration(text: str) -> int:
+    from chatdb_cli.settings.parse import duration_ms
+
+    try:
+        return duration_ms(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+def duration_option(option: str, description: str) -> Any:
+    """Return an option that is a duration with a unit; its value is in milliseconds."""
+    return typer.Option(
+        option, metavar="TIME", parser=_duration, show_default=False, help=description
+    )
 
 
 def steps_option(description: str) -> Any:

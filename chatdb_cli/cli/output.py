@@ -157,8 +157,31 @@ class Output:
         if self.form == "json":
             self.text(self._json(rendered.document))
         else:
-            parts = (self._layout(p) if isinstance(p, Table) else p for p in rendered.text)
-            self.text("".join(_lines(part) for part in parts))
+            self.text(self._text(rendered))
+
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Columns and lines of the terminal that the result is written to; None if it is none."""
+        if not self.stdout.isatty():
+            return None
+        size = shutil.get_terminal_size()
+        return size.columns, size.lines
+
+    def replace(self, results: Iterable[Rendered]) -> None:
+        """Print results that replace each other: on a terminal in place, else a document a line."""
+        if self.form == "json" or self.window is None:
+            for rendered in results:
+                self.text(self._json(rendered.document))
+            return
+        from chatdb_cli.cli.screen import Screen
+
+        with Screen(self.stdout) as screen:
+            for rendered in results:
+                screen.draw(self._text(rendered))
+
+    def _text(self, rendered: Rendered) -> str:
+        parts = (self._layout(p) if isinstance(p, Table) else p for p in rendered.text)
+        return "".join(map(_lines, parts))
 
     def stream(self, documents: Iterable[Document], lines: Sequence[str]) -> None:
         """Print a part of a result that has no end: a document or a line for each item."""

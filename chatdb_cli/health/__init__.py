@@ -5,6 +5,7 @@
     definition     what a check is made of
     find           the checks of those modules
     thresholds     the limits of the checks: defaults, and those that a user sets
+    watch          HealthWatch: check again and again, on one connection
     project        the files of the migrations, to compare with the history
     words          values in words: ages, sizes, names, sessions
     ask            all questions in one pipeline, with a time limit

@@ -109,6 +109,21 @@ def disconnected(error: ChatdbError, target: Target | None) -> Health:
     return Health("error", "disconnected", now, None, None, (check,), target, error)
 
 
+def require_thresholds(
+    settings: Settings, thresholds: Mapping[str, str | float] | None = None
+) -> None:
+    """Refuse wrong thresholds, before anything is opened.
+
+    Args:
+        settings: have thresholds, too.
+        thresholds: as for `check_health`.
+
+    Raises:
+        ChatdbError: `SETTINGS` for an unknown threshold or a wrong value.
+    """
+    _limits(settings, thresholds)
+
+
 def is_healthy(pool: ConnectionPool[Any], timeout_s: float = 2.0) -> bool:
     """Return whether a pool can reach its database: a connection answers in time.
 

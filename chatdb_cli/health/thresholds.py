@@ -53,6 +53,24 @@ def read_thresholds(checks: Iterable[Definition], given: Mapping[str, str | floa
     return limits
 
 
+def parse_pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Return the thresholds of an option that can be repeated, `NAME=VALUE` each.
+
+    Raises:
+        ChatdbError: `USAGE`, a text is not of that form.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        try:
+            pairs |= parse.thresholds(text)
+        except ValueError as error:
+            problem, _, hint = str(error).partition("; ")
+            raise ChatdbError(
+                Code.USAGE, f"--threshold {text!r} {problem}", hint=hint or None
+            ) from None
+    return pairs
+
+
 def _names(check: Definition) -> list[str]:
     levels = ((check.degraded, check.name), (check.error, f"{check.name}.error"))
     return [name for limit, name in levels if limit is not None]

@@ -117,6 +117,7 @@ class Settings:
     statement_timeout_ms: int
     retries: int
     wait_ms: int
+    wait_for_server_ms: int
     health_thresholds: Mapping[str, str] | None
     metrics_top: int
     pooler: Literal["session", "transaction"] | None

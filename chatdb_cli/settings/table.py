@@ -95,6 +95,7 @@ SETTINGS = {
         Setting("CHATDB_STATEMENT_TIMEOUT", parse.duration_ms, "0s", "statement_timeout_ms"),
         Setting("CHATDB_RETRIES", parse.count(0), "10", "retries"),
         Setting("CHATDB_WAIT", parse.duration_ms, "60s", "wait_ms"),
+        Setting("CHATDB_WAIT_FOR_SERVER", parse.duration_ms, "0s", "wait_for_server_ms"),
         # Health checks.
         Setting("CHATDB_THRESHOLD", parse.thresholds, field="health_thresholds"),
         # The HTTP server of `chatdb health`; PORT, which many platforms set, completes its address.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
-from chatdb_cli.cli.options import SERVING
+from chatdb_cli.cli.options import SERVING, duration_option
 from chatdb_cli.cli.render.health import health_document, render_health
-from chatdb_cli.errors import Exit, Terminated
+from chatdb_cli.errors import ChatdbError, Exit, Terminated
+
+if TYPE_CHECKING:
+    from chatdb_cli.health.model import Health
 
 
 @command(SERVING)
@@ -25,21 +28,51 @@ def health(
             "--threshold", metavar="NAME=VALUE", help="Another limit of a check; can be repeated."
         ),
     ] = None,
+    wait: Annotated[
+        int | None, duration_option("--wait", "How long to wait until the database answers.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again and again, until Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        int | None,
+        duration_option("--every", "The interval of --watch (default 2s, at least 100ms)."),
+    ] = None,
 ) -> None:
     """Check the health of the database: connections, locks, replication, migrations and more.
 
-    Writes nothing, and needs no privilege but to connect.
+    It writes nothing and needs no privilege but to connect. Exits with 1 if the status is error, 3 if
+    the database can't be reached, 4 if that is because of the tunnel.
     """
-    from chatdb_cli.health.check import check_health
-    from chatdb_cli.settings.parse import thresholds as parse
+    from chatdb_cli.health.thresholds import parse_pairs
 
-    given = parse(",".join(thresholds or ()))
+    limits = parse_pairs(thresholds or ())
+    wait_ms = context.settings.wait_for_server_ms if wait is None else wait
     if context.settings.health_listen:
-        _serve(context, *context.settings.health_listen, given)
-        return
-    result = check_health(context.settings, thresholds=given)
-    context.out.result(render_health(result))
+        _serve(context, *context.settings.health_listen, limits)
+    elif watch:
+        _watch(context, limits, wait_ms, max(2000 if every is None else every, 100))
+    else:
+        _finish(context, _check(context, limits, wait_ms), strict=strict)
+
+
+def _check(context: Context, limits: dict[str, str], wait_ms: int) -> Health:
+    """Return the health, also if the target can't be opened, or does not answer in time."""
+    from chatdb_cli.health.check import check_health, disconnected, require_thresholds
+
+    require_thresholds(context.settings, limits)
+    try:
+        target = context.ready_target(wait_ms)
+    except ChatdbError as error:
+        return disconnected(error, context.out.about)
+    return check_health(target, thresholds=limits)
+
+
+def _finish(context: Context, result: Health, *, strict: bool) -> None:
+    context.out.result(render_health(result, context.out.window))
     if result.error:
+        if context.out.form == "json":
+            context.out.explain(result.error)
         raise typer.Exit(result.error.exit)
     if result.status == "error" or (strict and result.status == "degraded"):
         raise typer.Exit(Exit.FOUND)
@@ -67,6 +100,18 @@ def _serve(
                     f"other machines can reach {server.url}: there is no password and no encryption"
                 )
             server.wait()
+    except KeyboardInterrupt as signal:  # the regular end
+        terminated = isinstance(signal, Terminated)
+        raise typer.Exit(Exit.TERMINATED if terminated else Exit.INTERRUPTED) from None
+
+
+def _watch(context: Context, limits: dict[str, str], wait_ms: int, every_ms: int) -> None:
+    from chatdb_cli.health.watch import HealthWatch
+
+    try:
+        with HealthWatch(context.ready_target(wait_ms), limits) as watch:
+            results = watch.every(every_ms / 1000)
+            context.out.replace(render_health(result, context.out.window) for result in results)
     except KeyboardInterrupt as signal:  # the regular end
         terminated = isinstance(signal, Terminated)
         raise typer.Exit(Exit.TERMINATED if terminated else Exit.INTERRUPTED) from None

@@ -17,6 +17,8 @@ STYLES = {
     "unknown": "bold yellow",
     "failed": "bold red",
     "ok": "green",
+    "degraded": "yellow",
+    "error": "bold red",
     "changed": "bold yellow",
     "missing": "bold red",
 }

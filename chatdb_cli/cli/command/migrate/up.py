@@ -8,11 +8,11 @@ import typer
 
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
-from chatdb_cli.cli.options import MIGRATING, DryRun, SyncEach, steps_option
+from chatdb_cli.cli.options import APPLYING, DryRun, SyncEach, steps_option
 from chatdb_cli.cli.render.migrate import render_run
 
 
-@command(MIGRATING)
+@command(APPLYING)
 def up(
     context: Context,
     to: Annotated[
@@ -29,7 +29,7 @@ def up(
     sync_each: SyncEach = False,
 ) -> None:
     """Apply pending migrations."""
-    target = context.target()
+    target = context.ready_target(context.settings.wait_for_server_ms)
     if not dry_run:
         context.out.target(target)
     run = context.migrator(target, sync_each=sync_each).up(
