@@ -137,8 +137,8 @@ def _entry(check: Check, width: int) -> _Entry:
     hint = f"hint: {in_words(check.hint)}" if check.hint else ""
     return _Entry(
         check,
-        textwrap.wrap(_sentence(check), width),
-        textwrap.wrap(one_line(hint), width, subsequent_indent="      "),
+        textwrap.wrap(_sentence(check), width, break_on_hyphens=False),
+        textwrap.wrap(one_line(hint), width, subsequent_indent="      ", break_on_hyphens=False),
     )
 
 
