@@ -5,7 +5,7 @@
     options           the options that several commands share; a flag of a setting is a row here
     context           what a command works with: settings, target, output, questions
     render/           one module per result: its JSON document and its text
-    output            the streams; the only user of rich, with bar and progress
+    output            the streams; the only user of rich, with bar, screen and progress
     logs, stderr      JSON lines on stderr, and the log file; what C libraries print
     words             the words of the command line for each remedy: flags and commands
     boundary          from an exception to a message and an exit code

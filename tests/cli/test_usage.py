@@ -48,7 +48,7 @@ OPTIONS = {
     ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
-    | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each"},
+    | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each", "--wait-for-server"},
     ("migrate", "down"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--all", "--dry-run", "--yes", "--allow-data-loss", "--sync-each"},
     ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes", "--allow-data-loss"},

@@ -30,6 +30,11 @@ NOT_SENT = {
     "syntax/refusal.py": "the kinds of statements in the user's files",
     "postgres/connect_failures.py": "commands that hints name",
     "events/listener.py": "commands that hints name",
+    "health/checks/activity.py": "commands that hints name",
+    "health/checks/events.py": "commands that hints name",
+    "health/checks/migrations.py": "commands that hints name",
+    "health/checks/schema.py": "commands that hints name",
+    "health/checks/server.py": "commands that hints name",
     "counts/tables.py": "a command that a hint names",
 }
 
