@@ -42,6 +42,8 @@ OPTIONS = {
     (): {"--version", "--help"},
     ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
+    ("health",): CONNECTION | OUTPUT
+    | {"--strict", "--threshold", "--wait", "--watch", "--every", "--serve", "--metrics-top"},
     ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},

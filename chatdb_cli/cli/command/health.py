@@ -39,9 +39,9 @@ def health(
         duration_option("--every", "The interval of --watch (default 2s, at least 100ms)."),
     ] = None,
 ) -> None:
-    """Check the health of the database: connections, locks, replication, migrations and more.
+    """Check the health of the database.
 
-    It writes nothing and needs no privilege but to connect. Exits with 1 if the status is error, 3 if
+    The checks are about connections, locks, migrations, replication and more. It writes nothing and needs no privilege but to connect. Exits with 1 if the status is error, 3 if
     the database can't be reached, 4 if that is because of the tunnel.
     """
     from chatdb_cli.health.thresholds import parse_pairs
