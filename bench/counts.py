@@ -1,7 +1,7 @@
 """`chatdb counts` compared with psql that counts one table after the other, alternating in one run.
 
-Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each command as a
-share of psql's within a round, and the memory of chatdb.  `--save` writes bench/RESULTS.md.
+Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each command as
+a share of psql's within a round, and the memory of chatdb.  `--save` writes bench/RESULTS.md.
 
     psql           SELECT count(*) for each table, one session, the server's two parallel workers
     psql alone     the same without parallel workers

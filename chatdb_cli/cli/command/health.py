@@ -41,8 +41,9 @@ def health(
 ) -> None:
     """Check the health of the database.
 
-    The checks are about connections, locks, migrations, replication and more. It writes nothing and needs no privilege but to connect. Exits with 1 if the status is error, 3 if
-    the database can't be reached, 4 if that is because of the tunnel.
+    The checks are about connections, locks, migrations, replication and more. It writes nothing, and
+    needs no privilege but to connect. Exits with 1 if the status is error, 3 if the database can't be
+    reached, 4 if that is because of the tunnel.
     """
     from chatdb_cli.health.thresholds import parse_pairs
 
