@@ -2,6 +2,7 @@
 
     model       the values
     snapshot        the catalog into a snapshot
+    objects         the rows of its statements into its objects
     questions       which statements that takes, on which versions of PostgreSQL
     grants          access control lists in words
     kinds           the kinds of objects in a snapshot

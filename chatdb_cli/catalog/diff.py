@@ -129,4 +129,6 @@ def _column_order(one: _Tree, other: _Tree) -> list[Difference]:
 def _is_hidden(difference: Difference, hidden: set[tuple[str, str, str]]) -> bool:
     """Tell whether one of the snapshots could not read what differs."""
     kind, name, attribute = difference.kind, difference.object, difference.attribute or ""
-    return not hidden.isdisjoint({(kind, "", ""), (kind, name, ""), (kind, name, attribute)})
+    return not hidden.isdisjoint(
+        {(kind, "", ""), ("", "", attribute), (kind, name, ""), (kind, name, attribute)}
+    )

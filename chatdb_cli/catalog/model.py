@@ -60,7 +60,7 @@ class Unread(NamedTuple):
     """Something that the role may not read.
 
     Attributes:
-        kind: the kind of object.
+        kind: the kind of object; empty for every kind.
         object: the object, as `SchemaObject.identity`; empty for all objects of this kind.
         attribute: its attribute; empty for the object itself.
         reason: the reason.
@@ -72,7 +72,7 @@ class Unread(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        object_ = f"{self.kind} {self.object}".rstrip()
+        object_ = f"{self.kind} {self.object}".strip() or "all objects"
         what = f"{self.attribute} of {object_}" if self.attribute else object_
         return f"{what}: {self.reason}"
 

@@ -35,23 +35,57 @@ SELECT current_setting('server_version_num')::int / 10000 AS server_version,
              WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
                AND NOT has_table_privilege(oid, 'SELECT')) AS unreadable"""
 
+# Of which kinds is there any object that initdb did not create?  Most databases have few of them, and
+# planning the statements about the others takes most of the time of a small snapshot.
+SNAPSHOT_USED: Final[LiteralString] = """\
+SELECT array_agg(kind) AS used FROM (VALUES
+    ('access method', EXISTS (SELECT FROM pg_am WHERE oid >= 16384)),
+    ('aggregate', EXISTS (SELECT FROM pg_aggregate WHERE aggfnoid >= 16384)),
+    ('base type', EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND (
+        NOT typisdefined OR typtype = 'b' AND typinput <> 'array_in'::regproc))),
+    ('cast', EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)),
+    ('collation', EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)),
+    ('composite type', EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'c')),
+    ('conversion', EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)),
+    ('default privileges', EXISTS (SELECT FROM pg_default_acl)),
+    ('domain', EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'd')),
+    ('enum', EXISTS (SELECT FROM pg_enum)),
+    ('event trigger', EXISTS (SELECT FROM pg_event_trigger)),
+    ('foreign-data wrapper', EXISTS (SELECT FROM pg_foreign_data_wrapper)),
+    ('label', EXISTS (SELECT FROM pg_seclabel)),
+    ('language', EXISTS (SELECT FROM pg_language WHERE oid >= 16384 OR lanacl IS NOT NULL)),
+    ('operator', EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)),
+    ('operator class', EXISTS (SELECT FROM pg_opclass WHERE oid >= 16384)),
+    ('operator family', EXISTS (SELECT FROM pg_opfamily WHERE oid >= 16384)),
+    ('policy', EXISTS (SELECT FROM pg_policy)),
+    ('publication', EXISTS (SELECT FROM pg_publication)),
+    ('range type', EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'r')),
+    ('rule', EXISTS (SELECT FROM pg_rewrite WHERE oid >= 16384 AND rulename <> '_RETURN')),
+    ('statistics object', EXISTS (SELECT FROM pg_statistic_ext)),
+    ('text search configuration', EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384)),
+    ('text search dictionary', EXISTS (SELECT FROM pg_ts_dict WHERE oid >= 16384)),
+    ('text search parser', EXISTS (SELECT FROM pg_ts_parser WHERE oid >= 16384)),
+    ('text search template', EXISTS (SELECT FROM pg_ts_template WHERE oid >= 16384)),
+    ('transform', EXISTS (SELECT FROM pg_transform)),
+    ('trigger', EXISTS (SELECT FROM pg_trigger))
+) kinds (kind, used) WHERE used"""
 # Which comments are there?  Objects of initdb have lower oids; of those, comments on a schema may
 # change. PostgreSQL's own comment on public is ignored.
 COMMENTS: Final[LiteralString] = """\
 SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
-       'comment' AS attribute, description AS value
+       description AS value
 FROM pg_description
 WHERE (objoid >= 16384 OR classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass))
   AND NOT (objoid = 2200 AND description = 'standard public schema')"""
 # Which labels do security modules give to objects?
 SECURITY_LABELS: Final[LiteralString] = """\
 SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
-       'security labels' AS attribute, array_agg(concat(provider, ': ', label)) AS value
+       array_agg(concat(provider, ': ', label)) AS value
 FROM pg_seclabel GROUP BY classoid, objoid, objsubid"""
 # Which objects are dropped with an extension, although they are not part of it?
 EXTENSION_DEPENDENCIES: Final[LiteralString] = """\
 SELECT d.classid::regclass::text AS catalog, d.objid::int8 AS oid, d.objsubid AS subid,
-       'depends on extension' AS attribute, array_agg(quote_ident(e.extname)) AS value
+       array_agg(quote_ident(e.extname)) AS value
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 WHERE d.deptype = 'x' AND d.refclassid = 'pg_extension'::regclass
 GROUP BY d.classid, d.objid, d.objsubid"""

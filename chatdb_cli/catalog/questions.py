@@ -19,12 +19,15 @@ class Question(NamedTuple):
 
     Attributes:
         statement: the statement.
-        catalog: the catalog whose `oid` it returns; empty if each row names it, and the row is no
-            object but attributes of one.
+        catalog: the catalog whose `oid` it returns; empty if each row names it, and is no object but
+            an attribute of one.
         reads: the catalogs that it can't do without.
         kinds: the kinds of objects that it returns.
         since: the first major version of the server that has what it reads.
         until: the last one.
+        only_if: it needs to be asked only if there is any object of this kind, as in `SNAPSHOT_USED`;
+            empty to ask it always.
+        attribute: the attribute that it returns, of any kind of object.
     """
 
     statement: str
@@ -33,6 +36,8 @@ class Question(NamedTuple):
     kinds: tuple[str, ...]
     since: int = 0
     until: int = 1_000
+    only_if: str = ""
+    attribute: str = ""
 
     def exists(self, server_version: int) -> bool:
         """Tell whether a server of this version can answer it."""
@@ -50,25 +55,34 @@ def _objects(
     *others: str,
     since: int = 0,
     until: int = 1_000,
+    only_if: str | None = None,
 ) -> Question:
-    kinds = (kinds,) if isinstance(kinds, str) else kinds
-    return Question(statement, catalog, frozenset({catalog, *others}), kinds, since, until)
+    if isinstance(kinds, str):
+        only_if = kinds if only_if is None else only_if
+        kinds = (kinds,)
+    reads = frozenset({catalog, *others})
+    return Question(statement, catalog, reads, kinds, since, until, only_if or "")
 
 
-def _attributes(statement: str, catalog: str, since: int = 0) -> Question:
-    return Question(statement, "", frozenset({catalog}), (), since)
+def _attribute(
+    attribute: str, statement: str, catalog: str, *, since: int = 0, only_if: str = ""
+) -> Question:
+    reads = frozenset({catalog})
+    return Question(statement, "", reads, ("",), since, only_if=only_if, attribute=attribute)
 
 
 QUESTIONS = (
-    _objects("pg_namespace", database.SCHEMAS, "schema"),
-    _objects("pg_extension", database.EXTENSIONS, "extension"),
+    _objects("pg_namespace", database.SCHEMAS, "schema", only_if=""),
+    _objects("pg_extension", database.EXTENSIONS, "extension", only_if=""),
     _objects("pg_language", database.LANGUAGES, "language"),
     _objects("pg_am", database.ACCESS_METHODS, "access method"),
     _objects("pg_cast", database.CASTS, "cast"),
     _objects("pg_transform", database.TRANSFORMS, "transform"),
     _objects("pg_foreign_data_wrapper", database.WRAPPERS, "foreign-data wrapper"),
-    _objects("pg_foreign_server", database.SERVERS, "server", "pg_foreign_data_wrapper"),
-    _objects("pg_user_mappings", database.USER_MAPPINGS, "user mapping", "pg_foreign_server"),
+    _objects("pg_foreign_server", database.SERVERS, "server", "pg_foreign_data_wrapper",
+             only_if="foreign-data wrapper"),
+    _objects("pg_user_mappings", database.USER_MAPPINGS, "user mapping", "pg_foreign_server",
+             only_if="foreign-data wrapper"),
     _objects("pg_event_trigger", database.EVENT_TRIGGERS, "event trigger"),
     _objects(
         "pg_publication", database.PUBLICATIONS, "publication",
@@ -79,17 +93,18 @@ QUESTIONS = (
     ),
     _objects("pg_default_acl", database.DEFAULT_PRIVILEGES, "default privileges"),
     _objects("pg_class", relations.RELATIONS, _TABLES, "pg_inherits", "pg_foreign_table"),
-    _objects("pg_class", relations.COLUMNS, "column", "pg_attribute", "pg_attrdef"),
-    _objects("pg_constraint", relations.CONSTRAINTS, "constraint", "pg_class", "pg_index"),
-    _objects("pg_class", relations.INDEXES, "index", "pg_index", "pg_constraint"),
+    _objects("pg_class", relations.COLUMNS, "column", "pg_attribute", "pg_attrdef", only_if=""),
+    _objects("pg_constraint", relations.CONSTRAINTS, "constraint", "pg_class", "pg_index",
+             only_if=""),
+    _objects("pg_class", relations.INDEXES, "index", "pg_index", "pg_constraint", only_if=""),
     _objects("pg_trigger", relations.TRIGGERS, "trigger", "pg_class"),
     _objects("pg_rewrite", relations.RULES, "rule", "pg_class"),
     _objects("pg_policy", relations.POLICIES, "policy", "pg_class"),
-    _objects("pg_class", relations.SEQUENCES, "sequence", "pg_sequence"),
+    _objects("pg_class", relations.SEQUENCES, "sequence", "pg_sequence", only_if=""),
     _objects("pg_statistic_ext", relations.STATISTICS, "statistics object", "pg_class"),
     _objects("pg_type", types.ENUMS, "enum", "pg_enum"),
     _objects("pg_type", types.DOMAINS, "domain"),
-    _objects("pg_constraint", types.DOMAIN_CONSTRAINTS, "constraint", "pg_type"),
+    _objects("pg_constraint", types.DOMAIN_CONSTRAINTS, "constraint", "pg_type", only_if="domain"),
     _objects("pg_type", types.COMPOSITE_TYPES, "composite type", "pg_attribute", "pg_class"),
     _objects("pg_type", types.RANGE_TYPES, "range type", "pg_range"),
     _objects("pg_type", types.BASE_TYPES, "base type"),
@@ -109,8 +124,8 @@ QUESTIONS = (
     _objects("pg_operator", routines.OPERATORS, "operator"),
     _objects("pg_opfamily", routines.OPERATOR_FAMILIES, "operator family", "pg_amop", "pg_amproc"),
     _objects("pg_opclass", routines.OPERATOR_CLASSES, "operator class", "pg_amop", "pg_amproc"),
-    _attributes(relations.NOT_NULL, "pg_constraint", since=18),
-    _attributes(queries.COMMENTS, "pg_description"),
-    _attributes(queries.SECURITY_LABELS, "pg_seclabel"),
-    _attributes(queries.EXTENSION_DEPENDENCIES, "pg_depend"),
+    _attribute("not null", relations.NOT_NULL, "pg_constraint", since=18),
+    _attribute("comment", queries.COMMENTS, "pg_description"),
+    _attribute("security labels", queries.SECURITY_LABELS, "pg_seclabel", only_if="label"),
+    _attribute("depends on extension", queries.EXTENSION_DEPENDENCIES, "pg_depend"),
 )  # fmt: skip

@@ -41,7 +41,7 @@ _FIRST = "chatdb snapshot 1"
 _SPECIAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff]|\A[\s\\]|\s\Z|\A\Z")
 # A line of a longer text that is not plain.
 _SPECIAL_LINE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]|[ \t]\Z")
-_ATTRIBUTE = re.compile(r"([a-z][a-z0-9 -]*):(?: (.*))?", re.DOTALL)
+_ATTRIBUTE = re.compile(r"([A-Za-z][\w -]*):(?: (.*))?", re.DOTALL)
 _KIND = re.compile(
     rf"({'|'.join(sorted((*WHOLE, *PARTS), key=len, reverse=True))}) (.+)", re.DOTALL
 )

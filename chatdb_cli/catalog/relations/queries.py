@@ -88,7 +88,7 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND """
 )
 # Which columns have a NOT NULL that is not checked in all rows, or not inherited (PostgreSQL 18)?
 NOT_NULL: Final[LiteralString] = """\
-SELECT 'pg_class' AS catalog, k.conrelid::int8 AS oid, k.conkey[1] AS subid, 'not null' AS attribute,
+SELECT 'pg_class' AS catalog, k.conrelid::int8 AS oid, k.conkey[1] AS subid,
        concat_ws(', ', 'yes', CASE WHEN NOT k.convalidated THEN 'not valid' END,
                  CASE WHEN k.connoinherit THEN 'not inherited' END) AS value
 FROM pg_constraint k WHERE k.contype = 'n' AND (NOT k.convalidated OR k.connoinherit)"""
