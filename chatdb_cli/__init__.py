@@ -74,14 +74,25 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.catalog.snapshot_file import save_snapshot as save_snapshot
     from chatdb_cli.catalog.snapshot_text import format_snapshot as format_snapshot
     from chatdb_cli.catalog.snapshot_text import parse_snapshot as parse_snapshot
+    from chatdb_cli.counts.compare import compare_counts as compare_counts
+    from chatdb_cli.counts.compare import compare_with_saved as compare_with_saved
     from chatdb_cli.counts.count import count_rows as count_rows
+    from chatdb_cli.counts.differences import ComparedSequence as ComparedSequence
+    from chatdb_cli.counts.differences import ComparedTable as ComparedTable
+    from chatdb_cli.counts.differences import CountsComparison as CountsComparison
+    from chatdb_cli.counts.differences import Place as Place
+    from chatdb_cli.counts.differences import RowDifference as RowDifference
     from chatdb_cli.counts.model import Checksum as Checksum
     from chatdb_cli.counts.model import CountedColumn as CountedColumn
     from chatdb_cli.counts.model import CountProgress as CountProgress
     from chatdb_cli.counts.model import Counts as Counts
     from chatdb_cli.counts.model import LeftOut as LeftOut
+    from chatdb_cli.counts.model import SequenceValue as SequenceValue
     from chatdb_cli.counts.model import Source as Source
     from chatdb_cli.counts.model import TableCount as TableCount
+    from chatdb_cli.counts.saved import SavedCounts as SavedCounts
+    from chatdb_cli.counts.saved import read_counts as read_counts
+    from chatdb_cli.counts.saved import save_counts as save_counts
     from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
     from chatdb_cli.docs.update import FileState as FileState
     from chatdb_cli.docs.update import write_schema_docs as write_schema_docs
@@ -173,11 +184,14 @@ _EXPORTS = {
     "Checksum": "counts.model",
     "Code": "errors",
     "Column": "catalog.model",
+    "ComparedSequence": "counts.differences",
+    "ComparedTable": "counts.differences",
     "Comparison": "catalog.model",
     "Constraint": "catalog.model",
     "CountProgress": "counts.model",
     "CountedColumn": "counts.model",
     "Counts": "counts.model",
+    "CountsComparison": "counts.differences",
     "Database": "settings.model",
     "Difference": "catalog.model",
     "Directives": "files.model",
@@ -203,6 +217,7 @@ _EXPORTS = {
     "MigrationError": "migrate.model",
     "Migrator": "migrate.migrator",
     "OtherSide": "settings.model",
+    "Place": "counts.differences",
     "Policy": "catalog.model",
     "Progress": "migrate.model",
     "Rehearsal": "rehearse.model",
@@ -212,12 +227,15 @@ _EXPORTS = {
     "Remedy": "remedy",
     "Repair": "migrate.model",
     "Repairs": "migrate.model",
+    "RowDifference": "counts.differences",
     "Run": "migrate.model",
+    "SavedCounts": "counts.saved",
     "SchemaDocs": "catalog.model",
     "SchemaObject": "catalog.model",
     "Script": "files.model",
     "SeedProgress": "seed.model",
     "Seeded": "seed.model",
+    "SequenceValue": "counts.model",
     "ServerStatus": "embedded.model",
     "Settings": "settings.model",
     "Snapshot": "catalog.model",
@@ -240,7 +258,9 @@ _EXPORTS = {
     "check_drift": "rehearse.drift",
     "check_health": "health.check",
     "check_tunnel": "postgres.target",
+    "compare_counts": "counts.compare",
     "compare_snapshots": "catalog.diff",
+    "compare_with_saved": "counts.compare",
     "connect": "postgres.connect",
     "count_rows": "counts.count",
     "format_snapshot": "catalog.snapshot_text",
@@ -253,10 +273,12 @@ _EXPORTS = {
     "open_target": "postgres.target",
     "open_tunnel": "postgres.target",
     "parse_snapshot": "catalog.snapshot_text",
+    "read_counts": "counts.saved",
     "read_cursor": "events.cursor_file",
     "read_schema": "catalog.read",
     "read_snapshot": "catalog.snapshot",
     "rehearse_migrations": "rehearse.rehearsal",
+    "save_counts": "counts.saved",
     "save_snapshot": "catalog.snapshot_file",
     "schema_markdown": "docs.markdown",
     "seed_at_scale": "seed.scale",

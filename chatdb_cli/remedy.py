@@ -66,6 +66,7 @@ class Remedy(Enum):
     PRELUDE = "the setting prelude"
     DRIFT_AGAINST = "check_drift(against=...)"
     AGAINST = "the setting against"
+    SAVE_COUNTS = "save_counts()"
 
 
 class Advice(str):

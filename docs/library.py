@@ -55,7 +55,9 @@ SECTIONS = {
     "Health": ("check_health", "is_healthy", "Health", "Check", "HealthServer"),
     "Counts": (
         "count_rows", "Counts", "TableCount", "Checksum", "CountedColumn", "Source", "LeftOut",
-        "CountProgress",
+        "CountProgress", "SequenceValue", "compare_counts", "compare_with_saved", "save_counts",
+        "read_counts", "SavedCounts", "settings_against", "OtherSide", "CountsComparison",
+        "ComparedTable", "RowDifference", "ComparedSequence", "Place",
     ),
     "Seed": ("seed_files", "seed_small", "seed_at_scale", "Seeded", "SeedProgress"),
     "Documentation of a schema": (

@@ -48,6 +48,7 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.PRELUDE: "--prelude",
     Remedy.DRIFT_AGAINST: '"chatdb migrate drift --against FILE"',
     Remedy.AGAINST: "--against",
+    Remedy.SAVE_COUNTS: '"chatdb counts --save"',
 }
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.counts.model import Counts
+from chatdb_cli.counts.sequences import read_sequences
 from chatdb_cli.counts.snapshot import JOBS, Hashing, Snapshot
 from chatdb_cli.counts.tables import choose_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chatdb_cli.counts.model import CountProgress, Form
+    from chatdb_cli.counts.model import CountProgress, Form, SequenceValue
     from chatdb_cli.postgres.model import Target
 
 
@@ -29,6 +30,7 @@ def count_rows(
     columns: Sequence[str] = (),
     exclude_columns: Sequence[str] = (),
     estimate: bool = False,
+    sequences: bool = False,
     jobs: int = JOBS,
     progress: Callable[[CountProgress], None] = ignore,
     report: Callable[[str], None] = ignore,
@@ -43,6 +45,7 @@ def count_rows(
         columns: what the checksum covers, as `column` or `table.column`; empty for all columns.
         exclude_columns: what it does not cover.
         estimate: read the statistics instead of the tables.
+        sequences: also read sequences and identity columns.
         jobs: how many connections share the work at most.
         progress: called as pages are read.
         report: called with a line for what a person should know.
@@ -58,10 +61,16 @@ def count_rows(
             chosen = choose_columns(snapshot.tables, columns, exclude_columns)
             hashing = {oid: Hashing(form, covered) for oid, covered in chosen.items()}
         counted = snapshot.estimate() if estimate else snapshot.count(hashing, progress)
+        numbers: tuple[SequenceValue, ...] = ()
+        if sequences:
+            with snapshot.explained():
+                only = {table.name for table in snapshot.tables} if tables else None
+                numbers = read_sequences(snapshot.connection, target, only)
         return Counts(
             target,
             counted,
             snapshot.source,
             snapshot.left_out,
             round((time.monotonic() - start) * 1000),
+            numbers,
         )

@@ -2,6 +2,7 @@
 
     Counts          everything that one snapshot holds
     TableCount      the rows of one table, and their checksum
+    SequenceValue   what a sequence gives out next, and the highest value of its columns
     Checksum        an order-independent hash of rows, and what it covers
     Source          the server and the moment of the snapshot
 
@@ -171,6 +172,34 @@ class LeftOut(NamedTuple):
     reason: str
 
 
+class SequenceValue(NamedTuple):
+    """A sequence, or that of an identity column.
+
+    Attributes:
+        sequence: its name, with its schema if that is not the target's.
+        value: the value that it gives out next; None if it can't be read.
+        highest: the highest value in its columns, or the lowest for a sequence that counts down; None
+            without a value, or if no column is known.
+        columns: the columns that take their values from it, as (table, column).
+        increment: what it adds each time.
+        cycles: it begins again at its end.
+    """
+
+    sequence: str
+    value: int | None
+    highest: int | None
+    columns: tuple[tuple[str, str], ...]
+    increment: int = 1
+    cycles: bool = False
+
+    @property
+    def is_behind(self) -> bool:
+        """The next value is in its columns already, or before one that is."""
+        if self.value is None or self.highest is None or self.cycles:
+            return False
+        return self.value <= self.highest if self.increment > 0 else self.value >= self.highest
+
+
 class Counts(NamedTuple):
     """The rows of the tables of a target.
 
@@ -180,6 +209,7 @@ class Counts(NamedTuple):
         source: the server and the snapshot.
         left_out: the tables that were not counted because nobody named them.
         duration_ms: the time that it took in milliseconds, connecting included.
+        sequences: the sequences and identity columns; empty if they were not asked for.
     """
 
     target: Target
@@ -187,6 +217,7 @@ class Counts(NamedTuple):
     source: Source
     left_out: tuple[LeftOut, ...]
     duration_ms: int
+    sequences: tuple[SequenceValue, ...] = ()
 
     @property
     def rows(self) -> int:

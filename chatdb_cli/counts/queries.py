@@ -175,3 +175,73 @@ PORTABLE: Final[LiteralString] = """\
 ('x' || substr(encode(sha256(convert_to(ROW({texts})::text, 'UTF8')), 'hex'), 1, 16))::bit(64)::int8"""
 # Count several tables by one statement.
 AND_ALSO: Final[LiteralString] = "\nUNION ALL\n"
+# Which sequences are in a schema, or serve its tables, and which columns take their values from them?
+# Of the tables that inherit a column, and of partitions, only the uppermost counts.
+SEQUENCES: Final[LiteralString] = r"""
+WITH used (sequence, relation, attribute) AS (
+    SELECT d.objid, d.refobjid, d.refobjsubid FROM pg_depend d
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND d.deptype = 'i' AND d.refobjsubid > 0
+    UNION
+    SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+    WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND pg_get_expr(f.adbin, f.adrelid) ~ '^\(?nextval\(''([^'']|'''')*''::regclass\)\)?(::\w+)?$')
+SELECT s.oid::int8 AS oid, sn.nspname::text AS schema, s.relname::text AS relation,
+       q.seqincrement AS increment, q.seqcycle AS cycles,
+       has_schema_privilege(sn.oid, 'USAGE') AND has_sequence_privilege(s.oid, 'SELECT')
+           AND NOT (s.relpersistence = 'u' AND pg_is_in_recovery()) AS readable,
+       tn.nspname::text AS table_schema, t.relname::text AS "table", a.attname::text AS "column",
+       has_schema_privilege(tn.oid, 'USAGE') AND has_column_privilege(t.oid, a.attnum, 'SELECT')
+           AND NOT (t.relpersistence = 'u' AND pg_is_in_recovery()) AS column_readable
+FROM pg_class s JOIN pg_sequence q ON q.seqrelid = s.oid JOIN pg_namespace sn ON sn.oid = s.relnamespace
+LEFT JOIN (used u
+           JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+           JOIN pg_namespace tn ON tn.oid = t.relnamespace
+           JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.attribute AND a.attinhcount = 0
+               AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype))
+       ON u.sequence = s.oid
+WHERE s.relkind = 'S' AND s.relpersistence <> 't' AND %(schema)s IN (sn.nspname, tn.nspname)
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = s.oid AND d.deptype = 'e')
+ORDER BY sn.nspname, s.relname, tn.nspname, t.relname, a.attnum"""
+# Which value does a sequence give out next?  One that was set, but not used yet, gives out that value.
+NEXT_VALUE: Final[LiteralString] = """\
+SELECT {oid}::int8 AS oid, last_value + CASE WHEN is_called THEN {increment}::numeric ELSE 0 END AS value
+FROM {sequence}"""
+# What is the highest value in a column, or the lowest for a sequence that counts down?
+HIGHEST: Final[LiteralString] = (
+    "SELECT {oid}::int8 AS oid, floor({extreme}({column})::numeric) AS value FROM {table}"
+)
+# Which database is this?  Another one of the same server has another OID, another server another start.
+IDENTITY: Final[LiteralString] = """\
+SELECT pg_postmaster_start_time()::text, oid::int8 FROM pg_database WHERE datname = current_database()"""
+# How many rows are in each bucket, and what is the sum of their hashes?  The hash is computed once:
+# OFFSET keeps the planner from copying the expression.
+BUCKETS: Final[LiteralString] = """\
+SELECT {bucket} AS bucket, count(*) AS rows, sum(hash)::text AS checksum
+FROM (SELECT {hash} AS hash{key_hash} FROM {table}{range} OFFSET 0) r GROUP BY 1"""
+# Which rows are in some buckets?  Each with its key, its hash, and where it is.
+BUCKET_ROWS: Final[LiteralString] = """\
+SELECT {key} AS key, {hash} AS hash, {place} AS place, 1 AS copies
+FROM (SELECT *, ctid, tableoid FROM {table}{range}) r WHERE {bucket} = ANY ({buckets})"""
+# The same for a table without a key: which rows are there, and how often?
+BUCKET_MULTISET: Final[LiteralString] = """\
+SELECT '{{}}'::text[] AS key, hash, min(place) AS place, count(*) AS copies
+FROM (SELECT {hash} AS hash, {place} AS place FROM {table}{range} OFFSET 0) r
+WHERE hash & {mask} = ANY ({buckets}) GROUP BY hash"""
+# Where is a row?  A relation without storage has no place.
+PLACE: Final[LiteralString] = "tableoid::int8 || ' ' || ctid"
+NO_PLACE: Final[LiteralString] = "NULL::text"
+# What is the hash of each column of some rows, and, if they are wanted, the values?
+DETAILS: Final[LiteralString] = """\
+SELECT {id} AS id, ARRAY[{hashes}]::int8[] AS hashes, ARRAY[{texts}]::text[] AS texts
+FROM {table} WHERE {condition}"""
+# Which rows are they?  By their places, or by their hashes where there is none.
+AT_PLACES: Final[LiteralString] = (
+    "ctid = ANY ({tids}::tid[]) AND tableoid::int8 || ' ' || ctid = ANY ({places}::text[])"
+)
+WITH_HASHES: Final[LiteralString] = "{hash} = ANY ({hashes}::int8[])"
+# What are the first characters of a value?
+SHORTENED: Final[LiteralString] = (
+    "left({text}, {length}) || CASE WHEN length({text}) > {length} THEN '...' ELSE '' END"
+)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.counts import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from chatdb_cli.counts.model import CountedTable
 
@@ -77,13 +77,36 @@ def divide(
 
 
 def _ranges(table: CountedTable, statement: str, size: int) -> list[Work]:
-    works = []
+    return [
+        Work(table.name, pages, statement.replace("\0", condition))
+        for condition, pages in page_ranges(table, size)
+    ]
+
+
+def page_ranges(table: CountedTable, size: int) -> Iterator[tuple[str, int]]:
+    """Yield the ranges of a table's pages, as the condition of a statement, and their sizes.
+
+    Args:
+        table: a table that can be divided.
+        size: how many pages a range has.
+    """
     for first in range(0, table.pages, size):
         end = first + size
         condition = queries.RANGE if end < table.pages else queries.LAST_RANGE
-        sql = statement.replace("\0", condition.format(first=first, end=end))
-        works.append(Work(table.name, min(size, table.pages - first), sql))
-    return works
+        yield condition.format(first=first, end=end), min(size, table.pages - first)
+
+
+def equal_ranges(table: CountedTable, count: int) -> Iterator[tuple[str, int]]:
+    """Yield at most so many ranges of equal size, as `page_ranges` does; a small table is one range.
+
+    Args:
+        table: any table.
+        count: how many ranges there should be.
+    """
+    if not table.divisible or table.pages <= _SMALLEST:
+        yield "", table.pages
+    else:
+        yield from page_ranges(table, -(-table.pages // count))
 
 
 def _together(small: Sequence[tuple[CountedTable, str]]) -> list[Work]:

@@ -8,9 +8,10 @@ What does not belong here: which tables are meant (`tables.py`), the hash of a r
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    import psycopg
-
     from chatdb_cli.counts.model import CountedTable, Form, HashedColumn
     from chatdb_cli.counts.ranges import Work
     from chatdb_cli.counts.tables import Lockable
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 JOBS = 4
 # How often the tables are locked again because others appeared meanwhile.
 _TRIES = 5
+# How long canceling a statement may take, in seconds.
+_CANCEL_S = 5.0
 # How long another connection waits for a lock, in milliseconds; the first one holds them all.
 _LOCK_MS = 1000
 _LOCKED = ("table", "partitioned table")
@@ -92,10 +93,13 @@ class Snapshot(Closing):
         details: read the columns and the key of each table, too.
         report: called with a line for what a person should know.
 
+        lenient: a name that does not exist is in `missing`, and no error.
+
     Attributes:
         source: the server and the moment.
         tables: the tables that are counted.
         left_out: those that are not, and why.
+        missing: the names that do not exist.
 
     Raises:
         ChatdbError: as `count_rows` does.
@@ -109,11 +113,13 @@ class Snapshot(Closing):
         jobs: int = JOBS,
         details: bool = True,
         report: Callable[[str], None] = ignore,
+        lenient: bool = False,
     ) -> None:
         require_target(target)
         self._target = target
         self._report = report
         self._exported = ""
+        self._crew: Crew | None = None
         with self.explained():
             self.connection = connect(target, report)
             try:
@@ -124,11 +130,12 @@ class Snapshot(Closing):
                         "connection, in one transaction"
                     )
                     jobs = 1
-                catalog, row = self._begin(names, details=details)
+                catalog, row = self._begin(names, details=details, lenient=lenient)
             except BaseException:
                 self.connection.close()
                 raise
         self.tables, self.left_out = catalog.tables, catalog.left_out
+        self.missing = catalog.missing
         self.source = Source(
             row.at, row.server_version, row.encoding, row.hashes, row.standby, jobs
         )
@@ -136,6 +143,17 @@ class Snapshot(Closing):
     def close(self) -> None:
         """End the transactions and close the connections."""
         self.connection.close()
+
+    def cancel(self) -> None:
+        """End early what another thread does with this snapshot."""
+        if crew := self._crew:
+            crew.cancel()
+        with suppress(psycopg.Error):
+            self.connection.cancel_safe(timeout=_CANCEL_S)
+
+    def quote(self, name: str) -> str:
+        """Return a name as SQL."""
+        return self._quoting.identifier(name)
 
     def explained(self) -> Any:
         """Return a context that turns an exception of psycopg into a `ChatdbError`."""
@@ -205,8 +223,9 @@ class Snapshot(Closing):
                 pool = stack.enter_context(open_pool(self._target))
                 others = [pool.connection] * (self.source.connections - 1)
                 self._exported = self._export()
-            crew = Crew(self.connection, others, self._join, row_factory, self._report)
-            yield from stack.enter_context(closing(crew.run(works)))
+            self._crew = Crew(self.connection, others, self._join, row_factory, self._report)
+            yield from stack.enter_context(closing(self._crew.run(works)))
+            self._crew = None
 
     def estimate(self) -> tuple[TableCount, ...]:
         """Estimate the rows from statistics."""
@@ -215,7 +234,9 @@ class Snapshot(Closing):
 
     # --- the transaction --------------------------------------------------------------------------
 
-    def _begin(self, names: Sequence[str], *, details: bool) -> tuple[Catalog, _SourceRow]:
+    def _begin(
+        self, names: Sequence[str], *, details: bool, lenient: bool
+    ) -> tuple[Catalog, _SourceRow]:
         """Lock the tables that are meant, and take the snapshot after that."""
         conn = self.connection
         for _ in range(_TRIES):
@@ -229,7 +250,9 @@ class Snapshot(Closing):
             (row,) = (
                 conn.cursor(row_factory=class_row(_SourceRow)).execute(queries.SOURCE).fetchall()
             )
-            catalog = read_catalog(conn, self._target, names, standby=row.standby, details=details)
+            catalog = read_catalog(
+                conn, self._target, names, standby=row.standby, details=details, lenient=lenient
+            )
             locked = {table.oid for table in lockable}
             if all(t.oid in locked for t in catalog.tables if t.kind in _LOCKED):
                 return catalog, row

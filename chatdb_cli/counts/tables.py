@@ -84,10 +84,12 @@ class Catalog(NamedTuple):
     Attributes:
         tables: what is counted, a partitioned table before its partitions.
         left_out: what is not, and why.
+        missing: the names that do not exist.
     """
 
     tables: tuple[CountedTable, ...]
     left_out: tuple[LeftOut, ...]
+    missing: tuple[str, ...] = ()
 
 
 class Lockable(NamedTuple):
@@ -126,6 +128,7 @@ def read_catalog(
     *,
     standby: bool,
     details: bool,
+    lenient: bool = False,
 ) -> Catalog:
     """Return the tables that are meant, by reading the catalog.
 
@@ -135,6 +138,7 @@ def read_catalog(
         names: tables of that schema, or `schema.table`; empty for all.
         standby: unlogged tables can't be read.
         details: also read columns and keys.
+        lenient: a name that does not exist is in `Catalog.missing`.
 
     Raises:
         ChatdbError: `USAGE` for a name that does not exist, `MISSING_SCHEMA`, `LOGIN` for tables that
@@ -147,8 +151,13 @@ def read_catalog(
         _require_schema(conn, target)
     by_oid = {relation.oid: relation for relation in relations}
     left_out: list[LeftOut] = []
+    missing: list[str] = []
     if names:
-        roots = [_find(name, relations, target) for name in names]
+        found = {name: _look_up(name, relations, target) for name in names}
+        roots = [relation for relation in found.values() if relation]
+        missing = [name for name, relation in found.items() if relation is None]
+        if missing and not lenient:
+            raise _no_such_table(missing[0], relations, target)
     else:
         roots = []
         for relation in relations:
@@ -166,7 +175,7 @@ def read_catalog(
         _table(relation, by_oid, columns.get(relation.oid, ()), keys.get(relation.oid, ()), target)
         for relation in chosen
     )
-    return Catalog(tables, tuple(left_out))
+    return Catalog(tables, tuple(left_out), tuple(missing))
 
 
 def choose_columns(
@@ -229,11 +238,9 @@ def _unquoted(word: str) -> str:
     return word
 
 
-def _find(name: str, relations: Sequence[_Relation], target: Target) -> _Relation:
-    if relation := _look_up(name, relations, target):
-        return relation
+def _no_such_table(name: str, relations: Sequence[_Relation], target: Target) -> ChatdbError:
     known = [_name(relation, target) for relation in relations]
-    raise ChatdbError(
+    return ChatdbError(
         Code.USAGE,
         f"there is no table {name!r} in schema {target.schema!r}{did_you_mean(name, known)}",
         hint=Advice("for a table of another schema write SCHEMA.TABLE, or name it with {schema}"),
@@ -308,12 +315,16 @@ def _sql_word(name: str) -> str:
 
 
 def _name(relation: _Relation, target: Target) -> str:
+    return name_in_results(relation.schema, relation.relation, target)
+
+
+def name_in_results(schema: str, relation: str, target: Target) -> str:
     """Return the name of a relation in results, which no other relation has."""
-    parts = [relation.relation]
-    if relation.schema != target.schema:
-        parts.insert(0, relation.schema)
-    elif "." not in relation.relation and '"' not in relation.relation:
-        return relation.relation
+    parts = [relation]
+    if schema != target.schema:
+        parts.insert(0, schema)
+    elif "." not in relation and '"' not in relation:
+        return relation
     return ".".join(
         '"{}"'.format(part.replace('"', '""')) if set('."') & set(part) else part for part in parts
     )

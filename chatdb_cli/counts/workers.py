@@ -110,6 +110,12 @@ class Crew:
             self._stop(futures)
             executor.shutdown(wait=False)
 
+    def cancel(self) -> None:
+        """Make `run` fail, from any thread."""
+        canceled: Future[str | None] = Future()
+        canceled.set_exception(psycopg.errors.QueryCanceled("canceled by the caller"))
+        self._events.put(canceled)
+
     def _stop(self, futures: Sequence[Future[str | None]]) -> None:
         """Cancel what runs, and wait for it; a connection that is being opened is not waited for."""
         with self._changed:

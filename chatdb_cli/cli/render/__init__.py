@@ -5,6 +5,7 @@
                   a result each; `status` is that of `chatdb migrate status`, the embedded
                   server's is in `server`
     document      what every result has: document, text, target
+    comparison    two databases, or one and a saved count
     table, text, styles
                   columns, width and control characters, the style of each state
 

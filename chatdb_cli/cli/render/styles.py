@@ -21,6 +21,8 @@ STYLES = {
     "error": "bold red",
     "changed": "bold yellow",
     "missing": "bold red",
+    "✓": "green",
+    "✗": "bold red",
 }
 ERROR = "bold red"
 WARNING = "yellow"

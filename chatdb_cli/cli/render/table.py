@@ -36,7 +36,7 @@ def layout_table(
         table: what to lay out.
         room: the width of a terminal in cells; the widest column shrinks to fit, so that one long
             cell does not move those of all other rows.
-        paint: adds color to the cells of a column `state`.
+        paint: adds color to the cells of a column `state`, and of one without a name.
     """
     rows = table.rows
     if not rows:
@@ -54,7 +54,7 @@ def layout_table(
 
     def line(row: Sequence[str]) -> str:
         padded = (
-            (paint(cell) if column == "state" else cell) + " " * (wide - measure(cell))
+            (paint(cell) if column in ("", "state") else cell) + " " * (wide - measure(cell))
             for column, cell, wide in zip(table.columns, row, widths, strict=True)
         )
         return "  ".join(padded).rstrip() + "\n"

@@ -1,0 +1,229 @@
+"""The rows that are not the same on two sides of a table whose checksums differ.
+
+    find_differences    the first of them
+
+In three steps, in the snapshots of the checksums and with the same hash, so that what was seen to differ
+is what is found:
+
+    buckets    each side sums the hashes of its rows by buckets of the hash of the key; a key is in the
+               same bucket on both sides, so the buckets that differ hold all rows that differ
+    rows       both sides send key and hash of each row of some buckets that differ
+    details    of the rows that differ, both sides send a hash of each column, and the values if wanted
+
+A table without a key is a multiset: a row is its own key, and one that occurs twice is not the same
+as one that occurs once.  Memory holds the sums of the buckets, and the rows of a few of them.  What does
+not belong here: which tables differ (`compare.py`), the statements (`search.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from functools import partial
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.counts.at_once import at_once
+from chatdb_cli.counts.differences import RowDifference
+from chatdb_cli.counts.search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chatdb_cli.counts.differences import DifferenceKind
+    from chatdb_cli.counts.search import Details, FoundRow
+
+# How many rows a bucket should have, and how many buckets there are at most.
+_ROWS_IN_BUCKET = 512
+_MOST_BUCKETS = 1 << 16
+# How many rows of one side may be in memory at once.
+_ROWS_TOGETHER = 50_000
+
+
+class Differences(NamedTuple):
+    """Some rows that differ.
+
+    Attributes:
+        rows: the rows.
+        complete: no other row differs.
+    """
+
+    rows: tuple[RowDifference, ...]
+    complete: bool
+
+
+class _Mismatch(NamedTuple):
+    """A row that is not the same on both sides; None on a side that has no such row."""
+
+    this: FoundRow | None
+    other: FoundRow | None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The values of its key."""
+        row = self.this or self.other
+        return tuple(row.key) if row else ()
+
+    @property
+    def kind(self) -> DifferenceKind:
+        """What differs."""
+        copies = [row.copies if row else 0 for row in self]
+        if copies[0] != copies[1]:
+            return "missing" if copies[0] > copies[1] else "extra"
+        return "differs"
+
+
+def find_differences(
+    sides: tuple[Search, Search], rows: int, limit: int, *, show_values: bool = False
+) -> Differences:
+    """Return the first rows that are not the same on both sides of a table.
+
+    Args:
+        sides: the table on this side and on the other.
+        rows: how many rows the larger side has.
+        limit: how many differences are wanted.
+        show_values: also return values, which may be secret.
+
+    Raises:
+        ChatdbError: as `count_rows` does.
+    """
+    mask = _buckets(rows) - 1
+    differing = _differing_buckets(sides, mask)
+    found: list[_Mismatch] = []
+    # Each bucket has a row that differs, so as many as are wanted are enough.
+    wanted = differing[:limit]
+    together = max(1, _ROWS_TOGETHER * (mask + 1) // max(rows, 1))
+    for start in range(0, len(wanted), together):
+        rows_of = partial(Search.rows, mask=mask, buckets=wanted[start : start + together])
+        found += _compare_rows(*at_once(rows_of, sides, _cancel))
+    complete = len(found) <= limit and len(wanted) == len(differing)
+    shown = sorted(found, key=_order)[:limit]
+    return Differences(_with_details(sides, shown, show_values=show_values), complete)
+
+
+def _buckets(rows: int) -> int:
+    """Return the number of buckets, a power of two."""
+    count = 1
+    while count < _MOST_BUCKETS and rows > count * _ROWS_IN_BUCKET:
+        count *= 2
+    return count
+
+
+def _differing_buckets(sides: tuple[Search, Search], mask: int) -> list[int]:
+    if mask == 0:
+        return [0]
+    this, other = at_once(lambda side: side.buckets(mask), sides, _cancel)
+    return sorted(n for n in this.keys() | other if this.get(n) != other.get(n))
+
+
+def _cancel(side: Search) -> None:
+    side.snapshot.cancel()
+
+
+def _compare_rows(this: Iterable[FoundRow], other: Iterable[FoundRow]) -> Iterator[_Mismatch]:
+    """Yield the rows that are not the same on both sides."""
+    here, there = _by_key(this), _by_key(other)
+    for key in here.keys() | there:
+        mine, theirs = here.get(key, []), there.get(key, [])
+        if not key:
+            yield from _compare_multisets(mine, theirs)
+            continue
+        # A key has several rows only where a side does not keep it unique.
+        left = _without(mine, theirs), _without(theirs, mine)
+        yield from map(_Mismatch._make, zip_longest(*left))
+
+
+def _by_key(rows: Iterable[FoundRow]) -> dict[tuple[str, ...], list[FoundRow]]:
+    grouped: dict[tuple[str, ...], list[FoundRow]] = defaultdict(list)
+    for row in rows:
+        grouped[tuple(row.key)].append(row)
+    return grouped
+
+
+def _without(rows: Sequence[FoundRow], others: Iterable[FoundRow]) -> list[FoundRow]:
+    """Return the rows that have no equal among the others; each of those is the equal of one."""
+    equals = Counter(row.hash for row in others)
+    left = []
+    for row in rows:
+        if equals[row.hash] > 0:
+            equals[row.hash] -= 1
+        else:
+            left.append(row)
+    return left
+
+
+def _compare_multisets(this: Iterable[FoundRow], other: Iterable[FoundRow]) -> Iterator[_Mismatch]:
+    here, there = _by_hash(this), _by_hash(other)
+    for hash_ in here.keys() | there:
+        mine, theirs = here.get(hash_), there.get(hash_)
+        if mine is None or theirs is None or mine.copies != theirs.copies:
+            yield _Mismatch(mine, theirs)
+
+
+def _by_hash(rows: Iterable[FoundRow]) -> dict[int, FoundRow]:
+    """Return the rows of a multiset, each once, with the copies of all ranges."""
+    merged: dict[int, FoundRow] = {}
+    for row in rows:
+        before = merged.get(row.hash)
+        copies = row.copies + (before.copies if before else 0)
+        merged[row.hash] = row._replace(copies=copies)
+    return merged
+
+
+def _order(mismatch: _Mismatch) -> tuple[object, ...]:
+    """Return what sorts rows by their keys; numbers as numbers."""
+    return (
+        tuple((len(part), part) if part.isdecimal() else (1 << 30, part) for part in mismatch.key),
+        mismatch.kind,
+        min(row.id for row in mismatch if row),
+    )
+
+
+# --- details ------------------------------------------------------------------------------------------
+
+
+def _with_details(
+    sides: tuple[Search, Search], found: Sequence[_Mismatch], *, show_values: bool
+) -> tuple[RowDifference, ...]:
+    """Return the differences with their columns and, if they are wanted, their values."""
+    wanted = [m for m in found if show_values or m.kind == "differs"]
+    this = sides[0].details([m.this for m in wanted if m.this], show_values=show_values)
+    other = sides[1].details([m.other for m in wanted if m.other], show_values=show_values)
+    return tuple(
+        _difference(
+            sides[0],
+            mismatch,
+            this.get(mismatch.this.id) if mismatch.this else None,
+            other.get(mismatch.other.id) if mismatch.other else None,
+        )
+        for mismatch in found
+    )
+
+
+def _difference(
+    side: Search, mismatch: _Mismatch, this: Details | None, other: Details | None
+) -> RowDifference:
+    names = [column.column.name for column in side.columns]
+    columns = set(names)
+    if mismatch.kind == "differs" and this and other:
+        pairs = zip(names, this.hashes, other.hashes, strict=True)
+        columns = {name for name, mine, theirs in pairs if mine != theirs}
+    values: list[tuple[str, str | None, str | None]] = []
+    either = this or other
+    if either and either.texts:
+        blank: list[str | None] = [None] * len(names)
+        mine, theirs = (details.texts if details else blank for details in (this, other))
+        values = [v for v in zip(names, mine, theirs, strict=True) if v[0] in columns]
+    key = tuple(zip((column.column.name for column in side.key), mismatch.key, strict=True))
+    return RowDifference(
+        kind=mismatch.kind,
+        key=key if side.key else None,
+        columns=tuple(n for n in names if n in columns) if mismatch.kind == "differs" else (),
+        values=tuple(values),
+        rows=mismatch.this.copies if mismatch.this else 0,
+        other_rows=mismatch.other.copies if mismatch.other else 0,
+        places=(_place(mismatch.this), _place(mismatch.other)),
+    )
+
+
+def _place(row: FoundRow | None) -> str | None:
+    return row.place if row else None

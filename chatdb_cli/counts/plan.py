@@ -1,0 +1,191 @@
+"""What is compared of a table: which columns are hashed, in which form, and how rows are found.
+
+    PlannedTable     a table on both sides, and what is hashed of it
+    plan_table       for two targets
+    plan_as_saved    for a target and saved counts: what was hashed then
+    hashing_of       what a snapshot has to hash
+    searches         both sides of the search for rows that differ
+
+What does not belong here: counting and comparing (`compare.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatdb_cli.counts.model import HashedColumn
+from chatdb_cli.counts.pairs import pair_columns
+from chatdb_cli.counts.search import Search
+from chatdb_cli.counts.snapshot import Hashing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chatdb_cli.counts.model import CountedColumn, CountedTable, Form, Source, TableCount
+    from chatdb_cli.counts.pairs import ColumnPairs, Renames, TablePair
+    from chatdb_cli.counts.snapshot import Snapshot
+
+# Tables whose rows have a place, and can have a key.
+_STORED = ("table", "partitioned table", "materialized view")
+
+
+class PlannedTable(NamedTuple):
+    """A table on both sides, and what is hashed of it.
+
+    Attributes:
+        pair: the table.
+        columns: the columns that are hashed; empty if rows are only counted, for a table that one side
+            alone has, and for a partition, which is hashed with its table.
+        form: how they are hashed.
+        reasons: why the table can't match.
+        note: what a person should know.
+    """
+
+    pair: TablePair
+    columns: tuple[tuple[CountedColumn, CountedColumn], ...] = ()
+    form: Form = "native"
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+
+def plan_table(
+    pair: TablePair,
+    renames: Renames,
+    sources: tuple[Source, Source],
+    columns: Sequence[str],
+    exclude: Sequence[str],
+) -> PlannedTable:
+    """Return what is compared of a table of two targets.
+
+    Args:
+        pair: the table.
+        renames: what has another name on the other side.
+        sources: both servers.
+        columns: only these, as for `compare_counts`.
+        exclude: not these.
+    """
+    if pair.this is None or pair.other is None or pair.this.name != pair.root:
+        return PlannedTable(pair)
+    paired = pair_columns(pair.this, pair.other, renames, columns, exclude)
+    different = [mine.name for mine, theirs in paired.both if mine.type != theirs.type]
+    why = ""
+    if sources[0].hashes != sources[1].hashes:
+        why = "the servers hash differently"
+    elif different:
+        why = f"the types differ: {', '.join(different)}"
+    note = f"{pair.name}: the checksum is that of the texts, which takes longer: {why}"
+    return PlannedTable(
+        pair, paired.both, "text" if why else "native", _reasons(paired), note if why else ""
+    )
+
+
+def _reasons(paired: ColumnPairs) -> tuple[str, ...]:
+    both = {"this side": paired.only_this, "the other side": paired.only_other}
+    return tuple(
+        f"only {side} has column{'s'[: len(names) > 1]} {', '.join(names)}"
+        for side, names in both.items()
+        if names
+    )
+
+
+def plan_as_saved(
+    pair: TablePair, before: Mapping[str, TableCount], renames: Renames
+) -> PlannedTable:
+    """Return what is compared of a table and its saved count.
+
+    Args:
+        pair: the table.
+        before: the saved counts, by the name of the table.
+        renames: what had another name then.
+    """
+    if pair.this is None or pair.other is None or pair.this.name != pair.root:
+        return PlannedTable(pair)
+    saved = before[pair.other.name].checksum
+    if saved is None:
+        return PlannedTable(pair)
+    covered = {name for name, _ in saved.columns}
+    other = pair.other._replace(columns=tuple(c for c in pair.other.columns if c.name in covered))
+    paired = pair_columns(pair.this, other, renames)
+    reasons: tuple[str, ...] = ()
+    if paired.only_other:
+        reasons = (f"the table has no column {', '.join(paired.only_other)} any more",)
+    return PlannedTable(pair, paired.both, saved.form, reasons)
+
+
+def hashing_of(
+    snapshot: Snapshot, planned: Iterable[PlannedTable], index: int
+) -> dict[int, Hashing]:
+    """Return what a snapshot has to hash: of each table, and of its partitions.
+
+    Args:
+        snapshot: that of the side.
+        planned: the tables.
+        index: 0 for this side, 1 for the other.
+    """
+    hashing = {}
+    for one in planned:
+        side = one.pair.sides[index]
+        if side is None or not one.columns:
+            continue
+        aliases = {pair[index].name: pair[1].name for pair in one.columns}
+        for table in _family(snapshot, side.name):
+            columns = (c for c in table.columns if c.name in aliases)
+            hashed = tuple(HashedColumn(column, aliases[column.name]) for column in columns)
+            hashing[table.oid] = Hashing(one.form, hashed)
+    return hashing
+
+
+def _family(snapshot: Snapshot, name: str) -> list[CountedTable]:
+    """Return a table and its partitions, and the partitions of these."""
+    family = [table for table in snapshot.tables if table.name == name]
+    for member in family:  # grows meanwhile
+        family += [table for table in snapshot.tables if table.parent == member.name]
+    return family
+
+
+def searches(planned: PlannedTable, snapshots: tuple[Snapshot, Snapshot]) -> tuple[Search, Search]:
+    """Return both sides of the search for rows that differ.
+
+    Args:
+        planned: the table, which both sides have.
+        snapshots: of both sides.
+    """
+    tables = [
+        _family(snapshot, side.name)[0]
+        for snapshot, side in zip(snapshots, planned.pair.sides, strict=True)
+        if side
+    ]
+    key = _key(planned, tables)
+    key_form: Form = "native"
+    if snapshots[0].source.hashes != snapshots[1].source.hashes:
+        key_form = "text"
+    # The hash of their texts is the same for keys of different types.
+    as_text = any(mine.type != theirs.type for mine, theirs in key)
+
+    def search(index: int) -> Search:
+        hashed = tuple(HashedColumn(pair[index], pair[1].name) for pair in planned.columns)
+        by_name = {column.column.name: column for column in hashed}
+        return Search(
+            snapshot=snapshots[index],
+            table=tables[index],
+            columns=hashed,
+            form=planned.form,
+            key=tuple(by_name[pair[index].name] for pair in key),
+            key_form=key_form,
+            key_as_text=as_text,
+        )
+
+    return search(0), search(1)
+
+
+def _key(
+    planned: PlannedTable, tables: Sequence[CountedTable]
+) -> list[tuple[CountedColumn, CountedColumn]]:
+    """Return the columns of the key of this side, or else of the other, if all of them are compared."""
+    if any(table.kind not in _STORED for table in tables):
+        return []
+    for index, table in enumerate(tables):
+        by_name = {pair[index].name: pair for pair in planned.columns}
+        if table.key and all(name in by_name for name in table.key):
+            return [by_name[name] for name in table.key]
+    return []
