@@ -6,6 +6,11 @@
     model        files, problems, options, what a database says
     context      what a rule may ask: which tables exist, how large they are
     schema       what the files build, statement by statement
+    columns, names
+                 the columns that statements add, types and defaults; the names that they give
+    places       the part of a statement that a rule points at
+    inverse, not_valid
+                 statements that a rule proposes
     locks        which locks a statement acquires, and which work is long
     project      the files of a folder, in order, with the batch that each belongs to
     allowances   `-- chatdb: allow: RULE, why`
