@@ -124,6 +124,16 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.history.model import LogEntry as LogEntry
     from chatdb_cli.history.model import Unfinished as Unfinished
     from chatdb_cli.history.model import YoyoLock as YoyoLock
+    from chatdb_cli.lint.fix import write_fixes as write_fixes
+    from chatdb_cli.lint.linter import lint_files as lint_files
+    from chatdb_cli.lint.model import FileChange as FileChange
+    from chatdb_cli.lint.model import LintOptions as LintOptions
+    from chatdb_cli.lint.model import LintResult as LintResult
+    from chatdb_cli.lint.model import LiveDatabase as LiveDatabase
+    from chatdb_cli.lint.options import lint_options as lint_options
+    from chatdb_cli.lint.rule import Rule as Rule
+    from chatdb_cli.lint.rule import find_rule as find_rule
+    from chatdb_cli.migrate.live import read_live_database as read_live_database
     from chatdb_cli.migrate.migrator import Migrator as Migrator
     from chatdb_cli.migrate.model import Loss as Loss
     from chatdb_cli.migrate.model import MigrationError as MigrationError
@@ -161,7 +171,9 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.settings.against import settings_against as settings_against
     from chatdb_cli.settings.load import load_settings as load_settings
     from chatdb_cli.settings.model import Bastion as Bastion
+    from chatdb_cli.settings.model import CountsSettings as CountsSettings
     from chatdb_cli.settings.model import Database as Database
+    from chatdb_cli.settings.model import LintSettings as LintSettings
     from chatdb_cli.settings.model import OtherSide as OtherSide
     from chatdb_cli.settings.model import Settings as Settings
     from chatdb_cli.signals import signals_deferred as signals_deferred
@@ -192,6 +204,7 @@ _EXPORTS = {
     "CountedColumn": "counts.model",
     "Counts": "counts.model",
     "CountsComparison": "counts.differences",
+    "CountsSettings": "settings.model",
     "Database": "settings.model",
     "Difference": "catalog.model",
     "Directives": "files.model",
@@ -199,6 +212,7 @@ _EXPORTS = {
     "EmbeddedServer": "embedded.server",
     "Event": "migrate.model:Progress",
     "Exit": "errors",
+    "FileChange": "lint.model",
     "FileState": "docs.update",
     "Finding": "findings",
     "Folder": "files.model",
@@ -209,7 +223,11 @@ _EXPORTS = {
     "History": "history.model",
     "Index": "catalog.model",
     "LeftOut": "counts.model",
+    "LintOptions": "lint.model",
+    "LintResult": "lint.model",
+    "LintSettings": "settings.model",
     "Listener": "events.listener",
+    "LiveDatabase": "lint.model",
     "Location": "errors",
     "LogEntry": "history.model",
     "Loss": "migrate.model",
@@ -228,6 +246,7 @@ _EXPORTS = {
     "Repair": "migrate.model",
     "Repairs": "migrate.model",
     "RowDifference": "counts.differences",
+    "Rule": "lint.rule",
     "Run": "migrate.model",
     "SavedCounts": "counts.saved",
     "SchemaDocs": "catalog.model",
@@ -263,8 +282,11 @@ _EXPORTS = {
     "compare_with_saved": "counts.compare",
     "connect": "postgres.connect",
     "count_rows": "counts.count",
+    "find_rule": "lint.rule",
     "format_snapshot": "catalog.snapshot_text",
     "is_healthy": "health.check",
+    "lint_files": "lint.linter",
+    "lint_options": "lint.options",
     "listen": "events.listener",
     "load_settings": "settings.load",
     "load_snapshot": "catalog.snapshot_file",
@@ -275,6 +297,7 @@ _EXPORTS = {
     "parse_snapshot": "catalog.snapshot_text",
     "read_counts": "counts.saved",
     "read_cursor": "events.cursor_file",
+    "read_live_database": "migrate.live",
     "read_schema": "catalog.read",
     "read_snapshot": "catalog.snapshot",
     "rehearse_migrations": "rehearse.rehearsal",
@@ -290,6 +313,7 @@ _EXPORTS = {
     "setup_test_schema": "provision.test_schema",
     "signals_deferred": "signals",
     "write_cursor": "events.cursor_file",
+    "write_fixes": "lint.fix",
     "write_schema_docs": "docs.update",
 }
 __all__ = sorted(_EXPORTS)

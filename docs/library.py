@@ -39,8 +39,8 @@ TASKS = ("setup", "migrate", "errors", "test_schema", "listen", "health", "seed"
 # Every public name, in the order of the reference.
 SECTIONS = {
     "Settings and targets": (
-        "load_settings", "Settings", "Database", "Bastion", "open_target", "Target", "connect",
-        "open_pool",
+        "load_settings", "Settings", "LintSettings", "CountsSettings", "Database", "Bastion",
+        "open_target", "Target", "connect", "open_pool",
     ),
     "Setup": ("setup", "setup_test_schema", "settings_for_tests"),
     "Migrations": (
@@ -72,6 +72,10 @@ SECTIONS = {
         "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot",
         "save_snapshot", "load_snapshot", "Snapshot", "SchemaObject", "Unread",
         "Comparison", "Difference",
+    ),
+    "Lint": (
+        "lint_files", "lint_options", "read_live_database", "write_fixes", "find_rule", "LintOptions",
+        "LintResult", "FileChange", "LiveDatabase", "Rule",
     ),
     "Tunnel": ("open_tunnel", "check_tunnel", "Tunnel", "TunnelStep"),
     "Embedded server": ("EmbeddedServer", "ServerStatus"),

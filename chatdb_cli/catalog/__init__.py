@@ -13,6 +13,7 @@
     relations, types, routines, database
                     the statements of a snapshot
     read            the catalog into the values of a documentation
+    sizes           about how many rows each table has
     sql_text        PostgreSQL's SQL, shortened for people
     queries         the other statements that this package sends
 

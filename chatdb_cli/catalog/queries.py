@@ -255,3 +255,18 @@ WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
   AND (t.typtype <> 'c' OR c.relkind = 'c')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
                   AND d.objid = t.oid AND d.deptype = 'e')"""
+# How is an estimate read, whatever the database or the role has set?  For one transaction.
+SIZES_SETTINGS: Final[LiteralString] = (
+    "SELECT set_config('search_path', 'pg_catalog, pg_temp', true)"
+)
+# Which tables exist in any schema but PostgreSQL's own, and about how many rows has each?  The larger of
+# what ANALYZE and the counters say; of a partitioned table its partitions together.
+TABLE_SIZES: Final[LiteralString] = """\
+SELECT n.nspname::text AS schema, c.relname::text AS name,
+       (SELECT sum(greatest(leaf.reltuples::bigint, pg_stat_get_live_tuples(leaf.oid)))::bigint
+          FROM pg_class leaf
+         WHERE CASE WHEN c.relkind = 'p'
+                    THEN leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)
+                    ELSE leaf.oid = c.oid END) AS rows
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""

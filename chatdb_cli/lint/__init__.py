@@ -14,6 +14,7 @@
     locks        which locks a statement acquires, and which work is long
     project      the files of a folder, in order, with the batch that each belongs to
     allowances   `-- chatdb: allow: RULE, why`
+    options      how to lint, as the settings say
     fix          the findings that a program can correct, as new texts of files
     page         the page of a rule
 

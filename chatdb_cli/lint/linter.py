@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.findings import Finding
 from chatdb_cli.lint.allowances import find_allowances
 from chatdb_cli.lint.context import FEW_ROWS, Context
+from chatdb_cli.lint.fix import edit_diff, plan_fixes
 from chatdb_cli.lint.model import LintOptions, LintResult, Pair, Problem, SqlFile
 from chatdb_cli.lint.project import read_project
 from chatdb_cli.lint.rule import LoadedRule, load_rules
@@ -89,14 +90,13 @@ class _Run:
             for rule in self._scoped("project"):
                 self._add(rule, last.up, rule.check(self._schema, context), Span(0, 0))
         checked = [f for pair in self._pairs for f in pair if f is not None and f.checked]
-        findings: list[tuple[Finding, Edit | None]] = []
-        findings += ((finding, None) for finding in self._refusals(refused))
-        findings += (found for file in checked for found in self._judge(file))
-        return LintResult(
-            tuple(finding for finding, _ in findings),
-            tuple(edit for _, edit in findings),
-            len(checked),
-        )
+        findings = [*self._refusals(refused)]
+        edits: list[tuple[SqlFile, list[Edit]]] = []
+        for file in checked:
+            judged = [*self._judge(file)]
+            findings += (finding for finding, _ in judged)
+            edits.append((file, [edit for _, edit in judged if edit is not None]))
+        return LintResult(tuple(findings), tuple(file.path for file in checked), plan_fixes(edits))
 
     def _is_on(self, loaded: LoadedRule) -> bool:
         rule, options = loaded.rule, self._options
@@ -174,6 +174,7 @@ class _Run:
             found.file.version or None,
             (end.line or 1, end.column or 1),
             rule.why,
+            edit_diff(found.file, problem.edit) if problem.edit else None,
         )
 
     def _refusals(self, refused: Iterable[ChatdbError]) -> Iterator[Finding]:

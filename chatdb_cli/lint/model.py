@@ -130,15 +130,34 @@ class LintOptions:
     live: LiveDatabase | None = None
 
 
+class FileChange(NamedTuple):
+    """A file with another text.
+
+    Attributes:
+        path: the file.
+        before: its text; None for a new file.
+        after: its text after the change.
+    """
+
+    path: str
+    before: str | None
+    after: str
+
+
 class LintResult(NamedTuple):
     """The result of a lint.
 
     Attributes:
         findings: in the order of the files, and in a file by place.
-        edits: the correction of each finding, or None; as many as findings.
-        files: how many files were checked.
+        files: the files that were checked, as they are shown to the user.
+        changes: what corrects every finding that a program can correct; `write_fixes` writes it.
     """
 
     findings: tuple[Finding, ...]
-    edits: tuple[Edit | None, ...]
-    files: int
+    files: tuple[str, ...]
+    changes: tuple[FileChange, ...] = ()
+
+    def failed(self, *, strict: bool = False) -> bool:
+        """Return whether there is an error, or with `strict` a warning."""
+        bad = ("error", "warning") if strict else ("error",)
+        return any(finding.severity in bad for finding in self.findings)

@@ -16,6 +16,7 @@
     failure           a failure as an error: what failed, what stays
     recovery          after a failure: try again, plan again, or end with what is true
     repair            repair and baseline: the history changes, no migration runs
+    live              what a database says to the linter
     model             the values: Step, LoadedStep, Plan, Run, Options, Progress, Status
     queries           every statement that this package sends
 

@@ -4,6 +4,8 @@
     model       the values
     parse       from a text to a value
     sources     flags, environment, .env files: which one sets what
+    project_file
+                chatdb.toml, or [tool.chatdb] of pyproject.toml
     database    which database they name
     bastion     the SSH options of a tunnel
     against     the other side of a comparison

@@ -1,6 +1,6 @@
 """Loading: every setting, from its highest source.
 
-    load_settings    flags, environment and .env files, as one value
+    load_settings    flags, environment, .env files and the project file, as one value
 
 What does not belong here: the table of settings (`table.py`), choosing a database (`database.py`).
 """
@@ -26,6 +26,7 @@ from chatdb_cli.settings.database import (
 )
 from chatdb_cli.settings.libpq import libpq_database, process_environment
 from chatdb_cli.settings.model import Settings
+from chatdb_cli.settings.project_file import read_project_file
 from chatdb_cli.settings.sources import read_sources, source_of, value_of
 from chatdb_cli.settings.table import SETTINGS
 
@@ -63,13 +64,17 @@ def load_settings(
     insecure = arguments.pop("insecure", None) is True
     if arguments.pop("no_tunnel", None):
         arguments["ssh_enabled"] = "false"
-    sources = read_sources(arguments, process_environment() if environ is None else environ, cwd)
+    project = read_project_file(cwd)
+    sources = (
+        *read_sources(arguments, process_environment() if environ is None else environ, cwd),
+        project.source,
+    )
     fields = {s.field: value_of(sources, s.variable) for s in SETTINGS.values() if s.field}
     for name in ("postgres_programs", "prelude"):
         if fields[name] is not None:
             fields[name] = cwd / fields[name]
     home = cwd / value_of(sources, "CHATDB_HOME")
-    warnings = _unused_variables(sources)
+    warnings = [*_unused_variables(sources), *project.warnings]
     database = named_database(sources, display_path(home, cwd), warnings)
     database = database or libpq_database(sources, warnings)
     reason = None if database else reason_against_embedded(sources)
@@ -92,6 +97,8 @@ def load_settings(
         bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
+        lint=project.lint,
+        counts=project.counts,
         health_listen=_health_listen(sources),
         test_database=test_database,
         scratch_database=scratch_database,

@@ -8,7 +8,8 @@ steps.  What does not belong here: which source a value comes from (`sources.py`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.arguments import require_type
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Literal
+
+    from chatdb_cli.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,44 @@ class OtherSide:
     source: str
 
 
+class LintSettings(NamedTuple):
+    """The table `[lint]` of the project file; the linter knows which rules exist.
+
+    Attributes:
+        off: rules that are not checked.
+        on: rules that are off by default, and are checked.
+        severities: a severity in place of the rule's own, by rule.
+        server_version: the major version of the server; None for any.
+        after: files up to this version are not checked.
+        strict: warnings make the command fail, too.
+        where: the file; empty if there is none.
+    """
+
+    off: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+    severities: Mapping[str, Severity] = MappingProxyType({})
+    server_version: int | None = None
+    after: str | None = None
+    strict: bool = False
+    where: str = ""
+
+
+class CountsSettings(NamedTuple):
+    """The table `[counts]` of the project file.
+
+    Attributes:
+        exclude_tables: tables that are not counted unless they are named.
+        exclude_columns: columns that no checksum covers.
+    """
+
+    exclude_tables: tuple[str, ...] = ()
+    exclude_columns: tuple[str, ...] = ()
+
+
+NO_LINT = LintSettings()
+NO_COUNTS = CountsSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting, checked; durations in milliseconds.
@@ -98,6 +139,8 @@ class Settings:
         prelude: the SQL file that runs first in a scratch database, or None.
         against: the other side of a comparison, or None if no setting names one.
         embeddable: the embedded server, which `setup` may create if no setting names another database.
+        lint: the table `[lint]` of the project file.
+        counts: the table `[counts]` of the project file.
         insecure: allow an unprotected connection in production.  It has a flag and no variable, so that
             the protection is never turned off for good.
     """
@@ -130,6 +173,8 @@ class Settings:
     debug: bool
     bastion: Bastion | None
     warnings: tuple[str, ...]
+    lint: LintSettings = NO_LINT
+    counts: CountsSettings = NO_COUNTS
     insecure: bool = False
     embeddable: Database | None = None
     test_database: Database | None = None

@@ -27,17 +27,21 @@ class Source(NamedTuple):
         where: `the environment`, or a file as the user would type it; empty for the flags.
         values: the text of each variable; a variable set to nothing is absent.
         lines: the line of each variable in a file; None for flags and environment.
+        named_as_keys: the file names settings as keys (`lock_timeout`), as the project file does.
     """
 
     where: str
     values: Mapping[str, str] = field(repr=False)
     lines: Mapping[str, int] | None = None
+    named_as_keys: bool = False
 
     def label(self, variable: str, *, line: bool = False) -> str:
         """Return a variable with its source: `--wait`, `CHATDB_WAIT from ./.env line 3`."""
         if not self.where:
             return "--" + SETTINGS[variable].name.replace("_", "-")
         suffix = f" line {self.lines[variable]}" if line and self.lines else ""
+        if self.named_as_keys and variable in SETTINGS:
+            variable = SETTINGS[variable].name
         return f"{variable} from {self.where}{suffix}"
 
     def read(self, variable: str) -> Any:

@@ -59,6 +59,8 @@ OPTIONS = {
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
     ("migrate", "history"): CONNECTION | OUTPUT,
     ("migrate", "new"): LOCAL | {"--dir"},
+    ("migrate", "lint"): CONNECTION | OUTPUT
+    | {"--since", "--live", "--strict", "--fix", "--dry-run", "--report", "--explain"},
     ("migrate", "snapshot"): (CONNECTION - {"--dir"}) | OUTPUT | {"--output"},
     ("server",): {"--help"},
     ("server", "start"): LOCAL,

@@ -11,6 +11,7 @@ from chatdb_cli import log
 from chatdb_cli.cli.render.document import Document, target_document
 from chatdb_cli.cli.render.styles import ERROR, FRAME, HINT
 from chatdb_cli.cli.render.text import one_line, pad, printable
+from chatdb_cli.cli.render.text import width as text_width
 from chatdb_cli.cli.words import in_words
 from chatdb_cli.errors import IN_FUNCTION
 
@@ -86,7 +87,7 @@ def _headline(error: ChatdbError) -> Line:
 def _details(error: ChatdbError) -> list[Line]:
     place = error.place
     gutter = " " * (len(str(place.line)) if place and place.line else 1)
-    lines = _excerpt(place, gutter) if place else []
+    lines = excerpt_lines(place, gutter) if place else []
     for note in _notes(error):
         first, *more = note.splitlines() or [""]
         lines.append((f"{gutter} = {first}", ""))
@@ -96,16 +97,24 @@ def _details(error: ChatdbError) -> list[Line]:
     return lines
 
 
-def _excerpt(place: Location, gutter: str) -> list[Line]:
-    """Return the lines around a location, with a caret under it."""
+def excerpt_lines(place: Location, gutter: str, width: int = 1) -> list[Line]:
+    """Return the lines around a location, with a caret under it.
+
+    Args:
+        place: the location.
+        gutter: as many blanks as the line numbers are wide.
+        width: how many characters the carets are under; no more than the line has.
+    """
     at = "".join(f":{n}" for n in (place.line, place.column) if n is not None)
     lines = [(f"  --> {one_line(str(place.file))}{at}", "")]
     if place.excerpt:
         lines.append((f"{gutter} |", FRAME))
         lines += [(f"{n:>{len(gutter)}} | {text}".rstrip(), "") for n, text in place.excerpt]
         if place.column is not None:
-            before = place.excerpt[-1][1][: place.column - 1]
-            lines.append((f"{gutter} | {pad(printable(before))}^", ERROR))
+            line = place.excerpt[-1][1].rstrip()
+            before, under = line[: place.column - 1], line[place.column - 1 :][:width]
+            carets = "^" * max(1, text_width(printable(under)))
+            lines.append((f"{gutter} | {pad(printable(before))}{carets}", ERROR))
     return lines
 
 
