@@ -37,6 +37,7 @@ COUNTERPARTS = {
     "migrate status": "Migrator.status",
     "migrate history": "Migrator.history",
     "migrate new": "new_migration",
+    "migrate lint": "lint_files",
     "migrate rehearse": "rehearse_migrations",
     "migrate drift": "check_drift",
     "migrate snapshot": "save_snapshot",
