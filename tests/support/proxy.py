@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-_SYNC, _QUERY, _PASSWORD, _STARTUP = "S", "Q", "p", "startup"
+_SYNC, _QUERY, _PASSWORD, _STARTUP, _TERMINATE = "S", "Q", "p", "startup", "X"
 # After each of these messages a client waits for an answer.
 WAITING = (_SYNC, _QUERY, _PASSWORD, _STARTUP)
 
@@ -33,6 +33,8 @@ class Proxy:
         cut_after: cut after the servers have sent this many bytes, in the middle of an answer.
         kinds: the type of each message that clients have sent so far, in order.
         answered: how many bytes the servers have sent so far.
+        turns: how often a client has sent something after an answer.  Exact with a delay that is longer
+            than a client needs to send a whole pipeline, whose first answers arrive later then.
     """
 
     upstream: str | Path
@@ -41,6 +43,8 @@ class Proxy:
     cut_after: int | None = None
     kinds: list[str] = field(default_factory=list)
     answered: int = 0
+    turns: int = 0
+    _answered_before: int = -1
     _threads: list[threading.Thread] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
     _count: int = 0
@@ -183,6 +187,9 @@ class Proxy:
                 startup = startup and message[4:8] in (b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30")
                 number += 1
                 self.kinds.append(kind)
+                if kind != _TERMINATE and self.answered != self._answered_before:
+                    self.turns += 1
+                    self._answered_before = self.answered
                 if self.on_message and self.on_message(connection, kind, number) is False:
                     if complete:
                         yield complete
