@@ -14,6 +14,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import NO_DIRECTIVES, Directives
 from chatdb_cli.settings.parse import did_you_mean, duration_ms
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.lock_modes import parse_lock
 from chatdb_cli.syntax.scan import comments, leading_comments
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _read_directive(comment: str, direction: Direction, fields: dict[str, object
         return
     if key in _ALLOWANCES:
         # They may be there several times; the check that they are for finds them in the text.
-        _parse_allowance(f"{key}: {value}", value)
+        _parse_allowance(key, value)
         return
     name, parse = _PARSERS[key]
     if name in fields:
@@ -119,10 +120,14 @@ def _parse_reason(value: str) -> str:
     return value
 
 
-def _parse_allowance(directive: str, value: str) -> None:
+def _parse_allowance(key: str, value: str) -> None:
     what, comma, why = value.partition(",")
     if not (what.strip() and comma and why.strip()):
-        raise ValueError(f"'{directive}' needs a comma and the reason after what it allows")
+        raise ValueError(f"'{key}: {value}' needs a comma and the reason after what it allows")
+    if key == "allow-lock" and parse_lock(what) is None:
+        raise ValueError(
+            f"'{key}: {value}' needs the mode of a lock, such as ACCESS EXCLUSIVE, and a table"
+        )
 
 
 _ALLOWANCES = ("allow", "allow-lock")

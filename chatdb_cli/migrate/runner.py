@@ -126,6 +126,7 @@ class Runner:
             MigrationError: a migration failed, or the run was interrupted.
         """
         first_conn, is_durable = self._session.conn, True
+        first_conn.add_notice_handler(self._tracker.notice)
         self._tracker.planned()
         try:
             try:
@@ -139,6 +140,7 @@ class Runner:
             raise MigrationError(error, self._result()) from problem.__cause__
         finally:
             self._blockers.close()
+            first_conn.remove_notice_handler(self._tracker.notice)
             if self._session.conn is not first_conn:
                 self._session.conn.close()
         if not is_durable:
@@ -151,7 +153,6 @@ class Runner:
         return self._result()
 
     def _run_steps(self) -> None:
-        self._session.conn.add_notice_handler(self._tracker.notice)
         while remaining := self._state.remaining:
             if self._lock and not self._lock.held and not self._can_batch(remaining[0]):
                 if self._lock.acquire():

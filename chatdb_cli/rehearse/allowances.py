@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.rehearse.model import LOCK_MODES
+from chatdb_cli.syntax.lock_modes import parse_lock
 from chatdb_cli.syntax.scan import comments, leading_comments
 
 if TYPE_CHECKING:
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.syntax.statements import Statement
 
-_MODES = "|".join(mode.replace(" ", r"\s+") for mode in sorted(LOCK_MODES, key=len, reverse=True))
-_ALLOWANCE = re.compile(
-    rf"--\s*chatdb\s*:\s*allow-lock\s*:\s*(?P<mode>{_MODES})\s+(?P<relation>[^,]+?)\s*,\s*(?P<why>.+)",
-    re.IGNORECASE,
-)
+_ALLOWANCE = re.compile(r"--\s*chatdb\s*:\s*allow-lock\s*:([^,]+),(.+)", re.IGNORECASE)
 
 
 class Allowance(NamedTuple):
@@ -54,12 +50,11 @@ def read_allowances(text: str, statements: Sequence[Statement] | None) -> tuple[
     allowances = []
     for offset, comment in comments(text):
         match = _ALLOWANCE.match(comment)
-        if match is None:
+        lock = parse_lock(match[1]) if match else None
+        if match is None or lock is None:
             continue
         following = None
         if offset not in head:
             following = next((n for n, start in enumerate(offsets) if start > offset), None)
-        mode = " ".join(match["mode"].upper().split())
-        strength = [str(m) for m in LOCK_MODES].index(mode)
-        allowances.append(Allowance(strength, match["relation"], match["why"].strip(), following))
+        allowances.append(Allowance(*lock, match[2].strip(), following))
     return tuple(allowances)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.read import find_refused_statement
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from chatdb_cli.files.model import Files, Migration
@@ -48,6 +50,19 @@ def choose_versions(
         for m in (files.migrations[n],)
         if any(script.path.resolve() in changed for script in (m.up, m.down) if script)
     )
+
+
+def refuse_unfit_files(files: Files) -> None:
+    """Refuse files that can't be migrations, before anything is created.
+
+    Raises:
+        ChatdbError: `BAD_FILE`, the first of them; the notes tell the others.
+    """
+    scripts = (script for m in files.migrations for script in (m.up, m.down) if script)
+    found = (find_refused_statement(s, split_statements(s.text)) for s in scripts)
+    errors = [*files.refused, *(error for error in found if error)]
+    if errors:
+        raise errors[0].with_(notes=errors[0].notes + tuple(e.message for e in errors[1:]))
 
 
 def reason_to_skip(migration: Migration) -> str | None:

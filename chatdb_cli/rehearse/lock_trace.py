@@ -22,9 +22,10 @@ from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.migrate.model import StatementWatch
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.allowances import read_allowances
-from chatdb_cli.rehearse.model import LOCK_MODES, StatementLock
+from chatdb_cli.rehearse.model import StatementLock
 from chatdb_cli.syntax.identifiers import display_name, quote_identifier
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.lock_modes import LOCK_MODES
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
@@ -33,23 +34,21 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Script
     from chatdb_cli.migrate.model import Step
-    from chatdb_cli.postgres.quoting import Quoting
     from chatdb_cli.rehearse.allowances import Allowance
 
 # The modes as pg_locks spells them.
-_STRENGTH = {
-    mode.title().replace(" ", "") + "StatementLock": n for n, mode in enumerate(LOCK_MODES)
-}
+_STRENGTH = {mode.title().replace(" ", "") + "Lock": n for n, mode in enumerate(LOCK_MODES)}
 _INDEX_KINDS = ("i", "I")
 _SHOWN_KINDS = ("r", "p", "m", "v", "f", "S", *_INDEX_KINDS)
 
 
 class _Relation(NamedTuple):
-    """A relation before the file, as in `queries.RELATIONS_BEFORE`."""
+    """A relation before the file, as in `queries.RELATIONS_BEFORE`; `of` is the table of an index."""
 
     schema: str
     name: str
     kind: str
+    of: str
     table: int | None
     storage: int | None
     scans: int
@@ -75,21 +74,16 @@ class LockTrace:
     """Watches a run, and returns what each version locked.
 
     Args:
-        quoting: of a connection to the scratch database.
         schema: the target's schema, whose relations are named without it.
 
     Attributes:
         watch: what the run sends and reports.
     """
 
-    def __init__(self, quoting: Quoting, schema: str) -> None:
-        history = ", ".join(quoting.literal(name) for name in sorted(HISTORY_TABLES))
-        before = queries.RELATIONS_BEFORE.format(
-            schema=quoting.literal(schema), history=f"({history})"
-        )
+    def __init__(self, schema: str) -> None:
         self._schema = schema
         self._answers: dict[str, list[dict[str, Any]]] = {}
-        self.watch = StatementWatch(before, queries.LOCKS_NOW, self._note)
+        self.watch = StatementWatch(queries.RELATIONS_BEFORE, queries.LOCKS_NOW, self._note)
 
     def locks(self, version: str, script: Script) -> tuple[StatementLock, ...] | None:
         """Return what a version locked, the worst first; None if it was not watched.
@@ -117,9 +111,9 @@ class LockTrace:
         self._answers[step.version].append(facts)
 
 
-def _badness(lock: StatementLock) -> tuple[bool, int, int, int]:
+def _badness(lock: StatementLock) -> tuple[bool, int, int, int, str]:
     """Return what orders locks, the worst first."""
-    return lock.ok, -(lock.rewrites + lock.reads), -lock.strength, lock.line
+    return lock.ok, -(lock.rewrites + lock.reads), -lock.strength, lock.line, lock.relation
 
 
 class _Trace:
@@ -134,7 +128,10 @@ class _Trace:
         first = answers[0]
         self._schema = schema
         self._before = {
-            oid: _Relation._make(facts) for oid, facts in (first["relations"] or {}).items()
+            oid: relation
+            for oid, facts in (first["relations"] or {}).items()
+            for relation in (_Relation._make(facts),)
+            if not (relation.schema == schema and relation.of in HISTORY_TABLES)
         }
         ended = first["ended"]
         self._moments: list[_Moment] = []

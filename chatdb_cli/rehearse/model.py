@@ -14,23 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from chatdb_cli.syntax.lock_modes import LOCK_MODES
+
 if TYPE_CHECKING:
     from chatdb_cli.catalog.model import Comparison, Difference
     from chatdb_cli.errors import ChatdbError
     from chatdb_cli.postgres.model import Target
+    from chatdb_cli.syntax.lock_modes import LockMode
 
-LockMode = Literal[
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-]
-# From the weakest to the strongest, as in the table of PostgreSQL's manual, "Table-Level Locks".
-LOCK_MODES: tuple[LockMode, ...] = LockMode.__args__  # type: ignore[attr-defined]
 _BLOCKS_WRITES = LOCK_MODES.index("SHARE")
 _BLOCKS_READS = LOCK_MODES.index("ACCESS EXCLUSIVE")
 

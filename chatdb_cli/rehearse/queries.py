@@ -1,7 +1,6 @@
 """Every statement that this package sends, each under the question that it answers.
 
-`{name}` is a value that `postgres/quoting.py` inserts, quoted by libpq; `%s` is a parameter.  What does
-not belong here: decisions, and SQL of the user.
+`%s` is a parameter.  What does not belong here: decisions, and SQL of the user.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ if TYPE_CHECKING:
     from typing import Final, LiteralString
 
 # Which relations exist before a file, where is each stored, and how often has the transaction read it?
-RELATIONS_BEFORE: Final = """\
+RELATIONS_BEFORE: Final[LiteralString] = """\
 SELECT pg_catalog.json_build_object(
   'ended', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()),
   'relations', (
     SELECT pg_catalog.json_object_agg(c.oid, pg_catalog.json_build_array(
-             n.nspname, c.relname, c.relkind, i.indrelid, pg_catalog.pg_relation_filenode(c.oid),
+             n.nspname, c.relname, c.relkind, coalesce(t.relname, c.relname), i.indrelid,
+             pg_catalog.pg_relation_filenode(c.oid),
              pg_catalog.pg_stat_get_xact_numscans(c.oid)))
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
-    WHERE pg_catalog.left(n.nspname::text, 3) <> 'pg_' AND n.nspname <> 'information_schema'
-      AND NOT (n.nspname = {schema}
-               AND coalesce((SELECT t.relname FROM pg_catalog.pg_class t WHERE t.oid = i.indrelid),
-                            c.relname) IN {history})))::text"""
+    LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+    WHERE pg_catalog.left(n.nspname::text, 3) <> 'pg_' AND n.nspname <> 'information_schema'))::text"""
 # Which relations has the transaction locked now, where is each stored, and how often was it read?
 LOCKS_NOW: Final[LiteralString] = """\
 SELECT pg_catalog.json_build_object(

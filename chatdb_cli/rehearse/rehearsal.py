@@ -16,7 +16,7 @@ from chatdb_cli.callbacks import ignore
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations, read_seed_files
 from chatdb_cli.postgres.model import require_target
-from chatdb_cli.rehearse.choice import choose_versions, reason_to_skip
+from chatdb_cli.rehearse.choice import choose_versions, reason_to_skip, refuse_unfit_files
 from chatdb_cli.rehearse.model import (
     Rehearsal,
     RehearsalFailure,
@@ -72,6 +72,7 @@ def rehearse_migrations(
     require_target(target)
     folder = choose_folder(str(directory) if directory is not None else target.settings.directory)
     files = read_migrations(folder)
+    refuse_unfit_files(files)
     chosen = choose_versions(files, first=first, last=last, since=since)
     if seed:
         read_seed_files(folder)

@@ -17,9 +17,7 @@ from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, Exit
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError
-from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.diagnosis import explain_failures
-from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.lock_trace import LockTrace
 
@@ -108,8 +106,14 @@ class Stage(Closing):
         return FailedUp(self.migrations[self.applied + done], error)
 
     def up(self) -> ChatdbError | None:
-        """Apply the next migration, and return the error if it fails."""
+        """Apply the next migration, and return the error if it fails.
+
+        Raises:
+            ChatdbError: the files can't be applied at all.
+        """
         error = self._run(lambda m: m.up(steps=1, allow_out_of_order=True))
+        if error is not None and not isinstance(error, MigrationError):
+            raise error
         self.applied += error is None
         return error
 
@@ -141,9 +145,10 @@ class Stage(Closing):
 
     def _open(self) -> Target:
         target = self._stack.enter_context(self._place.database())
-        self._conn: psycopg.Connection[Any] = self._stack.enter_context(connect(target))
-        quoting = Quoting(self._conn, target.schema)
-        self._trace = LockTrace(quoting, target.schema) if self._locks else None
+        self._trace = LockTrace(target.schema) if self._locks else None
+        watch = self._trace.watch if self._trace else None
+        self._migrator = Migrator(target, self.folder.path, watch=watch)
+        self._conn: psycopg.Connection[Any] = self._stack.enter_context(self._migrator.connected())
         self._snapshot = None
         self.applied = 0
         return target
@@ -151,9 +156,8 @@ class Stage(Closing):
     def _run(self, migrate: Callable[[Migrator], Run]) -> ChatdbError | None:
         """Run the engine in the database; return its error if that is about a migration."""
         self._snapshot = None
-        watch = self._trace.watch if self._trace else None
         try:
-            migrate(Migrator(self.target, self.folder.path, watch=watch))
+            migrate(self._migrator)
         except ChatdbError as error:
             if error.exit in _ENDS:
                 raise self._ended(error) from None

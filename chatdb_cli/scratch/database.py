@@ -141,6 +141,7 @@ class ScratchPlace(Closing):
         try:
             self._conn.execute(sql.encode())
             self._conn.execute(self._fill(queries.MARK_DATABASE, name, MARK))
+            self._conn.execute(self._fill(queries.NO_WAIT, name))
             self._conn.execute(self._fill(queries.OPEN_DATABASE, name))
         except psycopg.Error as error:
             if self._conn.closed:

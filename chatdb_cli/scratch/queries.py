@@ -46,6 +46,8 @@ LC_CTYPE {ctype} {options} ALLOW_CONNECTIONS false"""
 # Mark it, then open it.
 MARK_DATABASE: Final = "COMMENT ON DATABASE {database} IS {mark}"
 OPEN_DATABASE: Final = "ALTER DATABASE {database} ALLOW_CONNECTIONS true"
+# Its commits need not reach the disk.
+NO_WAIT: Final = "ALTER DATABASE {database} SET synchronous_commit = off"
 # Drop it, and end every session in it.
 DROP_DATABASE: Final = "DROP DATABASE IF EXISTS {database} WITH (FORCE)"
 # Drop one that another run left; this fails while a session is in it.

@@ -7,6 +7,7 @@
     location       line and column of an offset
     effects        what a statement does beyond its transaction
     refusal        statements that no migration may contain
+    lock_modes     the modes of locks on tables, by name
     keywords       which words are reserved
     identifiers    quoting without a connection (`postgres/quoting.py` quotes with libpq)
 

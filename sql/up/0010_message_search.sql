@@ -4,6 +4,8 @@
 -- fit, people search for parts of words, paths and codes, and ILIKE returns the same rows with and without the
 -- index. So a server without pg_trgm gets the same schema without this index: search is then slow, not wrong.
 -- To add the index later, create the extension and run the CREATE INDEX below.
+--
+-- chatdb: allow-lock: SHARE messages, this file runs right after the one that creates the table
 
 DO $$
 DECLARE

@@ -172,7 +172,7 @@ def _work(lock: StatementLock) -> Iterator[str]:
 
 def _summary(rehearsal: Rehearsal) -> str:
     versions = rehearsal.versions
-    skipped = sum(v.skipped is not None and v.ok for v in versions)
+    skipped = sum(v.skipped is not None for v in versions)
     failed = sum(not v.ok for v in versions)
     parts = [f"{len(versions) - skipped} rehearsed"]
     if skipped:
