@@ -50,9 +50,10 @@ def row_hash(columns: Iterable[HashedColumn], form: Form, quote: Callable[[str],
     for column in ordered:
         name = quote(column.column.name)
         seeds = {"seed": _number("seed", column.alias), "null": _number("null", column.alias)}
-        if template := queries.BINARY.get(column.column.base):
+        method = hash_method(column)
+        if template := queries.BINARY.get(method):
             packed.append(template.format(value=name))
-        elif template := queries.NATIVE.get(column.column.base):
+        elif template := queries.NATIVE.get(method):
             terms.append(queries.OR_NULL.format(hash=template.format(value=name, **seeds), **seeds))
         else:
             text = queries.TEXT_HASH.format(value=column_text(column, quote), **seeds)
@@ -60,6 +61,16 @@ def row_hash(columns: Iterable[HashedColumn], form: Form, quote: Callable[[str],
     if packed:
         terms.append(queries.PACKED.format(values=", ".join(packed)))
     return queries.MIXED.format(terms=_balanced(terms) if terms else "0")
+
+
+def hash_method(column: HashedColumn) -> str:
+    """Return how a column is hashed in the native form: `text`, or the type whose values are hashed."""
+    base = column.column.base
+    return (
+        base
+        if not column.as_text and (base in queries.NATIVE or base in queries.BINARY)
+        else "text"
+    )
 
 
 def column_text(column: HashedColumn, quote: Callable[[str], str]) -> str:

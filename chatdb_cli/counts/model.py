@@ -9,16 +9,18 @@
 How to compare two of them.  Row counts can always be compared.  Two checksums can be compared if
 `comparable(...)` says so: both have the same form, cover columns of the same names, and
 
-    text      is SHA-256 over the text of the values: comparable between all servers, and also between
-              columns of different types with the same text (int4 and int8);
-    native    is PostgreSQL's own hash functions: two to ten times as fast; comparable only if the types
-              are the same, too, and `Source.hashes` of both sides (byte order, encoding).
+    text      is SHA-256 over the texts of the values: the same on every server and for all types that
+              write the same text, such as int4 and int8;
+    native    is PostgreSQL's own hash functions, five to ten times as fast: the same only if the hash
+              functions of both servers are (`Source.hashes`: byte order, encoding), and if each column
+              is hashed in the same way on both sides (`Checksum.columns`).  Columns whose types differ
+              are compared in this form, too, if both are hashed as text (`HashedColumn.as_text`).
 
-So a comparison opens a `Snapshot` of each side, looks at `CountedTable.columns` and `Source`, and asks
-for `text` where `native` can't be compared, before anything is hashed.  Hashes are sums modulo 2**64:
-the checksum of a table is the sum of those of its partitions, whatever the ranges, so that a
-partitioned and an unpartitioned table with the same rows are equal.  Columns are hashed by name
-(`HashedColumn.alias` renames one), so that their order does not matter.
+So a comparison opens a `Snapshot` of each side, looks at `CountedTable.columns` and `Source`, and
+decides before anything is hashed.  Hashes are sums modulo 2**64: the checksum of a table is the sum of
+those of its partitions, whatever the ranges, so that a partitioned and an unpartitioned table with the
+same rows are equal.  Columns are hashed by name (`HashedColumn.alias` renames one), so their order
+does not matter.
 
 What does not belong here: counting (`snapshot.py`).
 """
@@ -62,10 +64,12 @@ class HashedColumn(NamedTuple):
     Attributes:
         column: the column.
         alias: the name under which it is hashed; that of the other side for a column that was renamed.
+        as_text: its text is hashed, so that it can be compared with a column of another type.
     """
 
     column: CountedColumn
     alias: str
+    as_text: bool = False
 
 
 class CountedTable(NamedTuple):
@@ -105,7 +109,8 @@ class Checksum(NamedTuple):
     Attributes:
         value: 16 hexadecimal digits.
         form: how it was computed.
-        columns: the name (alias) and the type of each column that it covers, sorted by name.
+        columns: the name (alias) of each column that it covers and how it is hashed, sorted by name:
+            `text`, or the type whose values are hashed.
     """
 
     value: str
@@ -250,7 +255,7 @@ def comparable(one: Checksum, other: Checksum, sources: tuple[Source, Source]) -
         sources: the servers of both.
     """
     if one.form != other.form:
-        return f"one is a {one.form} checksum, the other a {other.form} one"
+        return f"one checksum has the {one.form} form, the other the {other.form} form"
     names = [{name for name, _ in checksum.columns} for checksum in (one, other)]
     if names[0] != names[1]:
         return f"the columns differ: {', '.join(sorted(names[0] ^ names[1]))}"
@@ -258,6 +263,6 @@ def comparable(one: Checksum, other: Checksum, sources: tuple[Source, Source]) -
         return None
     if sources[0].hashes != sources[1].hashes:
         return "the servers hash differently (byte order or encoding)"
-    if different := sorted(name for name, _ in set(one.columns) ^ set(other.columns)):
-        return f"the types differ: {', '.join(dict.fromkeys(different))}"
+    if different := sorted({name for name, _ in set(one.columns) ^ set(other.columns)}):
+        return f"columns of different types are hashed differently: {', '.join(different)}"
     return None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Begin a transaction that sees one snapshot and can't write.
 BEGIN: Final[LiteralString] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# With several connections each of them is one process of the server.
+NO_PARALLEL_WORKERS: Final[LiteralString] = "SET LOCAL max_parallel_workers_per_gather = 0"
 # Use the snapshot that another transaction has exported.
 USE_SNAPSHOT: Final[LiteralString] = "SET TRANSACTION SNAPSHOT {snapshot}"
 # End such a transaction.
@@ -33,7 +35,9 @@ SET LOCAL extra_float_digits = 1;
 SET LOCAL bytea_output = 'hex';
 SET LOCAL xmlbinary = 'base64';
 SET LOCAL lc_monetary = 'C';
-SET LOCAL quote_all_identifiers = off"""
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL jit = off;
+SET LOCAL enable_tidscan = on"""
 # The same for a server from version 17 on, which can end a whole transaction.
 NO_TRANSACTION_TIMEOUT: Final[LiteralString] = "SET LOCAL transaction_timeout = 0"
 # Keep others from truncating, rewriting or dropping these tables while they are read: a snapshot does
@@ -142,8 +146,6 @@ NATIVE: Final[dict[str, LiteralString]] = {
     "int4": "hashint4extended({value}, {seed})",
     "int8": "hashint8extended({seed}, {value} # {null})",
     "oid": "hashoidextended({value}, {seed})",
-    "text": """hashtextextended({value} COLLATE "C", {seed})""",
-    "varchar": """hashtextextended({value}::text COLLATE "C", {seed})""",
     "uuid": "uuid_hash_extended({value}, {seed})",
     "float4": """CASE WHEN {value} = 'NaN' OR {value} = 0 THEN hashtextextended({value}::text, {seed})
      ELSE hashfloat4extended({value}, {seed}) END""",
@@ -172,7 +174,7 @@ OR_NULL: Final[LiteralString] = "coalesce({hash}, {null})"
 MIXED: Final[LiteralString] = "hashint8extended(0, {terms})"
 # What is the hash of a row, from the texts of its columns, on any server?
 PORTABLE: Final[LiteralString] = """\
-('x' || substr(encode(sha256(convert_to(ROW({texts})::text, 'UTF8')), 'hex'), 1, 16))::bit(64)::int8"""
+('x' || encode(substr(sha256(convert_to(ROW({texts})::text, 'UTF8')), 1, 8), 'hex'))::bit(64)::int8"""
 # Count several tables by one statement.
 AND_ALSO: Final[LiteralString] = "\nUNION ALL\n"
 # Which sequences are in a schema, or serve its tables, and which columns take their values from them?

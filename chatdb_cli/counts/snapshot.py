@@ -7,6 +7,7 @@ What does not belong here: which tables are meant (`tables.py`), the hash of a r
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ from psycopg.rows import class_row
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.counts import queries
-from chatdb_cli.counts.hashing import row_hash
+from chatdb_cli.counts.hashing import hash_method, row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
 from chatdb_cli.counts.ranges import divide
 from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
@@ -30,6 +31,7 @@ from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.target import is_on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -92,7 +94,6 @@ class Snapshot(Closing):
         jobs: how many connections share the work at most.
         details: read the columns and the key of each table, too.
         report: called with a line for what a person should know.
-
         lenient: a name that does not exist is in `missing`, and no error.
 
     Attributes:
@@ -130,14 +131,16 @@ class Snapshot(Closing):
                         "connection, in one transaction"
                     )
                     jobs = 1
+                self._connections = _connections(target, jobs)
                 catalog, row = self._begin(names, details=details, lenient=lenient)
             except BaseException:
                 self.connection.close()
                 raise
+        self._parallel_workers = row.parallel_workers
         self.tables, self.left_out = catalog.tables, catalog.left_out
         self.missing = catalog.missing
         self.source = Source(
-            row.at, row.server_version, row.encoding, row.hashes, row.standby, jobs
+            row.at, row.server_version, row.encoding, row.hashes, row.standby, self._connections
         )
 
     def close(self) -> None:
@@ -192,7 +195,7 @@ class Snapshot(Closing):
             {oid: self.row_hash(one) for oid, one in hashing.items()},
             lambda t: self.sql_name(t) if t.kind != "table" else f"ONLY {self.sql_name(t)}",
             connections=self.source.connections,
-            whole=self.source.connections == 1,
+            parallel=self.source.connections == 1 and self._parallel_workers > 0,
         )
         rows: dict[int, int] = defaultdict(int)
         sums: dict[int, int] = defaultdict(int)
@@ -287,6 +290,8 @@ class Snapshot(Closing):
         )
         if self.connection.info.server_version >= 170000:
             settings += f";\n{queries.NO_TRANSACTION_TIMEOUT}"
+        if self._connections > 1:
+            settings += f";\n{queries.NO_PARALLEL_WORKERS}"
         return settings
 
     # --- results ----------------------------------------------------------------------------------
@@ -331,5 +336,11 @@ class Snapshot(Closing):
 
 
 def _checksum(total: int, hashing: Hashing) -> Checksum:
-    columns = sorted((column.alias, column.column.type) for column in hashing.columns)
+    columns = sorted((column.alias, hash_method(column)) for column in hashing.columns)
     return Checksum(f"{total % 2**64:016x}", hashing.form, tuple(columns))
+
+
+def _connections(target: Target, jobs: int) -> int:
+    """Return how many connections share the work: not more than the pool, or this machine, has."""
+    processors = max(os.cpu_count() or 2, 2) if is_on_this_machine(target) else jobs
+    return min(jobs, target.settings.pool_size, processors)
