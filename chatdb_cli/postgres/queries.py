@@ -53,7 +53,8 @@ ORDER BY 2, 1"""
 )
 # Which triggers does a function of this name belong to?  No row: it is not a trigger function.
 TRIGGERS_OF_FUNCTION: Final[LiteralString] = """\
-SELECT pg_catalog.format('%%I.%%I', s.nspname, c.relname) AS "table",
+SELECT CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%%I.%%I', s.nspname, c.relname) END
+           AS "table",
        t.tgname::pg_catalog.text AS trigger
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace

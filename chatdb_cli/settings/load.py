@@ -8,6 +8,7 @@ What does not belong here: the table of settings (`table.py`), choosing a databa
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +135,7 @@ def requested(arguments: Sequence[str], variable: str, *, files: bool = False) -
         files: also read the .env files; one that can't be read is ignored.
     """
     option = "--" + SETTINGS[variable].name.replace("_", "-")
-    for before, argument in zip(reversed(["", *arguments[:-1]]), reversed(arguments), strict=True):
+    for before, argument in reversed([*pairwise(["", *arguments])]):
         if before == option:
             return argument
         if argument.startswith(f"{option}="):

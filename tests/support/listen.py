@@ -156,7 +156,7 @@ class ListenCommand:
         assert self.process.stderr
         for line in self.process.stderr:
             self.stderr.append(line)
-            if line.startswith("listening to"):
+            if "listening to" in line:  # in the text format, or in a record
                 self._ready.set()
         self._ready.set()
 
