@@ -46,4 +46,4 @@ def measure_with(conn: psycopg.Connection[Any], database: Database, *, top: int 
 
 
 def to_reply(snapshot: Snapshot) -> Reply:
-    return Reply(200, {}, generate_latest(Families(snapshot)))  # type: ignore[arg-type]
+    return Reply(200, {}, generate_latest(Families(snapshot)))

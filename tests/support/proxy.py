@@ -33,6 +33,7 @@ class Proxy:
         cut_after: cut after the servers have sent this many bytes, in the middle of an answer.
         kinds: the type of each message that clients have sent so far, in order.
         answered: how many bytes the servers have sent so far.
+        listen_at: the port; 0 lets the system choose.
         turns: how often a client has sent something after an answer.  Exact with a delay that is longer
             than a client needs to send a whole pipeline, whose first answers arrive later then.
     """
@@ -44,13 +45,14 @@ class Proxy:
     kinds: list[str] = field(default_factory=list)
     answered: int = 0
     turns: int = 0
+    listen_at: int = 0
     _answered_before: int = -1
     _threads: list[threading.Thread] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
     _count: int = 0
 
     def __enter__(self) -> Proxy:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", self.listen_at))
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
         return self

@@ -79,6 +79,8 @@ async def read_request(http: h11.Connection, reader: asyncio.StreamReader) -> Re
             http.receive_data(await reader.read(HEAD_LIMIT))
         if not isinstance(event, h11.Request):
             return None
+        if event.http_version not in (b"1.0", b"1.1"):
+            raise BadRequestError(text(505, "this server speaks HTTP/1.1"))
         path = urlsplit(event.target.decode("ascii")).path
     except h11.RemoteProtocolError as error:
         raise BadRequestError(text(error.error_status_hint, str(error))) from None

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     Job = Callable[[psycopg.Connection[Any], Target], Any]
 
-_ENDED_WITHIN_S = 5.0
+# How long `close` waits for the thread: a connection that is just being opened can't be interrupted.
+_ENDED_WITHIN_S = 1.0
 
 
 class Failure(NamedTuple):
