@@ -76,7 +76,7 @@ SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS sub
        description AS value
 FROM pg_description
 WHERE (objoid >= 16384 OR classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass))
-  AND NOT (objoid = 2200 AND description = 'standard public schema')"""
+  AND NOT (classoid = 'pg_namespace'::regclass AND description = 'standard public schema')"""
 # Which labels do security modules give to objects?
 SECURITY_LABELS: Final[LiteralString] = """\
 SELECT classoid::regclass::text AS catalog, objoid::int8 AS oid, objsubid AS subid,
