@@ -89,6 +89,7 @@ RELATIONS: Final[LiteralString] = (
        c.relpages AS analyzed_pages, c.reltuples::float8 AS analyzed_rows,
        pg_stat_get_live_tuples(c.oid) AS live_rows,
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+       row_security_active(c.oid) AS hides_rows,
        EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                AND d.objid = c.oid AND d.deptype = 'e') AS of_extension"""
     + _FROM_FAMILY

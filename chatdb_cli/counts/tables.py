@@ -20,6 +20,7 @@ from chatdb_cli.counts import queries
 from chatdb_cli.counts.model import CountedColumn, CountedTable, HashedColumn, LeftOut
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.hints import SETUP
+from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE
 from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.parse import did_you_mean
 
@@ -54,6 +55,7 @@ class _Relation(NamedTuple):
     analyzed_rows: float
     live_rows: int
     readable: bool
+    hides_rows: bool
     of_extension: bool
 
 
@@ -168,6 +170,7 @@ def read_catalog(
                 roots.append(relation)
     chosen = _with_partitions(roots, relations)
     _refuse_unreadable(chosen, target, conn.info.user)
+    _refuse_hidden_rows(chosen, target, conn.info.user)
     oids = [relation.oid for relation in chosen]
     columns = _read_columns(conn, oids) if details else {}
     keys = _read_keys(conn, oids) if details else {}
@@ -299,8 +302,20 @@ def _refuse_unreadable(chosen: Sequence[_Relation], target: Target, user: str) -
         f"permission denied: role {user!r} may not read {', '.join(map(repr, names))}",
         hint=f"GRANT USAGE ON SCHEMA {schemas} TO {_sql_word(user)}; "
         f"GRANT SELECT ON {qualified} TO {_sql_word(user)}",
-        sqlstate="42501",
+        sqlstate=INSUFFICIENT_PRIVILEGE,
     )
+
+
+def _refuse_hidden_rows(chosen: Sequence[_Relation], target: Target, user: str) -> None:
+    if hidden := [_name(relation, target) for relation in chosen if relation.hides_rows]:
+        raise ChatdbError(
+            Code.LOGIN,
+            f"row-level security may hide rows of {', '.join(map(repr, hidden))} "
+            f"from role {user!r}: not all of them can be counted",
+            hint="count as the owner of the tables, unless they FORCE ROW LEVEL SECURITY, or as a role "
+            f"that sees every row: ALTER ROLE {_sql_word(user)} BYPASSRLS",
+            sqlstate=INSUFFICIENT_PRIVILEGE,
+        )
 
 
 def _sql_name(relation: _Relation) -> str:
