@@ -47,6 +47,7 @@ docs: $(VENV)/.chatdb ## generate the pages of docs/ that are made from the code
 	$(BIN)/python docs/errors.py
 	$(BIN)/python docs/library.py
 	$(BIN)/python docs/logs.py
+	$(BIN)/python docs/metrics.py
 	$(BIN)/python docs/rules.py
 	$(BIN)/python docs/statements.py
 	@$(CLEAN_ENV) $(BIN)/python docs/schema.py
