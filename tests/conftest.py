@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.support.project",
     "tests.support.chatdb",
     "tests.support.errors",
+    "tests.support.health",
 ]
 
 # A shell that runs the tests in the background ignores SIGINT, and child processes inherit that.

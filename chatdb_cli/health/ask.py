@@ -51,12 +51,15 @@ class _Statement(NamedTuple):
     note: Callable[[float], None] | None = None
 
 
-def open_inquiry(conn: psycopg.Connection[Any], schema: str) -> Server:
+def open_inquiry(
+    conn: psycopg.Connection[Any], schema: str, note: Callable[[float], None] | None = None
+) -> Server:
     """Begin the transaction of the questions, and return what the server says about itself.
 
     Args:
         conn: an idle connection in autocommit mode.
         schema: the target's schema.
+        note: called with the seconds of the first round trip, which costs the server nothing.
 
     Raises:
         psycopg.Error: the server does not answer, or not in time; the connection is closed then.
@@ -70,7 +73,7 @@ def open_inquiry(conn: psycopg.Connection[Any], schema: str) -> Server:
     *_, answer = _run(
         conn,
         [
-            _Statement(queries.BEGIN),
+            _Statement(queries.BEGIN, sync=True, note=note),
             _Statement(limits),
             _Statement(queries.SAVEPOINT),
             _Statement(server, Server, sync=True),

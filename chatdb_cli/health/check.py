@@ -173,12 +173,12 @@ def _check(
 
     from chatdb_cli.health.ask import open_inquiry
 
-    begun = time.monotonic()
+    seconds: list[float] = []
     try:
-        server = open_inquiry(conn, target.schema)
+        server = open_inquiry(conn, target.schema, seconds.append)
     except psycopg.Error as error:
         return disconnected(_lost(error, target), target)
-    latency_ms = (time.monotonic() - begun) * 1000
+    latency_ms = seconds[0] * 1000
     facts = Facts(target, server, connect_ms, latency_ms, pool=pool.get_stats() if pool else None)
     facts, answers = _ask(conn, facts)
     checks = [c for d in definitions() if (c := _judge(d, limits, facts, answers)) is not None]
