@@ -2,7 +2,6 @@
 
     open_inquiry    begin the transaction, and learn which server and session it is
     ask             send all questions in one pipeline, and return the answer to each
-    ping            whether a connection answers at all
 
 A question that fails or takes too long has an error as its answer; the others are still answered: each
 ends with a Sync, and the transaction returns to a savepoint after it.  The server stops a statement when
@@ -120,17 +119,6 @@ def ask(
     statements.append(_Statement(queries.COMMIT, sync=True))
     answers = _run(conn, statements, meanwhile=meanwhile)
     return [answer for s, answer in zip(statements, answers, strict=True) if s.row]
-
-
-def ping(conn: psycopg.Connection[Any], timeout_s: float) -> bool:
-    """Return whether a connection answers in time; if not, it is closed.
-
-    Args:
-        conn: a connection without a transaction.
-        timeout_s: how long to wait, in seconds.
-    """
-    (answer,) = _run(conn, [_Statement(queries.PING, sync=True)], timeout_s)
-    return isinstance(answer, tuple)
 
 
 def _run(

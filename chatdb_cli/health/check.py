@@ -130,13 +130,14 @@ def is_healthy(pool: ConnectionPool[Any], timeout_s: float = 2.0) -> bool:
     For the readiness probe of an application; never raises for a database that is down.
 
     Args:
-        pool: from `open_pool` or `setup`, or any pool of psycopg.
+        pool: from `open_pool` or `setup`; another pool of psycopg whose `check` waits for ever may
+            hang with its server.
         timeout_s: how long to wait for a free connection, and then for its answer, in seconds.
     """
     import psycopg
     from psycopg_pool import PoolClosed, PoolTimeout
 
-    from chatdb_cli.health.ask import ping
+    from chatdb_cli.postgres.ping import ping
 
     try:
         with pool.connection(timeout=timeout_s) as conn:

@@ -20,8 +20,6 @@ _SESSION: Final = """
        split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1) AS query"""
 # The relation c in the schema n does not belong to PostgreSQL.
 _OF_USERS: Final = "n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')"
-# Does the server answer?
-PING: Final = "SELECT 1"
 # Read only, and in one transaction, so that the settings apply through a pooler too.
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 # Resolve names in pg_catalog alone, let no statement run or wait for long, and let one that row-level
@@ -204,8 +202,9 @@ FROM (SELECT count(*) AS standbys,
      (SELECT (SELECT count(*) FROM pg_stat_get_wal_receiver() r WHERE r.pid IS NOT NULL) AS receivers,
              CASE WHEN pg_is_in_recovery() THEN greatest(0, coalesce(pg_wal_lsn_diff(
                  pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)) END::bigint AS own_lag_bytes,
-             CASE WHEN pg_is_in_recovery() THEN coalesce(extract(
-                 epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000, 0) END::bigint
+             CASE WHEN pg_is_in_recovery() THEN extract(
+                 epoch FROM clock_timestamp() - coalesce(
+                     pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) * 1000 END::bigint
                  AS since_replay_ms,
              CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS paused) r"""
 # How much write-ahead log does each replication slot hold back?

@@ -3,6 +3,7 @@
     model, target       a target: database, schema, name; from settings to a target
     connect, pool       one connection, or a pool; temporary failures are retried
     wait                until a server answers, for start scripts
+    ping                whether a connection answers within a time
     through_tunnel      the keywords of a connection through a tunnel
     pooler              whether a pooler is between chatdb and the server
     pipeline            many transactions over one connection

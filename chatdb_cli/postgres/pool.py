@@ -11,6 +11,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.ping import require_answer
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.through_tunnel import with_password
@@ -71,6 +72,9 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
             conn.execute(queries.SET_SEARCH_PATH, (path,))
         conn.commit()
 
+    def check(conn: psycopg.Connection[Any]) -> None:
+        require_answer(conn, settings.connect_timeout_ms / 1000)
+
     return Pool(
         kwargs=with_password(target, dict(target.params)),
         min_size=0,
@@ -78,7 +82,7 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
         max_idle=settings.pool_idle_ms / 1000,
         timeout=settings.connect_timeout_ms / 1000 + 3,
         configure=configure,
-        check=ConnectionPool.check_connection,
+        check=check,
         open=True,
         name=f"chatdb-{target.database}",
     )

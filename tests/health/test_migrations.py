@@ -91,6 +91,7 @@ def test_a_role_that_may_not_read_the_history_gets_the_grant(
             assert (
                 "GRANT SELECT ON public._yoyo_migration, public.chatdb_migration TO" in check.hint
             )
+        assert check
         database.execute(check.hint.partition(": ")[2])
         health = health_of(database, project.sql, url=url)
         assert {c.status for c in health.checks if c.name in NAMES} == {"ok"}

@@ -1,4 +1,4 @@
-"""Indexes, constraints, triggers, extensions and privileges: each fault is found, named, and explained."""
+"""Indexes, constraints, triggers, extensions, privileges: each fault is found, named and explained."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ FAULTS = (
         "default-privileges",
         ("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",),
         1, "every role gets SELECT on each new table of role postgres",
-        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public REVOKE SELECT ON TABLES FROM PUBLIC",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public REVOKE SELECT ON TABLES "
+        "FROM PUBLIC",
     ),
     Fault(
         "default-privileges",

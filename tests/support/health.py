@@ -41,7 +41,7 @@ def check_of(database: Database, name: str, directory: str | Path = SHIPPED, **m
 @contextmanager
 def as_nobody(database: Database) -> Iterator[str]:
     """Yield a URL of a role with no privilege but to connect."""
-    with database.connect() as conn:
+    with database.connect(application_name="psql") as conn:
         conn.execute(f"CREATE ROLE {NOBODY}")
         try:
             yield f"{database.url}&options={quote(f'-c role={NOBODY}')}"

@@ -41,7 +41,7 @@ def latency(facts: Facts) -> Reading:
     """How long one round trip took, and whether all questions were answered in time."""
     message = f"a round trip took {facts.latency_ms:.0f} ms"
     if facts.late:
-        message = f"{message}, and {facts.late} of the checks had no answer within 2 s"
+        message = f"{message}, and {facts.late} of the questions had no answer in time"
     return Reading(
         round(facts.latency_ms),
         message,
