@@ -156,6 +156,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.provision.test_schema import setup_test_schema as setup_test_schema
     from chatdb_cli.rehearse.drift import check_drift as check_drift
     from chatdb_cli.rehearse.model import Drift as Drift
+    from chatdb_cli.rehearse.model import LockReport as LockReport
     from chatdb_cli.rehearse.model import Rehearsal as Rehearsal
     from chatdb_cli.rehearse.model import RehearsalFailure as RehearsalFailure
     from chatdb_cli.rehearse.model import RehearsalProgress as RehearsalProgress
@@ -229,6 +230,7 @@ _EXPORTS = {
     "Listener": "events.listener",
     "LiveDatabase": "lint.model",
     "Location": "errors",
+    "LockReport": "rehearse.model",
     "LogEntry": "history.model",
     "Loss": "migrate.model",
     "Migration": "files.model",

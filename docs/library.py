@@ -66,7 +66,7 @@ SECTIONS = {
     ),
     "Rehearsals and drift": (
         "rehearse_migrations", "check_drift", "Rehearsal", "VersionRehearsal", "RehearsalFailure",
-        "StatementLock", "RehearsalProgress", "Drift",
+        "LockReport", "StatementLock", "RehearsalProgress", "Drift",
     ),
     "Snapshots of a schema": (
         "read_snapshot", "compare_snapshots", "format_snapshot", "parse_snapshot",

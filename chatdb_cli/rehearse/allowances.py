@@ -28,12 +28,14 @@ class Allowance(NamedTuple):
         relation: the relation as the file names it.
         why: the reason.
         statement: the number of the only statement in which it is accepted, or None for all.
+        offset: the place of the directive in the text, in characters.
     """
 
     strength: int
     relation: str
     why: str
     statement: int | None
+    offset: int
 
 
 def read_allowances(text: str, statements: Sequence[Statement] | None) -> tuple[Allowance, ...]:
@@ -56,5 +58,5 @@ def read_allowances(text: str, statements: Sequence[Statement] | None) -> tuple[
         following = None
         if offset not in head:
             following = next((n for n, start in enumerate(offsets) if start > offset), None)
-        allowances.append(Allowance(*lock, match[2].strip(), following))
+        allowances.append(Allowance(*lock, match[2].strip(), following, offset))
     return tuple(allowances)

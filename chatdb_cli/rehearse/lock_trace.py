@@ -22,7 +22,7 @@ from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.migrate.model import StatementWatch
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.allowances import read_allowances
-from chatdb_cli.rehearse.model import StatementLock
+from chatdb_cli.rehearse.model import LockReport, StatementLock
 from chatdb_cli.syntax.identifiers import display_name, quote_identifier
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.lock_modes import LOCK_MODES
@@ -85,8 +85,8 @@ class LockTrace:
         self._answers: dict[str, list[dict[str, Any]]] = {}
         self.watch = StatementWatch(queries.RELATIONS_BEFORE, queries.LOCKS_NOW, self._note)
 
-    def locks(self, version: str, script: Script) -> tuple[StatementLock, ...] | None:
-        """Return what a version locked, the worst first; None if it was not watched.
+    def locks(self, version: str, script: Script) -> LockReport | None:
+        """Return what a version locked; None if it was not watched.
 
         Args:
             version: the version.
@@ -99,8 +99,12 @@ class LockTrace:
         offsets = [s.offset for s in statements] if statements is not None else [0]
         lines = [locate(script.text, offset, script.path).line or 1 for offset in offsets]
         allowances = read_allowances(script.text, statements)
-        found = _Trace(answers, self._schema).locks(lines or [1], allowances)
-        return tuple(sorted(found, key=_badness))
+        trace = _Trace(answers, self._schema)
+        locks = tuple(sorted(trace.locks(lines or [1], allowances), key=_badness))
+        unused = (a for a in allowances if a not in trace.used)
+        return LockReport(
+            locks, tuple(locate(script.text, a.offset, script.path).line or 1 for a in unused)
+        )
 
     def _note(self, step: Step, answer: str) -> None:
         if step.direction == "down":
@@ -122,11 +126,15 @@ class _Trace:
     Args:
         answers: of the queries, in order.
         schema: the schema that is not named.
+
+    Attributes:
+        used: the allowances that accepted a lock.
     """
 
     def __init__(self, answers: Sequence[dict[str, Any]], schema: str) -> None:
         first = answers[0]
         self._schema = schema
+        self.used: set[Allowance] = set()
         self._before = {
             oid: relation
             for oid, facts in (first["relations"] or {}).items()
@@ -212,6 +220,7 @@ class _Trace:
                 and allowance.strength >= strength
                 and allowance.relation in self._names(oid)
             ):
+                self.used.add(allowance)
                 return allowance.why
         return None
 

@@ -3,7 +3,8 @@
     Rehearsal              every version, and whether all is well
       VersionRehearsal     one version: what its down and its second up left, its locks
         RehearsalFailure   what differs after a step, or the error that ended it
-        StatementLock      a lock that a statement took on a relation that existed before its file
+        LockReport         what its up locked
+          StatementLock    a lock that a statement took on a relation that existed before its file
     Drift                  the live schema against what its files build, or against a file
 
 What does not belong here: how they come about (`rehearsal.py`, `lock_trace.py`, `drift.py`).
@@ -67,6 +68,18 @@ class StatementLock(NamedTuple):
         return self.accepted is not None or not (self.blocks and (self.rewrites or self.reads))
 
 
+class LockReport(NamedTuple):
+    """The locks of a version's up.
+
+    Attributes:
+        locks: what its statements locked, the worst first.
+        unused: the lines of the directives that accept a lock which no statement took.
+    """
+
+    locks: tuple[StatementLock, ...]
+    unused: tuple[int, ...] = ()
+
+
 class RehearsalFailure(NamedTuple):
     """What is wrong after a step of a rehearsal.
 
@@ -90,8 +103,8 @@ class VersionRehearsal:
         name: the id without its version.
         skipped: why it was not rehearsed, or None.
         failures: what was wrong; nothing for a version whose down is the inverse of its up.
-        locks: what its up locked, the worst first; None if that was not asked for, or if the file runs
-            outside a transaction, where locks can't be seen.
+        locks: what its up locked; None if that was not asked for, or if the file runs outside a
+            transaction, where locks can't be seen.
         notes: the tables whose columns have another order after it.
     """
 
@@ -99,13 +112,15 @@ class VersionRehearsal:
     name: str
     skipped: str | None = None
     failures: tuple[RehearsalFailure, ...] = ()
-    locks: tuple[StatementLock, ...] | None = None
+    locks: LockReport | None = None
     notes: tuple[Difference, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Nothing was wrong, or it was not rehearsed because it can't be."""
-        return not self.failures and all(lock.ok for lock in self.locks or ())
+        return not self.failures and all(
+            lock.ok for lock in (self.locks.locks if self.locks else ())
+        )
 
 
 class RehearsalProgress(NamedTuple):
@@ -129,12 +144,14 @@ class Rehearsal:
         versions: each version that was asked for, in order.
         place: the server of the scratch database.
         with_rows: the downs ran on the rows of the seed, too.
+        traced: the locks were asked for.
     """
 
     target: Target
     versions: tuple[VersionRehearsal, ...]
     place: str
     with_rows: bool = False
+    traced: bool = False
 
     @property
     def ok(self) -> bool:

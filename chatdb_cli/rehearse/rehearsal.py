@@ -92,7 +92,9 @@ def rehearse_migrations(
                 # A version that was not chosen has no result of its own.
                 n = chosen.index(failed.position) if failed.position in chosen else -1
                 results[n] = replace(results[n], failures=(*results[n].failures, failed.failure))
-        return Rehearsal(target, tuple(results), place.server.target.where, with_rows=seed)
+        return Rehearsal(
+            target, tuple(results), place.server.target.where, with_rows=seed, traced=locks
+        )
 
 
 class _Rehearser:

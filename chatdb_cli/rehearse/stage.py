@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Folder, Migration
     from chatdb_cli.migrate.model import Run
     from chatdb_cli.postgres.model import Target
-    from chatdb_cli.rehearse.model import StatementLock
+    from chatdb_cli.rehearse.model import LockReport
     from chatdb_cli.scratch.database import ScratchPlace
 
 # What says nothing about a migration: the rehearsal itself ends.
@@ -139,7 +139,7 @@ class Stage(Closing):
             return Comparison(())
         return compare_snapshots(expected, now, column_order=column_order)
 
-    def locks(self, migration: Migration) -> tuple[StatementLock, ...] | None:
+    def locks(self, migration: Migration) -> LockReport | None:
         """Return the locks that the last up of a version took; None if they were not traced."""
         return self._trace.locks(migration.version, migration.up) if self._trace else None
 

@@ -32,7 +32,9 @@ def trace(project: Project, database: Database, up: str) -> list[StatementLock]:
     traced = LockTrace("public")
     Migrator(database.target(), project.sql, watch=traced.watch).up()
     file = read_migrations(choose_folder(str(project.sql))).migrations[1]
-    return list(traced.locks("0002", file.up) or ())
+    report = traced.locks("0002", file.up)
+    assert report is not None
+    return list(report.locks)
 
 
 def shown(lock: StatementLock) -> tuple[int, str, str, str]:
@@ -220,3 +222,25 @@ def test_a_table_a_version_shows_the_worst_first(project: Project, chatdb: Chatd
     assert "not accepted" in result.out.splitlines()[2]
     assert "accepted" in result.out.splitlines()[3]
     assert "lock that blocks no other statement" in result.out
+
+
+def test_a_directive_that_accepts_nothing_and_a_file_that_can_not_be_traced_are_noted(
+    project: Project, chatdb: Chatdb
+) -> None:
+    project.write("0001_base", BASE, None)
+    outside = "-- chatdb: transactional: false\n"
+    project.write(
+        "0002_outside",
+        f"{outside}CREATE INDEX CONCURRENTLY i ON users (name);",
+        f"{outside}DROP INDEX CONCURRENTLY i;",
+    )
+    allow = "-- chatdb: allow-lock: SHARE orders, why\n"
+    project.write("0003_nothing", f"\n{allow}CREATE TABLE a ();", "DROP TABLE a;")
+    result = chatdb("migrate", "rehearse", "--locks", "--from", "2")
+    assert result.code == 0
+    assert result.out.splitlines()[:-1] == [
+        "0002 outside  ok",
+        "  its locks can't be seen: it runs outside a transaction",
+        "0003 nothing  ok",
+        "  note: line 2: no statement took the lock that it accepts",
+    ]

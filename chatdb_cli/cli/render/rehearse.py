@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli.catalog.model import Comparison
 from chatdb_cli.cli.render.document import Document, Rendered, target_document
 from chatdb_cli.cli.render.drift import comparison_notes, difference_documents, difference_text
 from chatdb_cli.cli.render.error import error_document, error_lines
@@ -48,7 +49,7 @@ def render_rehearsal(rehearsal: Rehearsal) -> Rendered:
         "place": rehearsal.place,
         "versions": [_document(version) for version in rehearsal.versions],
     }
-    return Rendered(document, (*_versions(rehearsal.versions), _summary(rehearsal)))
+    return Rendered(document, (*_versions(rehearsal), _summary(rehearsal)))
 
 
 def render_drift(drift: Drift, file: Path | None) -> Rendered:
@@ -95,7 +96,8 @@ def _document(version: VersionRehearsal) -> Document:
         "reason": version.skipped,
         "differences": differences,
         "error": error_document(errors[0]) if errors else None,
-        "locks": None if version.locks is None else [_lock_document(x) for x in version.locks],
+        "locks": [_lock_document(x) for x in version.locks.locks] if version.locks else None,
+        "notes": _notes(version),
     }
 
 
@@ -113,14 +115,25 @@ def _lock_document(lock: StatementLock) -> Document:
     }
 
 
-def _versions(versions: Sequence[VersionRehearsal]) -> Iterator[str | Table]:
+def _notes(version: VersionRehearsal) -> list[str]:
+    notes = comparison_notes(Comparison((), version.notes))
+    lines = version.locks.unused if version.locks else ()
+    return notes + [f"line {line}: no statement took the lock that it accepts" for line in lines]
+
+
+def _versions(rehearsal: Rehearsal) -> Iterator[str | Table]:
+    versions = rehearsal.versions
     widest = max((width(f"{v.version} {v.name}") for v in versions), default=0)
     for version in versions:
         name = one_line(f"{version.version} {version.name}")
         yield f"{name}{' ' * (widest - width(name))}  {_state(version)}"
         for failure in version.failures:
             yield from _failure(failure)
-        yield from _locks(version.locks or ())
+        if version.locks:
+            yield from _locks(version.locks.locks)
+        elif rehearsal.traced and not (version.failures or version.skipped):
+            yield "  its locks can't be seen: it runs outside a transaction"
+        yield from (f"  note: {note}" for note in _notes(version))
 
 
 def _state(version: VersionRehearsal) -> str:
