@@ -20,13 +20,17 @@ SNAPSHOT_TRANSACTION: Final[LiteralString] = (
 # pg_temp is last, so that no temporary object is taken for one of pg_catalog.  Compiling such statements
 # takes longer than running them.
 SNAPSHOT_SETTINGS: Final[LiteralString] = """\
-SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
-       set_config('quote_all_identifiers', 'off', true),
-       set_config('standard_conforming_strings', 'on', true),
-       set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
-       set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
-       set_config('bytea_output', 'hex', true), set_config('xmlbinary', 'base64', true),
-       set_config('lc_monetary', 'C', true), set_config('jit', 'off', true)"""
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+       pg_catalog.set_config('quote_all_identifiers', 'off', true),
+       pg_catalog.set_config('standard_conforming_strings', 'on', true),
+       pg_catalog.set_config('DateStyle', 'ISO, YMD', true),
+       pg_catalog.set_config('IntervalStyle', 'postgres', true),
+       pg_catalog.set_config('TimeZone', 'UTC', true),
+       pg_catalog.set_config('extra_float_digits', '1', true),
+       pg_catalog.set_config('bytea_output', 'hex', true),
+       pg_catalog.set_config('xmlbinary', 'base64', true),
+       pg_catalog.set_config('lc_monetary', 'C', true),
+       pg_catalog.set_config('jit', 'off', true)"""
 # Which server is it, which of the schemas exist, and which catalogs may the role not read?
 SNAPSHOT_FACTS: Final[LiteralString] = """\
 SELECT current_setting('server_version_num')::int / 10000 AS server_version,

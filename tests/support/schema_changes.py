@@ -20,6 +20,7 @@ DO $$ DECLARE r text; BEGIN
     END IF;
   END LOOP;
 END $$"""
+DROP_ROLES = 'DROP ROLE fuzz_owner, fuzz_reader, "fuzz writer"'
 WORLD = (_FOLDER / "world.sql").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,150 @@
+"""Every change of a schema is reported with its object, and nothing else is ever reported."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from chatdb_cli.catalog.diff import compare_snapshots
+from chatdb_cli.catalog.model import Comparison, Snapshot
+from chatdb_cli.catalog.snapshot_text import format_snapshot, parse_snapshot
+from tests.catalog.conftest import World
+from tests.support.schema_changes import CHANGES, Change
+from tests.support.servers import NAMES
+
+OLDEST = min(int(name.split("-")[0]) for name in NAMES.values())
+NEWEST = [programs for programs, name in NAMES.items() if int(name.split("-")[0]) >= 18]
+
+
+@contextmanager
+def undone(world: World) -> Iterator[None]:
+    """Take every change in the block back."""
+    with world.connection.transaction(force_rollback=True):
+        yield
+
+
+def reported(comparison: Comparison) -> set[str]:
+    return {f"{d.kind} {d.object}" for d in comparison.differences}
+
+
+def test_there_are_changes_of_every_kind_of_object(world: World) -> None:
+    assert len(CHANGES) > 150
+    kinds = {re.sub(" .*", "", item.kind) for item in world.snapshot.objects}
+    changed = {change.object.split(" ")[0] for change in CHANGES}
+    assert kinds - changed == set()
+
+
+@pytest.mark.parametrize("change", [c for c in CHANGES if c.since <= OLDEST], ids=lambda c: c.kind)
+def test_a_change_is_reported_and_a_change_back_is_not(world: World, change: Change) -> None:
+    check(world, change)
+
+
+@pytest.mark.parametrize("server", NEWEST, ids=NAMES.__getitem__, indirect=True)
+@pytest.mark.parametrize("change", [c for c in CHANGES if c.since > OLDEST], ids=lambda c: c.kind)
+def test_a_change_that_only_newer_versions_have_is_reported(world: World, change: Change) -> None:
+    check(world, change)
+
+
+def check(world: World, change: Change) -> None:
+    with undone(world):
+        world.connection.execute(change.change)
+        after = world.read()
+        there = compare_snapshots(world.snapshot, after)
+        assert change.object in reported(there)
+        back = compare_snapshots(after, world.snapshot)
+        assert reported(back) == reported(there)
+        assert parse_snapshot(format_snapshot(after)) == after
+        world.connection.execute(change.undo)
+        assert compare_snapshots(world.snapshot, world.read()).differences == ()
+
+
+def rounds(request: pytest.FixtureRequest, ordinary: int, long: int) -> Iterator[random.Random]:
+    """Yield a random generator for each round; a failure shows the seed of its round."""
+    seed = request.config.getoption("--seed")
+    count = long if request.config.getoption("--long") else ordinary
+    seeds = [seed] * bool(seed) or [random.randrange(10**9) for _ in range(count)]
+    for each in seeds:
+        request.node.user_properties.append(("seed", each))
+        request.node._report_sections[:] = [("setup", "seed", f"--seed {each}")]
+        yield random.Random(each)
+
+
+def apply_some(world: World, rng: random.Random, most: int) -> list[Change]:
+    """Apply a few random changes, without those that do not go together."""
+    applied = []
+    for change in rng.sample(possible(world), rng.randint(0, most)):
+        try:
+            with world.connection.transaction():
+                world.connection.execute(change.change)
+        except psycopg.Error:
+            continue
+        applied.append(change)
+    return applied
+
+
+def possible(world: World) -> list[Change]:
+    return [c for c in CHANGES if c.since <= world.snapshot.server_version]
+
+
+def change_once(world: World, rng: random.Random, *, not_these: list[Change]) -> Change:
+    """Apply one more random change that goes together with those that were applied."""
+    changes = [c for c in possible(world) if c not in not_these]
+    while True:
+        change = rng.choice(changes)
+        try:
+            with world.connection.transaction():
+                world.connection.execute(change.change)
+        except psycopg.Error:
+            changes.remove(change)
+        else:
+            return change
+
+
+def test_one_random_change_to_a_changed_schema_is_reported(
+    world: World, request: pytest.FixtureRequest
+) -> None:
+    for rng in rounds(request, ordinary=20, long=1000):
+        with undone(world):
+            applied = apply_some(world, rng, most=5)
+            before = world.read()
+            change = change_once(world, rng, not_these=applied)
+            difference = reported(compare_snapshots(before, world.read()))
+            assert difference, (change, applied)
+            assert change.object in difference or is_about_it(change, applied), (change, applied)
+
+
+def is_about_it(change: Change, applied: list[Change]) -> bool:
+    """Tell whether an earlier change was to the same object, or to one that it is a part of.
+
+    Then the object may be reported as another one, such as a table that was renamed.
+    """
+    names = {re.split(r"[ .(]", other.object.replace("public.", ""))[-1] for other in applied}
+    return any(name and name in change.object for name in names)
+
+
+def test_no_change_or_a_change_that_was_undone_is_never_reported(
+    world: World, request: pytest.FixtureRequest
+) -> None:
+    for rng in rounds(request, ordinary=5, long=200):
+        with undone(world):
+            applied = apply_some(world, rng, most=3)
+            before = world.read()
+            for change in rng.sample(possible(world), rng.randint(0, 2)):
+                if change in applied:
+                    continue
+                try:
+                    with world.connection.transaction():
+                        world.connection.execute(change.change)
+                        world.connection.execute(change.undo)
+                except psycopg.Error:  # it does not go together with an earlier change
+                    continue
+            nothing(before, world.read(), applied)
+
+
+def nothing(before: Snapshot, after: Snapshot, applied: list[Change]) -> None:
+    assert compare_snapshots(before, after).differences == (), applied
