@@ -12,8 +12,18 @@ if TYPE_CHECKING:
     from typing import Final, LiteralString
 
 # A snapshot changes nothing, and sees one state of the catalog.
+SNAPSHOT_BEGIN: Final[LiteralString] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# The same in the transaction that psycopg has begun, on a connection that is not in autocommit mode.
 SNAPSHOT_TRANSACTION: Final[LiteralString] = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+)
+# The end of a snapshot's transaction, which also takes its settings back.
+SNAPSHOT_END: Final[LiteralString] = "ROLLBACK"
+# In a transaction of the caller, the settings are taken back alone.
+SNAPSHOT_SAVEPOINT: Final[LiteralString] = "SAVEPOINT chatdb_snapshot"
+SNAPSHOT_SAVEPOINT_END: Final[tuple[LiteralString, ...]] = (
+    "ROLLBACK TO SAVEPOINT chatdb_snapshot",
+    "RELEASE SAVEPOINT chatdb_snapshot",
 )
 # How is a snapshot the same, whatever the server, the database or the role has set?  For one
 # transaction.  With pg_catalog alone in search_path, every other name is printed with its schema;

@@ -7,6 +7,7 @@ comparing two snapshots (`diff.py`).
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatdb_cli.catalog import queries
@@ -19,6 +20,7 @@ from chatdb_cli.postgres.hints import SETUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import LiteralString
 
     import psycopg
 
@@ -80,13 +82,9 @@ def _ask(
     connection: psycopg.Connection[Any], names: _Names
 ) -> tuple[_Facts, list[Question], list[psycopg.Cursor[tuple[Any, ...]]]]:
     """Send the questions, in three round trips; their answers have arrived when this returns."""
-    from psycopg.pq import TransactionStatus
     from psycopg.rows import class_row, tuple_row
 
-    idle = connection.info.transaction_status == TransactionStatus.IDLE
-    with connection.pipeline(), connection.transaction(force_rollback=True):
-        if idle:
-            connection.execute(queries.SNAPSHOT_TRANSACTION)
+    with _taken_back(connection):
         connection.execute(queries.SNAPSHOT_SETTINGS)
         facts = connection.cursor(row_factory=class_row(_Facts))
         fact = facts.execute(queries.SNAPSHOT_FACTS, names).fetchall()[0]
@@ -104,6 +102,37 @@ def _ask(
             for question in asked
         ]
     return fact, asked, cursors
+
+
+@contextmanager
+def _taken_back(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Send the statements of the block as a pipeline, in a transaction that is rolled back.
+
+    psycopg's own `transaction()` waits for the server at both ends of it.
+    """
+    from psycopg.pq import TransactionStatus
+
+    idle = connection.info.transaction_status == TransactionStatus.IDLE
+    end: tuple[LiteralString, ...] = queries.SNAPSHOT_SAVEPOINT_END
+    begin: LiteralString = queries.SNAPSHOT_SAVEPOINT
+    if idle:
+        end = (queries.SNAPSHOT_END,)
+        begin = queries.SNAPSHOT_BEGIN if connection.autocommit else queries.SNAPSHOT_TRANSACTION
+    try:
+        with connection.pipeline():
+            connection.execute(begin)
+            yield
+            for statement in end:
+                connection.execute(statement)
+    except BaseException:
+        # A statement failed, or Ctrl-C: the last statements were not sent, or skipped.
+        if connection.info.transaction_status in (
+            TransactionStatus.INERROR,
+            TransactionStatus.INTRANS,
+        ):
+            for statement in end:
+                connection.execute(statement)
+        raise
 
 
 def _refused(question: Question, unreadable: frozenset[str]) -> Iterator[Unread]:

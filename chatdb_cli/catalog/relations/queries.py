@@ -109,8 +109,7 @@ CONSTRAINTS: Final[LiteralString] = (
        NOT i.indisvalid AS "not valid", x.reloptions AS parameters, p.spcname::text AS tablespace,
        CASE WHEN x.relispartition THEN
            (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = x.oid)
-           END AS "partition of",
-       CASE WHEN x.oid IS NOT NULL THEN obj_description(x.oid, 'pg_class') END AS "index comment"
+           END AS "partition of"
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_constraint k ON k.conrelid = c.oid
 LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
@@ -119,6 +118,11 @@ LEFT JOIN pg_tablespace p ON p.oid = x.reltablespace
 WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND """
     + _OURS
 )
+# Which comments are on the indexes of keys, apart from those on the keys?
+INDEX_COMMENTS: Final[LiteralString] = """\
+SELECT 'pg_constraint' AS catalog, k.oid::int8 AS oid, d.description AS value
+FROM pg_description d JOIN pg_constraint k ON k.conindid = d.objoid AND k.contype IN ('p', 'u', 'x')
+WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objoid >= 16384"""
 # Which indexes do they have that belong to no constraint?
 INDEXES: Final[LiteralString] = (
     "SELECT x.oid::int8 AS oid, 'index' AS kind, "

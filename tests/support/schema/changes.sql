@@ -542,9 +542,9 @@ DROP TRANSFORM FOR address LANGUAGE sql;
 --- undo
 CREATE TRANSFORM FOR address LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal));
 --- a language | language talk
-CREATE OR REPLACE LANGUAGE talk HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler;
+CREATE OR REPLACE LANGUAGE talk HANDLER talk_call INLINE plpgsql_inline_handler;
 --- undo
-CREATE OR REPLACE LANGUAGE talk HANDLER plpgsql_call_handler;
+CREATE OR REPLACE LANGUAGE talk HANDLER talk_call;
 --- a grant on a built-in language | language sql
 REVOKE USAGE ON LANGUAGE sql FROM PUBLIC;
 --- undo

@@ -95,7 +95,8 @@ CREATE OPERATOR CLASS ints FOR TYPE int4 USING btree FAMILY ints AS
     OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int4, int4);
 CREATE CAST (address AS text) WITH INOUT AS ASSIGNMENT;
 CREATE TRANSFORM FOR address LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal));
-CREATE LANGUAGE talk HANDLER plpgsql_call_handler;
+CREATE FUNCTION talk_call() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE LANGUAGE talk HANDLER talk_call;
 CREATE ACCESS METHOD pile TYPE TABLE HANDLER heap_tableam_handler;
 
 CREATE TRIGGER touch BEFORE INSERT OR UPDATE OF name ON users FOR EACH ROW
