@@ -47,6 +47,7 @@ LOCK: Final[LiteralString] = "LOCK TABLE {tables} IN ACCESS SHARE MODE"
 SOURCE: Final[LiteralString] = """\
 SELECT now() AS at, current_setting('server_version_num')::int AS server_version,
        current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby,
+       current_user::text AS role,
        current_setting('max_parallel_workers_per_gather')::int AS parallel_workers,
        concat_ws(':', current_setting('server_encoding'),
                  hashint4extended(1, 72623859790382856) # hashtextextended('chatdb', 2)

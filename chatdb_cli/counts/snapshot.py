@@ -61,6 +61,7 @@ class _SourceRow(NamedTuple):
     server_version: int
     encoding: str
     standby: bool
+    role: str
     parallel_workers: int
     hashes: str
 
@@ -193,7 +194,7 @@ class Snapshot(Closing):
         works = divide(
             stored,
             {oid: self.row_hash(one) for oid, one in hashing.items()},
-            lambda t: self.sql_name(t) if t.kind != "table" else f"ONLY {self.sql_name(t)}",
+            self._from,
             connections=self.source.connections,
             parallel=self.source.connections == 1 and self._parallel_workers > 0,
         )
@@ -232,8 +233,26 @@ class Snapshot(Closing):
 
     def estimate(self) -> tuple[TableCount, ...]:
         """Estimate the rows from statistics."""
-        rows = {table.oid: table.estimate or 0 for table in self.tables}
+        with self.explained():
+            rows = {
+                table.oid: self._expected(table) if table.estimate is None else table.estimate
+                for table in self.tables
+                if table.kind != "partitioned table"
+            }
         return tuple(result._replace(estimated=True) for result in self._results(rows, {}, {}, {}))
+
+    def _expected(self, table: CountedTable) -> int:
+        """Return how many rows the planner expects of a table that has no statistics."""
+        name = self._from(table)
+        ((plan,),) = self.connection.execute(
+            queries.EXPECTED.format(table=name).encode()
+        ).fetchall()
+        return int(plan[0]["Plan"]["Plan Rows"])
+
+    def _from(self, table: CountedTable) -> str:
+        """Return a table in FROM: its own rows alone."""
+        name = self.sql_name(table)
+        return f"ONLY {name}" if table.kind == "table" else name
 
     # --- the transaction --------------------------------------------------------------------------
 
@@ -254,7 +273,13 @@ class Snapshot(Closing):
                 conn.cursor(row_factory=class_row(_SourceRow)).execute(queries.SOURCE).fetchall()
             )
             catalog = read_catalog(
-                conn, self._target, names, standby=row.standby, details=details, lenient=lenient
+                conn,
+                self._target,
+                names,
+                standby=row.standby,
+                role=row.role,
+                details=details,
+                lenient=lenient,
             )
             locked = {table.oid for table in lockable}
             if all(t.oid in locked for t in catalog.tables if t.kind in _LOCKED):

@@ -129,6 +129,7 @@ def read_catalog(
     names: Sequence[str],
     *,
     standby: bool,
+    role: str,
     details: bool,
     lenient: bool = False,
 ) -> Catalog:
@@ -139,6 +140,7 @@ def read_catalog(
         target: its schema is the one without a name.
         names: tables of that schema, or `schema.table`; empty for all.
         standby: unlogged tables can't be read.
+        role: the role whose rights count, for messages.
         details: also read columns and keys.
         lenient: a name that does not exist is in `Catalog.missing`.
 
@@ -169,8 +171,8 @@ def read_catalog(
             else:
                 roots.append(relation)
     chosen = _with_partitions(roots, relations)
-    _refuse_unreadable(chosen, target, conn.info.user)
-    _refuse_hidden_rows(chosen, target, conn.info.user)
+    _refuse_unreadable(chosen, target, role)
+    _refuse_hidden_rows(chosen, target, role)
     oids = [relation.oid for relation in chosen]
     columns = _read_columns(conn, oids) if details else {}
     keys = _read_keys(conn, oids) if details else {}
@@ -222,23 +224,24 @@ def _is_meant(name: str, table: CountedTable, column: CountedColumn) -> bool:
 
 def _all_schemas(target: Target, names: Sequence[str]) -> list[str]:
     """Return the schemas that names may be in."""
-    return sorted({target.schema, *(schema for name in names for _, schema in _splits(name))})
+    return sorted({target.schema, *(schema for name in names for _, schema in _ways(name, target))})
 
 
-def _splits(name: str) -> list[tuple[str, str]]:
-    """Return each way to read a name as (relation, schema)."""
-    ways = []
+def _ways(name: str, target: Target) -> list[tuple[str, str]]:
+    """Return each way to read a name, as (relation, schema), the most literal one first."""
+    ways = [(relation, target.schema) for relation in _readings(name)]
     for place, character in enumerate(name):
         if character == "." and 0 < place < len(name) - 1:
-            ways.append((_unquoted(name[place + 1 :]), _unquoted(name[:place])))
+            schemas, relations = _readings(name[:place]), _readings(name[place + 1 :])
+            ways += [(relation, schema) for schema in schemas for relation in relations]
     return ways
 
 
-def _unquoted(word: str) -> str:
-    """Return the name that a quoted identifier means; a plain word means itself."""
+def _readings(word: str) -> list[str]:
+    """Return what a word means: a quoted one its content, a plain one itself, or in lower case."""
     if len(word) > 2 and word[0] == word[-1] == '"':
-        return word[1:-1].replace('""', '"')
-    return word
+        return [word, word[1:-1].replace('""', '"')]
+    return list(dict.fromkeys((word, word.lower())))
 
 
 def _no_such_table(name: str, relations: Sequence[_Relation], target: Target) -> ChatdbError:
@@ -252,10 +255,8 @@ def _no_such_table(name: str, relations: Sequence[_Relation], target: Target) ->
 
 def _look_up(name: str, relations: Sequence[R], target: Target) -> R | None:
     """Return the relation of a name: of the target's schema first, then `schema.table`."""
-    wanted = [(_unquoted(name), target.schema), *_splits(name)]
-    wanted += [(relation.lower(), schema.lower()) for relation, schema in wanted]
     by_name = {(relation.relation, relation.schema): relation for relation in relations}
-    return next((by_name[way] for way in wanted if way in by_name), None)
+    return next((by_name[way] for way in _ways(name, target) if way in by_name), None)
 
 
 def _reason(relation: _Relation, *, standby: bool) -> str | None:
@@ -290,7 +291,7 @@ def _with_partitions(roots: Sequence[R], relations: Sequence[R]) -> list[R]:
     return list(chosen.values())
 
 
-def _refuse_unreadable(chosen: Sequence[_Relation], target: Target, user: str) -> None:
+def _refuse_unreadable(chosen: Sequence[_Relation], target: Target, role: str) -> None:
     unreadable = [relation for relation in chosen if not relation.readable]
     if not unreadable:
         return
@@ -299,21 +300,21 @@ def _refuse_unreadable(chosen: Sequence[_Relation], target: Target, user: str) -
     schemas = ", ".join(dict.fromkeys(_sql_word(relation.schema) for relation in unreadable))
     raise ChatdbError(
         Code.LOGIN,
-        f"permission denied: role {user!r} may not read {', '.join(map(repr, names))}",
-        hint=f"GRANT USAGE ON SCHEMA {schemas} TO {_sql_word(user)}; "
-        f"GRANT SELECT ON {qualified} TO {_sql_word(user)}",
+        f"permission denied: role {role!r} may not read {', '.join(map(repr, names))}",
+        hint=f"GRANT USAGE ON SCHEMA {schemas} TO {_sql_word(role)}; "
+        f"GRANT SELECT ON {qualified} TO {_sql_word(role)}",
         sqlstate=INSUFFICIENT_PRIVILEGE,
     )
 
 
-def _refuse_hidden_rows(chosen: Sequence[_Relation], target: Target, user: str) -> None:
+def _refuse_hidden_rows(chosen: Sequence[_Relation], target: Target, role: str) -> None:
     if hidden := [_name(relation, target) for relation in chosen if relation.hides_rows]:
         raise ChatdbError(
             Code.LOGIN,
             f"row-level security may hide rows of {', '.join(map(repr, hidden))} "
-            f"from role {user!r}: not all of them can be counted",
+            f"from role {role!r}: not all of them can be counted",
             hint="count as the owner of the tables, unless they FORCE ROW LEVEL SECURITY, or as a role "
-            f"that sees every row: ALTER ROLE {_sql_word(user)} BYPASSRLS",
+            f"that sees every row: ALTER ROLE {_sql_word(role)} BYPASSRLS",
             sqlstate=INSUFFICIENT_PRIVILEGE,
         )
 
