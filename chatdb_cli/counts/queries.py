@@ -219,11 +219,15 @@ HIGHEST: Final[LiteralString] = (
 # Which database is this?  Another one of the same server has another OID, another server another start.
 IDENTITY: Final[LiteralString] = """\
 SELECT pg_postmaster_start_time()::text, oid::int8 FROM pg_database WHERE datname = current_database()"""
-# How many rows are in each bucket, and what is the sum of their hashes?  The hash is computed once:
-# OFFSET keeps the planner from copying the expression.
+# How many rows are in each bucket of the key's hash, and what is the sum of their hashes?
 BUCKETS: Final[LiteralString] = """\
-SELECT {bucket} AS bucket, count(*) AS rows, sum(hash)::text AS checksum
-FROM (SELECT {hash} AS hash{key_hash} FROM {table}{range} OFFSET 0) r GROUP BY 1"""
+SELECT {key_hash} & {mask} AS bucket, count(*) AS rows, sum({hash})::text AS checksum
+FROM {table}{range} GROUP BY 1"""
+# The same for a table without a key, by the hash of the row.  It is computed once: OFFSET keeps the
+# planner from copying the expression.
+MULTISET_BUCKETS: Final[LiteralString] = """\
+SELECT hash & {mask} AS bucket, count(*) AS rows, sum(hash)::text AS checksum
+FROM (SELECT {hash} AS hash FROM {table}{range} OFFSET 0) r GROUP BY 1"""
 # Which rows are in some buckets?  Each with its key, its hash, and where it is.
 BUCKET_ROWS: Final[LiteralString] = """\
 SELECT {key} AS key, {hash} AS hash, {place} AS place, 1 AS copies

@@ -34,7 +34,7 @@ _WITHOUT_STORAGE = ("view", "foreign table")
 
 
 class _Bucket(NamedTuple):
-    """A row of `queries.BUCKETS`."""
+    """A row of `queries.BUCKETS` and of `queries.MULTISET_BUCKETS`."""
 
     bucket: int
     rows: int
@@ -103,13 +103,11 @@ class Search(NamedTuple):
         Args:
             mask: the number of buckets, less one.
         """
-        sql = queries.BUCKETS.format(
-            bucket=f"{'key_hash' if self.key else 'hash'} & {mask}",
-            hash=self._row_hash,
-            key_hash=f", {self._key_hash} AS key_hash" if self.key else "",
-            table=_TABLE,
-            range=_RANGE,
-        )
+        values = {"hash": self._row_hash, "mask": mask, "table": _TABLE, "range": _RANGE}
+        if self.key:
+            sql = queries.BUCKETS.format(key_hash=self._key_hash, **values)
+        else:
+            sql = queries.MULTISET_BUCKETS.format(**values)
         buckets: dict[int, tuple[int, int]] = {}
         for row in self._run(sql, _Bucket):
             rows, checksum = buckets.get(row.bucket, (0, 0))
