@@ -242,12 +242,15 @@ def _value(text: str | None) -> str:
 
 
 def _summary(comparison: CountsComparison) -> list[str]:
-    tables = [table for table in comparison.tables if table.root == table.table]
-    wrong = sum(not table.match for table in comparison.tables if table.root == table.table)
-    sequences = sum(not one.match for one in comparison.sequences)
+    tables = [table.match for table in comparison.tables if table.root == table.table]
+    sequences = [one.match for one in comparison.sequences]
+    counts = [
+        f"{sum(matches)} of {len(matches)} {what}"
+        for what, matches in (("tables", tables), ("sequences", sequences))
+        if matches
+    ]
     lines = [
-        f"{_MARKS[not wrong]} {_of(len(tables) - wrong, len(tables), 'table')} match, "
-        f"{_of(len(comparison.sequences) - sequences, len(comparison.sequences), 'sequence')} match"
+        f"{_MARKS[comparison.ok]} {' and '.join(counts) or 'no tables'} match"
         f" ({comparison.duration_ms} ms)",
         f"this side: {comparison.this}",
         f"other side: {comparison.other}",
@@ -255,7 +258,3 @@ def _summary(comparison: CountsComparison) -> list[str]:
     lines += [f"note: {note}" for note in comparison.notes]
     lines += [f"not compared: {item.table} ({item.reason})" for item in comparison.left_out]
     return list(map(one_line, lines))
-
-
-def _of(count: int, total: int, what: str) -> str:
-    return f"{count} of {total} {what}s" if total != 1 else f"{count} of 1 {what}"
