@@ -21,6 +21,7 @@ from chatdb_cli.catalog.diff import compare_snapshots
 from chatdb_cli.catalog.snapshot import read_snapshot
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.model import NO_DIRECTIVES, Script
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, read_texts, require_schema
 from chatdb_cli.migrate import compare
@@ -82,6 +83,7 @@ def check_drift(
             require_schema(past, target.schema)
             scripts = _applied_scripts(conn, target, directory, past)
         with scratch_place(target, report=report) as place:
+            place.refuse_server_effects(script.as_file for script in scripts)
             expected = _build(place, target, scripts)
         with _live(target, report) as conn:
             live = _read(conn, expected.schemas)
@@ -112,6 +114,10 @@ class _Script(NamedTuple):
     file_name: str
     text: str
     source: str
+
+    @property
+    def as_file(self) -> Script:
+        return Script(self.source, self.text, "", NO_DIRECTIVES)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ versions (`choice.py`), the scratch database as it is migrated (`stage.py`), row
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,10 +77,10 @@ def rehearse_migrations(
     chosen = choose_versions(files, first=first, last=last, since=since)
     if seed:
         read_seed_files(folder)
-    with (
-        scratch_place(target, report=report) as place,
-        Stage(place, folder, files.migrations, locks=locks) as stage,
-    ):
+    with scratch_place(target, report=report) as place, ExitStack() as stack:
+        scripts = (s for m in files.migrations for s in (m.up, m.down) if s)
+        place.refuse_server_effects(scripts)
+        stage = stack.enter_context(Stage(place, folder, files.migrations, locks=locks))
         rehearser = _Rehearser(stage, chosen, column_order=column_order)
         results = []
         progress(RehearsalProgress(len(chosen)))

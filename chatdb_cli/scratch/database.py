@@ -30,9 +30,12 @@ from chatdb_cli.scratch import queries
 from chatdb_cli.scratch.place import WAYS_OUT, choose_server, read_form
 from chatdb_cli.scratch.prelude import read_prelude, run_prelude
 from chatdb_cli.signals import signals_deferred
+from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.server_effects import find_server_effects
+from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from chatdb_cli.files.model import Script
@@ -105,6 +108,34 @@ class ScratchPlace(Closing):
         finally:
             with signals_deferred():
                 self._drop(name)
+
+    def refuse_server_effects(self, scripts: Iterable[Script]) -> None:
+        """Refuse files that would change roles or other databases of the target's own server.
+
+        On a server that was named for the purpose they may.
+
+        Raises:
+            ChatdbError: `REFUSED`, with the place of the first statement.
+        """
+        if not self._on_own_server:
+            return
+        for script in scripts:
+            effects = find_server_effects(script.text, split_statements(script.text))
+            for effect in effects:
+                raise ChatdbError(
+                    Code.REFUSED,
+                    f"{effect.what} would change the server of the target, not only the scratch "
+                    "database",
+                    hint=Advice("name another server for the scratch database with {scratch_url}"),
+                    place=locate(script.text, effect.offset, script.path),
+                )
+
+    @property
+    def _on_own_server(self) -> bool:
+        """The scratch databases are on the server that also has the target."""
+        own = self._target.settings.database
+        is_embedded = own is not None and own.embedded
+        return self.server.kind == ("embedded" if is_embedded else "target")
 
     def sweep(self) -> None:
         """Drop every scratch database that a killed run left, never another's nor one in use."""

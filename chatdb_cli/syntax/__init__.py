@@ -6,6 +6,7 @@
     scan           tokens and comments
     location       line and column of an offset
     effects        what a statement does beyond its transaction
+    server_effects  what changes the whole server
     refusal        statements that no migration may contain
     lock_modes     the modes of locks on tables, by name
     keywords       which words are reserved

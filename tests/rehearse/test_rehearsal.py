@@ -338,3 +338,19 @@ def test_a_signal_ends_it_and_the_scratch_database_is_gone(
     assert out == ""
     assert "nothing but the scratch database was changed" in err
     assert scratch_databases(database.server) == 0
+
+
+def test_a_file_that_would_change_the_target_s_server_needs_another_server(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_r", "DO $$ BEGIN END $$;", "SELECT 1;\nDROP ROLE IF EXISTS nobody_here;")
+    with pytest.raises(ChatdbError) as caught:
+        rehearse_migrations(database.target(), project.sql)
+    error = caught.value
+    assert error.code is Code.REFUSED
+    assert error.message.startswith("DROP ROLE would change the server of the target")
+    assert error.place is not None
+    assert (error.place.file, error.place.line) == (project.sql / "down/0002_r.sql", 2)
+    named = database.target(scratch_url=database.server.url("postgres"))
+    assert rehearse_migrations(named, project.sql).ok
