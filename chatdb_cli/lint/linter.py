@@ -69,8 +69,11 @@ class _Run:
         self._options = options
         self._pairs = pairs
         self._schema = Schema(options.schema)
-        self._found: list[_Raw] = []
+        self._found: dict[str, list[_Raw]] = {}
         self._rules = [rule for rule in load_rules().values() if self._is_on(rule)]
+        self._scoped: dict[str, list[LoadedRule]] = {}
+        for rule in self._rules:
+            self._scoped.setdefault(rule.rule.scope, []).append(rule)
         # The rules that read each kind of statement, for each direction.
         self._readers: dict[tuple[type, bool], list[LoadedRule]] = {}
         for rule in self._rules:
@@ -87,7 +90,7 @@ class _Run:
         if self._pairs:
             last = self._pairs[-1]
             context = Context(last.up, last, self._schema, self._options)
-            for rule in self._scoped("project"):
+            for rule in self._scoped.get("project", ()):
                 self._add(rule, last.up, rule.check(self._schema, context), Span(0, 0))
         checked = [f for pair in self._pairs for f in pair if f is not None and f.checked]
         findings = [*self._refusals(refused)]
@@ -104,14 +107,11 @@ class _Run:
         live = options.live
         return on and rule.applies_to(live.server_version if live else options.server_version)
 
-    def _scoped(self, scope: str) -> list[LoadedRule]:
-        return [rule for rule in self._rules if rule.rule.scope == scope]
-
     def _check_file(self, file: SqlFile, pair: Pair) -> None:
         down = file.direction == "down"
         context = Context(file, pair, self._schema, self._options)
         if file.checked:
-            for rule in self._scoped("file"):
+            for rule in self._scoped.get("file", ()):
                 if rule.rule.down or not down:
                     self._add(rule, file, rule.check(file, context), Span(0, 0))
         for statement in file.statements:
@@ -125,11 +125,14 @@ class _Run:
         self, rule: LoadedRule, file: SqlFile, problems: Iterable[Problem], default: Span
     ) -> None:
         for problem in problems:
-            self._found.append(_Raw(rule, problem.file or file, problem, problem.span or default))
+            of = problem.file or file
+            self._found.setdefault(of.path, []).append(
+                _Raw(rule, of, problem, problem.span or default)
+            )
 
     def _judge(self, file: SqlFile) -> Iterator[tuple[Finding, Edit | None]]:
         """Yield the findings of a file that no allowance silences, by place."""
-        raw = [found for found in self._found if found.file is file]
+        raw = self._found.get(file.path, ())
         allowances = find_allowances(file)
         used: set[Allowance] = set()
         shown = []
@@ -145,7 +148,7 @@ class _Run:
                 shown.append(found)
         unused = [a for a in allowances if a not in used]
         context = Context(file, Pair(file, None), self._schema, self._options)
-        for rule in self._scoped("allowances") if unused else ():
+        for rule in self._scoped.get("allowances", ()) if unused else ():
             shown += [
                 _Raw(rule, file, p, p.span or Span(0, 0)) for p in rule.check(unused, context)
             ]
@@ -178,7 +181,7 @@ class _Run:
         )
 
     def _refusals(self, refused: Iterable[ChatdbError]) -> Iterator[Finding]:
-        for rule in self._scoped("refused"):
+        for rule in self._scoped.get("refused", ()):
             for error in refused:
                 yield Finding(
                     rule.rule.id,

@@ -79,6 +79,7 @@ class Table:
         policies: where each policy is made.
         commented: it has a comment.
         primary_key: its columns; empty for none.
+        indexes: by name; one that PostgreSQL names under a number.
     """
 
     name: sql.Name
@@ -93,6 +94,7 @@ class Table:
     policies: list[Made] = field(default_factory=list)
     commented: bool = False
     primary_key: tuple[str, ...] = ()
+    indexes: dict[str, Index] = field(default_factory=dict)
 
 
 @dataclass
@@ -102,7 +104,6 @@ class Schema:
     Attributes:
         default: the schema of a name without one.
         tables: by schema and name.
-        indexes: by schema and name; one without a name under a number.
         enums: where each enum is made.
         enum_values: where each value was added, by enum and label.
         schemas: the schemas that the files make.
@@ -112,7 +113,7 @@ class Schema:
 
     default: str
     tables: dict[Key, Table] = field(default_factory=dict)
-    indexes: dict[Key, Index] = field(default_factory=dict)
+    _tables_of_indexes: dict[Key, Key] = field(default_factory=dict)
     enums: dict[Key, Made] = field(default_factory=dict)
     enum_values: dict[tuple[Key, str], Made] = field(default_factory=dict)
     schemas: set[str] = field(default_factory=set)
@@ -126,7 +127,14 @@ class Schema:
     def indexes_of(self, table: sql.Name) -> list[Index]:
         """Return the indexes of a table."""
         key = self.key(table)
-        return [index for index in self.indexes.values() if index.table == key]
+        found = self.tables.get(key)
+        return [*found.indexes.values()] if found else []
+
+    def index(self, name: sql.Name) -> Index | None:
+        """Return an index, or None."""
+        schema, own = self.key(name)
+        table = self._tables_of_indexes.get((schema, own))
+        return self.tables[table].indexes.get(own) if table in self.tables else None
 
     def apply(self, file: SqlFile, statement: sql.Statement[sql.Body]) -> None:
         """Add what a statement builds, and remove what it drops."""
@@ -209,7 +217,7 @@ class Schema:
         table.constraints.append((constraint, made))
         columns = constraint.columns
         if constraint.using_index:
-            index = self.indexes.get((self.key(table.name)[0], constraint.using_index))
+            index = table.indexes.get(constraint.using_index)
             columns = index.keys if index else ()
         if constraint.kind == "not null" or constraint.kind == "primary key":
             table.not_null.update(columns)
@@ -218,8 +226,8 @@ class Schema:
         if constraint.kind in ("primary key", "unique") and not constraint.using_index:
             key = self.key(table.name)
             name = constraint.name or _chosen_name(table, constraint)
-            self.indexes[key[0], name] = Index(
-                name, key, columns, True, True, False, "btree", (), made, constraint=True
+            self._add_index(
+                Index(name, key, columns, True, True, False, "btree", (), made, constraint=True)
             )
 
     def _alter_table(self, alter: sql.AlterTable, made: Made) -> None:
@@ -250,13 +258,18 @@ class Schema:
             case "DropNotNull":
                 table.not_null.discard(action.name)
 
+    def _add_index(self, index: Index) -> None:
+        table = self.tables.get(index.table)
+        if table is None:
+            table = self.table(sql.Name(index.table[1], index.table[0]))
+        name = index.name or f"#{len(table.indexes)}"
+        table.indexes[name] = index
+        self._tables_of_indexes[index.table[0], name] = index.table
+
     def _drop_column(self, table: Table, column: str) -> None:
         table.columns.pop(column, None)
-        key = self.key(table.name)
         table.constraints = [(c, m) for c, m in table.constraints if column not in c.columns]
-        self.indexes = {
-            k: i for k, i in self.indexes.items() if i.table != key or column not in i.keys
-        }
+        table.indexes = {k: i for k, i in table.indexes.items() if column not in i.keys}
 
     def _drop_constraint(self, table: Table, name: str) -> None:
         for constraint, _ in table.constraints:
@@ -266,23 +279,24 @@ class Schema:
         table.constraints = [
             (c, m) for c, m in table.constraints if (c.name or _chosen_name(table, c)) != name
         ]
-        self.indexes.pop((self.key(table.name)[0], name), None)
+        table.indexes.pop(name, None)
 
     def _create_index(self, index: sql.CreateIndex, made: Made) -> None:
         key = self.key(index.table)
-        name = index.name or f"#{len(self.indexes)}"
-        if index.if_not_exists and (key[0], name) in self.indexes:
+        if index.if_not_exists and self.index(sql.Name(index.name, key[0])):
             return
-        self.indexes[key[0], name] = Index(
-            index.name,
-            key,
-            index.keys,
-            index.plain,
-            index.unique,
-            index.partial,
-            index.method,
-            index.included,
-            made,
+        self._add_index(
+            Index(
+                index.name,
+                key,
+                index.keys,
+                index.plain,
+                index.unique,
+                index.partial,
+                index.method,
+                index.included,
+                made,
+            )
         )
 
     def _drop(self, drop: sql.Drop) -> None:
@@ -290,9 +304,10 @@ class Schema:
             key = self.key(name)
             if drop.kind == "table":
                 self.tables.pop(key, None)
-                self.indexes = {k: i for k, i in self.indexes.items() if i.table != key}
             elif drop.kind == "index":
-                self.indexes.pop(key, None)
+                table = self._tables_of_indexes.pop(key, None)
+                if table in self.tables:
+                    self.tables[table].indexes.pop(key[1], None)
             elif drop.kind == "type":
                 self.enums.pop(key, None)
             elif drop.kind == "schema":
@@ -305,34 +320,28 @@ class Schema:
         if rename.kind == "table" and key in self.tables:
             table = self.tables.pop(key)
             table.name = table.name._replace(name=rename.new)
-            self.tables[key[0], rename.new] = table
-            self.indexes = {
-                k: i._replace(table=(key[0], rename.new)) if i.table == key else i
-                for k, i in self.indexes.items()
-            }
-        elif rename.kind == "index" and key in self.indexes:
-            self.indexes[key[0], rename.new] = self.indexes.pop(key)._replace(name=rename.new)
+            new = (key[0], rename.new)
+            self.tables[new] = table
+            table.indexes = {k: i._replace(table=new) for k, i in table.indexes.items()}
+            self._tables_of_indexes |= {(key[0], name): new for name in table.indexes}
+        elif rename.kind == "index" and (index := self.index(rename.relation)):
+            self.tables[index.table].indexes.pop(key[1])
+            self._add_index(index._replace(name=rename.new))
         elif rename.kind == "column" and key in self.tables:
-            self._rename_column(key, rename.old, rename.new)
+            _rename_column(self.tables[key], rename.old, rename.new)
 
-    def _rename_column(self, key: Key, old: str, new: str) -> None:
-        table = self.tables[key]
 
-        def renamed(columns: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(new if column == old else column for column in columns)
+def _rename_column(table: Table, old: str, new: str) -> None:
+    def renamed(columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if column == old else column for column in columns)
 
-        if old in table.columns:
-            table.columns[new] = table.columns.pop(old)
-        if old in table.not_null:
-            table.not_null.add(new)
-        table.primary_key = renamed(table.primary_key)
-        table.constraints = [
-            (c._replace(columns=renamed(c.columns)), m) for c, m in table.constraints
-        ]
-        self.indexes = {
-            k: i._replace(keys=renamed(i.keys)) if i.table == key else i
-            for k, i in self.indexes.items()
-        }
+    if old in table.columns:
+        table.columns[new] = table.columns.pop(old)
+    if old in table.not_null:
+        table.not_null.add(new)
+    table.primary_key = renamed(table.primary_key)
+    table.constraints = [(c._replace(columns=renamed(c.columns)), m) for c, m in table.constraints]
+    table.indexes = {k: i._replace(keys=renamed(i.keys)) for k, i in table.indexes.items()}
 
 
 def _validate(table: Table, name: str, made: Made) -> None:

@@ -43,7 +43,7 @@ def check(statement: Statement[Drop], context: Context) -> Iterator[Problem]:
     if drop.kind != "index" or drop.concurrently:
         return
     for name in drop.names:
-        index = context.schema.indexes.get(context.schema.key(name))
+        index = context.schema.index(name)
         if index is not None:
             table = context.schema.tables.get(index.table)
             if table is not None and not context.exists(table.name):

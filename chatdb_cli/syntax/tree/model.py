@@ -308,13 +308,11 @@ class Write(NamedTuple):
         verb: the command, in lower case.
         table: the table that it writes.
         limited: it has a WHERE that is not just true, or VALUES.
-        expression: what it reads and contains.
     """
 
     verb: Literal["insert", "update", "delete", "merge"]
     table: Name
     limited: bool
-    expression: Expression
 
 
 class Reindex(NamedTuple):

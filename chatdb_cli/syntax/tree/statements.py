@@ -122,8 +122,7 @@ def _writer(verb: Literal["insert", "update", "delete", "merge"]) -> _Reader:
         if verb == "insert":
             select = message.select_stmt.select_stmt
             limited = bool(select.values_lists) or not select.from_clause or _is_limited(select)
-        table = relation_name(message.relation, offsets)
-        return model.Write(verb, table, limited, read_expression(message))
+        return model.Write(verb, relation_name(message.relation, offsets), limited)
 
     return read
 
