@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chatdb_cli.lint.context import Context
     from chatdb_cli.syntax.tree.model import Statement
 
+# Texts and symbols, which nobody writes as a name.
+_NOT_NAMES = ("policy", "enum value", "operator")
 _PLAIN = re.compile(r"[^\W\dA-Z][\w$]*")
 
 RULE = Rule(
@@ -62,7 +64,7 @@ def check(
     del context
     for made in made_names(statement.body):
         name = made.name.name
-        if made.kind in ("policy", "enum value") or not name:
+        if made.kind in _NOT_NAMES or not name:
             continue
         plain = _PLAIN.fullmatch(name)
         if plain and not is_reserved(name):
