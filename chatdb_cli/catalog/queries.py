@@ -273,11 +273,12 @@ WHERE n.nspname = %(schema)s AND t.typtype IN ('e', 'd', 'c', 'r')
 SIZES_SETTINGS: Final[LiteralString] = (
     "SELECT set_config('search_path', 'pg_catalog, pg_temp', true)"
 )
-# Which tables exist in any schema but PostgreSQL's own, and about how many rows has each?  The larger of
-# what ANALYZE and the counters say; of a partitioned table its partitions together.
+# Which tables exist in any schema but PostgreSQL's own, and about how many rows has each?  What ANALYZE
+# has estimated, before the first one what was counted; of a partitioned table its partitions together.
 TABLE_SIZES: Final[LiteralString] = """\
 SELECT n.nspname::text AS schema, c.relname::text AS name,
-       (SELECT sum(greatest(leaf.reltuples::bigint, pg_stat_get_live_tuples(leaf.oid)))::bigint
+       (SELECT sum(CASE WHEN leaf.relpages > 0 THEN leaf.reltuples::bigint
+                        ELSE pg_stat_get_live_tuples(leaf.oid) END)::bigint
           FROM pg_class leaf
          WHERE CASE WHEN c.relkind = 'p'
                     THEN leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)

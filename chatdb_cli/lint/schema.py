@@ -105,6 +105,7 @@ class Schema:
         default: the schema of a name without one.
         tables: by schema and name.
         enums: where each enum is made.
+        domains: where each domain is made.
         enum_values: where each value was added, by enum and label.
         schemas: the schemas that the files make.
         functions: where each function was last made or became SECURITY DEFINER, by name alone.
@@ -115,6 +116,7 @@ class Schema:
     tables: dict[Key, Table] = field(default_factory=dict)
     _tables_of_indexes: dict[Key, Key] = field(default_factory=dict)
     enums: dict[Key, Made] = field(default_factory=dict)
+    domains: dict[Key, Made] = field(default_factory=dict)
     enum_values: dict[tuple[Key, str], Made] = field(default_factory=dict)
     schemas: set[str] = field(default_factory=set)
     functions: dict[str, Made] = field(default_factory=dict)
@@ -159,6 +161,8 @@ class Schema:
                 self.schemas.add(body.name.name)
             case sql.Create(kind="type") if body.labels:
                 self.enums[self.key(body.name)] = made
+            case sql.Create(kind="domain"):
+                self.domains[self.key(body.name)] = made
             case sql.AddEnumValue(type=name, value=value):
                 self.enum_values[self.key(name), value] = made
             case sql.CreateFunction() | sql.AlterFunction() | sql.Query():

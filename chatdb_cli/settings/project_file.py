@@ -113,11 +113,11 @@ class _Reader:
             table: Any = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
             match = re.search(r"\(at line (\d+), column \d+\)", str(error))
-            line = int(match[1]) if match else None
+            line = int(match[1]) if match else self._text.rstrip().count("\n") + 1
             reason = str(error).partition(" (at ")[0]
             raise ChatdbError(
                 Code.SETTINGS,
-                f"{self._where}{f' line {line}' if line else ''} is not TOML: {reason.lower()}",
+                f"{self._where} line {line} is not TOML: {reason.lower()}",
                 place=Location(Path(self._where), line),
             ) from None
         for name in self._path:

@@ -1,4 +1,4 @@
-"""lock_timeout is turned off, or is long."""
+"""The lock timeout is turned off."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZERO = re.compile(r"0+(?:\.0*)?\s*(?:us|ms|s|min|h|d)?")
 RULE = Rule(
     id="lock-timeout-off",
     severity="error",
-    title="lock_timeout is turned off, or is long",
+    title="The lock timeout is turned off",
     why=(
         "Without lock_timeout a statement waits for a lock for ever, and every later query of "
         "the table waits behind it: a report that runs for an hour becomes an outage of an "

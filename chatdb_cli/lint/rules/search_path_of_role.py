@@ -1,4 +1,4 @@
-"""search_path of a role, a database or the server is changed."""
+"""The search_path of a role, a database or the server is changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RULE = Rule(
     id="search-path-of-role",
     severity="warning",
-    title="search_path of a role, a database or the server is changed",
+    title="The search_path of a role, a database or the server is changed",
     why=(
         "It changes which tables every later session finds, of every application with that "
         "role, and no down file of another migration expects it. chatdb sets search_path "

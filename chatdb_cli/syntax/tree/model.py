@@ -487,6 +487,20 @@ class Create(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
+class AlterDomain(NamedTuple):
+    """ALTER DOMAIN.
+
+    Attributes:
+        name: the domain.
+        constraint: of ADD CONSTRAINT, or None.
+        not_null: SET NOT NULL.
+    """
+
+    name: Name
+    constraint: Constraint | None
+    not_null: bool
+
+
 class Query(NamedTuple):
     """SELECT at top level.
 
@@ -528,6 +542,7 @@ Body = (
     | Reindex
     | Maintain
     | AddEnumValue
+    | AlterDomain
     | SetParameter
     | CreateFunction
     | AlterFunction

@@ -15,6 +15,7 @@ from chatdb_cli.syntax.tree.tables import (
     name_of,
     object_kind,
     read_alter_table,
+    read_constraint,
     read_create_table,
     relation_name,
     strings,
@@ -171,6 +172,15 @@ def _read_alter_enum(message: Any, offsets: Offsets) -> model.Body:
     if message.old_val and message.new_val:
         return model.Rename("enum value", name, message.old_val, message.new_val)
     return model.AddEnumValue(name, message.new_val, message.skip_if_new_val_exists)
+
+
+def _read_alter_domain(message: Any, offsets: Offsets) -> model.AlterDomain:
+    definition = getattr(message, "def")
+    constraint = None
+    if definition.WhichOneof("node") == "constraint":
+        constraint = read_constraint(definition.constraint, offsets)
+    name = name_of(strings(message.type_name))
+    return model.AlterDomain(name, constraint, message.subtype == "O")
 
 
 def _read_set(message: Any, offsets: Offsets) -> model.SetParameter:
@@ -357,6 +367,7 @@ _READERS: dict[str, _Reader] = {
     "vacuum_stmt": _read_vacuum,
     "cluster_stmt": _read_cluster,
     "refresh_mat_view_stmt": _read_refresh,
+    "alter_domain_stmt": _read_alter_domain,
     "alter_enum_stmt": _read_alter_enum,
     "variable_set_stmt": _read_set,
     "alter_role_set_stmt": _setter("role"),
