@@ -21,19 +21,21 @@ class Bar:
     Args:
         console: the terminal.
         total: the number of steps.
+        facts: the text of `state` is shown after the bar, in place of the number of steps.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, *, facts: bool = False) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=None if facts else 40),
+            TextColumn("{task.fields[facts]}", markup=False) if facts else MofNCompleteColumn(),
             console=console,
             transient=True,
+            expand=facts,
         )
-        self._task = self._progress.add_task("", total=total)
+        self._task = self._progress.add_task("", total=total, facts="")
         self._progress.start()
 
     def label(self, text: str) -> None:
@@ -43,13 +45,17 @@ class Bar:
             text = f"{text[: _LONGEST_LABEL - 1]}…"
         self._progress.update(self._task, description=text)
 
+    def state(self, text: str) -> None:
+        """Show facts about the progress after the bar."""
+        self._progress.update(self._task, facts=one_line(text))
+
     def advance(self) -> None:
         """Count one step as finished."""
         self._progress.advance(self._task)
 
-    def complete(self, steps: int) -> None:
-        """Set the number of finished steps."""
-        self._progress.update(self._task, completed=steps)
+    def complete(self, steps: int, total: int | None = None) -> None:
+        """Set the number of finished steps, and of all steps if that has changed."""
+        self._progress.update(self._task, completed=steps, total=total)
 
     def stop(self) -> None:
         """Remove the bar from the terminal."""

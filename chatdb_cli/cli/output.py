@@ -114,16 +114,17 @@ class Output:
             log.info("target", f"target: {target}", **target_document(target)["target"])
         self.line(one_line(f"target: {target}"))
 
-    def open_bar(self, total: int) -> None:
+    def open_bar(self, total: int, *, facts: bool = False) -> None:
         """Show a progress bar, if stderr is a terminal.
 
         Args:
             total: the number of steps.
+            facts: show facts about the progress, in place of the number of steps.
         """
         if not (self.quiet or self.logs) and total and self.stderr.isatty():
             from chatdb_cli.cli.bar import Bar
 
-            self.bar = Bar(self._terminal(), total)
+            self.bar = Bar(self._terminal(), total, facts=facts)
 
     def close(self) -> None:
         """Remove the progress bar."""

@@ -5,6 +5,7 @@ What does not belong here: drawing the bar (`bar.py`), results, the words of a s
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from chatdb_cli import log
@@ -77,13 +78,34 @@ def seed_progress(out: Output) -> Callable[[SeedProgress], None]:
 
 
 def count_progress(out: Output) -> Callable[[CountProgress], None]:
-    """Return a callback that shows the progress of a count."""
+    """Return a callback that shows the progress of a count: rows, rows per second, time left."""
+    start = time.monotonic()
 
     def show(event: CountProgress) -> None:
-        if out.bar is None:
-            out.open_bar(event.total_pages)
+        nonlocal start
+        if event.pages == 0:
+            start = time.monotonic()
+            if out.bar is None:
+                out.open_bar(event.total_pages, facts=True)
         if out.bar:
             out.bar.label(event.table)
-            out.bar.complete(event.pages)
+            out.bar.complete(event.pages, event.total_pages)
+            out.bar.state(count_state(event, time.monotonic() - start))
 
     return show
+
+
+def count_state(event: CountProgress, seconds: float) -> str:
+    """Return the progress of a count in words.
+
+    Args:
+        event: how far it is.
+        seconds: the time that it has taken so far.
+    """
+    if not event.pages or seconds <= 0:
+        return f"{event.rows:,} rows"
+    left = round(seconds * (event.total_pages - event.pages) / event.pages)
+    minutes, rest = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{event.rows:,} rows, {event.rows / seconds:,.0f}/s, {clock} left"

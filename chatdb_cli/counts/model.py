@@ -231,10 +231,10 @@ class Counts(NamedTuple):
 
 
 class CountProgress(NamedTuple):
-    """The progress of a count.
+    """The progress of a count; the first has read nothing.
 
     Attributes:
-        table: the table that was read last.
+        table: the table that was read last; empty at the start.
         rows: the rows counted so far.
         pages: the pages that were read.
         total_pages: the pages that there are to read.

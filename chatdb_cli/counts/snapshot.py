@@ -202,6 +202,7 @@ class Snapshot(Closing):
         sums: dict[int, int] = defaultdict(int)
         spent: dict[str, float] = defaultdict(float)
         pages, total = 0, sum(work.pages for work in works)
+        progress(CountProgress("", 0, 0, total))
         for done in self.run(works, class_row(_CountRow)):
             for row in done.rows:
                 rows[row.number] += row.rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chatdb_cli.cli.progress import count_state
 from chatdb_cli.counts.count import count_rows
 from chatdb_cli.counts.model import CountProgress, Counts
 from chatdb_cli.counts.snapshot import Snapshot
@@ -23,6 +25,7 @@ from tests.support.database import Database, wait_for_no_sessions, wait_for_sess
 from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
 from tests.support.project import Project, command_environment
 from tests.support.servers import allow_logins, on_first_server
+from tests.support.terminal import Terminal
 
 # Large enough for several connections: 24 MB in ranges of 4 MB and more.
 LARGE = """\
@@ -44,7 +47,7 @@ def once(act: Callable[[], object]) -> Callable[[CountProgress], None]:
     done: list[CountProgress] = []
 
     def progress(event: CountProgress) -> None:
-        if not done:
+        if event.pages and not done:
             done.append(event)
             act()
 
@@ -456,6 +459,13 @@ def test_the_text_names_each_table_and_what_was_left_out(
     assert lines[1].split() == ["t", "1,234"]
     assert lines[2].startswith("evil\\x1b[31m")
     assert lines[-1].startswith("1,234 rows in 2 tables (")
+    database.execute(
+        "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE q PARTITION OF p DEFAULT"
+        " PARTITION BY LIST (a); CREATE TABLE r PARTITION OF q DEFAULT; INSERT INTO p VALUES (1)"
+    )
+    lines = chatdb("counts", "p", "--checksum").out.splitlines()
+    assert [line[:5] for line in lines] == ["table", "p    ", "  q  ", "    r", "1 row"]
+    assert len({line.split()[-1] for line in lines[1:4]}) == 1
 
 
 def test_progress_reaches_the_number_of_rows_and_pages(database: Database) -> None:
@@ -483,3 +493,21 @@ def test_ranges_are_read_by_tid_range_scans(database: Database) -> None:
                 snapshot.connection.execute(f"EXPLAIN (FORMAT JSON) {work.sql}".encode()).fetchall()
             )
             assert "Tid Range Scan" in plan
+
+
+def test_the_bar_shows_rows_rate_and_time_left() -> None:
+    event = CountProgress("t", 1_500_000, 100, 400)
+    assert count_state(event, 3) == "1,500,000 rows, 500,000/s, 0:09 left"
+    assert count_state(event._replace(total_pages=400_000), 3) == (
+        "1,500,000 rows, 500,000/s, 3:19:57 left"
+    )
+    assert count_state(CountProgress("", 0, 0, 400), 0) == "0 rows"
+
+
+@on_first_server
+def test_a_terminal_shows_a_bar_and_then_the_table(database: Database, project: Project) -> None:
+    database.execute(LARGE)
+    terminal = Terminal(project, "counts", "--checksum", env={"DATABASE_URL": database.url})
+    terminal.expect("12,000 rows in 1 table")
+    assert terminal.end() == 0
+    assert re.search(r"large .*12,000 rows, [0-9,]+/s, 0:00 left", terminal.text)

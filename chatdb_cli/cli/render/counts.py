@@ -56,9 +56,10 @@ def _table(counts: Counts) -> Table:
     with_checksums = any(table.checksum for table in counts.tables)
     width = max((len(_number(table)) for table in counts.tables), default=0)
     rows = []
-    for table in counts.tables:
-        name = f"  {table.table}" if table.parent else table.table
-        cells = [name, _number(table).rjust(width)]
+    depths: dict[str, int] = {}
+    for table in counts.tables:  # a partition is after its table
+        depth = depths[table.table] = depths.get(table.parent or "", -1) + 1
+        cells = [f"{'  ' * depth}{table.table}", _number(table).rjust(width)]
         if with_checksums:
             cells.append(table.checksum.value if table.checksum else "")
         rows.append(cells)
@@ -70,8 +71,15 @@ def _number(table: TableCount) -> str:
     return f"{'~' if table.estimated else ''}{table.rows:,}"
 
 
+def _some(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _summary(counts: Counts) -> str:
     tables = sum(table.parent is None for table in counts.tables)
-    lines = [f"{counts.rows:,} rows in {tables} tables ({counts.duration_ms} ms)"]
+    about = "about " if any(table.estimated for table in counts.tables) else ""
+    lines = [
+        f"{about}{_some(counts.rows, 'row')} in {_some(tables, 'table')} ({counts.duration_ms} ms)"
+    ]
     lines += [f"not counted: {item.table} ({item.reason})" for item in counts.left_out]
     return printable("\n".join(lines))
