@@ -158,9 +158,11 @@ def compare_counts(
                 for table, one in zip(compared, planned, strict=True)
             ]
         same = sides[0].identity() == sides[1].identity()
-    notes = [one.note for one in planned if one.note]
-    if same:
-        notes.insert(0, "both sides are the same schema of the same database")
+    notes = ["both sides are the same schema of the same database"] if same else []
+    if any(one.form == "text" for one in planned):
+        notes.append(
+            "the servers hash differently: the checksums are those of texts, and took longer"
+        )
     return CountsComparison(
         this=place_of(target),
         other=place_of(other),

@@ -27,6 +27,7 @@ def count_rows(
     *,
     checksum: bool = False,
     form: Form = "native",
+    as_text: bool = False,
     columns: Sequence[str] = (),
     exclude_columns: Sequence[str] = (),
     estimate: bool = False,
@@ -42,6 +43,8 @@ def count_rows(
         tables: the tables, as `table` of that schema or `schema.table`; empty for all of the schema.
         checksum: also compute a checksum of the rows of each table.
         form: `text` for a checksum that is the same on servers that hash differently.
+        as_text: hash the texts of all columns, so that the checksum can also be compared when types have
+            changed.
         columns: what the checksum covers, as `column` or `table.column`; empty for all columns.
         exclude_columns: what it does not cover.
         estimate: read the statistics instead of the tables.
@@ -59,7 +62,10 @@ def count_rows(
         hashing = {}
         if checksum:
             chosen = choose_columns(snapshot.tables, columns, exclude_columns)
-            hashing = {oid: Hashing(form, covered) for oid, covered in chosen.items()}
+            hashing = {
+                oid: Hashing(form, tuple(c._replace(as_text=as_text) for c in covered))
+                for oid, covered in chosen.items()
+            }
         counted = snapshot.estimate() if estimate else snapshot.count(hashing, progress)
         numbers: tuple[SequenceValue, ...] = ()
         if sequences:

@@ -1,6 +1,7 @@
 """What is compared of a table: which columns are hashed, in which form, and how rows are found.
 
     PlannedTable     a table on both sides, and what is hashed of it
+    PlannedColumn    a column of it
     plan_table       for two targets
     plan_as_saved    for a target and saved counts: what was hashed then
     hashing_of       what a snapshot has to hash
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.counts.hashing import hash_method
 from chatdb_cli.counts.model import HashedColumn
 from chatdb_cli.counts.pairs import pair_columns
 from chatdb_cli.counts.search import Search
@@ -29,6 +31,30 @@ if TYPE_CHECKING:
 _STORED = ("table", "partitioned table", "materialized view")
 
 
+class PlannedColumn(NamedTuple):
+    """A column that is hashed on both sides.
+
+    Attributes:
+        this: the column of this side.
+        other: the column of the other side.
+        as_text: its text is hashed, because the types differ.
+    """
+
+    this: CountedColumn
+    other: CountedColumn
+    as_text: bool
+
+    def hashed(self, index: int, column: CountedColumn | None = None) -> HashedColumn:
+        """Return the column as it is hashed on a side.
+
+        Args:
+            index: 0 for this side, 1 for the other.
+            column: that of a partition, in place of its table's.
+        """
+        own = column or (self.this, self.other)[index]
+        return HashedColumn(own, self.other.name, self.as_text)
+
+
 class PlannedTable(NamedTuple):
     """A table on both sides, and what is hashed of it.
 
@@ -38,14 +64,12 @@ class PlannedTable(NamedTuple):
             alone has, and for a partition, which is hashed with its table.
         form: how they are hashed.
         reasons: why the table can't match.
-        note: what a person should know.
     """
 
     pair: TablePair
-    columns: tuple[tuple[CountedColumn, CountedColumn], ...] = ()
+    columns: tuple[PlannedColumn, ...] = ()
     form: Form = "native"
     reasons: tuple[str, ...] = ()
-    note: str = ""
 
 
 def plan_table(
@@ -67,16 +91,16 @@ def plan_table(
     if pair.this is None or pair.other is None or pair.this.name != pair.root:
         return PlannedTable(pair)
     paired = pair_columns(pair.this, pair.other, renames, columns, exclude)
-    different = [mine.name for mine, theirs in paired.both if mine.type != theirs.type]
-    why = ""
-    if sources[0].hashes != sources[1].hashes:
-        why = "the servers hash differently"
-    elif different:
-        why = f"the types differ: {', '.join(different)}"
-    note = f"{pair.name}: the checksum is that of the texts, which takes longer: {why}"
-    return PlannedTable(
-        pair, paired.both, "text" if why else "native", _reasons(paired), note if why else ""
+    columns_ = tuple(
+        PlannedColumn(mine, theirs, _method(mine) != _method(theirs))
+        for mine, theirs in paired.both
     )
+    form: Form = "native" if sources[0].hashes == sources[1].hashes else "text"
+    return PlannedTable(pair, columns_, form, _reasons(paired))
+
+
+def _method(column: CountedColumn) -> str:
+    return hash_method(HashedColumn(column, ""))
 
 
 def _reasons(paired: ColumnPairs) -> tuple[str, ...]:
@@ -103,13 +127,16 @@ def plan_as_saved(
     saved = before[pair.other.name].checksum
     if saved is None:
         return PlannedTable(pair)
-    covered = {name for name, _ in saved.columns}
+    covered = dict(saved.columns)
     other = pair.other._replace(columns=tuple(c for c in pair.other.columns if c.name in covered))
     paired = pair_columns(pair.this, other, renames)
     reasons: tuple[str, ...] = ()
     if paired.only_other:
         reasons = (f"the table has no column {', '.join(paired.only_other)} any more",)
-    return PlannedTable(pair, paired.both, saved.form, reasons)
+    columns = tuple(
+        PlannedColumn(mine, theirs, covered[theirs.name] == "text") for mine, theirs in paired.both
+    )
+    return PlannedTable(pair, columns, saved.form, reasons)
 
 
 def hashing_of(
@@ -127,11 +154,10 @@ def hashing_of(
         side = one.pair.sides[index]
         if side is None or not one.columns:
             continue
-        aliases = {pair[index].name: pair[1].name for pair in one.columns}
+        by_name = {(c.this, c.other)[index].name: c for c in one.columns}
         for table in _family(snapshot, side.name):
-            columns = (c for c in table.columns if c.name in aliases)
-            hashed = tuple(HashedColumn(column, aliases[column.name]) for column in columns)
-            hashing[table.oid] = Hashing(one.form, hashed)
+            hashed = (by_name[c.name].hashed(index, c) for c in table.columns if c.name in by_name)
+            hashing[table.oid] = Hashing(one.form, tuple(hashed))
     return hashing
 
 
@@ -156,36 +182,25 @@ def searches(planned: PlannedTable, snapshots: tuple[Snapshot, Snapshot]) -> tup
         if side
     ]
     key = _key(planned, tables)
-    key_form: Form = "native"
-    if snapshots[0].source.hashes != snapshots[1].source.hashes:
-        key_form = "text"
-    # The hash of their texts is the same for keys of different types.
-    as_text = any(mine.type != theirs.type for mine, theirs in key)
 
     def search(index: int) -> Search:
-        hashed = tuple(HashedColumn(pair[index], pair[1].name) for pair in planned.columns)
-        by_name = {column.column.name: column for column in hashed}
         return Search(
             snapshot=snapshots[index],
             table=tables[index],
-            columns=hashed,
+            columns=tuple(column.hashed(index) for column in planned.columns),
             form=planned.form,
-            key=tuple(by_name[pair[index].name] for pair in key),
-            key_form=key_form,
-            key_as_text=as_text,
+            key=tuple(column.hashed(index) for column in key),
         )
 
     return search(0), search(1)
 
 
-def _key(
-    planned: PlannedTable, tables: Sequence[CountedTable]
-) -> list[tuple[CountedColumn, CountedColumn]]:
+def _key(planned: PlannedTable, tables: Sequence[CountedTable]) -> list[PlannedColumn]:
     """Return the columns of the key of this side, or else of the other, if all of them are compared."""
     if any(table.kind not in _STORED for table in tables):
         return []
     for index, table in enumerate(tables):
-        by_name = {pair[index].name: pair for pair in planned.columns}
+        by_name = {(column.this, column.other)[index].name: column for column in planned.columns}
         if table.key and all(name in by_name for name in table.key):
             return [by_name[name] for name in table.key]
     return []

@@ -83,10 +83,8 @@ class Search(NamedTuple):
         snapshot: the snapshot of that side.
         table: the table.
         columns: what is hashed; the same aliases, in the same order, on both sides.
-        form: how rows are hashed, as for their checksum.
+        form: how rows and keys are hashed, as for the checksum.
         key: the columns of the key, in the same order on both sides; empty for a multiset.
-        key_form: how keys are hashed.
-        key_as_text: hash the texts of keys, because their types differ.
     """
 
     snapshot: Snapshot
@@ -94,8 +92,6 @@ class Search(NamedTuple):
     columns: tuple[HashedColumn, ...]
     form: Form
     key: tuple[HashedColumn, ...]
-    key_form: Form
-    key_as_text: bool = False
 
     def buckets(self, mask: int) -> dict[int, tuple[int, int]]:
         """Return the rows of each bucket, and the sum of their hashes.
@@ -209,10 +205,7 @@ class Search(NamedTuple):
 
     @property
     def _key_hash(self) -> str:
-        key = self.key
-        if self.key_as_text:  # only the types that are known are hashed in another way
-            key = tuple(k._replace(column=k.column._replace(base="")) for k in key)
-        return row_hash(key, self.key_form, self.snapshot.quote)
+        return row_hash(self.key, self.form, self.snapshot.quote)
 
     def _text(self, column: HashedColumn) -> str:
         return column_text(column, self.snapshot.quote)

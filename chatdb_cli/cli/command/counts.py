@@ -164,8 +164,7 @@ def _count(context: Context, save: Path | None, options: _Options) -> Rendered:
         context.target(),
         options.tables,
         checksum=options.checksum,
-        # A file is compared with what is not known yet, perhaps with other types on another server.
-        form="text" if save else "native",
+        as_text=save is not None,  # a migration may change types before the file is compared
         columns=options.columns,
         exclude_columns=options.exclude_columns,
         estimate=options.estimate,

@@ -27,7 +27,7 @@ CREATE TABLE old (n int); INSERT INTO old VALUES (1), (NULL)"""
 
 def save(database: Database, path: Path, **options: Any) -> None:
     with database.target() as target:
-        save_counts(path, count_rows(target, sequences=True, form="text", **options))
+        save_counts(path, count_rows(target, sequences=True, as_text=True, **options))
 
 
 def compare(database: Database, path: Path, **options: Any) -> CountsComparison:
