@@ -165,13 +165,15 @@ SELECT count(*) FILTER (WHERE u.unused) AS indexes_unused,
 CROSS JOIN LATERAL (SELECT x.indisvalid AND NOT x.indisunique AND NOT x.indisexclusion
                            AND NOT x.indisreplident AND pg_stat_get_numscans(i.oid) = 0) AS u (unused)
 {_OF_USERS}"""
-# How often did each function of a trigger run, and for how long?
+# How often did each function of a trigger run, and for how long?  OFFSET 0 keeps the planner from asking
+# for the statistics of every function first.
 TRIGGERS: Final = """\
 SELECT n.nspname::text AS schema, p.proname::text AS function,
        sum(pg_stat_get_function_calls(p.oid)) AS trigger_calls_total,
        sum(pg_stat_get_function_total_time(p.oid)) / 1000 AS trigger_seconds_total
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE p.prorettype = 'trigger'::regtype AND pg_stat_get_function_calls(p.oid) IS NOT NULL
+FROM (SELECT * FROM pg_proc WHERE prorettype = 'trigger'::regtype OFFSET 0) p
+JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE pg_stat_get_function_calls(p.oid) IS NOT NULL
 GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {top}"""
 # Which statements took the most time?  Without their texts, which can be large, and hold secrets.
 STATEMENTS: Final = """\
