@@ -82,6 +82,7 @@ def test_the_parsers_of_prometheus_accept_both_formats(shared: HealthServer) -> 
         "build_info", version=chatdb_cli.__version__, python=platform.python_version()
     )
     assert (plain.value("probe_duration_seconds_count") or 0) >= 1
+    assert (plain.value("round_trip_duration_seconds_count") or 0) >= 1
     assert (plain.value("query_duration_seconds_count", collector="tables") or 0) >= 1
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -24,6 +25,7 @@ from tests.support.metrics import measure, take_snapshot, to_reply
 from tests.support.project import Project
 from tests.support.proxy import Proxy
 from tests.support.servers import NAMES, PROGRAMS, TEMP_FOLDER, Server, allow_logins, socket_of
+from tests.support.standby import copied
 
 METRICS = [m for c in (*COLLECTORS, MIGRATIONS) for m in c.metrics]
 # What a database without a standby, a slot, or pg_stat_statements has no value for.
@@ -430,3 +432,21 @@ def test_a_replication_slot_shows_what_it_holds_back(primary: Server) -> None:
         assert (found.value("replication_slot_retained_bytes", slot="late") or 0) > 1e6
     finally:
         database.execute("SELECT pg_drop_replication_slot('late')")
+
+
+def test_a_standby_and_its_primary_show_the_lag(primary: Server) -> None:
+    database = primary.empty()
+    with allow_logins(primary, "local replication all trust"), copied(primary) as standby:
+        standby.start(hot=True)
+        with psycopg.connect(primary.url("postgres"), autocommit=True) as conn:
+            conn.execute(
+                "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn IS NOT"
+                " NULL) LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$"
+            )
+        here = measure(database)
+        there = measure(database, database_url=standby.url(database.name))
+    assert (here.value("in_recovery"), there.value("in_recovery")) == (0, 1)
+    assert 0 <= (here.value("replication_lag_bytes", standby="walreceiver") or 0) < 1e9
+    assert 0 <= (here.value("replication_lag_seconds", standby="walreceiver") or 0) < 600
+    assert 0 <= (there.value("standby_lag_seconds") or 0) < 600
+    assert here.value("standby_lag_seconds") is None

@@ -8,7 +8,6 @@ What does not belong here: which metrics there are (`collectors.py`), the connec
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.health.ask import ask, open_inquiry
@@ -49,9 +48,8 @@ def collect(
     Raises:
         psycopg.Error: the server does not answer, or not in time; the connection is closed then.
     """
-    begun = time.monotonic()
-    server = open_inquiry(conn, target.schema)
-    latency_s = time.monotonic() - begun
+    latency: list[float] = []
+    server = open_inquiry(conn, target.schema, latency.append)
     asked: dict[Collector, Question] = {}
     readings = []
     for collector in COLLECTORS:
@@ -73,7 +71,7 @@ def collect(
         readings.append(Reading(MIGRATIONS, None, reason))
     elif not history:
         readings.append(_reading(MIGRATIONS, (), files))
-    return Snapshot(target, latency_s, tuple(readings))
+    return Snapshot(target, latency[0], tuple(readings))
 
 
 def read_migrations(

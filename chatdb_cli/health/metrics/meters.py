@@ -30,6 +30,11 @@ METERS = (
         "histogram",
         "How long the database took to answer a probe, connecting included where that was needed.",
     ),
+    Metric(
+        "round_trip_duration_seconds",
+        "histogram",
+        "How long a statement that costs the server nothing took, with each scrape.",
+    ),
     Metric("probe_failures_total", "counter", "Probes that failed, by code of the error.", ("code",)),
     Metric(
         "query_duration_seconds",
@@ -78,12 +83,15 @@ class Meters:
     def __init__(self, pool: ConnectionPool[Any] | None = None) -> None:
         self._pool = pool
         self._registry = registry = CollectorRegistry(auto_describe=False)
-        info, up, probe, failures, query, opened, requests = METERS
+        info, up, probe, latency, failures, query, opened, requests = METERS
         Info(_base(info), info.help, registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
         )
         self.up = Gauge(_base(up), up.help, registry=registry)
         self.probe_s = Histogram(_base(probe), probe.help, registry=registry, buckets=_BUCKETS_S)
+        self.latency_s = Histogram(
+            _base(latency), latency.help, registry=registry, buckets=_BUCKETS_S
+        )
         self.failures = Counter(_base(failures), failures.help, failures.labels, registry=registry)
         self.query_s = Histogram(
             _base(query), query.help, query.labels, registry=registry, buckets=_BUCKETS_S

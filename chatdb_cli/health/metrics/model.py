@@ -81,7 +81,7 @@ class Snapshot(NamedTuple):
 
     Attributes:
         target: the database.
-        latency_s: the first round trip, in seconds.
+        latency_s: a round trip that costs the server nothing, in seconds.
         readings: one for each collector that applies.
     """
 

@@ -120,6 +120,7 @@ class Probes:
 
         def measure(conn: psycopg.Connection[Any], target: Target) -> Snapshot:
             snapshot = collect(conn, target, files, top=settings.metrics_top)
+            meters.latency_s.observe(snapshot.latency_s)
             for reading in snapshot.readings:
                 if reading.seconds is not None:
                     meters.query_s.labels(reading.collector.name).observe(reading.seconds)
