@@ -13,11 +13,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from chatdb_cli.health.serve.answers import PATIENCE_S
+from chatdb_cli.health.serve import answers
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.http import Reply, request, scrape, serving
 from tests.support.paths import ROOT
+from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
 from tests.support.project import Project
 from tests.support.proxy import Proxy
 from tests.support.servers import on_first_server, socket_of
@@ -56,7 +57,10 @@ class Gate:
 
 @on_first_server
 @pytest.mark.quick
-def test_while_the_database_hangs_a_scrape_answers_in_time_with_up_0(database: Database) -> None:
+def test_while_the_database_hangs_a_scrape_answers_in_time_with_up_0(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "PATIENCE_S", 1.0)
     gate = Gate()
     with (
         Proxy(socket_of(database.server), on_message=gate) as proxy,
@@ -94,7 +98,7 @@ def test_a_response_is_never_much_later_than_the_limit(database: Database) -> No
                 assert is_down(scrape(server))  # at once: the limit counts from the first one
         finally:
             gate.open.set()
-    assert took < PATIENCE_S + 20
+    assert took < answers.PATIENCE_S + 20
 
 
 @on_first_server
@@ -155,6 +159,27 @@ def test_sessions_that_the_server_ends_are_replaced(database: Database) -> None:
         reply = wait_for(lambda: scrape(server), lambda r: r.value("connections_opened_total") == 2)
     assert is_up(reply)
     assert not reply.labels("probe_failures_total")
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
+@on_first_server
+def test_through_a_pooler_it_reads_the_same_and_survives_a_restart_of_the_pooler(
+    database: Database,
+) -> None:
+    allow_owner_login(database.server)
+    with (
+        pooled(database, size=1) as pooler,
+        serving(database, database_url=pooler.url(database.name)) as server,
+    ):
+        reply = scrape(server)
+        assert is_up(reply)
+        assert all(
+            reply.value("collector_success", **labels) == 1
+            for labels in reply.labels("collector_success")
+        )
+        pooler.restart()
+        again = wait_for(lambda: scrape(server), lambda r: r.value("connections_opened_total") == 2)
+        assert is_up(again)
 
 
 # --- the command ----------------------------------------------------------------------------------

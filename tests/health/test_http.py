@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import chatdb_cli
 from chatdb_cli.errors import ChatdbError
+from chatdb_cli.health.serve import listener
 from chatdb_cli.health.serve.answers import choose_format
 from chatdb_cli.health.serve.listener import CLIENTS
 from chatdb_cli.health.serve.server import HealthServer
@@ -216,7 +217,10 @@ def test_clients_that_say_nothing_or_little_stop_no_one_else(shared: HealthServe
         assert descriptors < 3 * CLIENTS + 2 * CLIENTS + 50  # this process has the clients, too
 
 
-def test_a_silent_client_is_dropped_in_the_end(shared: HealthServer) -> None:
+def test_a_silent_client_is_dropped_in_the_end(
+    shared: HealthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_S", 0.5)
     with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n")
         with suppress(ConnectionResetError):
@@ -287,6 +291,8 @@ def test_it_listens_on_loopback_unless_an_address_is_given(database: Database) -
         assert server.host == "0.0.0.0"
     with serving(database, host="::1") as server:
         assert server.url == f"http://[::1]:{server.port}"
+    with serving(database, host="::") as server:
+        assert request(server, "/health/live").status == 200  # through IPv4
 
 
 def test_an_address_that_is_not_free_or_not_here_is_refused(

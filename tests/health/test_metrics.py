@@ -268,6 +268,18 @@ def test_a_table_that_is_locked_has_its_last_known_size(
     assert 0 < reading.rows[0]["table_size_bytes"] <= (size or 0)
 
 
+def test_a_statement_that_waits_for_a_lock_costs_its_own_metrics_alone(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    with database.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE chatdb_migration IN ACCESS EXCLUSIVE MODE")
+        snapshot = take_snapshot(database, dir=str(project.sql))
+    failed = {r.collector.name: r.reason for r in snapshot.readings if r.rows is None}
+    assert failed == {"migrations": "canceling statement due to lock timeout"}
+
+
 def test_reading_the_metrics_rolls_back_no_transaction_of_the_statistics(
     database: Database,
 ) -> None:
@@ -434,7 +446,11 @@ def test_a_replication_slot_shows_what_it_holds_back(primary: Server) -> None:
         database.execute("SELECT pg_drop_replication_slot('late')")
 
 
-def test_a_standby_and_its_primary_show_the_lag(primary: Server) -> None:
+def test_a_standby_and_its_primary_show_the_lag(
+    primary: Server, pytestconfig: pytest.Config
+) -> None:
+    if not pytestconfig.getoption("--long"):
+        pytest.skip("a standby takes seconds to start")
     database = primary.empty()
     with allow_logins(primary, "local replication all trust"), copied(primary) as standby:
         standby.start(hot=True)

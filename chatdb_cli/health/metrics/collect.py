@@ -50,19 +50,17 @@ def collect(
     """
     latency: list[float] = []
     server = open_inquiry(conn, target.schema, latency.append)
-    asked: dict[Collector, Question] = {}
+    reason, history = hidden(server), history_question(server)
+    asked: dict[Collector, Question] = {MIGRATIONS: history} if history and not reason else {}
     readings = []
     for collector in COLLECTORS:
         if not collector.applies(server):
             continue
         if collector.privileged and not server.sees_statistics:
-            reason = f"role {server.user!r} is not a member of pg_monitor"
-            readings.append(Reading(collector, None, reason))
+            missing = f"role {server.user!r} is not a member of pg_monitor"
+            readings.append(Reading(collector, None, missing))
         else:
             asked[collector] = _filled(collector.sql, server, top), dict
-    reason, history = hidden(server), history_question(server)
-    if history and not reason:
-        asked[MIGRATIONS] = history
     seconds = [0.0] * len(asked)
     answers = _ask(conn, target, list(asked.values()), seconds.__setitem__)
     for collector, answer, took in zip(asked, answers, seconds, strict=True):

@@ -107,6 +107,7 @@ _STATEMENTS = (
     ),
 )  # fmt: skip
 
+# Those that can be slow come last: when the time for all of them is over, the others have been read.
 COLLECTORS = (
     Collector(
         "server",
@@ -117,7 +118,6 @@ COLLECTORS = (
         ),
         "the server",
     ),
-    Collector("database", queries.DATABASE, _DATABASE, "the statistics of the database"),
     Collector(
         "connections",
         queries.CONNECTIONS_BY_STATE,
@@ -166,9 +166,8 @@ COLLECTORS = (
         ),
         "replication slots",
     ),
-    Collector("tables", queries.TABLES, _TABLES, "the statistics of tables"),
-    Collector("indexes", queries.INDEXES, _INDEXES, "the statistics of indexes"),
     Collector("unused_indexes", queries.UNUSED_INDEXES, _UNUSED, "unused indexes"),
+    Collector("indexes", queries.INDEXES, _INDEXES, "the statistics of indexes"),
     Collector(
         "triggers",
         queries.TRIGGERS,
@@ -188,6 +187,8 @@ COLLECTORS = (
         privileged=True,
         applies=lambda server: server.statements is not None,
     ),
+    Collector("tables", queries.TABLES, _TABLES, "the statistics of tables"),
+    Collector("database", queries.DATABASE, _DATABASE, "the statistics of the database"),
 )
 # Its statement is that of `history/read.py`; its values depend on the files, too (`migrations.py`).
 MIGRATIONS = Collector(

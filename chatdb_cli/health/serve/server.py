@@ -165,7 +165,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = infos[0]
-        return socket.create_server(address, family=family, backlog=128)
+        both = host == "::" and socket.has_dualstack_ipv6()  # all addresses, of IPv4 too
+        return socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ChatdbError(
