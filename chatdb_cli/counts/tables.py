@@ -5,8 +5,9 @@
     choose_columns    the columns that `columns` and `exclude_columns` leave
 
 Without names all tables of the schema are counted, with their partitions, wherever those are.  Left
-out unless they are named: the history of the migrations (it differs between two databases by design),
-tables of extensions, foreign tables, views.  What does not belong here: counting (`snapshot.py`).
+out unless they are named: what the project file leaves out, the history of the migrations (it differs
+between two databases by design), tables of extensions, foreign tables, views.  What does not belong
+here: counting (`snapshot.py`).
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def read_lockable(
     if names:
         roots = [_look_up(name, rows, target) for name in names]
         return _with_partitions([root for root in roots if root], rows)
-    return [row for row in rows if row.relation not in _HISTORY]
+    left_out = _excluded(rows, target)
+    return [row for row in rows if row.relation not in _HISTORY and row.oid not in left_out]
 
 
 def read_catalog(
@@ -164,8 +166,11 @@ def read_catalog(
             raise _no_such_table(missing[0], relations, target)
     else:
         roots = []
+        excluded = _excluded(relations, target)
         for relation in relations:
-            if reason := _reason(relation, standby=standby):
+            if relation.oid in excluded:
+                left_out.append(LeftOut(_name(relation, target), "left out by the project file"))
+            elif reason := _reason(relation, standby=standby):
                 if relation.schema == target.schema and relation.kind not in "vm":
                     left_out.append(LeftOut(_name(relation, target), reason))
             else:
@@ -257,6 +262,13 @@ def _look_up(name: str, relations: Sequence[R], target: Target) -> R | None:
     """Return the relation of a name: of the target's schema first, then `schema.table`."""
     by_name = {(relation.relation, relation.schema): relation for relation in relations}
     return next((by_name[way] for way in _ways(name, target) if way in by_name), None)
+
+
+def _excluded(relations: Sequence[R], target: Target) -> set[int]:
+    """Return the OIDs of what `[counts]` of the project file leaves out, with partitions."""
+    names = target.settings.counts.exclude_tables
+    roots = [_look_up(name, relations, target) for name in names]
+    return {r.oid for r in _with_partitions([root for root in roots if root], relations)}
 
 
 def _reason(relation: _Relation, *, standby: bool) -> str | None:

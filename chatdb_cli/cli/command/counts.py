@@ -100,7 +100,7 @@ def counts(
         tables=tables or [],
         checksum=checksum,
         columns=_names(columns),
-        exclude_columns=_names(exclude_columns),
+        exclude_columns=_names(exclude_columns) or _left_out(context, compare),
         estimate=estimate,
         jobs=jobs,
         renamed_tables=_renames(renamed, "--map"),
@@ -273,6 +273,11 @@ def _contradiction(one: str, other: str) -> ChatdbError:
 
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _left_out(context: Context, compare: Path | None) -> list[str]:
+    """Return the columns that the project file leaves out; a saved count has its own."""
+    return [] if compare else [*context.settings.counts.exclude_columns]
 
 
 def _renames(texts: list[str] | None, flag: str) -> dict[str, str]:
