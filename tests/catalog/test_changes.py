@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from chatdb_cli.catalog.diff import compare_snapshots
-from chatdb_cli.catalog.model import Comparison, Snapshot
+from chatdb_cli.catalog.model import Comparison
 from chatdb_cli.catalog.snapshot_text import format_snapshot, parse_snapshot
 from tests.catalog.conftest import World
 from tests.support.schema_changes import CHANGES, Change
@@ -63,15 +63,11 @@ def check(world: World, change: Change) -> None:
         assert compare_snapshots(world.snapshot, world.read()).differences == ()
 
 
-def rounds(request: pytest.FixtureRequest, ordinary: int, long: int) -> Iterator[random.Random]:
-    """Yield a random generator for each round; a failure shows the seed of its round."""
+def rounds(request: pytest.FixtureRequest, ordinary: int, long: int) -> Iterator[int]:
+    """Yield a seed for each round."""
     seed = request.config.getoption("--seed")
     count = long if request.config.getoption("--long") else ordinary
-    seeds = [seed] * bool(seed) or [random.randrange(10**9) for _ in range(count)]
-    for each in seeds:
-        request.node.user_properties.append(("seed", each))
-        request.node._report_sections[:] = [("setup", "seed", f"--seed {each}")]
-        yield random.Random(each)
+    yield from [seed] if seed else (random.randrange(10**9) for _ in range(count))
 
 
 def apply_some(world: World, rng: random.Random, most: int) -> list[Change]:
@@ -105,46 +101,30 @@ def change_once(world: World, rng: random.Random, *, not_these: list[Change]) ->
             return change
 
 
+@pytest.mark.timeout(7200)  # 1,000 rounds with --long
 def test_one_random_change_to_a_changed_schema_is_reported(
     world: World, request: pytest.FixtureRequest
 ) -> None:
-    for rng in rounds(request, ordinary=20, long=1000):
+    for seed in rounds(request, ordinary=20, long=1000):
+        rng = random.Random(seed)
         with undone(world):
             applied = apply_some(world, rng, most=5)
             before = world.read()
             change = change_once(world, rng, not_these=applied)
             difference = reported(compare_snapshots(before, world.read()))
-            assert difference, (change, applied)
-            assert change.object in difference or is_about_it(change, applied), (change, applied)
+            assert change.object in difference, f"--seed {seed}: {change} after {applied}"
 
 
-def is_about_it(change: Change, applied: list[Change]) -> bool:
-    """Tell whether an earlier change was to the same object, or to one that it is a part of.
-
-    Then the object may be reported as another one, such as a table that was renamed.
-    """
-    names = {re.split(r"[ .(]", other.object.replace("public.", ""))[-1] for other in applied}
-    return any(name and name in change.object for name in names)
-
-
+@pytest.mark.timeout(7200)
 def test_no_change_or_a_change_that_was_undone_is_never_reported(
     world: World, request: pytest.FixtureRequest
 ) -> None:
-    for rng in rounds(request, ordinary=5, long=200):
+    for seed in rounds(request, ordinary=5, long=200):
+        rng = random.Random(seed)
         with undone(world):
-            applied = apply_some(world, rng, most=3)
-            before = world.read()
-            for change in rng.sample(possible(world), rng.randint(0, 2)):
-                if change in applied:
-                    continue
-                try:
-                    with world.connection.transaction():
-                        world.connection.execute(change.change)
-                        world.connection.execute(change.undo)
-                except psycopg.Error:  # it does not go together with an earlier change
-                    continue
-            nothing(before, world.read(), applied)
-
-
-def nothing(before: Snapshot, after: Snapshot, applied: list[Change]) -> None:
-    assert compare_snapshots(before, after).differences == (), applied
+            changes = rng.sample(possible(world), rng.randint(0, 3))
+            for change in changes:
+                world.connection.execute(change.change)
+                world.connection.execute(change.undo)
+            differences = compare_snapshots(world.snapshot, world.read()).differences
+            assert differences == (), f"--seed {seed}: {changes}"
