@@ -17,8 +17,9 @@ SNAPSHOT_BEGIN: Final[LiteralString] = "BEGIN ISOLATION LEVEL REPEATABLE READ RE
 SNAPSHOT_TRANSACTION: Final[LiteralString] = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 )
-# The end of a snapshot's transaction, which also takes its settings back.
-SNAPSHOT_END: Final[LiteralString] = "ROLLBACK"
+# The end of a snapshot's transaction, which also takes its settings back.  At a ROLLBACK psycopg drops
+# its prepared statements, and a caller of many snapshots needs them.
+SNAPSHOT_END: Final[LiteralString] = "COMMIT"
 # In a transaction of the caller, the settings are taken back alone.
 SNAPSHOT_SAVEPOINT: Final[LiteralString] = "SAVEPOINT chatdb_snapshot"
 SNAPSHOT_SAVEPOINT_END: Final[tuple[LiteralString, ...]] = (

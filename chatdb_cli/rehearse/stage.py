@@ -17,6 +17,7 @@ from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, Exit
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError
+from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.lock_trace import LockTrace
@@ -148,7 +149,9 @@ class Stage(Closing):
         self._trace = LockTrace(target.schema) if self._locks else None
         watch = self._trace.watch if self._trace else None
         self._migrator = Migrator(target, self.folder.path, watch=watch)
-        self._conn: psycopg.Connection[Any] = self._stack.enter_context(self._migrator.connected())
+        self._stack.enter_context(self._migrator.connected())
+        self._conn: psycopg.Connection[Any] = self._stack.enter_context(connect(target))
+        self._conn.prepare_threshold = 0  # the same questions are asked a hundred times
         self._snapshot = None
         self.applied = 0
         return target

@@ -85,11 +85,8 @@ def test_what_a_down_does_not_undo_is_named(
     up, down, named = INEXACT[case]
     project.write("0001_base", BASE, "DROP VIEW v; DROP TABLE t; DROP FUNCTION f; DROP TYPE mood;")
     project.write("0002_inexact", up, down)
-    project.write_tables(3)
-    result = rehearse_migrations(database.target(), project.sql)
-    first, inexact, last = result.versions
-    assert first.ok
-    assert last.ok, "the next version begins in a new database"
+    result = rehearse_migrations(database.target(), project.sql, first="2")
+    (inexact,) = result.versions
     assert inexact.failures[0].after == "down"
     assert named in [d.object for d in inexact.failures[0].differences]
     assert not result.ok
@@ -280,10 +277,11 @@ def test_seed_finds_an_up_that_fails_only_after_a_down_on_rows(
 
 
 def test_the_chat_schema_passes(database: Database, request: pytest.FixtureRequest) -> None:
-    seed = request.config.getoption("--long")
-    result = rehearse_migrations(database.target(), SHIPPED, seed=seed, locks=True)
+    long = request.config.getoption("--long")
+    first = None if long else "0027"
+    result = rehearse_migrations(database.target(), SHIPPED, first=first, seed=long, locks=True)
     assert [v for v in result.versions if not v.ok] == []
-    assert len(result.versions) == 38
+    assert len(result.versions) == (38 if long else 12)
 
 
 def test_a_difference_is_shown_below_its_version_and_exits_with_1(
