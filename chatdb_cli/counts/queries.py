@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 # Begin a transaction that sees one snapshot and can't write.
 BEGIN: Final[LiteralString] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-# With several connections each of them is one process of the server.
-NO_PARALLEL_WORKERS: Final[LiteralString] = "SET LOCAL max_parallel_workers_per_gather = 0"
 # Use the snapshot that another transaction has exported.
 USE_SNAPSHOT: Final[LiteralString] = "SET TRANSACTION SNAPSHOT {snapshot}"
 # End such a transaction.

@@ -1,17 +1,24 @@
 """A table as ranges of its pages, and the order of the work.
 
-Connections take the next piece of work when they are done with one, so none is idle while another
-still has much to do.  A table that is larger than the fair share of a connection is read in ranges of
-`ctid`, by TID range scans.  Others are read whole: where a table is larger than shared_buffers, a TID
-range scan takes 1.2 to 1.4 times as much processor time as a sequential scan, which reads several
-pages at once and through a ring of buffers (measured with 2.5 million rows, PostgreSQL 15 and 18).  To
-hash rows takes ten times as long as to read them; there ranges cost nothing, and show the progress.
+Connections take the next piece of work when they are done with one, so none is idle while another still
+has much to do.
+
+To hash rows takes ten times as long as to read them.  So a table that is larger than a part of the fair
+share of a connection is hashed in ranges of `ctid`, by TID range scans, which also show the progress.
+
+Just to count rows, a table is read whole, with the parallel workers of the server, if it has any.
+Where a table is larger than shared_buffers, a TID range scan takes 1.2 to 1.4 times as much processor
+time as a sequential scan, which reads several pages at once and through a ring of buffers (measured
+with 2.5 million rows, PostgreSQL 15 and 18).  So only a table that is larger than the fair share is
+counted in ranges then, if the server has no parallel workers, or a very large one, for the sake of
+progress.
 
 What does not belong here: running the work (`workers.py`).
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.counts import queries
@@ -25,8 +32,8 @@ if TYPE_CHECKING:
 _PIECES = 16
 # The smallest and the largest range, in pages of 8 kB: 4 MB, 512 MB.
 _SMALLEST, _LARGEST = 512, 65536
-# The largest table that is read whole, in fair shares of a connection: to count it, to hash it; and in
-# pages, for the sake of progress: 8 GB.
+# The largest table that is read whole, in fair shares of a connection: to count it without parallel
+# workers, to hash it; and in pages: 8 GB.
 _WHOLE_TO_COUNT, _WHOLE_TO_HASH, _LARGEST_WHOLE = 1.25, 0.25, 1 << 20
 # Small tables are counted together: at most so many in one statement.
 _TOGETHER = 50
@@ -65,7 +72,10 @@ def divide(
     """
     total = sum(table.pages for table in tables)
     size = min(max(total // (connections * _PIECES), _SMALLEST), _LARGEST)
-    fair = total / connections
+    limits = {
+        hashed: _limit(total / connections, connections, hashed=hashed, parallel=parallel)
+        for hashed in (False, True)
+    }
     whole: list[Work] = []
     ranges: list[Work] = []
     small: list[tuple[CountedTable, str]] = []
@@ -77,15 +87,22 @@ def divide(
         statement = queries.COUNT.format(
             number=table.oid, checksum=checksum, table=name(table), range="{range}"
         ).replace("{range}", "\0")
-        share = _WHOLE_TO_COUNT if hash_sql is None else _WHOLE_TO_HASH
-        limit = _LARGEST_WHOLE if connections == 1 else min(fair * share, _LARGEST_WHOLE)
         if table.divisible and table.pages <= _SMALLEST:
             small.append((table, statement.replace("\0", "")))
-        elif not table.divisible or parallel or table.pages <= limit:
+        elif not table.divisible or table.pages <= limits[hash_sql is not None]:
             whole.append(Work(table.name, table.pages, statement.replace("\0", "")))
         else:
             ranges += _ranges(table, statement, size)
     return [*whole, *ranges, *_together(small)]
+
+
+def _limit(fair: float, connections: int, *, hashed: bool, parallel: bool) -> float:
+    """Return the pages of the largest table that is read whole."""
+    if connections == 1:
+        return inf if parallel else _LARGEST_WHOLE
+    if hashed:
+        return fair * _WHOLE_TO_HASH
+    return _LARGEST_WHOLE if parallel else min(fair * _WHOLE_TO_COUNT, _LARGEST_WHOLE)
 
 
 def _ranges(table: CountedTable, statement: str, size: int) -> list[Work]:

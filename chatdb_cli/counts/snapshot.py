@@ -196,7 +196,7 @@ class Snapshot(Closing):
             {oid: self.row_hash(one) for oid, one in hashing.items()},
             self._from,
             connections=self.source.connections,
-            parallel=self.source.connections == 1 and self._parallel_workers > 0,
+            parallel=self._parallel_workers > 0,
         )
         rows: dict[int, int] = defaultdict(int)
         sums: dict[int, int] = defaultdict(int)
@@ -316,8 +316,6 @@ class Snapshot(Closing):
         )
         if self.connection.info.server_version >= 170000:
             settings += f";\n{queries.NO_TRANSACTION_TIMEOUT}"
-        if self._connections > 1:
-            settings += f";\n{queries.NO_PARALLEL_WORKERS}"
         return settings
 
     # --- results ----------------------------------------------------------------------------------
