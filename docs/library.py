@@ -35,7 +35,9 @@ functions of this library; on the command line the same hint names its flags and
 """
 
 # The tasks, in this order; each is a file of examples/.
-TASKS = ("setup", "migrate", "errors", "test_schema", "listen", "health", "seed", "docs", "tunnel")
+TASKS = (
+    "setup", "migrate", "errors", "test_schema", "listen", "health", "metrics", "seed", "docs", "tunnel",
+)  # fmt: skip
 # Every public name, in the order of the reference.
 SECTIONS = {
     "Settings and targets": (
