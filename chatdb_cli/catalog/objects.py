@@ -61,6 +61,18 @@ def snapshot_objects(
     return tuple(_ordered(objects)), unread
 
 
+# Kinds that have a definition, unless the object was dropped while it was read.
+_DEFINED = {
+    "constraint", "index", "trigger", "rule", "view", "materialized view", "function", "procedure",
+    "window function", "statistics object",
+}  # fmt: skip
+
+
+def has_no_definition(item: SchemaObject) -> bool:
+    """Tell whether an object was dropped while its definition was read."""
+    return item.kind in _DEFINED and all(name != "definition" for name, _ in item.attributes)
+
+
 def _object(row: _Row, server_version: int) -> SchemaObject:
     kind, name, parent = row.pop("kind"), row.pop("name"), row.pop("parent", "")
     owner = row.get("owner")

@@ -23,6 +23,8 @@ def sqlstate_of(error: type[errors.Error]) -> str:
 # Plain SQL has no ASSERT: a statement that must fail if a condition is false divides by zero then.
 ASSERTION_FAILED: Final = sqlstate_of(errors.DivisionByZero)
 INSUFFICIENT_PRIVILEGE: Final = sqlstate_of(errors.InsufficientPrivilege)
+# XX000: of a statement about the catalog, an object was dropped while it was read.
+INTERNAL_ERROR: Final = sqlstate_of(errors.InternalError_)
 # `lock_timeout` has expired, or NOWAIT found a lock held.
 LOCK_NOT_AVAILABLE: Final = sqlstate_of(errors.LockNotAvailable)
 # A prepared statement is unknown to this session: a pooler gave the transaction another one.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,37 @@ def test_a_transaction_of_the_caller_continues_as_it_was(database: Database) -> 
     with psycopg.connect(database.url) as connection:  # not in autocommit mode
         assert "public.mine" in [i.name for i in read_snapshot(connection, ["public"]).objects]
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+CHURN = """
+CREATE TABLE churn (a int PRIMARY KEY, b text DEFAULT 'x' CHECK (b <> ''));
+CREATE INDEX ON churn (lower(b)) WHERE a > 1;
+CREATE VIEW churned AS SELECT a, b FROM churn WHERE a > 1;
+CREATE FUNCTION churning() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER t BEFORE INSERT ON churn FOR EACH ROW EXECUTE FUNCTION churning();
+CREATE POLICY p ON churn USING (a > 0)"""
+
+
+def test_objects_that_come_and_go_while_it_reads_do_not_disturb_it(database: Database) -> None:
+    database.execute("CREATE TABLE stable (a int PRIMARY KEY); CREATE VIEW v AS TABLE stable")
+    stop = threading.Event()
+
+    def churn() -> None:
+        with database.connect() as connection:
+            while not stop.is_set():
+                connection.execute(CHURN)
+                connection.execute("DROP TABLE churn CASCADE; DROP FUNCTION churning")
+
+    with database.connect() as connection, ThreadPoolExecutor() as pool:
+        expected = read_snapshot(connection, ["public"])
+        running = pool.submit(churn)
+        try:
+            for _ in range(20):
+                comparison = compare_snapshots(expected, read_snapshot(connection, ["public"]))
+                assert [d.object for d in comparison.differences if "churn" not in d.object] == []
+        finally:
+            stop.set()
+        running.result()
 
 
 def test_a_statement_that_fails_leaves_no_transaction_behind(database: Database) -> None:
