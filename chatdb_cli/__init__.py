@@ -133,6 +133,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.lint.options import lint_options as lint_options
     from chatdb_cli.lint.rule import Rule as Rule
     from chatdb_cli.lint.rule import find_rule as find_rule
+    from chatdb_cli.log import JsonLines as JsonLines
     from chatdb_cli.migrate.live import read_live_database as read_live_database
     from chatdb_cli.migrate.migrator import Migrator as Migrator
     from chatdb_cli.migrate.model import Loss as Loss
@@ -223,6 +224,7 @@ _EXPORTS = {
     "HealthServer": "health.serve.server",
     "History": "history.model",
     "Index": "catalog.model",
+    "JsonLines": "log",
     "LeftOut": "counts.model",
     "LintOptions": "lint.model",
     "LintResult": "lint.model",

@@ -51,6 +51,7 @@ SECTIONS = {
         "Unfinished", "Migration", "Script", "Directives", "Folder", "History", "YoyoLock",
         "StatementWatch",
     ),
+    "Logs": ("JsonLines",),
     "Change events": (
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
     ),

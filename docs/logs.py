@@ -61,7 +61,7 @@ applied 0001_users (12 ms)
 
 A program that uses chatdb as a library gets the same records from the logger `chatdb` of the standard
 library, as the attributes `event`, `data` and `correlation_id` of a record;
-`chatdb_cli.log.JsonLines` is the formatter.
+`chatdb_cli.JsonLines` is the formatter.
 
 ## Events
 """

@@ -36,7 +36,7 @@ def guard(arguments: Sequence[str]) -> int:
     try:
         code = _run(arguments, out)
         if log.enabled():
-            _log_end(out.command, code, time.monotonic() - start)
+            _log_end(out.command or None, code, time.monotonic() - start)
         return code
     except BrokenPipeError:  # the reader of stdout has closed it: end silently
         discard(sys.stdout)

@@ -46,7 +46,7 @@ class Output:
         quiet: no progress, no target, no notes.
         logs: stderr carries the records of the log, as JSON lines, and nothing else.
         is_final: the settings were read, so that this is how they want it.
-        command: the words of the command, such as `migrate up`, once they are known.
+        command: the words of the command, such as `migrate up`, once they are known; else empty.
         about: the target, once it is known; the document of an error names it.
         stdout: for the result.
         stderr: for all else.
@@ -55,14 +55,15 @@ class Output:
 
     form: Literal["text", "json"] = "text"
     quiet: bool = False
-    logs: bool = False
-    is_final: bool = False
-    command: str | None = None
     about: Target | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
     bar: Bar | None = None
     _console: Console | None = None
+    # Not fields, which are slower to define: nothing passes them.
+    logs = False
+    is_final = False
+    command = ""
 
     # --- stderr -----------------------------------------------------------------------------------
 
