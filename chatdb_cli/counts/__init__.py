@@ -11,6 +11,7 @@
     pairs       which table and which column of one side belongs to which of the other
     at_once     the same work on two sides at once
     find        the rows that differ
+    key_ranges  a table that is stored in the order of its key, as ranges of the key
     search      one side of the search for these rows
     sequences   sequences and identity columns: the next value against the highest one
     differences  what a comparison found

@@ -6,7 +6,8 @@ In three steps, in the snapshots of the checksums and with the same hash, so tha
 is what is found:
 
     buckets    each side sums the hashes of its rows by buckets of the hash of the key; a key is in the
-               same bucket on both sides, so the buckets that differ hold all rows that differ
+               same bucket on both sides, so the buckets that differ hold all rows that differ; where
+               both sides are stored in the order of the key, ranges of it are cheaper (`key_ranges.py`)
     rows       both sides send key and hash of each row of some buckets that differ
     details    of the rows that differ, both sides send a hash of each column, and the values if wanted
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.counts.at_once import at_once
 from chatdb_cli.counts.differences import RowDifference
+from chatdb_cli.counts.key_ranges import KeyRanges, sample_bounds
 from chatdb_cli.counts.search import Search
 
 if TYPE_CHECKING:
@@ -86,37 +88,79 @@ def find_differences(
     Raises:
         ChatdbError: as `count_rows` does.
     """
-    mask = _buckets(rows) - 1
-    differing = _differing_buckets(sides, mask)
-    found: list[_Mismatch] = []
-    # Each bucket has a row that differs, so as many as are wanted are enough.
-    wanted = differing[:limit]
-    together = max(1, _ROWS_TOGETHER * (mask + 1) // max(rows, 1))
-    for start in range(0, len(wanted), together):
-        rows_of = partial(Search.rows, mask=mask, buckets=wanted[start : start + together])
-        found += _compare_rows(*at_once(rows_of, sides, _cancel))
-    complete = len(found) <= limit and len(wanted) == len(differing)
-    shown = sorted(found, key=_order)[:limit]
-    return Differences(_with_details(sides, shown, show_values=show_values), complete)
+    found = None
+    if bounds := sample_bounds(sides, rows):
+        found = _search(sides, KeyRanges(bounds), limit)
+    if not found:  # or a broken index hides the rows that differ
+        found = _search(sides, _Buckets(_mask(rows)), limit)
+    mismatches = sorted(found[0], key=_order) if found else []
+    complete = bool(found and found[1]) and len(mismatches) <= limit
+    shown = _with_details(sides, mismatches[:limit], show_values=show_values)
+    return Differences(shown, complete)
 
 
-def _buckets(rows: int) -> int:
-    """Return the number of buckets, a power of two."""
+class _Buckets(NamedTuple):
+    """Buckets of the key's hash, or of the row's hash in a table without a key.
+
+    Attributes:
+        mask: their number, a power of two, less one.
+    """
+
+    mask: int
+
+    def sums(self, side: Search) -> dict[int, tuple[int, int]]:
+        """Return the rows of each bucket, and the sum of their hashes."""
+        return side.buckets(self.mask)
+
+    def rows(self, side: Search, numbers: Sequence[int]) -> list[FoundRow]:
+        """Return the rows of some buckets."""
+        return side.rows(self.mask, numbers)
+
+
+def _mask(rows: int) -> int:
     count = 1
     while count < _MOST_BUCKETS and rows > count * _ROWS_IN_BUCKET:
         count *= 2
-    return count
+    return count - 1
 
 
-def _differing_buckets(sides: tuple[Search, Search], mask: int) -> list[int]:
-    if mask == 0:
-        return [0]
-    this, other = at_once(lambda side: side.buckets(mask), sides, _cancel)
-    return sorted(n for n in this.keys() | other if this.get(n) != other.get(n))
+def _search(
+    sides: tuple[Search, Search], parts: _Buckets | KeyRanges, limit: int
+) -> tuple[list[_Mismatch], bool] | None:
+    """Return some rows that differ, and whether these are all; None if this way can't find them.
+
+    Args:
+        sides: the table on both sides.
+        parts: how the rows are divided.
+        limit: how many rows are wanted.
+    """
+    batches, complete = [[0]], True
+    if parts != _Buckets(0):
+        this, other = at_once(parts.sums, sides, Search.cancel)
+        differing = sorted(n for n in this.keys() | other if this.get(n) != other.get(n))
+        sizes = [max(sums.get(n, (0, 0))[0] for sums in (this, other)) for n in differing]
+        if isinstance(parts, KeyRanges) and (not sizes or max(sizes) > _ROWS_TOGETHER):
+            return None
+        # Each of them has a row that differs, so as many as are wanted are enough.
+        batches = _batches(differing[:limit], sizes)
+        complete = len(differing) <= limit
+    found: list[_Mismatch] = []
+    for batch in batches:
+        found += _compare_rows(*at_once(partial(parts.rows, numbers=batch), sides, Search.cancel))
+    return found, complete
 
 
-def _cancel(side: Search) -> None:
-    side.snapshot.cancel()
+def _batches(numbers: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    """Return numbers in groups whose rows fit into memory; a large one is a group of its own."""
+    batches: list[list[int]] = []
+    rows = _ROWS_TOGETHER
+    for number, size in zip(numbers, sizes, strict=False):
+        if rows + size > _ROWS_TOGETHER:
+            batches.append([])
+            rows = 0
+        batches[-1].append(number)
+        rows += size
+    return batches
 
 
 def _compare_rows(this: Iterable[FoundRow], other: Iterable[FoundRow]) -> Iterator[_Mismatch]:

@@ -226,6 +226,28 @@ FROM {table}{range} GROUP BY 1"""
 MULTISET_BUCKETS: Final[LiteralString] = """\
 SELECT hash & {mask} AS bucket, count(*) AS rows, sum(hash)::text AS checksum
 FROM (SELECT {hash} AS hash FROM {table}{range} OFFSET 0) r GROUP BY 1"""
+# What are the keys at the beginning of some pages, and does each come after the one before?
+SAMPLE: Final[LiteralString] = """\
+SELECT key::text AS bound, coalesce(key >= lag(key) OVER (ORDER BY place), true) AS ascends
+FROM (SELECT {key} AS key, ctid AS place FROM {table}
+      WHERE ctid = ANY ({tids}::tid[])) s ORDER BY key"""
+# How many rows are in each of several ranges of the key, and what is the sum of their hashes?
+KEY_RANGES: Final[LiteralString] = """\
+SELECT r.number AS bucket, s.rows, s.checksum
+FROM unnest({numbers}::int8[], {lows}::{type}[], {highs}::{type}[]) r (number, low, high)
+CROSS JOIN LATERAL (SELECT count(*) AS rows, coalesce(sum({hash}), 0)::text AS checksum
+                    FROM {table} WHERE {key} >= r.low AND {key} < r.high) s"""
+# The same for the range at an end.
+KEY_END: Final[LiteralString] = """\
+SELECT {number}::int8 AS bucket, count(*) AS rows, coalesce(sum({hash}), 0)::text AS checksum
+FROM {table} WHERE {condition}"""
+# Which rows are in a range of the key?
+KEY_ROWS: Final[LiteralString] = """\
+SELECT {key_text} AS key, {hash} AS hash, {place} AS place, 1 AS copies FROM {table} WHERE {condition}"""
+# Which range of the key is it?
+BELOW: Final[LiteralString] = "{key} < {high}::{type}"
+WITHIN: Final[LiteralString] = "{key} >= {low}::{type} AND {key} < {high}::{type}"
+FROM_ON: Final[LiteralString] = "{key} >= {low}::{type}"
 # Which rows are in some buckets?  Each with its key, its hash, and where it is.
 BUCKET_ROWS: Final[LiteralString] = """\
 SELECT {key} AS key, {hash} AS hash, {place} AS place, 1 AS copies

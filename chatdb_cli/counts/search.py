@@ -33,8 +33,14 @@ _SHOWN = 200
 _WITHOUT_STORAGE = ("view", "foreign table")
 
 
-class _Bucket(NamedTuple):
-    """A row of `queries.BUCKETS` and of `queries.MULTISET_BUCKETS`."""
+class Bucket(NamedTuple):
+    """A row of the statements that sum hashes.
+
+    Attributes:
+        bucket: the number of the bucket, or of the range of keys.
+        rows: the number of its rows.
+        checksum: the sum of their hashes.
+    """
 
     bucket: int
     rows: int
@@ -93,19 +99,23 @@ class Search(NamedTuple):
     form: Form
     key: tuple[HashedColumn, ...]
 
+    def cancel(self) -> None:
+        """End early what another thread does."""
+        self.snapshot.cancel()
+
     def buckets(self, mask: int) -> dict[int, tuple[int, int]]:
         """Return the rows of each bucket, and the sum of their hashes.
 
         Args:
             mask: the number of buckets, less one.
         """
-        values = {"hash": self._row_hash, "mask": mask, "table": _TABLE, "range": _RANGE}
+        values = {"hash": self.row_hash, "mask": mask, "table": _TABLE, "range": _RANGE}
         if self.key:
             sql = queries.BUCKETS.format(key_hash=self._key_hash, **values)
         else:
             sql = queries.MULTISET_BUCKETS.format(**values)
         buckets: dict[int, tuple[int, int]] = {}
-        for row in self._run(sql, _Bucket):
+        for row in self._run(sql, Bucket):
             rows, checksum = buckets.get(row.bucket, (0, 0))
             buckets[row.bucket] = rows + row.rows, (checksum + int(row.checksum)) % 2**64
         return buckets
@@ -118,7 +128,7 @@ class Search(NamedTuple):
             buckets: their numbers.
         """
         values = {
-            "hash": self._row_hash,
+            "hash": self.row_hash,
             "place": queries.NO_PLACE if self._without_storage else queries.PLACE,
             "buckets": f"ARRAY[{', '.join(map(str, buckets))}]::int8[]",
             "table": _TABLE,
@@ -126,9 +136,8 @@ class Search(NamedTuple):
         }
         if not self.key:
             return list(self._run(queries.BUCKET_MULTISET.format(mask=mask, **values), FoundRow))
-        key = f"ARRAY[{', '.join(map(self._text, self.key))}]::text[]"
         bucket = f"({self._key_hash} & {mask})"
-        sql = queries.BUCKET_ROWS.format(bucket=bucket, key=key, **values)
+        sql = queries.BUCKET_ROWS.format(bucket=bucket, key=self.key_text, **values)
         return list(self._run(sql, FoundRow))
 
     def _run(self, sql: str, row: type[_Row]) -> Iterator[_Row]:
@@ -142,7 +151,7 @@ class Search(NamedTuple):
             Work(
                 part.name,
                 pages,
-                sql.replace(_RANGE, condition).replace(_TABLE, self._sql_name(part)),
+                sql.replace(_RANGE, condition).replace(_TABLE, self.sql_name(part)),
             )
             for part in self._parts()
             for condition, pages in equal_ranges(part, self.snapshot.source.connections)
@@ -167,7 +176,7 @@ class Search(NamedTuple):
         ]
         if self._without_storage:
             hashes = ", ".join(str(row.hash) for row in rows)
-            condition = queries.WITH_HASHES.format(hash=self._row_hash, hashes=f"ARRAY[{hashes}]")
+            condition = queries.WITH_HASHES.format(hash=self.row_hash, hashes=f"ARRAY[{hashes}]")
         else:
             places = [row.place or "" for row in rows]
             condition = queries.AT_PLACES.format(
@@ -175,10 +184,10 @@ class Search(NamedTuple):
                 places="ARRAY[{}]".format(", ".join(f"'{p}'" for p in places)),
             )
         sql = queries.DETAILS.format(
-            id=f"({self._row_hash})::text" if self._without_storage else queries.PLACE,
+            id=f"({self.row_hash})::text" if self._without_storage else queries.PLACE,
             hashes=", ".join(row_hash([column], self.form, quote) for column in self.columns),
             texts=", ".join(texts),
-            table=self._sql_name(self.table),
+            table=self.sql_name(self.table),
             condition=condition,
         )
         cursor = self.snapshot.connection.cursor(row_factory=class_row(Details))
@@ -189,7 +198,8 @@ class Search(NamedTuple):
     def _without_storage(self) -> bool:
         return self.table.kind in _WITHOUT_STORAGE
 
-    def _sql_name(self, table: CountedTable) -> str:
+    def sql_name(self, table: CountedTable) -> str:
+        """Return what a statement reads: the table, without those that inherit from it."""
         return ("ONLY " if table.kind == "table" else "") + self.snapshot.sql_name(table)
 
     def _parts(self) -> list[CountedTable]:
@@ -200,7 +210,13 @@ class Search(NamedTuple):
         return [part for part in parts if part.kind != "partitioned table"]
 
     @property
-    def _row_hash(self) -> str:
+    def key_text(self) -> str:
+        """The values of the key as text, as an SQL array."""
+        return f"ARRAY[{', '.join(map(self._text, self.key))}]::text[]"
+
+    @property
+    def row_hash(self) -> str:
+        """The hash of a row as SQL."""
         return row_hash(self.columns, self.form, self.snapshot.quote)
 
     @property
