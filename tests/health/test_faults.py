@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chatdb_cli.health.serve import answers
+from chatdb_cli.health.serve import answers, probes, worker
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.http import Reply, request, scrape, serving
@@ -99,6 +99,29 @@ def test_a_response_is_never_much_later_than_the_limit(database: Database) -> No
         finally:
             gate.open.set()
     assert took < answers.PATIENCE_S + 20
+
+
+@on_first_server
+def test_while_the_database_hangs_its_connections_are_not_used_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "LIFETIME_S", 0.0)
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_S", 1000.0)
+    gate = Gate()
+    gate.open.clear()
+    connections = []
+    with Proxy(socket_of(database.server), on_message=gate) as proxy:
+        try:
+            with serving(database, database_url=proxy.url(database.name)) as server:
+                wait_for(lambda: request(server, "/health"), lambda r: "timeout" in str(r.document))
+                for _ in range(5):
+                    connections.append(proxy.connections)
+                    for path in ("/health", "/health/ready"):
+                        assert request(server, path).status == 503
+                    assert is_down(scrape(server))
+        finally:
+            gate.open.set()
+    assert connections == [1] * 5
 
 
 @on_first_server

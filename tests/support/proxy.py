@@ -66,6 +66,11 @@ class Proxy:
     def url(self, database: str, user: str = "postgres") -> str:
         return f"postgresql://{quote(user)}@127.0.0.1:{self.port}/{quote(database)}?sslmode=disable"
 
+    @property
+    def connections(self) -> int:
+        """How many connections clients have opened so far."""
+        return self._count
+
     def round_trips(self) -> int:
         """Return how often a client has waited for an answer so far."""
         return sum(kind in WAITING for kind in self.kinds)

@@ -22,7 +22,7 @@ import psycopg
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, Exit
-from chatdb_cli.postgres.connect import connect
+from chatdb_cli.postgres.connect import backoff_s, connect
 from chatdb_cli.postgres.diagnosis import unexpected_error
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.database import require_database
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
     Job = Callable[[psycopg.Connection[Any], Target], Any]
 
+# A session that hangs may stay on the server when its client has gone: the next ones come at longer and
+# longer intervals, so that probes never use up the connections of a sick server.
+_HANGS_S = 2.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 # How long `close` waits for the thread: a connection that is just being opened can't be interrupted.
 _ENDED_WITHIN_S = 1.0
 
@@ -92,6 +96,8 @@ class Worker(Closing):
         self._target: Target | None = None
         self._conn: psycopg.Connection[Any] | None = None
         self._silent = False  # the last failure was reported
+        self._hung: Failure | None = None  # until `_resume_at`, no connection is opened
+        self._hangs, self._resume_at = 0, 0.0
         try:
             self._open()
         except ChatdbError as error:
@@ -143,6 +149,8 @@ class Worker(Closing):
         """Return the result of a job, or why it has none; a stale connection is replaced once."""
         stale = self._conn is not None
         begun = time.monotonic()
+        if self._hung and begun < self._resume_at:
+            return self._hung
         try:
             try:
                 result = self._once(job)
@@ -155,7 +163,13 @@ class Worker(Closing):
             if not _is_about_reaching(error):
                 raise  # no probe will ever succeed
             self._note_failure(error)
-            return Failure(error, self._target)
+            failure = Failure(error, self._target)
+            if _is_hanging(error, time.monotonic() - begun):
+                pause_s = backoff_s(self._hangs, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+                self._hung, self._resume_at = failure, time.monotonic() + pause_s
+                self._hangs += 1
+            return failure
+        self._hung, self._hangs = None, 0
         self._meters.up.set(1)
         self._meters.probe_s.observe(time.monotonic() - begun)
         if self._silent:
@@ -201,3 +215,8 @@ class Worker(Closing):
 def _is_about_reaching(error: ChatdbError) -> bool:
     """Return whether an error says that the database can't be reached; it may pass."""
     return error.exit in (Exit.UNREACHABLE, Exit.TUNNEL)
+
+
+def _is_hanging(error: ChatdbError, took_s: float) -> bool:
+    """Return whether an error says that the server accepts a connection, and then does not answer."""
+    return error.errno == "ETIMEDOUT" or (error.code is Code.LOST and took_s >= _HANGS_S)
