@@ -51,12 +51,13 @@ def check_health(
 
     Raises:
         ChatdbError: `SETTINGS` for an unknown threshold or a wrong value; or the settings name no
-            database.
+            database, or a folder of migrations that does not exist.
     """
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.postgres.target import open_target
 
     limits = _limits(settings.settings if isinstance(settings, Target) else settings, thresholds)
+    require_usable(settings.settings if isinstance(settings, Target) else settings)
     if isinstance(settings, Target):
         return _check_target(settings, limits, pool)
     try:
@@ -109,18 +110,21 @@ def disconnected(error: ChatdbError, target: Target | None) -> Health:
     return Health("error", "disconnected", now, None, None, (check,), target, error)
 
 
-def require_thresholds(
-    settings: Settings, thresholds: Mapping[str, str | float] | None = None
-) -> None:
-    """Refuse wrong thresholds, before anything is opened.
+def require_usable(settings: Settings, thresholds: Mapping[str, str | float] | None = None) -> None:
+    """Refuse wrong thresholds, and a folder that does not exist, before anything is opened.
 
     Args:
         settings: have thresholds, too.
         thresholds: as for `check_health`.
 
     Raises:
-        ChatdbError: `SETTINGS` for an unknown threshold or a wrong value.
+        ChatdbError: `SETTINGS` for an unknown threshold or a wrong value; `USAGE` for a folder of
+            migrations that is named and does not exist.
     """
+    if settings.directory is not None:
+        from chatdb_cli.files.folder import choose_folder
+
+        choose_folder(settings.directory)
     _limits(settings, thresholds)
 
 

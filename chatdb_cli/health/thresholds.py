@@ -90,7 +90,7 @@ def _parse(name: str, value: str | float, unit: Unit) -> float:
 
 def _number(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,3})?", text):
-        raise ValueError("is not a number")
+        raise ValueError("is not a number; write it like 90 or 99.5")
     return float(text) if "." in text else int(text)
 
 

@@ -65,7 +65,7 @@ class HealthWatch(Closing):
         while True:
             yield self.check()
             due = max(due + seconds, time.monotonic())
-            time.sleep(due - time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
 
     def close(self) -> None:
         """Close the connection."""

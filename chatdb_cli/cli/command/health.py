@@ -59,9 +59,9 @@ def health(
 
 def _check(context: Context, limits: dict[str, str], wait_ms: int) -> Health:
     """Return the health, also if the target can't be opened, or does not answer in time."""
-    from chatdb_cli.health.check import check_health, disconnected, require_thresholds
+    from chatdb_cli.health.check import check_health, disconnected, require_usable
 
-    require_thresholds(context.settings, limits)
+    require_usable(context.settings, limits)
     try:
         target = context.ready_target(wait_ms)
     except ChatdbError as error:

@@ -32,9 +32,16 @@ def render_health(health: Health, window: tuple[int, int] | None = None) -> Rend
         window: columns and lines of the terminal that the text has to fit in; None writes every check
             on a line of its own, whatever its length.
     """
-    rows = _every_row(health.checks) if window is None else _screen(health.checks, *window)
-    text = (one_line(_summary(health)), Table(("state", "check"), rows))
-    return Rendered(health_document(health), text)
+    summary = one_line(_summary(health))
+    if window is None:
+        rows = _every_row(health.checks)
+    else:
+        columns, lines = window
+        head = textwrap.wrap(summary, columns, break_on_hyphens=False)
+        summary = "\n".join(head)
+        # Besides them there are the head of the table, the prompt, and a line to spare.
+        rows = _screen(health.checks, columns, lines - len(head) - 3)
+    return Rendered(health_document(health), (summary, Table(("state", "check"), rows)))
 
 
 def health_document(health: Health) -> Document:
@@ -70,10 +77,8 @@ def _summary(health: Health) -> str:
     where = f"{target.where}, schema {target.schema}" if target else "no database"
     if health.database == "disconnected":
         return f"{health.status}: {where}: disconnected"
-    return (
-        f"{health.status}: {where}: PostgreSQL {health.server_version}, {health.latency_ms} ms "
-        "a round trip"
-    )
+    version = (health.server_version or "").partition(" ")[0]
+    return f"{health.status}: {where}: PostgreSQL {version}, {health.latency_ms} ms a round trip"
 
 
 def _sentence(check: Check) -> str:
@@ -112,10 +117,9 @@ class _Entry(NamedTuple):
         return [(self.check.status, first), *(("", line) for line in more)]
 
 
-def _screen(checks: Sequence[Check], columns: int, lines: int) -> list[Row]:
+def _screen(checks: Sequence[Check], columns: int, room: int) -> list[Row]:
     """Return rows that fit: the worst checks with their hints; of the others, what there is room for."""
     width = max(columns - _STATES_WIDTH, _NARROWEST)
-    room = lines - 4  # the summary, the head of the table, the prompt, and a line to spare
     bad = [_entry(check, width) for check in checks if check.status != "ok"]
     names = [check.name for check in checks if check.status == "ok"]
     good = textwrap.wrap(", ".join(names), width, break_on_hyphens=False)
