@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.health import as_nobody, check_of, health_of
+from tests.support.paths import ROOT
+from tests.support.psql import run_psql
 from tests.support.servers import Server
 
 SESSION = """INSERT INTO sessions (session_hash, data, expires_at, created_at)
@@ -120,3 +122,19 @@ def connect_when_allowed(url: str):  # type: ignore[no-untyped-def]
             return psycopg.connect(url, application_name="web")
         except psycopg.OperationalError:
             assert time.monotonic() < deadline
+
+
+def test_the_regular_job_of_the_documentation_leaves_nothing_to_purge(chat: Database) -> None:
+    """With more events than one batch."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    script = (
+        page.partition("`/etc/chatdb/purge.sql`")[2].partition("```sql\n")[2].partition("```")[0]
+    )
+    old = (
+        "SELECT 'messages', 'insert', 'x', now() - interval '9 days' FROM generate_series(1, 10010)"
+    )
+    chat.execute(f"INSERT INTO events (table_name, op, row_id, at) {old}")
+    chat.execute(SESSION)
+    run_psql(chat, script)
+    assert check_of(chat, "event-log").value == 0
+    assert check_of(chat, "expired-rows").value == 0

@@ -25,7 +25,7 @@ from tests.support.health import as_nobody, check_of, health_of, row_of
 from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
 from tests.support.project import Project
 from tests.support.proxy import Proxy
-from tests.support.servers import on_first_server, socket_of
+from tests.support.servers import Server, on_first_server, socket_of
 
 
 class Answer(NamedTuple):
@@ -46,21 +46,14 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 def test_all_checks_take_at_most_three_round_trips(project: Project, database: Database) -> None:
-    """A turn ends when the client sends after it has received something."""
     project.write_tables(1)
     project.migrator(database).up()
-    received: list[int] = []
-
-    def note(*_: object) -> None:
-        received.append(proxy.answered)
-
-    with Proxy(socket_of(database.server), delay=0.3, on_message=note) as proxy:
+    with Proxy(socket_of(database.server), delay=0.3) as proxy:
         limits = {"latency": "1h", "connection": "1h"}
         health = health_of(database, project.sql, url=proxy.url(database.name), **limits)
     assert health.status == "ok", health
     assert {c.status for c in health.checks} == {"ok"}
-    turns = len(dict.fromkeys(received)) - 1  # without that of connecting
-    assert turns <= 3
+    assert proxy.turns <= 1 + 3  # the first is that of connecting
     latency = check_of(database, "latency", project.sql)
     assert latency.status == "ok"
 
@@ -273,3 +266,35 @@ def test_a_role_with_nothing_but_connect_never_makes_a_check_fail(database: Data
     }
     assert all(c.hint.startswith("to see it: GRANT pg_monitor TO ") for c in unknown)
     assert not [c for c in health.checks if "failed" in c.message]
+
+
+# --- names and bytes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ['Schema "x"', "{schema}", "100%", "a'b\\", "ä b", "{}"])
+def test_any_name_of_a_schema_can_be_checked(
+    name: str, project: Project, database: Database
+) -> None:
+    quoted = name.replace('"', '""')
+    database.execute(f'CREATE SCHEMA "{quoted}"')
+    project.write_tables(1)
+    settings = database.settings(schema=name, dir=str(project.sql))
+    with project.migrator(database, schema=name) as migrator:
+        migrator.up()
+    health = check_health(settings)
+    assert {check.status for check in health.checks} == {"ok"}, health
+
+
+def test_text_that_is_not_utf8_is_unknown_and_not_a_crash(server: Server) -> None:
+    """A database with the encoding SQL_ASCII accepts any bytes, also as the text of a query."""
+    name = "health_ascii"
+    server.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    database = Database(server, name)
+    try:
+        with database.connect(client_encoding="SQL_ASCII") as conn:
+            conn.pgconn.exec_(b"BEGIN; SELECT '\xff'")
+            check = check_of(database, "longest-transaction")
+        assert check.status == "unknown"
+        assert check.message.startswith("the query failed: invalid byte sequence")
+    finally:
+        database.drop()
