@@ -18,6 +18,7 @@ from chatdb_cli.lint.model import LintOptions, LintResult, Pair, Problem, SqlFil
 from chatdb_cli.lint.project import read_project
 from chatdb_cli.lint.rule import LoadedRule, load_rules
 from chatdb_cli.lint.schema import Schema
+from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.tree.model import Span
 
@@ -171,13 +172,13 @@ class _Run:
         return Finding(
             rule.id,
             severity,
-            message,
-            problem.safe,
+            mask(message),
+            mask(problem.safe),
             place,
             found.file.version or None,
             (end.line or 1, end.column or 1),
             rule.why,
-            edit_diff(found.file, problem.edit) if problem.edit else None,
+            mask(edit_diff(found.file, problem.edit)) if problem.edit else None,
         )
 
     def _refusals(self, refused: Iterable[ChatdbError]) -> Iterator[Finding]:

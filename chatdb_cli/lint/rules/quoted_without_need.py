@@ -35,12 +35,14 @@ def check(file: SqlFile, context: Context) -> Iterator[Problem]:
     del context
     if '"' not in file.text:
         return
+    seen: set[str] = set()
     for statement in file.statements:
-        names = [made.name.name for made in made_names(statement.body)]
-        for name in dict.fromkeys(names):
+        names = {made.name.name for made in made_names(statement.body)} - seen
+        for name in sorted(names):
             if not _PLAIN.fullmatch(name) or is_reserved(name) or keyword(name):
                 continue
             at = statement.text.find(f'"{name}"')
             if at >= 0:
+                seen.add(name)
                 start = statement.span.start + at
                 yield Problem(f"{name} needs no quotes", Span(start, start + len(name) + 2), name)

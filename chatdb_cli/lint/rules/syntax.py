@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chatdb_cli.lint.context import Context
     from chatdb_cli.lint.model import SqlFile
 
+_LONGEST = 60
+
 RULE = Rule(
     id="syntax",
     severity="error",
@@ -36,4 +38,8 @@ def check(file: SqlFile, context: Context) -> Iterator[Problem]:
     if file.unreadable is None or find_refusal(file.text, None) is not None:
         return
     at = min(file.unreadable.offset, len(file.text))
-    yield Problem(file.unreadable.message, Span(at, at + 1))
+    # An unterminated literal is quoted up to the end of the file.
+    message, near, quoted = file.unreadable.message.partition(" at or near ")
+    if len(quoted) > _LONGEST or "\n" in quoted:
+        near = quoted = ""
+    yield Problem(message + near + quoted, Span(at, at + 1))
