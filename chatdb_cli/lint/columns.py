@@ -31,14 +31,14 @@ VOLATILE = frozenset(
         "uuid_generate_v4",
         "setval",
         "gen_salt",
-        "txid_current",
-        "pg_current_xact_id",
     ]
 )
 # Functions that give one value for the whole statement.
 STABLE = frozenset(
     [
         "now",
+        "txid_current",
+        "pg_current_xact_id",
         "transaction_timestamp",
         "statement_timestamp",
         "current_setting",
