@@ -119,6 +119,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.health.model import Check as Check
     from chatdb_cli.health.model import Health as Health
     from chatdb_cli.health.serve.server import HealthServer as HealthServer
+    from chatdb_cli.health.watch import HealthWatch as HealthWatch
     from chatdb_cli.history.model import AppliedMigration as AppliedMigration
     from chatdb_cli.history.model import History as History
     from chatdb_cli.history.model import LogEntry as LogEntry
@@ -152,6 +153,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.postgres.target import check_tunnel as check_tunnel
     from chatdb_cli.postgres.target import open_target as open_target
     from chatdb_cli.postgres.target import open_tunnel as open_tunnel
+    from chatdb_cli.postgres.wait import wait_for_server as wait_for_server
     from chatdb_cli.provision.database import setup as setup
     from chatdb_cli.provision.test_schema import settings_for_tests as settings_for_tests
     from chatdb_cli.provision.test_schema import setup_test_schema as setup_test_schema
@@ -222,6 +224,7 @@ _EXPORTS = {
     "Function": "catalog.model",
     "Health": "health.model",
     "HealthServer": "health.serve.server",
+    "HealthWatch": "health.watch",
     "History": "history.model",
     "Index": "catalog.model",
     "JsonLines": "log",
@@ -316,6 +319,7 @@ _EXPORTS = {
     "setup": "provision.database",
     "setup_test_schema": "provision.test_schema",
     "signals_deferred": "signals",
+    "wait_for_server": "postgres.wait",
     "write_cursor": "events.cursor_file",
     "write_fixes": "lint.fix",
     "write_schema_docs": "docs.update",

@@ -42,7 +42,7 @@ TASKS = (
 SECTIONS = {
     "Settings and targets": (
         "load_settings", "Settings", "LintSettings", "CountsSettings", "Database", "Bastion",
-        "open_target", "Target", "connect", "open_pool",
+        "open_target", "Target", "connect", "open_pool", "wait_for_server",
     ),
     "Setup": ("setup", "setup_test_schema", "settings_for_tests"),
     "Migrations": (
@@ -55,7 +55,7 @@ SECTIONS = {
     "Change events": (
         "listen", "Listener", "Batch", "Change", "read_cursor", "write_cursor", "signals_deferred",
     ),
-    "Health": ("check_health", "is_healthy", "Health", "Check", "HealthServer"),
+    "Health": ("check_health", "is_healthy", "HealthWatch", "Health", "Check", "HealthServer"),
     "Counts": (
         "count_rows", "Counts", "TableCount", "Checksum", "CountedColumn", "Source", "LeftOut",
         "CountProgress", "SequenceValue", "compare_counts", "compare_with_saved", "save_counts",
