@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import psycopg
 import pytest
 
-from chatdb_cli.catalog.model import Snapshot
 from chatdb_cli.catalog.snapshot import read_snapshot
-from tests.support.database import Database
-from tests.support.schema_changes import CREATE_ROLES, DROP_ROLES, SCHEMAS, WORLD
+from tests.support.schema_changes import CREATE_ROLES, DROP_ROLES, SCHEMAS, WORLD, World
 from tests.support.servers import Server
-
-
-@dataclass
-class World:
-    """A database with an object of every kind, a connection to it, and its snapshot."""
-
-    database: Database
-    connection: psycopg.Connection[Any]
-    snapshot: Snapshot
-
-    def read(self) -> Snapshot:
-        return read_snapshot(self.connection, SCHEMAS)
 
 
 @pytest.fixture(scope="package")

@@ -13,8 +13,7 @@ import pytest
 from chatdb_cli.catalog.diff import compare_snapshots
 from chatdb_cli.catalog.model import Comparison
 from chatdb_cli.catalog.snapshot_text import format_snapshot, parse_snapshot
-from tests.catalog.conftest import World
-from tests.support.schema_changes import CHANGES, Change
+from tests.support.schema_changes import CHANGES, Change, World
 from tests.support.servers import NAMES
 
 OLDEST = min(int(name.split("-")[0]) for name in NAMES.values())
@@ -111,8 +110,12 @@ def test_one_random_change_to_a_changed_schema_is_reported(
             applied = apply_some(world, rng, most=5)
             before = world.read()
             change = change_once(world, rng, not_these=applied)
-            difference = reported(compare_snapshots(before, world.read()))
-            assert change.object in difference, f"--seed {seed}: {change} after {applied}"
+            after = world.read()
+            difference = reported(compare_snapshots(before, after))
+            assert difference, f"--seed {seed}: {change} after {applied}"
+            # An earlier change may have given the object another name.
+            if change.object in {f"{o.kind} {o.identity}" for o in before.objects + after.objects}:
+                assert change.object in difference, f"--seed {seed}: {change} after {applied}"
 
 
 @pytest.mark.timeout(7200)

@@ -13,9 +13,9 @@ from chatdb_cli.catalog.snapshot_file import load_snapshot
 from chatdb_cli.catalog.snapshot_text import parse_snapshot
 from chatdb_cli.cli.render.drift import comparison_notes, difference_documents, difference_text
 from chatdb_cli.errors import Exit
-from tests.catalog.conftest import World
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
+from tests.support.schema_changes import World
 
 CHANGES = """
 ALTER TABLE users DROP CONSTRAINT users_score_check, ADD extra int DEFAULT 7, ALTER bio SET NOT NULL,

@@ -22,11 +22,10 @@ from chatdb_cli.catalog.snapshot_file import load_snapshot, save_snapshot
 from chatdb_cli.catalog.snapshot_text import format_snapshot, parse_snapshot
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
-from tests.catalog.conftest import World
 from tests.support.database import Database
 from tests.support.paths import SHIPPED
 from tests.support.proxy import Proxy
-from tests.support.schema_changes import SCHEMAS
+from tests.support.schema_changes import SCHEMAS, World
 from tests.support.servers import Server, on_first_server, socket_of
 
 # --- the same everywhere --------------------------------------------------------------------------

@@ -7,7 +7,13 @@ is undone by its own statements, and names the object that a snapshot has to rep
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psycopg
+
+from chatdb_cli.catalog.model import Snapshot
+from chatdb_cli.catalog.snapshot import read_snapshot
+from tests.support.database import Database
 
 _FOLDER = Path(__file__).parent / "schema"
 SCHEMAS = ("public", "Other one")
@@ -22,6 +28,17 @@ DO $$ DECLARE r text; BEGIN
 END $$"""
 DROP_ROLES = 'DROP ROLE fuzz_owner, fuzz_reader, "fuzz writer"'
 WORLD = (_FOLDER / "world.sql").read_text(encoding="utf-8")
+
+
+class World(NamedTuple):
+    """A database with an object of every kind, a connection to it, and its snapshot."""
+
+    database: Database
+    connection: psycopg.Connection[Any]
+    snapshot: Snapshot
+
+    def read(self) -> Snapshot:
+        return read_snapshot(self.connection, SCHEMAS)
 
 
 class Change(NamedTuple):
