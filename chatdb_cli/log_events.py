@@ -155,7 +155,7 @@ EVENTS: dict[str, LogEvent] = {
         ("warn",),
         "Something temporary failed, and is tried again.",
         {
-            "what": "`connection`, `tunnel`, `migration` or `listener`",
+            "what": "`connection`, `tunnel`, `migration`, `listener` or `probe` (of health)",
             "attempt": "how many times it is tried again, with this time",
             "retries": "how many times at most; null for no limit",
             "delay_ms": "the pause before it, in milliseconds",
@@ -258,6 +258,11 @@ EVENTS: dict[str, LogEvent] = {
             "total": "how many",
             "file": "the file that runs",
         },
+    ),
+    "scratch": LogEvent(
+        ("info",),
+        "A scratch database of an earlier run, which was killed, was dropped.",
+        {"state": "`dropped`", "database": "its name"},
     ),
     "listener": LogEvent(
         ("info",),

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import class_row
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
@@ -150,7 +151,8 @@ class ScratchPlace(Closing):
                 continue
             with suppress(errors.ObjectInUse, errors.InsufficientPrivilege):
                 self._conn.execute(self._fill(queries.DROP_LEFT, row.name))
-                self._report(f"dropped {row.name}, which a run that was killed had left")
+                text = f"dropped {row.name}, which a run that was killed had left"
+                self._report(log.info("scratch", text, state="dropped", database=row.name))
 
     def _lock_name(self) -> str:
         """Return a name for a database, with its lock held."""

@@ -14,6 +14,7 @@ from tests.support.chatdb import Chatdb
 from tests.support.examples import run_example
 from tests.support.paths import ROOT
 from tests.support.project import Project
+from tests.support.records import check_records
 from tests.support.servers import on_first_server
 from tests.support.ssh import TunnelSetup, can_connect, start_command, wait_for
 from tests.support.sshd import USER, free_port
@@ -120,3 +121,22 @@ def test_the_example_of_the_library_page_runs(tunnel: TunnelSetup, project: Proj
     assert result.returncode == 0, result.stderr
     assert "PostgreSQL" in result.stdout
     assert result.stderr == ""
+
+
+def test_the_tunnel_is_logged_from_its_opening_to_its_end(
+    tunnel: TunnelSetup, offline: Chatdb
+) -> None:
+    result = tunnel.run(offline, "migrate", "status", "--log-format", "json", "-v")
+    assert result.code == 0
+    records = [r for r in check_records(result.err) if r["event"] == "tunnel"]
+    assert [r["data"]["state"] for r in records if r["level"] == "info"] == [
+        "open", "connection-opened", "connection-closed", "closed",
+    ]  # fmt: skip
+    steps = [r["data"]["step"] for r in records if r["level"] == "debug"]
+    assert steps == ["keys", "connect", "host key", "login"]
+    wrong = tunnel.run(
+        offline, "tunnel", "check", "--log-format", "json", SSH_PORT="1", SSH_MAX_RETRIES="0"
+    )
+    assert wrong.code == 4
+    (error,) = (r for r in check_records(wrong.err) if r["event"] == "error")
+    assert error["data"]["code"] == "tunnel-refused"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, Exit
@@ -173,7 +174,8 @@ class Worker(Closing):
         self._meters.up.set(1)
         self._meters.probe_s.observe(time.monotonic() - begun)
         if self._silent:
-            self._report("the database answers again")
+            text = "the database answers again"
+            self._report(log.info("connection", text, state="restored"))
             self._silent = False
         return result
 
@@ -203,7 +205,13 @@ class Worker(Closing):
         self._meters.up.set(0)
         self._meters.failures.labels(error.code.slug).inc()
         if not self._silent:
-            self._report(f"{error.message}; trying again with each probe")
+            text = f"{error.message}; trying again with each probe"
+            self._report(
+                log.warning(
+                    "retry", text, what="probe", code=error.code.slug, sqlstate=error.sqlstate,
+                    errno=error.errno,
+                )
+            )  # fmt: skip
         self._silent = True
 
     def _disconnect(self) -> None:
