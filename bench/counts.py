@@ -2,6 +2,7 @@
 
 Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each command as
 a share of psql's within a round, and the memory of chatdb.  `--save` writes bench/RESULTS.md.
+`python bench/counts.py find [ROWS] [ROUNDS] [--save]` measures the search for 10 rows that differ.
 
     psql           SELECT count(*) for each table, one session, the server's two parallel workers
     psql alone     the same without parallel workers
@@ -75,7 +76,7 @@ def commands(server: EmbeddedServer) -> dict[str, tuple[list[str], str]]:
     }
 
 
-def run(command: list[str], variable: str) -> tuple[float, float]:
+def run(command: list[str], variable: str, expected: int = 0) -> tuple[float, float]:
     """Return the seconds that a command took, and the megabytes that it used at most."""
     name, _, value = variable.partition("=")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **({name: value} if name else {})}
@@ -83,7 +84,7 @@ def run(command: list[str], variable: str) -> tuple[float, float]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
-    if status:
+    if os.waitstatus_to_exitcode(status) != expected:
         raise SystemExit(f"{command[0]} failed")
     return seconds, usage.ru_maxrss / 1024
 
@@ -143,8 +144,76 @@ def report(rows: int, version: str, results: dict[str, list[tuple[float, float]]
     return "\n".join(lines)
 
 
+# Two tables with the same rows: one in the order of its key, one whose key has no order.
+PAIR = """\
+CREATE SCHEMA {schema};
+CREATE TABLE {schema}.ordered (id bigint PRIMARY KEY, owner int NOT NULL, at timestamptz NOT NULL,
+    title text, amount numeric(12,2), active boolean, token uuid);
+INSERT INTO {schema}.ordered SELECT g, g % 1000, '2024-01-01'::timestamptz + g * interval '1.5 s',
+    'title number ' || g || repeat('x', g % 20), g / 7.0, g % 3 = 0, md5(g::text)::uuid
+FROM generate_series(1, {rows}) g;
+CREATE TABLE {schema}.unordered (LIKE {schema}.ordered, PRIMARY KEY (token));
+INSERT INTO {schema}.unordered TABLE {schema}.ordered"""
+DAMAGE = "UPDATE there.{table} SET owner = owner + 1 WHERE id % ({rows} / 10) = 77"
+
+
+def measure_find(rows: int, rounds: int) -> str:
+    """Compare `counts --find` with `counts --checksum`, 10 rows of one side being other ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / ".chatdb")
+        server.start()
+        try:
+            with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+                for schema in ("here", "there"):
+                    conn.execute(PAIR.format(schema=schema, rows=rows))
+                for table in ("ordered", "unordered"):
+                    conn.execute(DAMAGE.format(table=table, rows=rows))
+                conn.execute("VACUUM (ANALYZE)")
+                conn.execute("CHECKPOINT")
+            return _report_find(server, rows, rounds)
+        finally:
+            server.destroy()
+
+
+def _report_find(server: EmbeddedServer, rows: int, rounds: int) -> str:
+    url = server.url("postgres")
+    both = ["--schema", "here", "--against", url, "--against-schema", "there"]
+    lines = [
+        f"10 of {rows:,} rows differ, {rounds} rounds; whole commands, both sides on one server.",
+        "",
+        "| table | --checksum, s | --find, s | search / checksum, median | best | MB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for table in ("ordered", "unordered"):
+        command = [sys.executable, "-m", "chatdb_cli", "counts", table, "-q", "-d", url, *both]
+        pairs = []
+        for number in range(rounds + 1):
+            (checksum, _), (find, memory) = (
+                run([*command, flag], "", expected=1) for flag in ("--checksum", "--find")
+            )
+            if number:
+                pairs.append((checksum, find, memory))
+                print(f"{table:<9} {checksum:.2f} s, find {find:.2f} s", file=sys.stderr)
+        shares = [(find - checksum) / checksum for checksum, find, _ in pairs]
+        checksums, finds, memories = zip(*pairs, strict=True)
+        best = (min(finds) - min(checksums)) / min(checksums)
+        lines.append(
+            f"| {table} | {statistics.median(checksums):.2f} | {statistics.median(finds):.2f} "
+            f"| **{statistics.median(shares):.2f}** | {best:.2f} | {max(memories):.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str]) -> None:
     numbers = [int(a) for a in arguments if a.isdecimal()]
+    if "find" in arguments:
+        rows, rounds = [*numbers, *(2_000_000, 5)[len(numbers) :]][:2]
+        table = measure_find(rows, rounds)
+        print(table)
+        if "--save" in arguments:
+            keep(f"# `chatdb counts --find` compared with its checksums\n\n{table}")
+        return
     rows, rounds = [*numbers, *(5_000_000, 5)[len(numbers) :]][:2]
     version, results = measure(rows, rounds)
     table = report(rows, version, results)
