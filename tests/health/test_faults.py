@@ -246,7 +246,6 @@ class Served:
 
 
 @on_first_server
-@pytest.mark.quick
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_command(
     number: int, code: int, project: Project, database: Database

@@ -204,7 +204,6 @@ def test_the_largest_get_series_of_their_own_and_the_others_are_summed_up(
     assert not everything.labels("table_rows").count({"schema": "", "table": "other"})
 
 
-@pytest.mark.quick
 def test_a_scrape_takes_as_many_round_trips_with_500_tables_as_with_5(database: Database) -> None:
     trips = []
     with Proxy(socket_of(database.server), delay=0.1) as proxy:
