@@ -126,6 +126,13 @@ class Code(Enum):
         "The server has no database of that name, or it could not be created.",
         "Run `chatdb setup` to create it, or correct the name.",
     )
+    UNREADABLE = (
+        "unreadable",
+        Exit.UNREACHABLE,
+        "The server could not read all rows of a table: a damaged page, a foreign server that does not "
+        "answer, a view that fails. Nothing was changed.",
+        "Correct what the message names, or name the other tables.",
+    )
     LOST = (
         "lost",
         Exit.UNREACHABLE,

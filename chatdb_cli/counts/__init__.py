@@ -17,6 +17,7 @@
     differences  what a comparison found
     saved       counts in a file
     document    a JSON document whose values are checked
+    failures    what it means if rows can't be read
     model       what was counted, of which columns, where
     queries     every statement that this package sends
 

@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.counts import queries
+from chatdb_cli.counts.failures import explain_count_failures
 from chatdb_cli.counts.hashing import hash_method, row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
 from chatdb_cli.counts.ranges import divide
@@ -26,7 +27,6 @@ from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
 from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import blame_tunnel, connect
-from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.pooler import is_pooled
@@ -163,7 +163,7 @@ class Snapshot(Closing):
         """Return a context that turns an exception of psycopg into a `ChatdbError`."""
         stack = ExitStack()
         stack.enter_context(blame_tunnel(self._target))
-        stack.enter_context(explain_failures("the rows can't be counted"))
+        stack.enter_context(explain_count_failures())
         return stack
 
     def sql_name(self, table: CountedTable | Lockable) -> str:
@@ -267,9 +267,8 @@ class Snapshot(Closing):
             lockable = read_lockable(conn, self._target, names)
             conn.execute(queries.END)
             self._start()
-            if lockable:
-                tables = ", ".join(f"ONLY {self.sql_name(table)}" for table in lockable)
-                conn.execute(queries.LOCK.format(tables=tables).encode())
+            if not self._lock(lockable):
+                continue
             (row,) = (
                 conn.cursor(row_factory=class_row(_SourceRow)).execute(queries.SOURCE).fetchall()
             )
@@ -289,6 +288,17 @@ class Snapshot(Closing):
         raise ChatdbError(
             Code.LOCKED, "tables are being created or dropped all the time", hint="try again later"
         )
+
+    def _lock(self, lockable: Sequence[Lockable]) -> bool:
+        """Lock tables; return False, without a transaction, if one of them is gone."""
+        try:
+            if lockable:
+                tables = ", ".join(f"ONLY {self.sql_name(table)}" for table in lockable)
+                self.connection.execute(queries.LOCK.format(tables=tables).encode())
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            self.connection.execute(queries.END)
+            return False
+        return True
 
     def _start(self) -> None:
         settings = self._settings(self._target.settings.lock_timeout_ms)

@@ -5,6 +5,7 @@ What does not belong here: single connections (`connect.py`).
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.errors import ChatdbError, Code
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from chatdb_cli.postgres.model import Target
+
+# Its records would else be printed to stderr, where no program has set up logging.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
 
 def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.Connection[Any]]:

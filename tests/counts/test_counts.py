@@ -239,6 +239,22 @@ def test_a_table_that_another_session_has_locked_ends_it_after_the_lock_timeout(
     assert "--lock-timeout" in done.err
 
 
+def test_a_table_that_is_dropped_before_it_could_be_locked_is_not_counted(
+    database: Database,
+) -> None:
+    database.execute("CREATE TABLE t (a int); CREATE TABLE u (a int)")
+    results: list[dict[str, int]] = []
+    counting = threading.Thread(target=lambda: results.append(count(database)))
+    with database.connect() as other:
+        with other.transaction():
+            other.execute("LOCK TABLE t")
+            counting.start()
+            wait_for_session(database, "wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'")
+            other.execute("DROP TABLE t; CREATE TABLE v (a int)")
+        counting.join()
+    assert results == [{"u": 0, "v": 0}]
+
+
 def test_it_writes_nothing_and_leaves_nothing_open(database: Database) -> None:
     database.execute(LARGE)
     database.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
@@ -324,36 +340,56 @@ def test_it_continues_with_the_connections_that_it_can_open(database: Database) 
     assert rows_of(counts) == {"large": 12000}
 
 
-def test_a_worker_that_is_terminated_gives_its_work_back(database: Database) -> None:
-    database.execute(LARGE)
+# Two views that can be read only when nobody holds an advisory lock.
+GATES = """\
+CREATE TABLE t AS SELECT 1 AS a;
+CREATE VIEW gate1 AS SELECT pg_advisory_xact_lock_shared(1)::text FROM t;
+CREATE VIEW gate2 AS SELECT pg_advisory_xact_lock_shared(1)::text FROM t"""
+TERMINATE = """\
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event = 'advisory' ORDER BY backend_start"""
+
+
+def count_at_gates(
+    database: Database, terminate: str
+) -> tuple[list[dict[str, int]], list[ChatdbError], list[str]]:
+    """Count over two connections, terminate some of them, and then open the gates."""
+    database.execute(GATES)
+    results: list[dict[str, int]] = []
+    failures: list[ChatdbError] = []
     lines: list[str] = []
 
-    def terminate() -> None:
-        database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name LIKE 'chatdb %' AND pid <> (SELECT min(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name LIKE 'chatdb %')"
-        )
+    def run() -> None:
+        try:
+            results.append(count(database, "gate1", "gate2", jobs=2, report=lines.append))
+        except ChatdbError as error:
+            failures.append(error)
 
-    # The first connection has the lowest pid unless the numbers have just begun again.
-    counts = count_rows(
-        database.target(), checksum=True, jobs=2, progress=once(terminate), report=lines.append
-    )
-    assert rows_of(counts) == {"large": 12000}
+    counting = threading.Thread(target=run)
+    with database.connect() as other:
+        other.execute("SELECT pg_advisory_lock(1)")
+        counting.start()
+        wait_for_session(database, BOTH_WAIT)
+        database.execute(terminate)
+    counting.join()
+    return results, failures, lines
+
+
+BOTH_WAIT = """wait_event = 'advisory' AND 2 = (SELECT count(*) FROM pg_stat_activity b
+    WHERE b.datname = current_database() AND b.wait_event = 'advisory')"""
+
+
+def test_a_worker_that_is_terminated_gives_its_work_back(database: Database) -> None:
+    results, failures, lines = count_at_gates(database, f"{TERMINATE} DESC LIMIT 1")
+    assert failures == []
+    assert results == [{"gate1": 1, "gate2": 1}]
+    assert [line for line in lines if "continuing with fewer connections" in line]
 
 
 def test_a_lost_snapshot_is_an_error(database: Database) -> None:
-    database.execute(LARGE)
-
-    def terminate() -> None:
-        database.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name LIKE 'chatdb %'"
-        )
-
-    with pytest.raises(ChatdbError) as caught:
-        count_rows(database.target(), checksum=True, jobs=2, progress=once(terminate))
-    assert caught.value.code is Code.LOST
+    results, (failure,), _ = count_at_gates(database, f"{TERMINATE} LIMIT 1")
+    assert results == []
+    assert failure.code is Code.LOST
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="no pgbouncer")
@@ -413,6 +449,23 @@ def test_ctrl_c_ends_it_at_once_on_the_server_too(
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     wait_for_no_sessions(database, "query LIKE '%forever%'")
+
+
+@pytest.mark.parametrize(
+    ("create", "text"),
+    [
+        ("CREATE MATERIALIZED VIEW x AS SELECT 1 WITH NO DATA", "has not been populated"),
+        ("CREATE VIEW x AS SELECT 1 / (random() * 0)::int AS a", "division by zero"),
+    ],
+)
+def test_what_can_not_be_read_is_an_error_with_the_servers_words(
+    database: Database, chatdb: Chatdb, create: str, text: str
+) -> None:
+    database.execute(create)
+    done = chatdb("counts", "x", "--checksum", "--format", "json")
+    assert done.code == 3
+    assert done.document["error"]["code"] == "unreadable"
+    assert text in done.document["error"]["message"]
 
 
 # --- estimates and output -------------------------------------------------------------------------
