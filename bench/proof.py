@@ -132,7 +132,9 @@ def main() -> None:
             measure_snapshots(server, rounds)
         finally:
             server.destroy()
-    print(f"the chat schema, {NEWEST} versions, {rounds} rounds; median, and median of the ratios")
+    print(
+        f"the chat schema, {int(NEWEST)} versions, {rounds} rounds; median, and median of the ratios"
+    )
     for name in COMMANDS:
         seconds = statistics.median(t[name] for t in times)
         ratio = statistics.median(t[name] / t["up"] for t in times)

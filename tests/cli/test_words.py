@@ -100,8 +100,8 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def programs_flags(path: Path) -> bool:
-    """Return whether the flags in a module are those of PostgreSQL's programs."""
-    return path.parent.name == "embedded"
+    """Return whether the flags in a module are those of PostgreSQL's programs, or of git."""
+    return path.parent.name == "embedded" or path.match("files/since.py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
