@@ -1,8 +1,8 @@
 """`chatdb counts` compared with psql that counts one table after the other, alternating in one run.
 
-Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each as a share of
-psql's within a round, and the memory of the command.  `--save` writes bench/RESULTS.md.  `count_rows` is
-called in this process: the start of Python (0.3 s on a quiet machine) is in `command` alone.
+Run it by hand: `python bench/counts.py [ROWS] [ROUNDS] [--save]`.  It prints the time of each as a share
+of psql's within a round, and the memory of the command.  `--save` writes bench/RESULTS.md.  `count_rows`
+is called in this process: the start of Python (0.3 s on a quiet machine) is in `command` alone.
 
     psql           SELECT count(*) for each table, one session, the server's two parallel workers
     psql alone     the same without parallel workers
