@@ -30,6 +30,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from tests.support.chatdb import Chatdb, Result, command_paths
 from tests.support.database import Database
 from tests.support.listen import ListenCommand
+from tests.support.paths import ROOT
 from tests.support.project import Project
 from tests.support.records import Record, check_records
 from tests.support.servers import on_first_server
@@ -506,6 +507,13 @@ def test_a_question_is_a_record_too(
         assert question["message"].endswith(f"type '{database.name}' to continue:")
 
 
+def test_no_command_writes_to_stderr_past_the_log() -> None:
+    for path in (ROOT / "chatdb_cli/cli/command").rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert "out.write(" not in line or "recorded(" in line, path
+            assert "print(" not in line, path
+
+
 @on_first_server
 def test_a_closed_stderr_ends_a_command_as_in_the_text_format(
     project: Project, database: Database
@@ -513,7 +521,7 @@ def test_a_closed_stderr_ends_a_command_as_in_the_text_format(
     project.write_tables(1)
     read, write = os.pipe()
     os.close(read)
-    env = project.environment(DATABASE_URL=database.url, PYTHONPATH=os.getcwd())
+    env = project.environment(DATABASE_URL=database.url, PYTHONPATH=str(ROOT))
     for form in ("text", "json"):
         result = subprocess.run(
             project.command("migrate", "up", "--log-format", form),

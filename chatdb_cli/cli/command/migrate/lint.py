@@ -119,8 +119,8 @@ def _report(context: Context, result: LintResult, kind: str, path: Path | None) 
 
     if path is None:
         commands = reports.github(result.findings)
-        if context.out.form == "json":  # GitHub reads them on both streams
-            context.out.write(commands)
+        if commands and context.out.form == "json":  # GitHub reads them on both streams
+            context.out.write(context.out.recorded(commands))
         elif commands:
             context.out.text(commands)
         return
@@ -145,7 +145,7 @@ def _fix(
     if not changes:
         context.out.say("there is nothing that can be corrected without a person")
         return result
-    context.out.write(mask(diff(changes)))
+    context.out.write(context.out.recorded(mask(diff(changes))))
     if not write or not _agreed(context, len(changes)):
         return result
     write_fixes(changes)
@@ -161,5 +161,5 @@ def _agreed(context: Context, files: int) -> bool:
     """Ask a person; without one, --fix alone is the answer."""
     if not context.interactive:
         return True
-    context.out.write(f"write {files} file{'' if files == 1 else 's'}? [y/N] ")
+    context.out.ask(f"write {files} file{'' if files == 1 else 's'}? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
