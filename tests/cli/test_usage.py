@@ -48,6 +48,10 @@ OPTIONS = {
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
     ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
+    ("counts",): (CONNECTION - {"--dir"}) | OUTPUT | {"--lock-timeout", "--statement-timeout"}
+    | {"--checksum", "--columns", "--exclude-columns", "--estimate", "--jobs", "--save", "--compare"}
+    | {"--map", "--map-column", "--find", "--limit", "--show-values", "--against", "--against-schema"}
+    | {"--against-" + option[2:] for option in CONNECTION if option.startswith("--ssh-")},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each", "--wait-for-server"},
