@@ -124,7 +124,6 @@ def ask(
 def _run(
     conn: psycopg.Connection[Any],
     statements: Sequence[_Statement],
-    timeout_s: float = TIMEOUT_MS / 1000 + _GRACE_S,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> list[tuple[Any, ...] | psycopg.Error]:
     """Send statements in one pipeline, and return the rows or the error of each."""
@@ -133,7 +132,7 @@ def _run(
         _send(conn.pgconn, statements)
         conn.pgconn.flush()
         meanwhile()
-        _receive(conn, statements, timeout_s, answers)
+        _receive(conn, statements, answers)
     except errors.OperationalError as error:
         conn.close()
         answers += [error] * (len(statements) - len(answers))
@@ -154,7 +153,6 @@ def _send(pgconn: pq.abc.PGconn, statements: Sequence[_Statement]) -> None:
 def _receive(
     conn: psycopg.Connection[Any],
     statements: Sequence[_Statement],
-    timeout_s: float,
     answers: list[tuple[Any, ...] | psycopg.Error],
 ) -> None:
     """Receive the results of all statements in order.
@@ -163,7 +161,7 @@ def _receive(
         psycopg.OperationalError: the connection is lost, or the time is over.
     """
     received = time.monotonic()
-    deadline = received + timeout_s
+    deadline = received + TIMEOUT_MS / 1000 + _GRACE_S
     with selectors.DefaultSelector() as selector:
         selector.register(conn.pgconn.socket, selectors.EVENT_READ)
 
