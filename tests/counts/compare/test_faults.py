@@ -70,8 +70,9 @@ def test_the_other_side_is_reached_through_its_own_tunnel(
     ],
 )
 def test_an_error_of_the_other_side_says_so(
-    sides: Sides, offline: Chatdb, url: str, code: int, slug: str
+    sides: Sides, offline: Chatdb, monkeypatch: pytest.MonkeyPatch, url: str, code: int, slug: str
 ) -> None:
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
     sides.execute(TABLE)
     missing = sides.other.url.replace(sides.other.name, f"{sides.other.name}x")
     other = url.replace("{}x", missing).format(sides.other.url)
