@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.redaction import redact
 from chatdb_cli.settings import parse
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _parse(name: str, value: str | float, unit: Unit) -> float:
     except ValueError as error:
         problem, _, hint = str(error).partition("; ")
         raise ChatdbError(
-            Code.SETTINGS, f"threshold {name}: {value!r} {problem}", hint=hint or None
+            Code.SETTINGS, redact(f"threshold {name}: {value!r} {problem}"), hint=hint or None
         ) from None
 
 

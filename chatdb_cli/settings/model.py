@@ -161,7 +161,7 @@ class Settings:
     retries: int
     wait_ms: int
     wait_for_server_ms: int
-    health_thresholds: Mapping[str, str] | None
+    health_thresholds: Mapping[str, str] | None = field(repr=False)
     metrics_top: int
     pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]
