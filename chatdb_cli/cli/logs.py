@@ -71,7 +71,9 @@ def configure(options: LogOptions, out: Output) -> None:
         handlers.append(_StatementLines(out.stderr))
     root = logging.getLogger()
     for logger in (log.logger, root):
-        logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)]
+        for earlier in [h for h in logger.handlers if isinstance(h, _Handler)]:
+            logger.removeHandler(earlier)
+            earlier.close()
     for handler in handlers:
         log.logger.addHandler(handler)
         if not isinstance(handler, _StatementLines):
@@ -178,13 +180,16 @@ class _File(_Handler):
             now = None
         before = os.fstat(self._fd)
         if now is None or (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino):
-            os.close(self._fd)
+            self._close()
             self._open()
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-            self._fd = -1
+            self._fd = -1  # the number may soon be that of another file
+
+    def close(self) -> None:
+        self._close()
         super().close()
 
 
