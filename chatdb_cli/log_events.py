@@ -155,7 +155,8 @@ EVENTS: dict[str, LogEvent] = {
         ("warn",),
         "Something temporary failed, and is tried again.",
         {
-            "what": "`connection`, `tunnel`, `migration`, `listener` or `probe` (of health)",
+            "what": "`connection`, `tunnel`, `migration`, `listener`, `probe` (of health) or `server` "
+            "(waiting until it answers)",
             "attempt": "how many times it is tried again, with this time",
             "retries": "how many times at most; null for no limit",
             "delay_ms": "the pause before it, in milliseconds",

@@ -243,7 +243,7 @@ class Output:
         if self.form == "json":
             with suppress(ChatdbError):  # stdout is full; stderr still gets the error
                 self.text(self._json(failure_document(error, self.about)))
-        self._log(error)
+        self.record(error)
         for part in failure_text(error):
             if isinstance(part, Table):
                 for row in layout_table(part).splitlines():
@@ -255,11 +255,12 @@ class Output:
         """Write an error for people on stderr alone, after a result that contains it."""
         from chatdb_cli.cli.render.error import error_lines
 
-        self._log(error)
+        self.record(error)
         for text, style in error_lines(error):
             self._line(text, style)
 
-    def _log(self, error: ChatdbError) -> None:
+    def record(self, error: ChatdbError) -> None:
+        """Log an error, and write nothing: a result has shown it."""
         if log.enabled():
             from chatdb_cli.cli.render.error import error_document
 

@@ -7,6 +7,8 @@
     thresholds     the limits of the checks: defaults, and those that a user sets
     watch          HealthWatch: check again and again, on one connection
     project        the files of the migrations, to compare with the history
+    document       the JSON document of a health
+    history        the history of migrations: its statement, who may read it, its files
     words          values in words: ages, sizes, names, sessions
     ask            all questions in one pipeline, with a time limit
     model          the result of one check; the health of a database

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.syntax.identifiers import display_name, quote_identifier
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
@@ -35,6 +37,7 @@ class Server(NamedTuple):
         standby: the server is in recovery.
         sees_statistics: the role may see what other sessions do (`pg_read_all_stats`).
         schema_exists: the target's schema exists.
+        schema_usable: the role may use it.
         has_row_security: the schema has tables with row-level security.
         relations: which of the relations that chatdb knows exist in the schema.
         readable: which of them the role may read.
@@ -50,6 +53,7 @@ class Server(NamedTuple):
     standby: bool
     sees_statistics: bool
     schema_exists: bool
+    schema_usable: bool
     has_row_security: bool
     relations: Sequence[str]
     readable: Sequence[str]
@@ -122,17 +126,35 @@ def unknown(message: str, hint: str = "") -> Reading:
     return Reading(None, message, hint, "unknown")
 
 
-def unseen(what: str, server: Server, grant: str = "pg_monitor") -> Reading:
+def unseen(what: str, server: Server) -> Reading:
     """Return the reading of a value that this role may not see, with the grant that would show it.
 
     Args:
         what: the value, for people.
         server: names the role.
-        grant: a role, or privileges and `ON` their object.
     """
-    return unknown(
-        f"role {server.user!r} may not see {what}", f'to see it: GRANT {grant} TO "{server.user}"'
-    )
+    return _unseen(what, server, "pg_monitor")
+
+
+def unreadable(what: str, tables: Sequence[str], facts: Facts) -> Reading:
+    """Return the reading of tables that this role may not read, with the grants that it lacks.
+
+    Args:
+        what: their content, for people.
+        tables: of the target's schema.
+        facts: name the schema and the role.
+    """
+    schema, server = facts.target.schema, facts.server
+    grants = [f"SELECT ON {', '.join(display_name(schema, table) for table in tables)}"]
+    if not server.schema_usable:
+        grants.insert(0, f"USAGE ON SCHEMA {display_name(schema)}")
+    return _unseen(what, server, *grants)
+
+
+def _unseen(what: str, server: Server, *grants: str) -> Reading:
+    role = quote_identifier(server.user)
+    statements = "; ".join(f"GRANT {grant} TO {role}" for grant in grants)
+    return unknown(f"role {server.user!r} may not see {what}", f"to see it: {statements}")
 
 
 class Question(NamedTuple):

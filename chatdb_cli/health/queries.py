@@ -46,6 +46,7 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version') AS version,
        current_user::text AS "user", pg_is_in_recovery() AS standby,
        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_statistics,
        n.oid IS NOT NULL AS schema_exists,
+       coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS schema_usable,
        EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relrowsecurity)
            AS has_row_security,
        ARRAY(SELECT c.relname::text FROM pg_class c

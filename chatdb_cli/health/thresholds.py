@@ -96,7 +96,10 @@ def _number(text: str) -> float:
 
 
 def _percent(text: str) -> float:
-    return _number(text.removesuffix("%").rstrip())
+    percent = _number(text.removesuffix("%").rstrip())
+    if percent > 100:
+        raise ValueError("is more than 100 %")
+    return percent
 
 
 def _bytes(text: str) -> float:

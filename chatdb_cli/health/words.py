@@ -112,9 +112,3 @@ def session(row: Session) -> str:
 
     facts = {key: getattr(row, key) for key in ("application", "user", "client", "state", "query")}
     return str(backend_from_row(pid=str(row.pid or 0), age_s=None, since=None, **facts))
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL would quote it."""
-    escaped = name.replace('"', '""')
-    return name if name.isidentifier() and name.islower() and name.isascii() else f'"{escaped}"'

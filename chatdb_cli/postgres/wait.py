@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 
@@ -61,10 +62,19 @@ class Patience:
                     raise
                 if error.message != reported:
                     reported = error.message
-                    self._report(f"{reported}; waiting up to {self._wait_ms / 1000:g} s")
+                    self._report_wait(error)
             # Outside of `except`: a traceback would keep the socket of the failed try open.
             time.sleep(min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _report_wait(self, error: ChatdbError) -> None:
+        text = f"{error.message}; waiting up to {self._wait_ms / 1000:g} s"
+        self._report(
+            log.warning(
+                "retry", text, what="server", code=error.code.slug, sqlstate=error.sqlstate,
+                errno=error.errno,
+            )
+        )  # fmt: skip
 
 
 def wait_for_server(target: Target, wait_ms: int, report: Callable[[str], None] = ignore) -> None:

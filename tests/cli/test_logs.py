@@ -11,6 +11,7 @@ import logging
 import os
 import pty
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -290,6 +291,23 @@ def test_each_retry_of_a_connection_is_logged(
         ("connection", "unreachable", "ECONNREFUSED")
     }
     assert "pw-mark" not in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("health", "--wait", "200ms"), ("migrate", "up", "--wait-for-server", "200ms")]
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_waiting_for_a_server_and_giving_up_are_logged(
+    arguments: tuple[str, ...], form: str, offline: Chatdb
+) -> None:
+    target = ("-d", "postgresql://u:pw-mark@127.0.0.1:1/d")
+    result = offline(*arguments, *target, "--format", form, *JSON)
+    assert result.code == 3
+    (retry,) = events(result, "retry")
+    assert (retry["data"]["what"], retry["data"]["errno"]) == ("server", "ECONNREFUSED")
+    (error,) = events(result, "error")
+    assert (error["data"]["code"], error["data"]["exit_code"]) == ("unreachable", 3)
+    assert "pw-mark" not in result.err + result.out
 
 
 @on_first_server
@@ -578,6 +596,31 @@ def test_a_full_disk_under_the_file_does_not_end_the_command(
         "warning: the log file '/dev/full' can't be written: no space left on device\n"
         "the server was not running\n"
     )
+
+
+def test_a_file_that_is_lost_to_a_missing_folder_does_not_close_another_file(
+    project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of a file that was closed is soon the number of another one."""
+    from chatdb_cli.embedded.server import EmbeddedServer
+
+    others: list[int] = []
+
+    def lose(self: EmbeddedServer) -> bool:
+        shutil.rmtree(project.path / "logs")
+        log.info("note", "the folder is gone")
+        others.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(8))
+        for handler in log.logger.handlers:
+            handler.close()
+        return False
+
+    (project.path / "logs").mkdir()
+    monkeypatch.setattr(EmbeddedServer, "stop", lose)
+    result = offline("server", "stop", "--log-file", "logs/log.jsonl")
+    assert result.code == 0
+    assert "can't be written: no such file or directory" in result.err
+    for other in others:
+        os.close(other)
 
 
 def test_the_file_is_opened_again_after_it_was_renamed(

@@ -110,6 +110,11 @@ def test_thresholds_of_the_environment_and_of_the_option_are_combined(
         (["--wait", "5"], "invalid value for '--wait': '5' has no unit"),
         (["--watch", "--every", "soon"], "invalid value for '--every': 'soon' is not a duration"),
         (["--dir", "missing"], "there is no folder missing"),
+        (["--threshold", "connections=500%"], "threshold connections: '500%' is more than 100 %"),
+        (["--every", "5s"], "--every is for --watch"),
+        (["--strict", "--watch"], "--strict is for one check, --watch continues to check"),
+        (["--strict", "--serve", "127.0.0.1:0"], "--strict is for one check, --serve continues"),
+        (["--watch", "--serve", "127.0.0.1:0"], "--watch and --serve contradict each other"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_opened(

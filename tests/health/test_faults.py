@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -291,8 +292,6 @@ def test_another_address_has_to_be_written_out_and_is_warned_about(
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
     return port
@@ -308,6 +307,17 @@ def test_with_json_logs_every_line_is_a_record(project: Project, database: Datab
         assert {"timestamp", "level", "event", "message", "correlation_id", "data"} <= set(
             json.loads(line)
         )
+
+
+@on_first_server
+def test_a_port_that_is_in_use_is_named_with_the_reason(chatdb: Chatdb) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = chatdb("health", "--serve", f"127.0.0.1:{port}")
+    assert result.code == 2
+    assert result.err.startswith(
+        f"error: can't listen on 127.0.0.1:{port}: address already in use [EADDRINUSE]\n"
+    )
 
 
 @on_first_server

@@ -80,6 +80,7 @@ def test_a_role_that_may_not_read_the_history_gets_the_grant(
 ) -> None:
     project.write_tables(1)
     project.migrator(database).up()
+    database.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
     with as_nobody(database) as url:
         health = health_of(database, project.sql, url=url)
         assert health.ok
@@ -91,6 +92,7 @@ def test_a_role_that_may_not_read_the_history_gets_the_grant(
             assert (
                 "GRANT SELECT ON public._yoyo_migration, public.chatdb_migration TO" in check.hint
             )
+            assert "GRANT USAGE ON SCHEMA public TO" in check.hint
         assert check
         database.execute(check.hint.partition(": ")[2])
         health = health_of(database, project.sql, url=url)

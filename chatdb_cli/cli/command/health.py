@@ -10,7 +10,7 @@ from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import SERVING, duration_option
 from chatdb_cli.cli.render.health import health_document, render_health
-from chatdb_cli.errors import ChatdbError, Exit, Terminated
+from chatdb_cli.errors import ChatdbError, Code, Exit, Terminated
 
 if TYPE_CHECKING:
     from chatdb_cli.health.model import Health
@@ -47,6 +47,7 @@ def health(
     """
     from chatdb_cli.health.thresholds import parse_pairs
 
+    _require_one_way(context, strict=strict, watch=watch, every=every)
     limits = parse_pairs(thresholds or ())
     wait_ms = context.settings.wait_for_server_ms if wait is None else wait
     if context.settings.health_listen:
@@ -55,6 +56,25 @@ def health(
         _watch(context, limits, wait_ms, max(2000 if every is None else every, 100))
     else:
         _finish(context, _check(context, limits, wait_ms), strict=strict)
+
+
+def _require_one_way(context: Context, *, strict: bool, watch: bool, every: int | None) -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        ChatdbError: `USAGE`.
+    """
+    serve = context.settings.health_listen is not None
+    if watch and serve:
+        raise ChatdbError(
+            Code.USAGE, "--watch and --serve contradict each other",
+            hint="give one of them; CHATDB_HEALTH_LISTEN is the same as --serve",
+        )  # fmt: skip
+    if every is not None and not watch:
+        raise ChatdbError(Code.USAGE, "--every is for --watch", hint="give both, or neither")
+    if strict and (watch or serve):
+        other = "--watch" if watch else "--serve"
+        raise ChatdbError(Code.USAGE, f"--strict is for one check, {other} continues to check")
 
 
 def _check(context: Context, limits: dict[str, str], wait_ms: int) -> Health:
@@ -74,6 +94,8 @@ def _finish(context: Context, result: Health, *, strict: bool) -> None:
     if result.error:
         if context.out.form == "json":
             context.out.explain(result.error)
+        else:
+            context.out.record(result.error)
         raise typer.Exit(result.error.exit)
     if result.status == "error" or (strict and result.status == "degraded"):
         raise typer.Exit(Exit.FOUND)

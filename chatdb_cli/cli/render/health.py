@@ -8,10 +8,11 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.cli.render.document import Document, Rendered, target_document, timestamp
+from chatdb_cli.cli.render.document import Document, Rendered, target_document
 from chatdb_cli.cli.render.table import Table
 from chatdb_cli.cli.render.text import one_line
 from chatdb_cli.cli.words import in_words
+from chatdb_cli.health.document import health_document as document_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,25 +47,7 @@ def render_health(health: Health, window: tuple[int, int] | None = None) -> Rend
 
 def health_document(health: Health) -> Document:
     """Return the document of the health of a database."""
-    document = target_document(health.target) | {
-        "status": health.status,
-        "database": health.database,
-        "timestamp": timestamp(health.timestamp),
-        "latency_ms": health.latency_ms,
-        "server_version": health.server_version,
-        "checks": [
-            {
-                "name": check.name,
-                "status": check.status,
-                "value": check.value,
-                "unit": check.unit,
-                "threshold": check.threshold,
-                "message": in_words(check.message),
-                "hint": in_words(check.hint) or None,
-            }
-            for check in health.checks
-        ],
-    }
+    document = target_document(health.target) | document_of(health, in_words)
     if health.error:
         from chatdb_cli.cli.render.error import error_document
 

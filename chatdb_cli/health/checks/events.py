@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.health import queries
-from chatdb_cli.health.definition import NOT_APPLICABLE, Question, Reading, check, unseen
-from chatdb_cli.health.words import age, quoted
+from chatdb_cli.health.definition import NOT_APPLICABLE, Question, Reading, check, unreadable
+from chatdb_cli.health.words import age
+from chatdb_cli.syntax.identifiers import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +42,7 @@ def _missing(facts: Facts, tables: Sequence[str]) -> Reading | None:
     if server.standby:
         return NOT_APPLICABLE  # the primary purges
     if hidden := [table for table in tables if table not in server.readable]:
-        schema = quoted(facts.target.schema)
-        names = ", ".join(f"{schema}.{table}" for table in hidden)
-        return unseen(", ".join(hidden), server, f"SELECT ON {names}")
+        return unreadable(", ".join(hidden), hidden, facts)
     return None
 
 
@@ -62,7 +61,7 @@ def event_log(facts: Facts, rows: Sequence[Oldest]) -> Reading:
     return Reading(
         row.age_ms,
         f"the oldest event of the change log is {age(row.age_ms)} old",
-        f"purge it daily, until it returns 0: SELECT {quoted(facts.target.schema)}"
+        f"purge it daily, until it returns 0: SELECT {display_name(facts.target.schema)}"
         ".purge_events('7 days')",
     )
 
@@ -76,5 +75,5 @@ def expired_rows(facts: Facts, rows: Sequence[Expired]) -> Reading:
     return Reading(
         row.age_ms,
         f"a row of {row.table} expired {age(row.age_ms)} ago and is not deleted",
-        f"run it every hour: SELECT {quoted(facts.target.schema)}.purge_expired()",
+        f"run it every hour: SELECT {display_name(facts.target.schema)}.purge_expired()",
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.health import queries
-from chatdb_cli.health.definition import Question, Reading, check, unknown, unseen
-from chatdb_cli.health.words import age, number, quoted, session, some
-from chatdb_cli.history.model import number_of
-from chatdb_cli.history.read import HistoryRow, applied_migrations, history_statement
+from chatdb_cli.health.definition import Question, Reading, check, unknown, unreadable, unseen
+from chatdb_cli.health.history import comparable_files, hidden_tables, history_question
+from chatdb_cli.health.words import age, number, session, some
+from chatdb_cli.history.read import HistoryRow, applied_migrations
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files
     from chatdb_cli.health.definition import Facts
     from chatdb_cli.history.model import AppliedMigration
-
-_TABLES = ("_yoyo_migration", "chatdb_migration")
 
 
 class Migrator(NamedTuple):
@@ -42,19 +40,13 @@ def _hidden(facts: Facts) -> Reading | None:
     if not server.schema_exists:
         message = f"there is no schema {schema!r} in database {facts.target.database!r}"
         return unknown(message, Advice("run {setup} to create it, or name another with {schema}"))
-    if "_yoyo_migration" not in server.relations:
-        return None
-    tables = [table for table in _TABLES if table in server.relations]
-    if all(table in server.readable for table in tables):
-        return None
-    names = ", ".join(f"{quoted(schema)}.{table}" for table in tables)
-    return unseen("the history of migrations", server, f"SELECT ON {names}")
+    tables = hidden_tables(server)
+    return unreadable("the history of migrations", tables, facts) if tables else None
 
 
 def _statement(facts: Facts) -> str:
-    if "_yoyo_migration" not in facts.server.relations:
-        return queries.NO_HISTORY
-    return history_statement(facts.server.relations)
+    question = history_question(facts.server)
+    return question[0] if question else queries.NO_HISTORY
 
 
 HISTORY = Question(_statement, HistoryRow, _hidden)
@@ -65,14 +57,9 @@ def _compared(
     facts: Facts, rows: Sequence[HistoryRow]
 ) -> Reading | tuple[Files, Sequence[AppliedMigration]]:
     """Return the files and the applied migrations, or why they can't be compared."""
-    project, applied = facts.project, applied_migrations(rows)
-    if project.files is None:
-        return unknown(f"the files of the migrations can't be read: {project.problem}")
-    ours = {m.number for m in project.files.migrations}
-    if project.assumed and not ours & {number_of(a.version) for a in applied}:
-        message = "there are no files of migrations here to compare with the database"
-        return unknown(message, Advice("name their folder with {directory}"))
-    return project.files, applied
+    applied = applied_migrations(rows)
+    files = comparable_files(facts.project, applied)
+    return files if isinstance(files, Reading) else (files, applied)
 
 
 @check("pending-migrations", "count", HISTORY, degraded=0)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.health import queries
 from chatdb_cli.health.definition import Question, Reading, check
-from chatdb_cli.health.words import number, objects, quoted, size, some
+from chatdb_cli.health.words import number, objects, size, some
+from chatdb_cli.syntax.identifiers import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ EXTENSIONS = Question(queries.EXTENSIONS, Extension)
 
 
 def _path(row: OfTable | UnusedIndex) -> str:
-    return f"{quoted(row.schema)}.{quoted(row.name)}"
+    return display_name(row.schema, row.name)
 
 
 @check("invalid-indexes", "count", INVALID_INDEXES, degraded=0)
@@ -72,11 +73,11 @@ def constraints_not_validated(_: Facts, rows: Sequence[OfTable]) -> Reading:
     if not rows:
         return Reading(0, "every constraint is validated")
     first = rows[0]
-    table = f"{quoted(first.schema)}.{quoted(first.table)}"
+    table, name = display_name(first.schema, first.table), display_name(first.name)
     return Reading(
         len(rows),
         f"{number(len(rows), 'constraint is', 'constraints are')} not validated: {objects(rows)}",
-        f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted(first.name)}; it fails if a row violates it",
+        f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}; it fails if a row violates it",
     )
 
 
@@ -86,7 +87,7 @@ def disabled_triggers(_: Facts, rows: Sequence[OfTable]) -> Reading:
     if not rows:
         return Reading(0, "every trigger is enabled")
     first = rows[0]
-    table = f"{quoted(first.schema)}.{quoted(first.table)}"
+    table = display_name(first.schema, first.table)
     return Reading(
         len(rows),
         f"{number(len(rows), 'trigger is', 'triggers are')} disabled: {objects(rows)}",
@@ -137,5 +138,5 @@ def extensions(_: Facts, rows: Sequence[Extension]) -> Reading:
     return Reading(
         len(rows),
         f"{number(len(rows), 'extension has', 'extensions have')} an update: {listed}",
-        f"ALTER EXTENSION {quoted(first.name)} UPDATE, after reading its release notes",
+        f"ALTER EXTENSION {display_name(first.name)} UPDATE, after reading its release notes",
     )

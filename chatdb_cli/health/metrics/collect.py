@@ -11,13 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.health.ask import ask, open_inquiry
+from chatdb_cli.health.history import history_question
 from chatdb_cli.health.metrics.collectors import COLLECTORS, MIGRATIONS
-from chatdb_cli.health.metrics.migrations import (
-    Migrations,
-    count_migrations,
-    hidden,
-    history_question,
-)
+from chatdb_cli.health.metrics.migrations import Migrations, count_migrations, hidden
 from chatdb_cli.health.metrics.model import Reading, Snapshot
 
 if TYPE_CHECKING:

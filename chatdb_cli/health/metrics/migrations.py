@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.history.model import number_of
-from chatdb_cli.history.read import HistoryRow, applied_migrations, history_statement
+from chatdb_cli.health.definition import Reading
+from chatdb_cli.health.history import comparable_files, hidden_tables
+from chatdb_cli.history.read import applied_migrations
 from chatdb_cli.migrate import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatdb_cli.health.definition import Project, Server
-
-_TABLES = {"_yoyo_migration", "chatdb_migration"}
+    from chatdb_cli.history.read import HistoryRow
 
 
 class Migrations(NamedTuple):
@@ -35,23 +35,9 @@ class Migrations(NamedTuple):
     reason: str = ""
 
 
-def history_question(server: Server) -> tuple[str, type[HistoryRow]] | None:
-    """Return the statement that reads the history and the type of its rows; None if there is no history.
-
-    Args:
-        server: says which tables there are.
-    """
-    if "_yoyo_migration" not in server.relations:
-        return None
-    return history_statement(server.relations), HistoryRow
-
-
 def hidden(server: Server) -> str:
     """Return why this role can't read the history; empty if it can, or if there is none."""
-    tables = _TABLES & set(server.relations)
-    if "_yoyo_migration" not in tables or tables <= set(server.readable):
-        return ""
-    return f"role {server.user!r} may not read the history"
+    return f"role {server.user!r} may not read the history" if hidden_tables(server) else ""
 
 
 def count_migrations(rows: Sequence[HistoryRow], project: Project) -> Migrations:
@@ -64,11 +50,7 @@ def count_migrations(rows: Sequence[HistoryRow], project: Project) -> Migrations
     applied = applied_migrations(rows)
     unfinished = sum(migration.unfinished is not None for migration in applied)
     counts = Migrations(len(applied) - unfinished, unfinished, None)
-    if project.files is None:
-        return counts._replace(
-            reason=f"the files of the migrations can't be read: {project.problem}"
-        )
-    ours = {migration.number for migration in project.files.migrations}
-    if project.assumed and not ours & {number_of(a.version) for a in applied}:
-        return counts._replace(reason="there are no files of migrations here")
-    return counts._replace(pending=len(compare.pending(project.files, applied)))
+    files = comparable_files(project, applied)
+    if isinstance(files, Reading):
+        return counts._replace(reason=files.message)
+    return counts._replace(pending=len(compare.pending(files, applied)))

@@ -6,6 +6,7 @@ What does not belong here: the two threads' work (`listener.py`, `worker.py`), s
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code, errno_name
+from chatdb_cli.health.document import health_document
 from chatdb_cli.health.find import definitions
 from chatdb_cli.health.metrics.meters import Meters
-from chatdb_cli.health.serve.address import DEFAULT_HOST, DEFAULT_PORT, url_of
+from chatdb_cli.health.serve.address import DEFAULT_HOST, DEFAULT_PORT, join
 from chatdb_cli.health.serve.answers import Answers
 from chatdb_cli.health.serve.listener import serve
 from chatdb_cli.health.serve.probes import Probes
@@ -100,7 +102,7 @@ class HealthServer(Closing):
     @property
     def url(self) -> str:
         """The URL, without a path."""
-        return url_of(self.host, self.port)
+        return f"http://{join(self.host, self.port)}"
 
     def wait(self) -> None:
         """Wait until the server is closed.
@@ -134,28 +136,6 @@ class HealthServer(Closing):
         self._ended.set()
 
 
-def health_document(health: Health) -> dict[str, Any]:
-    """Return the JSON document of a health, without the target."""
-    return {
-        "status": health.status,
-        "database": health.database,
-        "latency_ms": health.latency_ms,
-        "server_version": health.server_version,
-        "checks": [
-            {
-                "name": check.name,
-                "status": check.status,
-                "value": check.value,
-                "unit": check.unit,
-                "threshold": check.threshold,
-                "message": str(check.message),
-                "hint": str(check.hint) or None,
-            }
-            for check in health.checks
-        ],
-    }
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
@@ -168,10 +148,12 @@ def _listen(host: str, port: int) -> socket.socket:
         both = host == "::" and socket.has_dualstack_ipv6()  # all addresses, of IPv4 too
         return socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        unknown = isinstance(error, socket.gaierror)
+        # Python adds the address to the text of the system.
+        reason = error.strerror if unknown or not error.errno else os.strerror(error.errno)
         raise ChatdbError(
             Code.USAGE,
-            f"can't listen on {host}:{port}: {reason}",
-            hint="give the address of this machine, and a port that is free",
-            errno="ENOTFOUND" if isinstance(error, socket.gaierror) else errno_name(error),
+            f"can't listen on {join(host, port)}: {(reason or str(error)).lower()}",
+            hint="give an address of this machine, and a port that is free",
+            errno="ENOTFOUND" if unknown else errno_name(error),
         ) from None
