@@ -91,9 +91,9 @@ def counts(
                      help="Also print the values of these rows; they may be secret."),
     ] = False,
 ) -> None:  # fmt: skip
-    """Count the rows of every table exactly, in one consistent snapshot.
+    """Count rows exactly, and compare them with another database.
 
-    Nothing is changed. Foreign tables and views are counted only if they are named. A comparison ends
+    All tables are counted in one consistent snapshot. Nothing is changed. Foreign tables and views are counted only if they are named. A comparison ends
     with exit code 1 if anything differs.
     """
     options = _Options(

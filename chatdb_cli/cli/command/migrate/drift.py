@@ -27,9 +27,10 @@ def drift(
     ] = None,
     column_order: ColumnOrder = False,
 ) -> None:
-    """Compare the live schema with what its applied files build in a scratch database.
+    """Compare the live schema with what its files build.
 
-    The files are built up to the version of the history. Nothing is written to the target.
+    The applied files are run in a scratch database, up to the version of the history. Nothing is
+    written to the target.
     """
     from chatdb_cli.catalog.snapshot_file import load_snapshot
     from chatdb_cli.rehearse.drift import check_drift

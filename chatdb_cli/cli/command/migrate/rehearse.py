@@ -38,9 +38,9 @@ def rehearse(
     ] = False,
     column_order: ColumnOrder = False,
 ) -> None:  # fmt: skip
-    """Prove in a scratch database that each down is the inverse of its up.
+    """Prove that each down is the exact inverse of its up.
 
-    For each version: up, down, equal to before? up, equal to the first up? The target is not changed.
+    In a scratch database, for each version: up, down, equal to before? up, equal to the first up? The target is not changed.
     """
     from chatdb_cli.rehearse.rehearsal import rehearse_migrations
 

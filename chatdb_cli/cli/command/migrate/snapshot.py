@@ -21,7 +21,10 @@ def snapshot(
         typer.Option("--output", metavar="FILE", help="Write this file instead of stdout."),
     ] = None,
 ) -> None:
-    """Print the live schema as canonical text, one block for each object."""
+    """Print the live schema as canonical text.
+
+    Each object is a block; the same schema gives the same text, so it diffs well.
+    """
     from chatdb_cli.catalog.snapshot import read_snapshot
     from chatdb_cli.catalog.snapshot_file import save_snapshot
     from chatdb_cli.postgres.connect import blame_tunnel, connect
