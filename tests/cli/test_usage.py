@@ -37,6 +37,7 @@ CONNECTION = {
 }
 OUTPUT = {"--format", "--log-format", "--log-file", "--quiet", "--verbose", "--help", "--version"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
+SCRATCH = {"--scratch-url", "--prelude"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
@@ -65,6 +66,9 @@ OPTIONS = {
     ("migrate", "new"): LOCAL | {"--dir"},
     ("migrate", "lint"): CONNECTION | OUTPUT
     | {"--since", "--live", "--strict", "--fix", "--dry-run", "--report", "--explain"},
+    ("migrate", "rehearse"): CONNECTION | OUTPUT | SCRATCH
+    | {"--from", "--to", "--since", "--seed", "--locks", "--column-order"},
+    ("migrate", "drift"): CONNECTION | OUTPUT | SCRATCH | {"--against", "--column-order"},
     ("migrate", "snapshot"): (CONNECTION - {"--dir"}) | OUTPUT | {"--output"},
     ("server",): {"--help"},
     ("server", "start"): LOCAL,

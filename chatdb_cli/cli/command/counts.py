@@ -93,8 +93,8 @@ def counts(
 ) -> None:  # fmt: skip
     """Count rows exactly, and compare them with another database.
 
-    All tables are counted in one consistent snapshot. Nothing is changed. Foreign tables and views are counted only if they are named. A comparison ends
-    with exit code 1 if anything differs.
+    All tables are counted in one consistent snapshot. Nothing is changed. Foreign tables and views
+    are counted only if they are named. A comparison ends with exit code 1 if anything differs.
     """
     options = _Options(
         tables=tables or [],

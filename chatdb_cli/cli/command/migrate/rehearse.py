@@ -40,7 +40,8 @@ def rehearse(
 ) -> None:  # fmt: skip
     """Prove that each down is the exact inverse of its up.
 
-    In a scratch database, for each version: up, down, equal to before? up, equal to the first up? The target is not changed.
+    In a scratch database, for each version: up, down, equal to before? up, equal to the first up?
+    The target is not changed.
     """
     from chatdb_cli.rehearse.rehearsal import rehearse_migrations
 
