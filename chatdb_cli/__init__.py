@@ -53,22 +53,11 @@ from chatdb_cli._version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.catalog.diff import compare_snapshots as compare_snapshots
-    from chatdb_cli.catalog.model import Column as Column
     from chatdb_cli.catalog.model import Comparison as Comparison
-    from chatdb_cli.catalog.model import Constraint as Constraint
     from chatdb_cli.catalog.model import Difference as Difference
-    from chatdb_cli.catalog.model import ForeignKey as ForeignKey
-    from chatdb_cli.catalog.model import Function as Function
-    from chatdb_cli.catalog.model import Index as Index
-    from chatdb_cli.catalog.model import Policy as Policy
-    from chatdb_cli.catalog.model import Relation as Relation
-    from chatdb_cli.catalog.model import SchemaDocs as SchemaDocs
     from chatdb_cli.catalog.model import SchemaObject as SchemaObject
     from chatdb_cli.catalog.model import Snapshot as Snapshot
-    from chatdb_cli.catalog.model import Trigger as Trigger
-    from chatdb_cli.catalog.model import Type as Type
     from chatdb_cli.catalog.model import Unread as Unread
-    from chatdb_cli.catalog.read import read_schema as read_schema
     from chatdb_cli.catalog.snapshot import read_snapshot as read_snapshot
     from chatdb_cli.catalog.snapshot_file import load_snapshot as load_snapshot
     from chatdb_cli.catalog.snapshot_file import save_snapshot as save_snapshot
@@ -93,7 +82,19 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.counts.saved import SavedCounts as SavedCounts
     from chatdb_cli.counts.saved import read_counts as read_counts
     from chatdb_cli.counts.saved import save_counts as save_counts
+    from chatdb_cli.docs.describe import describe_schema as describe_schema
     from chatdb_cli.docs.markdown import schema_markdown as schema_markdown
+    from chatdb_cli.docs.model import Column as Column
+    from chatdb_cli.docs.model import Constraint as Constraint
+    from chatdb_cli.docs.model import ForeignKey as ForeignKey
+    from chatdb_cli.docs.model import Function as Function
+    from chatdb_cli.docs.model import Index as Index
+    from chatdb_cli.docs.model import Policy as Policy
+    from chatdb_cli.docs.model import Relation as Relation
+    from chatdb_cli.docs.model import SchemaDocs as SchemaDocs
+    from chatdb_cli.docs.model import Trigger as Trigger
+    from chatdb_cli.docs.model import Type as Type
+    from chatdb_cli.docs.read import read_schema as read_schema
     from chatdb_cli.docs.update import FileState as FileState
     from chatdb_cli.docs.update import write_schema_docs as write_schema_docs
     from chatdb_cli.embedded.model import ServerStatus as ServerStatus
@@ -199,11 +200,11 @@ _EXPORTS = {
     "Check": "health.model",
     "Checksum": "counts.model",
     "Code": "errors",
-    "Column": "catalog.model",
+    "Column": "docs.model",
     "ComparedSequence": "counts.differences",
     "ComparedTable": "counts.differences",
     "Comparison": "catalog.model",
-    "Constraint": "catalog.model",
+    "Constraint": "docs.model",
     "CountProgress": "counts.model",
     "CountedColumn": "counts.model",
     "Counts": "counts.model",
@@ -220,13 +221,13 @@ _EXPORTS = {
     "FileState": "docs.update",
     "Finding": "findings",
     "Folder": "files.model",
-    "ForeignKey": "catalog.model",
-    "Function": "catalog.model",
+    "ForeignKey": "docs.model",
+    "Function": "docs.model",
     "Health": "health.model",
     "HealthServer": "health.serve.server",
     "HealthWatch": "health.watch",
     "History": "history.model",
-    "Index": "catalog.model",
+    "Index": "docs.model",
     "JsonLines": "log",
     "LeftOut": "counts.model",
     "LintOptions": "lint.model",
@@ -243,12 +244,12 @@ _EXPORTS = {
     "Migrator": "migrate.migrator",
     "OtherSide": "settings.model",
     "Place": "counts.differences",
-    "Policy": "catalog.model",
+    "Policy": "docs.model",
     "Progress": "migrate.model",
     "Rehearsal": "rehearse.model",
     "RehearsalFailure": "rehearse.model",
     "RehearsalProgress": "rehearse.model",
-    "Relation": "catalog.model",
+    "Relation": "docs.model",
     "Remedy": "remedy",
     "Repair": "migrate.model",
     "Repairs": "migrate.model",
@@ -256,7 +257,7 @@ _EXPORTS = {
     "Rule": "lint.rule",
     "Run": "migrate.model",
     "SavedCounts": "counts.saved",
-    "SchemaDocs": "catalog.model",
+    "SchemaDocs": "docs.model",
     "SchemaObject": "catalog.model",
     "Script": "files.model",
     "SeedProgress": "seed.model",
@@ -273,10 +274,10 @@ _EXPORTS = {
     "StepResult": "migrate.model",
     "TableCount": "counts.model",
     "Target": "postgres.model",
-    "Trigger": "catalog.model",
+    "Trigger": "docs.model",
     "Tunnel": "ssh.tunnel",
     "TunnelStep": "ssh.model",
-    "Type": "catalog.model",
+    "Type": "docs.model",
     "Unfinished": "history.model",
     "Unread": "catalog.model",
     "VersionRehearsal": "rehearse.model",
@@ -289,6 +290,7 @@ _EXPORTS = {
     "compare_with_saved": "counts.compare",
     "connect": "postgres.connect",
     "count_rows": "counts.count",
+    "describe_schema": "docs.describe",
     "find_rule": "lint.rule",
     "format_snapshot": "catalog.snapshot_text",
     "is_healthy": "health.check",
@@ -305,7 +307,7 @@ _EXPORTS = {
     "read_counts": "counts.saved",
     "read_cursor": "events.cursor_file",
     "read_live_database": "migrate.live",
-    "read_schema": "catalog.read",
+    "read_schema": "docs.read",
     "read_snapshot": "catalog.snapshot",
     "rehearse_migrations": "rehearse.rehearsal",
     "save_counts": "counts.saved",

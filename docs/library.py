@@ -64,7 +64,8 @@ SECTIONS = {
     ),
     "Seed": ("seed_files", "seed_small", "seed_at_scale", "Seeded", "SeedProgress"),
     "Documentation of a schema": (
-        "read_schema", "write_schema_docs", "schema_markdown", "FileState", "SchemaDocs", "Relation",
+        "read_schema", "describe_schema", "write_schema_docs", "schema_markdown", "FileState",
+        "SchemaDocs", "Relation",
         "Column", "Constraint", "ForeignKey", "Index", "Trigger", "Policy", "Function", "Type",
     ),
     "Rehearsals and drift": (

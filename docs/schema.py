@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from chatdb_cli.catalog.read import read_schema
+from chatdb_cli.docs.read import read_schema
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrate.migrator import Migrator

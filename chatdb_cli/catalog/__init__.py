@@ -12,11 +12,9 @@
     options         options of foreign objects, without their secrets
     relations, types, routines, database
                     the statements of a snapshot
-    read            the catalog into the values of a documentation
     sizes           about how many rows each table has
-    sql_text        PostgreSQL's SQL, shortened for people
     queries         the other statements that this package sends
 
-What belongs here: the values, the queries, shortening SQL for people.  What does not belong here:
-documents (`docs/`), the history (`history/`).
+What belongs here: the values, the queries.  What does not belong here: the documentation of a schema
+(`docs/`, which is made from a snapshot), the history (`history/`).
 """

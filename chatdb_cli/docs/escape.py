@@ -55,16 +55,3 @@ def code_fence(language: str, text: str) -> str:
     """Return a text as a fenced code block of a language."""
     ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{ticks}{language}\n{text}\n{ticks}"
-
-
-def split_arguments(arguments: str) -> list[str]:
-    """Split the arguments of a function at their commas."""
-    parts, depth = [""], 0
-    for piece in re.findall(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|, |.""", arguments, re.DOTALL):
-        depth += (piece in "([") - (piece in ")]")
-        if piece == ", " and depth == 0:
-            parts[-1] += ","
-            parts.append("")
-        else:
-            parts[-1] += piece
-    return parts

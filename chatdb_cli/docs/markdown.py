@@ -20,14 +20,14 @@ from chatdb_cli.docs.escape import (
     escape_cell,
     escape_prose,
     escape_text,
-    split_arguments,
 )
 from chatdb_cli.docs.mermaid import write_diagrams
+from chatdb_cli.docs.sql_text import split_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chatdb_cli.catalog.model import (
+    from chatdb_cli.docs.model import (
         Constraint,
         ForeignKey,
         Function,
@@ -196,7 +196,8 @@ def _signature(function: Function) -> str:
     line = f"{name}({arguments}){result}"
     if len(line) <= 90:
         return line
-    return "\n".join((f"{name}(", *(f"  {a}" for a in split_arguments(arguments)), f"){result}"))
+    indented = ",\n".join(f"  {argument}" for argument in split_list(arguments))
+    return f"{name}(\n{indented}\n){result}"
 
 
 def _properties(function: Function) -> Iterator[str]:

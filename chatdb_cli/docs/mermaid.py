@@ -14,7 +14,7 @@ from chatdb_cli.docs.escape import NOT_QUOTABLE, code_fence, escape_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from chatdb_cli.catalog.model import Relation
+    from chatdb_cli.docs.model import Relation
 
 # A diagram of more tables can't be read.
 _LARGEST_DIAGRAM = 10

@@ -15,7 +15,7 @@ from chatdb_cli.errors import ChatdbError, Code, errno_name
 if TYPE_CHECKING:
     from typing import Literal
 
-    from chatdb_cli.catalog.model import SchemaDocs
+    from chatdb_cli.docs.model import SchemaDocs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from psycopg import sql
 
-from chatdb_cli.catalog.model import (
+from chatdb_cli.docs.markdown import MARK_LINE, schema_markdown
+from chatdb_cli.docs.model import (
     Column,
     Constraint,
     ForeignKey,
@@ -25,8 +26,7 @@ from chatdb_cli.catalog.model import (
     SchemaDocs,
     Type,
 )
-from chatdb_cli.catalog.read import read_schema
-from chatdb_cli.docs.markdown import MARK_LINE, schema_markdown
+from chatdb_cli.docs.read import read_schema
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
@@ -160,7 +160,7 @@ EXPECTED = [
     "→ [b](#b) `(a_id)` ON UPDATE CASCADE ON DELETE SET NULL\n",
     "- `both_fk`: `(day, id)` → [parted](#parted) `(day, id)` ON DELETE NO ACTION\n",
     "- Partitioned by `RANGE (day)`.\n- Partition `parted_1 FOR VALUES FROM ('2020-01-01') TO",
-    "- Inherits from `thing`.\n",
+    "- Inherits from `other.thing`.\n",
     "- `a_told`: `AFTER UPDATE OF n ON a FOR EACH ROW WHEN (old.n <> new.n) EXECUTE FUNCTION",
     "FOR EACH STATEMENT EXECUTE FUNCTION plain()` (disabled)\n",
     "- `only good`: restrictive, ALL by `PUBLIC` where `true`, writes only `m = 'good'::mood`\n",

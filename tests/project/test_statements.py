@@ -31,7 +31,7 @@ SQL = re.compile(
 # What looks like SQL and is not sent, by the module that holds it.
 NOT_SENT = {
     "catalog/grants.py": "the words for privileges",
-    "catalog/sql_text.py": "patterns that match definitions which the server returns",
+    "docs/sql_text.py": "patterns that match definitions which the server returns",
     "syntax/refusal.py": "the kinds of statements in the user's files",
     "postgres/connect_failures.py": "commands that hints name",
     "events/listener.py": "commands that hints name",

@@ -128,7 +128,7 @@ ARRAY(
                          ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
                                   FROM pg_attribute a WHERE a.attrelid = r.prrelid
                                   AND a.attnum = ANY (r.prattrs::int2[])) || ')',
-                         ' WHERE ' || pg_get_expr(r.prqual, r.prrelid))
+                         ' WHERE ' || pg_get_expr(r.prqual, r.prrelid, true))
            FROM pg_publication_rel r WHERE r.prpubid = p.oid ORDER BY 1) AS tables,
        ARRAY(SELECT quote_ident(n.nspname)
              FROM pg_publication_namespace x JOIN pg_namespace n ON n.oid = x.pnnspid

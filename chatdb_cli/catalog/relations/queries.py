@@ -65,9 +65,9 @@ COLUMNS: Final[LiteralString] = (
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text
            END AS collation,
        a.attnotnull AS "not null",
-       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
-       CASE a.attgenerated WHEN 's' THEN concat('(', pg_get_expr(d.adbin, d.adrelid), ') STORED')
-                           WHEN 'v' THEN concat('(', pg_get_expr(d.adbin, d.adrelid), ') VIRTUAL')
+       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid, true) END AS "default",
+       CASE a.attgenerated WHEN 's' THEN concat('(', pg_get_expr(d.adbin, d.adrelid, true), ') STORED')
+                           WHEN 'v' THEN concat('(', pg_get_expr(d.adbin, d.adrelid, true), ') VIRTUAL')
            END AS generated,
        CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
        CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
@@ -98,7 +98,7 @@ FROM pg_constraint k WHERE k.contype = 'n' AND (NOT k.convalidated OR k.connoinh
 CONSTRAINTS: Final[LiteralString] = (
     "SELECT k.oid::int8 AS oid, 'constraint' AS kind, "
     + _NAME
-    + """ AS parent, quote_ident(k.conname) AS name, pg_get_constraintdef(k.oid) AS definition,
+    + """ AS parent, quote_ident(k.conname) AS name, pg_get_constraintdef(k.oid, true) AS definition,
        CASE WHEN k.coninhcount > 0 THEN
            CASE WHEN k.conislocal THEN 'yes, and defined here' ELSE 'yes' END END AS inherited,
        ARRAY(SELECT DISTINCT concat(t.tgrelid::regclass, CASE t.tgenabled
@@ -127,7 +127,7 @@ WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objoid >= 16384
 INDEXES: Final[LiteralString] = (
     "SELECT x.oid::int8 AS oid, 'index' AS kind, "
     + _NAME
-    + """ AS parent, quote_ident(x.relname) AS name, pg_get_indexdef(x.oid) AS definition,
+    + """ AS parent, quote_ident(x.relname) AS name, pg_get_indexdef(x.oid, 0, true) AS definition,
        i.indisclustered AS clustered, i.indisreplident AS "replica identity",
        NOT i.indisvalid AS "not valid", p.spcname::text AS tablespace,
        CASE WHEN x.relispartition THEN
@@ -149,7 +149,7 @@ WHERE NOT EXISTS (SELECT FROM pg_constraint k
 TRIGGERS: Final[LiteralString] = (
     "SELECT t.oid::int8 AS oid, 'trigger' AS kind, "
     + _NAME
-    + """ AS parent, quote_ident(t.tgname) AS name, pg_get_triggerdef(t.oid) AS definition,
+    + """ AS parent, quote_ident(t.tgname) AS name, pg_get_triggerdef(t.oid, true) AS definition,
        CASE t.tgenabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'on a replica' WHEN 'A' THEN 'always'
            END AS enabled
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -181,8 +181,8 @@ POLICIES: Final[LiteralString] = (
        NOT p.polpermissive AS restrictive,
        ARRAY(SELECT CASE WHEN u.id = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(u.id)) END
              FROM unnest(p.polroles) u (id) ORDER BY 1) AS roles,
-       pg_get_expr(p.polqual, p.polrelid) AS "using",
-       pg_get_expr(p.polwithcheck, p.polrelid) AS "with check"
+       pg_get_expr(p.polqual, p.polrelid, true) AS "using",
+       pg_get_expr(p.polwithcheck, p.polrelid, true) AS "with check"
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_policy p ON p.polrelid = c.oid
 WHERE """
@@ -198,8 +198,8 @@ SEQUENCES: Final[LiteralString] = (
        format_type(s.seqtypid, NULL) AS type, s.seqstart::text AS start,
        s.seqincrement::text AS increment, s.seqmin::text AS minimum, s.seqmax::text AS maximum,
        s.seqcache::text AS cache, s.seqcycle AS cycle,
-       concat_ws('.', d.refobjid::regclass, quote_ident(a.attname)) || CASE d.deptype
-           WHEN 'i' THEN ' (identity)' ELSE '' END AS "owned by"
+       nullif(concat(d.refobjid::regclass, '.' || quote_ident(a.attname),
+                     CASE d.deptype WHEN 'i' THEN ' (identity)' END), '') AS "owned by"
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_sequence s ON s.seqrelid = c.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0

@@ -38,7 +38,7 @@ DOMAINS: Final[LiteralString] = (
 'domain' AS kind, format_type(t.typbasetype, t.typtypmod) AS type,
        CASE WHEN t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text
            END AS collation,
-       pg_get_expr(t.typdefaultbin, 0) AS "default", t.typnotnull AS "not null"
+       pg_get_expr(t.typdefaultbin, 0, true) AS "default", t.typnotnull AS "not null"
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_type b ON b.oid = t.typbasetype
 WHERE t.typtype = 'd' AND """
     + _OURS
@@ -48,7 +48,7 @@ DOMAIN_CONSTRAINTS: Final[LiteralString] = (
     """\
 SELECT k.oid::int8 AS oid, 'constraint' AS kind,
        concat(quote_ident(n.nspname), '.', quote_ident(t.typname)) AS parent,
-       quote_ident(k.conname) AS name, pg_get_constraintdef(k.oid) AS definition
+       quote_ident(k.conname) AS name, pg_get_constraintdef(k.oid, true) AS definition
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c'
 WHERE """

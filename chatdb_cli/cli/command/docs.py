@@ -29,7 +29,7 @@ def docs(
     ] = False,
 ) -> None:
     """Print the schema's documentation as Markdown, with diagrams."""
-    from chatdb_cli.catalog.read import read_schema
+    from chatdb_cli.docs.read import read_schema
     from chatdb_cli.docs.update import write_schema_docs
 
     if check and output is None:

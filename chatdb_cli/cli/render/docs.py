@@ -11,7 +11,7 @@ from chatdb_cli.cli.render.document import Rendered, target_document
 from chatdb_cli.cli.render.text import one_line
 
 if TYPE_CHECKING:
-    from chatdb_cli.catalog.model import SchemaDocs
+    from chatdb_cli.docs.model import SchemaDocs
     from chatdb_cli.docs.update import FileState
     from chatdb_cli.postgres.model import Target
 
