@@ -36,7 +36,7 @@ def guard(arguments: Sequence[str]) -> int:
     try:
         code = _run(arguments, out)
         if log.enabled():
-            _log_end(out.command or None, code, time.monotonic() - start)
+            _end_logs(out.command or None, code, time.monotonic() - start)
         return code
     except BrokenPipeError:  # the reader of stdout has closed it: end silently
         discard(sys.stdout)
@@ -65,8 +65,9 @@ def _configure_logs(arguments: Sequence[str], out: Output, *, files: bool) -> No
         configure(options, out)
 
 
-def _log_end(command: str | None, code: int, duration_s: float) -> None:
+def _end_logs(command: str | None, code: int, duration_s: float) -> None:
     from chatdb_cli._version import __version__
+    from chatdb_cli.cli.logs import detach
 
     log.info(
         "command",
@@ -76,6 +77,7 @@ def _log_end(command: str | None, code: int, duration_s: float) -> None:
         duration_ms=round(duration_s * 1000),
         chatdb_version=__version__,
     )
+    detach()
 
 
 def _run(arguments: Sequence[str], out: Output) -> int:

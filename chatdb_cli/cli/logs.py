@@ -69,19 +69,24 @@ def configure(options: LogOptions, out: Output) -> None:
         handlers.append(_JsonStream(out.stderr, options))
     elif options.verbose:
         handlers.append(_StatementLines(out.stderr))
-    root = logging.getLogger()
-    for logger in (log.logger, root):
-        for earlier in [h for h in logger.handlers if isinstance(h, _Handler)]:
-            logger.removeHandler(earlier)
-            earlier.close()
+    detach()
     for handler in handlers:
         log.logger.addHandler(handler)
         if not isinstance(handler, _StatementLines):
-            root.addHandler(handler)
+            logging.getLogger().addHandler(handler)
     log.logger.setLevel(logging.DEBUG if options.verbose else logging.INFO)
     log.logger.propagate = False
     if options.json:
         _capture(options)
+
+
+def detach() -> None:
+    """Remove and close the handlers of a run: a program may run several commands in one process."""
+    for logger in (log.logger, logging.getLogger()):
+        for handler in [h for h in logger.handlers if isinstance(h, _Handler)]:
+            logger.removeHandler(handler)
+            handler.close()
+    log.logger.setLevel(logging.NOTSET)
 
 
 def _log_line(line: str) -> None:

@@ -67,7 +67,7 @@ def parse_pairs(texts: Iterable[str]) -> dict[str, str]:
         except ValueError as error:
             problem, _, hint = str(error).partition("; ")
             raise ChatdbError(
-                Code.USAGE, f"--threshold {text!r} {problem}", hint=hint or None
+                Code.USAGE, f"the threshold {text!r} {problem}", hint=hint or None
             ) from None
     return pairs
 

@@ -25,10 +25,9 @@ RULE = Rule(
     severity="warning",
     title="An object is made in another schema than the project's",
     why=(
-        "chatdb applies the files to the schema of --schema, and to a test schema, and a "
-        "rehearsal to a third. A name with a schema is the same one in all of them, so that "
-        "tests change the real tables. Name no schema, or make the other schema in these "
-        "files."
+        "The same files are applied to the schema of the target, to a test schema, and by a "
+        "rehearsal to a third. A name with a schema is the same in all of them, so tests change "
+        "the real tables. Name no schema, or create the other schema in these files."
     ),
     bad="CREATE TABLE billing.invoices (id bigint PRIMARY KEY);",
     safe="CREATE TABLE invoices (id bigint PRIMARY KEY);",
