@@ -111,32 +111,24 @@ class ScratchPlace(Closing):
                 self._drop(name)
 
     def refuse_server_effects(self, scripts: Iterable[Script]) -> None:
-        """Refuse files that would change roles or other databases of the target's own server.
+        """Refuse files that would change roles or other databases of the server.
 
         On a server that was named for the purpose they may.
 
         Raises:
             ChatdbError: `REFUSED`, with the place of the first statement.
         """
-        if not self._on_own_server:
+        if self.server.kind == "named":
             return
         for script in scripts:
             effects = find_server_effects(script.text, split_statements(script.text))
             for effect in effects:
                 raise ChatdbError(
                     Code.REFUSED,
-                    f"{effect.what} would change the server of the target, not only the scratch "
-                    "database",
+                    f"{effect.what} would change the whole server, not only the scratch database",
                     hint=Advice("name another server for the scratch database with {scratch_url}"),
                     place=locate(script.text, effect.offset, script.path),
                 )
-
-    @property
-    def _on_own_server(self) -> bool:
-        """The scratch databases are on the server that also has the target."""
-        own = self._target.settings.database
-        is_embedded = own is not None and own.embedded
-        return self.server.kind == ("embedded" if is_embedded else "target")
 
     def sweep(self) -> None:
         """Drop every scratch database that a killed run left, never another's nor one in use."""
@@ -222,7 +214,7 @@ class ScratchPlace(Closing):
             else:
                 return
         self._report(
-            f"the scratch database {name} could not be dropped, the next run will: {problem}"
+            f"the scratch database {name} could not be dropped ({problem}); the next run drops it"
         )
 
     def _fill(self, template: str, name: str, mark: str = "") -> bytes:

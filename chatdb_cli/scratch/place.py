@@ -85,18 +85,18 @@ def choose_server(
     database = settings.database
     own: Server | None = None
     if database is not None and database.embedded:
-        own = Server(target, "embedded", form.server_version)
+        own = Server(_maintenance(target, report), "embedded", form.server_version)
         reasons = []
     elif not is_on_this_machine(target):
         reasons = [f"the target's server is on another machine ({target.via or target.host})"]
     elif pooled:
         reasons = ["a pooler is between this machine and the target's server"]
     else:
-        reason, _ = _inspect(_maintenance(target, report), report)
-        own = Server(target, "target", form.server_version)
+        own = Server(_maintenance(target, report), "target", form.server_version)
+        reason, _ = _inspect(own.target, report)
         reasons = [f"on the target's server {reason}"] if reason else []
     if own and not reasons:
-        return own._replace(target=_maintenance(target, report))
+        return own
     return _embedded(target, form, reasons, report)
 
 
@@ -110,11 +110,13 @@ def _embedded(
     else:
         opened = _open(target, embedded_database(settings.home), report)
         reason, version = _inspect(opened, report)
-        if version // 10000 == form.major and not reason:
+        if version // 10000 != form.major:
+            reason = f"is PostgreSQL {version // 10000}, and the target {form.major}"
+        elif reason:
+            reason = f"can't be used: {reason}"
+        else:
             return Server(_maintenance(opened, report), "embedded", version)
-        reasons.append(
-            f"the embedded server is PostgreSQL {version // 10000}, and the target {form.major}"
-        )
+        reasons.append(f"the embedded server {reason}")
     raise _no_scratch("there is no place for a scratch database", *reasons)
 
 
