@@ -93,7 +93,8 @@ def check_drift(
             expected = with_role(expected, place.server.target.user, row.owner)
         what = f"{len(scripts)} files, built on {place.server.target.where}"
     comparison = compare_snapshots(expected, live, column_order=column_order)
-    return Drift(target, compare.current(past.applied), what, comparison)
+    versions = (expected.server_version, live.server_version)
+    return Drift(target, compare.current(past.applied), what, comparison, versions)
 
 
 class _Owner(NamedTuple):

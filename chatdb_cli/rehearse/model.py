@@ -7,7 +7,7 @@
           StatementLock    a lock that a statement took on a relation that existed before its file
     Drift                  the live schema against what its files build, or against a file
 
-What does not belong here: how they come about (`rehearsal.py`, `lock_trace.py`, `drift.py`).
+What does not belong here: computing them (`rehearsal.py`, `lock_trace.py`, `drift.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StatementLock(NamedTuple):
         relation: the relation, with its schema if that is not the target's.
         mode: the strongest mode that the statement took; if it took none, the strongest that the
             transaction already held, while the statement read or rewrote the relation.
-        rewrites: the relation, a table or an index, was written anew.
+        rewrites: the relation, a table or an index, was rewritten.
         reads: the relation was read whole.
         held_ms: how long the statements took from this one to the end of the transaction, in
             milliseconds, in the scratch database.
@@ -84,12 +84,12 @@ class RehearsalFailure(NamedTuple):
     """What is wrong after a step of a rehearsal.
 
     Attributes:
-        after: the step.
-        differences: what differs from the schema as it must be then.
+        step: the step.
+        differences: what differs from the schema as it must be after it.
         error: the error that ended the step, or None.
     """
 
-    after: Literal["up", "down", "second up", "down with rows", "up after rows", "seed"]
+    step: Literal["up", "down", "second up", "down with rows", "up after rows", "seed"]
     differences: tuple[Difference, ...] = ()
     error: ChatdbError | None = None
 
@@ -167,13 +167,15 @@ class Drift:
         target: the database and schema.
         current: the highest applied version, or None.
         expected: what it was compared with, for people: the files, or a file.
-        comparison: what differs; `before` is what is expected, `after` what is there.
+        comparison: what differs; `before` is what is expected, `after` what the live schema has.
+        server_versions: the major versions of the servers that printed the expected and the live schema.
     """
 
     target: Target
     current: str | None
     expected: str
     comparison: Comparison
+    server_versions: tuple[int, int]
 
     @property
     def ok(self) -> bool:

@@ -90,7 +90,9 @@ def rehearse_migrations(
         if seed and chosen and not rehearser.stopped:
             failed = rehearse_with_rows(stage, chosen[0], rehearser.snapshots)
             if failed is not None:
-                # A version that was not chosen has no result of its own.
+                if failed.position not in chosen:
+                    migration = files.migrations[failed.position]
+                    results.append(VersionRehearsal(migration.version, migration.name))
                 n = chosen.index(failed.position) if failed.position in chosen else -1
                 results[n] = replace(results[n], failures=(*results[n].failures, failed.failure))
         return Rehearsal(

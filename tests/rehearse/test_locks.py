@@ -221,7 +221,7 @@ def test_a_table_a_version_shows_the_worst_first(project: Project, chatdb: Chatd
     ]  # fmt: skip
     assert "not accepted" in result.out.splitlines()[2]
     assert "accepted" in result.out.splitlines()[3]
-    assert "lock that blocks no other statement" in result.out
+    assert "lock that blocks neither reads nor writes" in result.out
 
 
 def test_a_directive_that_accepts_nothing_and_a_file_that_can_not_be_traced_are_noted(
@@ -242,5 +242,5 @@ def test_a_directive_that_accepts_nothing_and_a_file_that_can_not_be_traced_are_
         "0002 outside  ok",
         "  its locks can't be seen: it runs outside a transaction",
         "0003 nothing  ok",
-        "  note: line 2: no statement took the lock that it accepts",
+        "  note: line 2: this allow-lock accepts no lock that was found",
     ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         VersionRehearsal,
     )
 
-_MISSING = {
+_FAILED = {
     "up": "the up failed",
     "down": "the down failed",
     "second up": "the up failed after the down",
@@ -39,6 +39,12 @@ _DIFFERS = {
     "second up": "the second up does not build what the first built",
     "down with rows": "the down does not undo the up on tables with rows",
     "up after rows": "the up after a down on tables with rows does not build what the first built",
+}
+_SIGNS = {
+    "down": "- before the up, + after the down",
+    "second up": "- after the first up, + after the second",
+    "down with rows": "- before the up, + after the down",
+    "up after rows": "- after the first up, + after this one",
 }
 
 
@@ -61,6 +67,12 @@ def render_drift(drift: Drift, file: Path | None) -> Rendered:
     """
     comparison = drift.comparison
     notes = comparison_notes(comparison)
+    expected_version, live_version = drift.server_versions
+    if not drift.ok and expected_version != live_version:
+        notes.append(
+            f"expected is from PostgreSQL {expected_version}, live from {live_version}: each prints"
+            " the same view or function in its own way"
+        )
     document = target_document(drift.target) | {
         "ok": drift.ok,
         "current": drift.current,
@@ -69,8 +81,10 @@ def render_drift(drift: Drift, file: Path | None) -> Rendered:
         "notes": notes,
     }
     count = len(comparison.differences)
-    expected = f"the snapshot {file}" if file else f"its files at version {drift.current or 'none'}"
-    what = "no drift: the schema is" if drift.ok else f"{_count(count, 'difference')} from"
+    expected = f"the snapshot {file}" if file else "its state before the first migration"
+    if drift.current and not file:
+        expected = f"its files at version {drift.current}"
+    what = "no drift: the schema matches" if drift.ok else f"{_count(count, 'difference')} from"
     legend = () if drift.ok else ("- expected, + live", "")
     text = [*legend, difference_text(comparison.differences), *(f"note: {note}" for note in notes)]
     return Rendered(document, (*text, one_line(f"{what} {expected}")))
@@ -83,7 +97,7 @@ def version_line(version: VersionRehearsal) -> str:
 
 def _document(version: VersionRehearsal) -> Document:
     differences = [
-        {"after": failure.after, **document}
+        {"step": failure.step, **document}
         for failure in version.failures
         for document in difference_documents(failure.differences)
     ]
@@ -94,10 +108,19 @@ def _document(version: VersionRehearsal) -> Document:
         "ok": version.ok,
         "skipped": version.skipped is not None,
         "reason": version.skipped,
+        "failures": [_failure_document(failure) for failure in version.failures],
         "differences": differences,
         "error": error_document(errors[0]) if errors else None,
         "locks": [_lock_document(x) for x in version.locks.locks] if version.locks else None,
         "notes": _notes(version),
+    }
+
+
+def _failure_document(failure: RehearsalFailure) -> Document:
+    return {
+        "step": failure.step,
+        "message": _what(failure),
+        "error": error_document(failure.error) if failure.error else None,
     }
 
 
@@ -118,7 +141,9 @@ def _lock_document(lock: StatementLock) -> Document:
 def _notes(version: VersionRehearsal) -> list[str]:
     notes = comparison_notes(Comparison((), version.notes))
     lines = version.locks.unused if version.locks else ()
-    return notes + [f"line {line}: no statement took the lock that it accepts" for line in lines]
+    return notes + [
+        f"line {line}: this allow-lock accepts no lock that was found" for line in lines
+    ]
 
 
 def _versions(rehearsal: Rehearsal) -> Iterator[str | Table]:
@@ -127,7 +152,9 @@ def _versions(rehearsal: Rehearsal) -> Iterator[str | Table]:
     for version in versions:
         name = one_line(f"{version.version} {version.name}")
         yield f"{name}{' ' * (widest - width(name))}  {_state(version)}"
-        for failure in version.failures:
+        for n, failure in enumerate(version.failures):
+            if n:  # the line of the version shows the first
+                yield f"  {_what(failure)}"
             yield from _failure(failure)
         if version.locks:
             yield from _locks(version.locks.locks)
@@ -145,19 +172,19 @@ def _state(version: VersionRehearsal) -> str:
 
 
 def _what(failure: RehearsalFailure) -> str:
-    return _MISSING[failure.after] if failure.error else _DIFFERS[failure.after]
+    return _FAILED[failure.step] if failure.error else _DIFFERS[failure.step]
 
 
 def _failure(failure: RehearsalFailure) -> Iterator[str]:
-    yield f"  {_what(failure)}:"
     if failure.error:
         yield "\n".join(f"  {line}".rstrip() for line, _ in error_lines(failure.error))
     else:
+        yield f"  {_SIGNS[failure.step]}"
         yield "\n".join(f"  {line}" for line in difference_text(failure.differences).splitlines())
 
 
 def _locks(locks: Sequence[StatementLock]) -> Iterator[str | Table]:
-    """Yield a table of the locks that block others, and how many do not."""
+    """Yield a table of the locks that block reads or writes, and how many do not."""
     shown = [lock for lock in locks if lock.blocks or not lock.ok]
     if shown:
         rows = [
@@ -173,7 +200,8 @@ def _locks(locks: Sequence[StatementLock]) -> Iterator[str | Table]:
         ]
         yield Table(("  line", "relation", "lock", "whole", "ms", ""), rows)
     if rest := len(locks) - len(shown):
-        yield f"  {_count(rest, 'lock')} that {'block' if rest > 1 else 'blocks'} no other statement"
+        verb = "block" if rest > 1 else "blocks"
+        yield f"  {_count(rest, 'lock')} that {verb} neither reads nor writes"
 
 
 def _work(lock: StatementLock) -> Iterator[str]:
@@ -185,6 +213,8 @@ def _work(lock: StatementLock) -> Iterator[str]:
 
 def _summary(rehearsal: Rehearsal) -> str:
     versions = rehearsal.versions
+    if not versions:
+        return "nothing to rehearse"
     skipped = sum(v.skipped is not None for v in versions)
     failed = sum(not v.ok for v in versions)
     parts = [f"{len(versions) - skipped} rehearsed"]
