@@ -235,7 +235,8 @@ def scratch_place(
         report: called with a line for what takes time, or is left.
 
     Raises:
-        ChatdbError: `NO_SCRATCH`, there is no server for them; no connection.
+        ChatdbError: `NO_SCRATCH`, there is no server for them; `REFUSED`, the prelude would change roles
+            or other databases of a server that was not named; no connection.
     """
     require_target(target)
     path = target.settings.prelude
@@ -247,6 +248,8 @@ def scratch_place(
         explain_failures("the scratch database was lost"),
         ScratchPlace(_open_session(server.target), server, target, form, prelude, report) as place,
     ):
+        if prelude:
+            place.refuse_server_effects((prelude,))
         place.sweep()
         yield place
 

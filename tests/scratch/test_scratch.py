@@ -330,6 +330,7 @@ def test_the_prelude_runs_first(database: Database, tmp_path: Path) -> None:
     [
         (f"{PRELUDE}SELECT nothing;\n", Code.STATEMENT, 3),
         (f"{PRELUDE}BEGIN;\n", Code.BAD_FILE, 3),
+        (f"{PRELUDE}DROP ROLE IF EXISTS nobody_here;\n", Code.REFUSED, 3),
         (None, Code.USAGE, None),
     ],
 )
