@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatdb_cli.health.metrics.collectors import COLLECTORS, MIGRATIONS
+from chatdb_cli.health.metrics.collectors import COLLECTORS, CURSORS, MIGRATIONS
 from chatdb_cli.health.metrics.families import SUCCESS
 from chatdb_cli.health.metrics.meters import METERS, POOL
 
@@ -56,8 +56,9 @@ def document() -> str:
     parts[-1] += "\nBesides, the usual `process_` metrics: processor time, memory, open files.\n"
     parts += [
         _section(f"Collector `{collector.name}`", collector.metrics, collector)
-        for collector in (*COLLECTORS, MIGRATIONS)
+        for collector in (*COLLECTORS, MIGRATIONS, CURSORS)
     ]
+    parts[-1] += "\nOnly with `--cursor`, for each cursor that it names.\n"
     parts.append(_section("The pool of an application", (metric for metric, _, _ in POOL)))
     parts[-1] += (
         "\nOnly with `HealthServer(settings, pool=pool)`, in the process of the application.\n"
@@ -78,7 +79,7 @@ def _section(title: str, metrics: Iterable[Metric], collector: Collector | None 
 
 def _all() -> Iterable[Metric]:
     yield from (*METERS, SUCCESS)
-    for collector in (*COLLECTORS, MIGRATIONS):
+    for collector in (*COLLECTORS, MIGRATIONS, CURSORS):
         yield from collector.metrics
     yield from (metric for metric, _, _ in POOL)
 

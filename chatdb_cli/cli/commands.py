@@ -58,7 +58,7 @@ def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Calla
 
     @wraps(function)
     def run(typer_context: typer.Context, **options: Any) -> None:
-        flags = {key: options.pop(key) for key in shared}
+        flags = {key: _flag(options.pop(key)) for key in shared}
         typer_context.obj.command = typer_context.command_path.removeprefix("chatdb ")
         context = make_context(flags, typer_context.obj)
         try:
@@ -89,6 +89,11 @@ def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Calla
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _flag(value: Any) -> Any:
+    """Return the value of an option as that of a setting; an option that can be repeated is a list."""
+    return (",".join(value) or None) if isinstance(value, list) else value
 
 
 class _SectionedCommand(TyperCommand):

@@ -181,6 +181,11 @@ _SERVING: dict[str, Any] = {
                      help="Serve /health and /metrics at this address until stopped; 127.0.0.1 is this "
                      "machine alone."),
     ],
+    "cursor": Annotated[
+        list[str] | None,
+        typer.Option("--cursor", metavar="[NAME=]FILE",
+                     help="Check how far the listener with this cursor has read; can be repeated."),
+    ],
     "metrics_top": Annotated[
         str | None,
         typer.Option("--metrics-top", metavar="N", rich_help_panel="HTTP",

@@ -6,6 +6,7 @@
     find           the checks of those modules
     thresholds     the limits of the checks: defaults, and those that a user sets
     watch          HealthWatch: check again and again, on one connection
+    cursors        the cursors of listeners, to compare with the change log
     project        the files of the migrations, to compare with the history
     document       the JSON document of a health
     history        the history of migrations: its statement, who may read it, its files

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatdb_cli.errors import ChatdbError, Code, Exit
+from chatdb_cli.health.cursors import read_cursors
 from chatdb_cli.health.definition import NOT_APPLICABLE, Facts, Project, Reading, unknown, unseen
 from chatdb_cli.health.find import definitions
 from chatdb_cli.health.model import STATUSES, Check, Health
@@ -184,7 +185,14 @@ def _check(
     except psycopg.Error as error:
         return disconnected(_lost(error, target), target)
     latency_ms = seconds[0] * 1000
-    facts = Facts(target, server, connect_ms, latency_ms, pool=pool.get_stats() if pool else None)
+    facts = Facts(
+        target,
+        server,
+        connect_ms,
+        latency_ms,
+        pool=pool.get_stats() if pool else None,
+        cursors=read_cursors(target.settings),
+    )
     facts, answers = _ask(conn, facts)
     checks = [c for d in definitions() if (c := _judge(d, limits, facts, answers)) is not None]
     checks.sort(key=lambda c: STATUSES.index(c.status))
@@ -234,15 +242,15 @@ def _judge(definition: Definition, limits: Limits, facts: Facts, answers: Answer
         return None
     degraded, error = limits[definition.name]
     status = reading.status or "ok"
-    if reading.status is None and _exceeds(reading.value, degraded, lowest=definition.lowest):
+    compared = reading.status in (None, "unknown")
+    if compared and _exceeds(reading.value, degraded, lowest=definition.lowest):
         status = "degraded"
-    if reading.status is None and _exceeds(reading.value, error, lowest=definition.lowest):
+    if compared and _exceeds(reading.value, error, lowest=definition.lowest):
         status = "error"
+    value = None if status == "unknown" else reading.value
     threshold = error if degraded is None or (status == "error" and error is not None) else degraded
     hint = "" if status == "ok" else reading.hint
-    return Check(
-        definition.name, status, reading.value, threshold, definition.unit, reading.message, hint
-    )
+    return Check(definition.name, status, value, threshold, definition.unit, reading.message, hint)
 
 
 def _exceeds(value: float | None, limit: float | None, *, lowest: bool) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatdb_cli.files.model import Files
+    from chatdb_cli.health.cursors import Cursor
     from chatdb_cli.health.model import Status, Unit
     from chatdb_cli.postgres.model import Target
 
@@ -85,6 +86,7 @@ class Facts(NamedTuple):
         project: the files of the migrations.
         late: how many questions had no answer in time.
         pool: the statistics of the application's pool (`ConnectionPool.get_stats`), or None.
+        cursors: the cursors of listeners that the settings name.
     """
 
     target: Target
@@ -94,6 +96,7 @@ class Facts(NamedTuple):
     project: Project = Project()
     late: int = 0
     pool: Mapping[str, int] | None = None
+    cursors: Sequence[Cursor] = ()
 
 
 class Reading(NamedTuple):
@@ -103,7 +106,8 @@ class Reading(NamedTuple):
         value: to compare with the thresholds; None if it is unknown.
         message: one sentence in lower case.
         hint: what to do, if the status is not `ok`.
-        status: the status, whatever the value is; None to compare the value with the thresholds.
+        status: the status, whatever the value is; None to compare the value with the thresholds.  With
+            `unknown`, a value is what is known all the same: it is compared, too.
     """
 
     value: float | None

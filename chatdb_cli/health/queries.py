@@ -116,6 +116,8 @@ LEFT JOIN root ON true LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = root.pi
 )
 # Where there are no tables of the history, it is empty.
 NO_HISTORY: Final = "SELECT NULL AS yoyo_id, NULL AS applied_at WHERE false"
+# Where there is no lock of a yoyo client.
+NO_YOYO_LOCK: Final = "SELECT NULL AS pid, NULL AS since WHERE false"
 # Which session holds a migration lock of this target, and since when?
 MIGRATOR: Final = (
     """\
@@ -230,19 +232,43 @@ FROM (SELECT datname, datfrozenxid FROM pg_database ORDER BY age(datfrozenxid) D
 OLDEST_EVENT: Final = """\
 SELECT (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint AS age_ms
 FROM {schema}.events e ORDER BY e.seq LIMIT 1"""
-# How old is the oldest event that the reader with a cursor has not read?  First those of transactions
-# that were running then, then those that began later; both by the index of xid.
-UNREAD_EVENT: Final = """\
-SELECT (extract(epoch FROM clock_timestamp() - min(u.at)) * 1000)::bigint AS age_ms,
-       (SELECT pg_snapshot_xmin({snapshot}::pg_snapshot) < s.floor FROM {schema}.events_state s)
-           AS purged
-FROM (
-    SELECT e.at FROM pg_snapshot_xip({snapshot}::pg_snapshot) x (xid)
+# How old is the oldest event that the listener with each cursor has not read, or why can't it continue?
+# As in `events_since()`, these are events of transactions that were running then, and of those that
+# began later, both by the index of xid; and while it reads a batch in pages, those of the next pages.
+UNREAD_EVENTS: Final = """\
+SELECT c.number,
+       CASE WHEN c.epoch IS DISTINCT FROM s.epoch THEN 'reset'
+            WHEN pg_snapshot_xmin(c.older) < s.floor THEN 'purged'
+            WHEN pg_snapshot_xmax(c.newer) > pg_snapshot_xmax(pg_current_snapshot())
+              OR EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) x (xid)
+                         WHERE pg_visible_in_snapshot(x.xid, c.newer)) THEN 'ahead' END AS lost,
+       (extract(epoch FROM clock_timestamp() - u.at) * 1000)::bigint AS age_ms
+FROM (VALUES {cursors}) c (number, epoch, older, newer, seq, xid, first, last)
+LEFT JOIN (
+    SELECT s.floor, left(md5(concat_ws('.', p.system_identifier, d.oid, e.oid) || s.nonce), 12) AS epoch
+    FROM {schema}.events_state s, pg_control_system() p, pg_database d, pg_class e
+    JOIN pg_namespace n ON n.oid = e.relnamespace
+    WHERE d.datname = current_database() AND n.nspname = {name} AND e.relname = 'events'
+) s ON true
+CROSS JOIN LATERAL (SELECT min(a.at) AS at FROM (
+    SELECT e.at FROM pg_snapshot_xip(c.newer) x (xid)
     CROSS JOIN LATERAL (SELECT o.at FROM {schema}.events o WHERE o.xid = x.xid ORDER BY o.seq LIMIT 1) e
     UNION ALL
-    (SELECT e.at FROM {schema}.events e WHERE e.xid >= pg_snapshot_xmax({snapshot}::pg_snapshot)
+    (SELECT e.at FROM {schema}.events e WHERE e.xid >= pg_snapshot_xmax(c.newer)
      ORDER BY e.xid, e.seq LIMIT 1)
-) u"""
+    UNION ALL
+    SELECT e.at FROM pg_snapshot_xip(c.older) x (xid)
+    CROSS JOIN LATERAL (SELECT o.at FROM {schema}.events o
+                        WHERE o.xid = x.xid AND o.seq >= c.seq AND (o.seq, o.xid) > (c.seq, c.xid)
+                        ORDER BY o.seq LIMIT 1) e
+    WHERE pg_visible_in_snapshot(x.xid, c.newer)
+    UNION ALL
+    (SELECT e.at FROM {schema}.events e
+     WHERE (e.seq, e.xid) > (c.seq, c.xid) AND e.seq BETWEEN c.first AND c.last
+       AND e.xid::text::bigint >= pg_snapshot_xmax(c.older)::text::bigint
+       AND pg_visible_in_snapshot(e.xid, c.newer)
+     ORDER BY e.seq, e.xid LIMIT 1)
+) a) u"""
 # When did the oldest row expire that purge_expired() has not deleted, and in which table is it?
 EXPIRED: Final = """\
 SELECT x."table", (extract(epoch FROM clock_timestamp() - x.expired) * 1000)::bigint AS age_ms

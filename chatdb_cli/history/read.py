@@ -147,6 +147,14 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     )
 
 
+def yoyo_lock_statement() -> str:
+    """Return the statement that reads the lock row of a yoyo client; its rows are `YoyoLock`s.
+
+    For callers that send it in a pipeline of their own; `{schema}` in it is the schema's name as SQL.
+    """
+    return queries.READ_YOYO_LOCK
+
+
 def history_statement(tables: Collection[str]) -> str:
     """Return the statement that reads the history, for callers that send it in a pipeline of their own.
 

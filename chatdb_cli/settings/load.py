@@ -74,6 +74,8 @@ def load_settings(
     for name in ("postgres_programs", "prelude"):
         if fields[name] is not None:
             fields[name] = cwd / fields[name]
+    if cursors := fields["health_cursors"]:
+        fields["health_cursors"] = {name: cwd / file for name, file in cursors.items()}
     home = cwd / value_of(sources, "CHATDB_HOME")
     warnings = [*_unused_variables(sources), *project.warnings]
     database = named_database(sources, display_path(home, cwd), warnings)

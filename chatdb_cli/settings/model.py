@@ -127,6 +127,7 @@ class Settings:
         directory: the folder of the migrations as it was given (`@chat` included), or None.
         bastion: the host of the SSH tunnel, or None for no tunnel.
         health_thresholds: limits of the health checks, by name, as they were given; or None.
+        health_cursors: the files of the cursors that are compared with the change log, by name; or None.
         metrics_top: how many tables, indexes and statements get metrics of their own.
         health_listen: the address of the HTTP server, as host and port; either is None if it is not
             given.  None for no server.
@@ -162,6 +163,7 @@ class Settings:
     wait_ms: int
     wait_for_server_ms: int
     health_thresholds: Mapping[str, str] | None = field(repr=False)
+    health_cursors: Mapping[str, Path] | None
     metrics_top: int
     pooler: Literal["session", "transaction"] | None
     format: Literal["text", "json"]

@@ -231,3 +231,18 @@ def thresholds(text: str) -> dict[str, str]:
         if not (name.strip() and equals and value.strip()):
             raise ValueError("is not NAME=VALUE; write it like connections=90%")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def cursors(text: str) -> dict[str, Path]:
+    """Read `[NAME=]FILE` items, separated by commas; the default name is that of the file."""
+    files: dict[str, Path] = {}
+    for item in filter(None, map(str.strip, text.split(","))):
+        before, equals, after = item.partition("=")
+        file = path((after if equals else before).strip())
+        name = before.strip() if equals else file.stem
+        if not name or not file.name:
+            raise ValueError("is not NAME=FILE; write it like bell=/var/lib/chat/bell.cursor")
+        if name in files:
+            raise ValueError(f"has the name {name!r} twice; write each as NAME=FILE")
+        files[name] = file
+    return files

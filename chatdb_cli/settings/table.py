@@ -98,6 +98,7 @@ SETTINGS = {
         Setting("CHATDB_WAIT_FOR_SERVER", parse.duration_ms, "0s", "wait_for_server_ms"),
         # Health checks.
         Setting("CHATDB_THRESHOLD", parse.thresholds, field="health_thresholds"),
+        Setting("CHATDB_CURSOR", parse.cursors, field="health_cursors"),
         # The HTTP server of `chatdb health`; PORT, which many platforms set, completes its address.
         Setting("CHATDB_HEALTH_LISTEN", parse.listen, flag="serve"),
         Setting("PORT", parse.port),

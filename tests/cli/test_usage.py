@@ -44,7 +44,8 @@ OPTIONS = {
     ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("health",): CONNECTION | OUTPUT
-    | {"--strict", "--threshold", "--wait", "--watch", "--every", "--serve", "--metrics-top"},
+    | {"--strict", "--threshold", "--wait", "--watch", "--every", "--serve", "--metrics-top"}
+    | {"--cursor"},
     ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
     ("seed",): CONNECTION | OUTPUT
     | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},

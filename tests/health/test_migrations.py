@@ -65,6 +65,28 @@ def test_differences_between_files_and_history_are_reported_with_their_remedy(
     assert "Migrator.repair()" in check.hint
 
 
+def test_a_lock_that_a_yoyo_client_has_left_is_reported_with_its_remedy(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    project.migrator(database).up()
+    database.execute("CREATE TABLE yoyo_lock (locked int, ctime timestamp, pid int)")
+    assert check_of(database, "history-problems", project.sql).status == "ok"
+    database.execute("INSERT INTO yoyo_lock VALUES (1, now(), 4711)")
+    check = check_of(database, "history-problems", project.sql)
+    assert row_of(check) == ("degraded", 1, 0)
+    assert check.message.startswith("a yoyo client with process id 4711 has held its lock since")
+    assert "Migrator.repair()" in check.hint
+    with as_nobody(database) as url:
+        database.execute(
+            "GRANT SELECT ON _yoyo_migration, chatdb_migration TO health_nobody"
+        )  # what is asked for first is enough for the rest of the check
+        assert check_of(database, "history-problems", project.sql, url=url).status == "ok"
+    migrator = project.migrator(database)
+    migrator.repair(migrator.repairs())
+    assert check_of(database, "history-problems", project.sql).status == "ok"
+
+
 def test_a_history_of_yoyo_alone_is_compared_too(project: Project, database: Database) -> None:
     project.write_tables(1, 2)
     project.migrator(database).up()

@@ -11,7 +11,8 @@ from chatdb_cli.health import queries
 from chatdb_cli.health.definition import Question, Reading, check, unknown, unreadable, unseen
 from chatdb_cli.health.history import comparable_files, hidden_tables, history_question
 from chatdb_cli.health.words import age, number, session, some
-from chatdb_cli.history.read import HistoryRow, applied_migrations
+from chatdb_cli.history.model import YoyoLock
+from chatdb_cli.history.read import HistoryRow, applied_migrations, yoyo_lock_statement
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
@@ -49,7 +50,13 @@ def _statement(facts: Facts) -> str:
     return question[0] if question else queries.NO_HISTORY
 
 
+def _yoyo_statement(facts: Facts) -> str:
+    # A role that may read the history alone still gets its other problems.
+    return yoyo_lock_statement() if "yoyo_lock" in facts.server.readable else queries.NO_YOYO_LOCK
+
+
 HISTORY = Question(_statement, HistoryRow, _hidden)
+YOYO_LOCK = Question(_yoyo_statement, YoyoLock)
 MIGRATOR = Question(queries.MIGRATOR, Migrator)
 
 
@@ -103,15 +110,18 @@ def unfinished_migrations(
     )
 
 
-@check("history-problems", "count", HISTORY, degraded=0)
-def history_problems(facts: Facts, rows: Sequence[HistoryRow]) -> Reading:
-    """Differences between files and history that stop the next run."""
+@check("history-problems", "count", HISTORY, YOYO_LOCK, degraded=0)
+def history_problems(
+    facts: Facts, rows: Sequence[HistoryRow], locks: Sequence[YoyoLock]
+) -> Reading:
+    """Differences between files and history that stop the next run; a lock that yoyo has left."""
     from chatdb_cli.migrate import compare
 
     compared = _compared(facts, rows)
     if isinstance(compared, Reading):
         return compared
     problems = [p for p in compare.problems(*compared) if p.code != "unfinished"]
+    problems += map(compare.yoyo_lock_problem, locks)
     if not problems:
         return Reading(0, "files and history agree")
     more = f", and {number(len(problems) - 1, 'more problem')}" if problems[1:] else ""

@@ -4,6 +4,7 @@
     collectors      the table of all metrics: names, kinds, descriptions, labels
     collect         read all of them from a database
     migrations      how many migrations are applied, pending and unfinished
+    cursors         how far listeners have read the change log
     files           the files of the migrations, read again when they have changed
     families        from the rows of the server to prometheus_client's values
     meters          what this process counts about itself

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.health.ask import ask, open_inquiry
+from chatdb_cli.health.cursors import Unread, read_cursors, unread_statement
 from chatdb_cli.health.history import history_question
-from chatdb_cli.health.metrics.collectors import COLLECTORS, MIGRATIONS
+from chatdb_cli.health.metrics.collectors import COLLECTORS, CURSORS, MIGRATIONS
+from chatdb_cli.health.metrics.cursors import hidden_log, lag_rows
 from chatdb_cli.health.metrics.migrations import Migrations, count_migrations, hidden
 from chatdb_cli.health.metrics.model import Reading, Snapshot
 
@@ -48,7 +50,11 @@ def collect(
     server = open_inquiry(conn, target.schema, latency.append)
     reason, history = hidden(server), history_question(server)
     asked: dict[Collector, Question] = {MIGRATIONS: history} if history and not reason else {}
-    readings = []
+    cursors, readings = read_cursors(target.settings), []
+    if cursors and (hidden_cursors := hidden_log(server, cursors)):
+        readings.append(Reading(CURSORS, None, hidden_cursors))
+    elif cursors:
+        asked[CURSORS] = unread_statement(cursors), Unread
     for collector in COLLECTORS:
         if not collector.applies(server):
             continue
@@ -60,7 +66,10 @@ def collect(
     seconds = [0.0] * len(asked)
     answers = _ask(conn, target, list(asked.values()), seconds.__setitem__)
     for collector, answer, took in zip(asked, answers, seconds, strict=True):
-        readings.append(_reading(collector, answer, files)._replace(seconds=took))
+        reading = _reading(collector, answer, files)
+        if collector is CURSORS and isinstance(answer, tuple):
+            reading = Reading(CURSORS, lag_rows(cursors, answer))
+        readings.append(reading._replace(seconds=took))
     if reason:
         readings.append(Reading(MIGRATIONS, None, reason))
     elif not history:

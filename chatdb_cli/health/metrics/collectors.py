@@ -203,3 +203,17 @@ MIGRATIONS = Collector(
     ),
     "the history",
 )
+# Its statement and its values depend on the files of the cursors (`cursors.py`).
+CURSORS = Collector(
+    "event_cursors",
+    "",
+    _metrics(
+        "gauge",
+        ("cursor",),
+        event_cursor_lag_seconds="The age of the oldest event that a listener has not read; 0 if there "
+        "is none.",
+        event_cursor_valid="1 if a listener can continue from its cursor; 0 if not, or if its file "
+        "can't be read.",
+    ),
+    "the change log",
+)
