@@ -70,7 +70,8 @@ def test_any_value_is_accepted_or_exit_2(variable, value):
 
 # A name or a path is any text, and is shown.
 SHOWN = {
-    "CHATDB_AGAINST_SCHEMA", "CHATDB_DIR", "CHATDB_ENV_FILE", "CHATDB_HOME", "CHATDB_POSTGRES_BIN",
+    "CHATDB_AGAINST_SCHEMA", "CHATDB_CURSOR", "CHATDB_DIR", "CHATDB_ENV_FILE", "CHATDB_HOME",
+    "CHATDB_POSTGRES_BIN",
     "CHATDB_PRELUDE",
     "CHATDB_SCHEMA",
     "CHATDB_LOG_FILE",
