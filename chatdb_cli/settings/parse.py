@@ -139,7 +139,7 @@ def listen(text: str) -> tuple[str | None, int | None]:
     An IPv6 address with a port is in brackets, as in a URL.  Port 0 lets the system choose one.
     """
     match = re.fullmatch(r"\[([^\[\]]+)\](?::([0-9]+))?|([^\[\]:]*)(?::([0-9]+))?", text)
-    if match is None and text.count(":") > 1 and "[" not in text:
+    if text.count(":") > 1 and re.fullmatch(r"[0-9A-Fa-f:.]+(%[\w.-]+)?", text):
         return text, None  # an IPv6 address alone
     if match is None or "/" in text or any(c.isspace() for c in text):
         raise ValueError("is not an address; write it like 127.0.0.1:9432, [::1]:9432 or 0.0.0.0")
