@@ -6,12 +6,12 @@
     hashing     the hash of a row as SQL: which columns, in which form
     ranges      a table as ranges of its pages, and the order of the work
     workers     several connections that work on one list of ranges
+    buckets     the rows of a table in buckets, by the hash of the key
     compare     compare two targets, or a target with a saved count
     plan        what is compared of a table
     pairs       which table and which column of one side belongs to which of the other
     at_once     the same work on two sides at once
     find        the rows that differ
-    key_ranges  a table that is stored in the order of its key, as ranges of the key
     search      one side of the search for these rows
     sequences   sequences and identity columns: the next value against the highest one
     differences  what a comparison found

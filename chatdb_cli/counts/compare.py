@@ -20,7 +20,15 @@ from chatdb_cli.counts.differences import ComparedTable, CountsComparison, place
 from chatdb_cli.counts.find import find_differences
 from chatdb_cli.counts.model import CountProgress, comparable
 from chatdb_cli.counts.pairs import pair_tables, require_columns, resolve_renames, shape_of
-from chatdb_cli.counts.plan import PlannedTable, hashing_of, plan_as_saved, plan_table, searches
+from chatdb_cli.counts.plan import (
+    NO_KEYS,
+    PlannedTable,
+    hashing_of,
+    plan_as_saved,
+    plan_table,
+    search_keys,
+    searches,
+)
 from chatdb_cli.counts.sequences import compare_sequences, read_sequences
 from chatdb_cli.counts.snapshot import JOBS, Snapshot
 from chatdb_cli.errors import ChatdbError, Code
@@ -31,7 +39,9 @@ if TYPE_CHECKING:
     from chatdb_cli.counts.differences import ComparedSequence
     from chatdb_cli.counts.model import SequenceValue, Source, TableCount
     from chatdb_cli.counts.pairs import Renames
+    from chatdb_cli.counts.plan import PlannedColumn
     from chatdb_cli.counts.saved import SavedCounts
+    from chatdb_cli.counts.search import Search
     from chatdb_cli.postgres.model import Target
 
 _NO_NAMES: Mapping[str, str] = {}
@@ -65,6 +75,7 @@ class _Side(NamedTuple):
         planned: Sequence[PlannedTable],
         only: Collection[str] | None,
         progress: Callable[[CountProgress], None],
+        keys: Mapping[str, Sequence[PlannedColumn]] = NO_KEYS,
     ) -> _Counted:
         """Count the tables, and read the sequences after that.
 
@@ -72,9 +83,10 @@ class _Side(NamedTuple):
             planned: what is hashed.
             only: the tables whose sequences are read; None for all sequences.
             progress: called as pages are read.
+            keys: the key of each table whose rows may be searched by buckets.
         """
         snapshot = self.snapshot
-        counts = snapshot.count(hashing_of(snapshot, planned, self.number), progress)
+        counts = snapshot.count(hashing_of(snapshot, planned, self.number, keys), progress)
         with snapshot.explained():
             sequences = read_sequences(snapshot.connection, self.target, only)
         return _Counted(snapshot.source, {count.table: count for count in counts}, sequences)
@@ -143,18 +155,21 @@ def compare_counts(
             require_columns((*columns, *exclude_columns), pairs)
             sources = this.source, that.source
             planned = [plan_table(p, renames, sources, columns, exclude_columns) for p in pairs]
+        both = this, that
+        keys = search_keys(planned, both) if find else NO_KEYS
         shared = _shared_progress(progress)
 
         def count(side: _Side) -> _Counted:
             only = _names(planned, side.number) if tables else None
-            return side.count_tables(planned, only, shared(side.number))
+            return side.count_tables(planned, only, shared(side.number), keys)
 
         counted = at_once(count, sides, _Side.cancel)
         compared = [_compare(one, counted) for one in planned]
         if find:
-            both = this, that
             compared = [
-                _find(table, one, both, find, show_values=show_values)
+                _find(table, searches(one, both, keys), find, show_values=show_values)
+                if one.columns
+                else table
                 for table, one in zip(compared, planned, strict=True)
             ]
         same = sides[0].identity() == sides[1].identity()
@@ -306,19 +321,17 @@ def _compare(planned: PlannedTable, counted: tuple[_Counted, _Counted]) -> Compa
 
 def _find(
     table: ComparedTable,
-    planned: PlannedTable,
-    snapshots: tuple[Snapshot, Snapshot],
+    sides: tuple[Search, Search],
     limit: int,
     *,
     show_values: bool,
 ) -> ComparedTable:
     """Return a table with the first rows that differ."""
-    if not planned.columns or table.checksum is None or table.other_checksum is None:
+    if table.checksum is None or table.other_checksum is None:
         return table
     rows = (table.rows or 0), (table.other_rows or 0)
     if rows[0] == rows[1] and table.checksum.value == table.other_checksum.value:
         return table._replace(complete=True)
-    sides = searches(planned, snapshots)
     found = find_differences(sides, max(rows), limit, show_values=show_values)
     return table._replace(differences=found.rows, complete=found.complete)
 

@@ -5,9 +5,9 @@
 In three steps, in the snapshots of the checksums and with the same hash, so that what was seen to differ
 is what is found:
 
-    buckets    each side sums the hashes of its rows by buckets of the hash of the key; a key is in the
-               same bucket on both sides, so the buckets that differ hold all rows that differ; where
-               both sides are stored in the order of the key, ranges of it are cheaper (`key_ranges.py`)
+    buckets    the count has summed the hashes of the rows by buckets of the key's hash (`buckets.py`); a
+               key is in the same bucket on both sides, so the buckets that differ hold all rows that
+               differ; while they hold too many rows, they are divided by another scan
     rows       both sides send key and hash of each row of some buckets that differ
     details    of the rows that differ, both sides send a hash of each column, and the values if wanted
 
@@ -24,19 +24,21 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.counts.at_once import at_once
+from chatdb_cli.counts.buckets import COUNT
 from chatdb_cli.counts.differences import RowDifference
-from chatdb_cli.counts.key_ranges import KeyRanges, sample_bounds
-from chatdb_cli.counts.search import Search
+from chatdb_cli.counts.search import Part, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from chatdb_cli.counts.buckets import Sums
     from chatdb_cli.counts.differences import DifferenceKind
     from chatdb_cli.counts.search import Details, FoundRow
 
-# How many rows a bucket should have, and how many buckets there are at most.
-_ROWS_IN_BUCKET = 512
+# How many rows a bucket may have, how many buckets there are at once at most, and the largest mask.
+_ROWS_IN_BUCKET = 64
 _MOST_BUCKETS = 1 << 16
+_LAST_MASK = 1 << 40
 # How many rows of one side may be in memory at once.
 _ROWS_TOGETHER = 50_000
 
@@ -88,79 +90,59 @@ def find_differences(
     Raises:
         ChatdbError: as `count_rows` does.
     """
-    found = None
-    if bounds := sample_bounds(sides, rows):
-        found = _search(sides, KeyRanges(bounds), limit)
-    if not found:  # or a broken index hides the rows that differ
-        found = _search(sides, _Buckets(_mask(rows)), limit)
-    mismatches = sorted(found[0], key=_order) if found else []
-    complete = bool(found and found[1]) and len(mismatches) <= limit
-    shown = _with_details(sides, mismatches[:limit], show_values=show_values)
-    return Differences(shown, complete)
-
-
-class _Buckets(NamedTuple):
-    """Buckets of the key's hash, or of the row's hash in a table without a key.
-
-    Attributes:
-        mask: their number, a power of two, less one.
-    """
-
-    mask: int
-
-    def sums(self, side: Search) -> dict[int, tuple[int, int]]:
-        """Return the rows of each bucket, and the sum of their hashes."""
-        return side.buckets(self.mask)
-
-    def rows(self, side: Search, numbers: Sequence[int]) -> list[FoundRow]:
-        """Return the rows of some buckets."""
-        return side.rows(self.mask, numbers)
-
-
-def _mask(rows: int) -> int:
-    count = 1
-    while count < _MOST_BUCKETS and rows > count * _ROWS_IN_BUCKET:
-        count *= 2
-    return count - 1
-
-
-def _search(
-    sides: tuple[Search, Search], parts: _Buckets | KeyRanges, limit: int
-) -> tuple[list[_Mismatch], bool] | None:
-    """Return some rows that differ, and whether these are all; None if this way can't find them.
-
-    Args:
-        sides: the table on both sides.
-        parts: how the rows are divided.
-        limit: how many rows are wanted.
-    """
-    batches, complete = [[0]], True
-    if parts != _Buckets(0):
-        this, other = at_once(parts.sums, sides, Search.cancel)
-        differing = sorted(n for n in this.keys() | other if this.get(n) != other.get(n))
-        sizes = [max(sums.get(n, (0, 0))[0] for sums in (this, other)) for n in differing]
-        if isinstance(parts, KeyRanges) and (not sizes or max(sizes) > _ROWS_TOGETHER):
-            return None
-        # Each of them has a row that differs, so as many as are wanted are enough.
-        batches = _batches(differing[:limit], sizes)
-        complete = len(differing) <= limit
+    part = Part(0, (0,), (rows,))
+    complete = True
+    if sides[0].first is not None and sides[1].first is not None:
+        part, complete = _differing(COUNT - 1, sides[0].first, sides[1].first, limit)
+    while _is_too_large(part):
+        mask = part.mask * _factor(part) + _factor(part) - 1
+        sums = at_once(partial(Search.sums, part=part, mask=mask), sides, Search.cancel)
+        part, is_all = _differing(mask, *sums, limit)
+        complete = complete and is_all
     found: list[_Mismatch] = []
-    for batch in batches:
-        found += _compare_rows(*at_once(partial(parts.rows, numbers=batch), sides, Search.cancel))
-    return found, complete
+    for batch in _batches(part):
+        if len(found) > limit:
+            complete = False
+            break
+        found += _compare_rows(*at_once(partial(Search.rows, part=batch), sides, Search.cancel))
+    mismatches = sorted(found, key=_order)
+    shown = _with_details(sides, mismatches[:limit], show_values=show_values)
+    return Differences(shown, complete and len(mismatches) <= limit)
 
 
-def _batches(numbers: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    """Return numbers in groups whose rows fit into memory; a large one is a group of its own."""
-    batches: list[list[int]] = []
+def _differing(mask: int, this: Sums, other: Sums, limit: int) -> tuple[Part, bool]:
+    """Return buckets that differ, and whether these are all.
+
+    Each of them has a row that differs, so as many as rows are wanted are enough.
+    """
+    numbers = sorted(n for n in this.keys() | other if this.get(n) != other.get(n))
+    sizes = (max(sums.get(n, (0, 0))[0] for sums in (this, other)) for n in numbers[:limit])
+    return Part(mask, tuple(numbers[:limit]), tuple(sizes)), len(numbers) <= limit
+
+
+def _is_too_large(part: Part) -> bool:
+    """Return whether smaller buckets are worth a scan: they are not if a few rows fill them all."""
+    rows = sum(part.sizes)
+    few = len(part.numbers) * _ROWS_IN_BUCKET
+    return rows > max(_ROWS_TOGETHER, few) and part.mask < _LAST_MASK
+
+
+def _factor(part: Part) -> int:
+    """Return in how many smaller buckets each bucket is divided."""
+    return 1 << (_MOST_BUCKETS // len(part.numbers)).bit_length() - 1
+
+
+def _batches(part: Part) -> list[Part]:
+    """Return the buckets in groups whose rows fit into memory; a large one is a group of its own."""
+    batches: list[list[tuple[int, int]]] = []
     rows = _ROWS_TOGETHER
-    for number, size in zip(numbers, sizes, strict=False):
+    for number, size in zip(part.numbers, part.sizes, strict=True):
         if rows + size > _ROWS_TOGETHER:
             batches.append([])
             rows = 0
-        batches[-1].append(number)
+        batches[-1].append((number, size))
         rows += size
-    return batches
+    return [Part(part.mask, *zip(*batch, strict=True)) for batch in batches]
 
 
 def _compare_rows(this: Iterable[FoundRow], other: Iterable[FoundRow]) -> Iterator[_Mismatch]:

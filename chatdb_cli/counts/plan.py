@@ -5,6 +5,7 @@
     plan_table       for two targets
     plan_as_saved    for a target and saved counts: what was hashed then
     hashing_of       what a snapshot has to hash
+    search_keys      by which key the rows of large tables are searched
     searches         both sides of the search for rows that differ
 
 What does not belong here: counting and comparing (`compare.py`).
@@ -14,11 +15,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.counts.buckets import Buckets
 from chatdb_cli.counts.hashing import hash_method
 from chatdb_cli.counts.model import HashedColumn
 from chatdb_cli.counts.pairs import pair_columns
+from chatdb_cli.counts.ranges import SMALLEST
 from chatdb_cli.counts.search import Search
 from chatdb_cli.counts.snapshot import Hashing
+from chatdb_cli.counts.tables import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 # Tables whose rows have a place, and can have a key.
 _STORED = ("table", "partitioned table", "materialized view")
+NO_KEYS: Mapping[str, Sequence[PlannedColumn]] = {}
 
 
 class PlannedColumn(NamedTuple):
@@ -140,7 +145,10 @@ def plan_as_saved(
 
 
 def hashing_of(
-    snapshot: Snapshot, planned: Iterable[PlannedTable], index: int
+    snapshot: Snapshot,
+    planned: Iterable[PlannedTable],
+    index: int,
+    keys: Mapping[str, Sequence[PlannedColumn]] = NO_KEYS,
 ) -> dict[int, Hashing]:
     """Return what a snapshot has to hash: of each table, and of its partitions.
 
@@ -148,6 +156,7 @@ def hashing_of(
         snapshot: that of the side.
         planned: the tables.
         index: 0 for this side, 1 for the other.
+        keys: the key of each table whose rows are searched by buckets, from `search_keys`.
     """
     hashing = {}
     for one in planned:
@@ -155,48 +164,85 @@ def hashing_of(
         if side is None or not one.columns:
             continue
         by_name = {(c.this, c.other)[index].name: c for c in one.columns}
-        for table in _family(snapshot, side.name):
-            hashed = (by_name[c.name].hashed(index, c) for c in table.columns if c.name in by_name)
-            hashing[table.oid] = Hashing(one.form, tuple(hashed))
+        key = keys.get(one.pair.name)
+        for table in family_of(snapshot.tables, side.name):
+            hashed = {
+                c.name: by_name[c.name].hashed(index, c) for c in table.columns if c.name in by_name
+            }
+            buckets = None
+            if key is not None:
+                own = tuple(hashed[(c.this, c.other)[index].name] for c in key)
+                buckets = Buckets(side.name, own)
+            hashing[table.oid] = Hashing(one.form, tuple(hashed.values()), buckets)
     return hashing
 
 
-def _family(snapshot: Snapshot, name: str) -> list[CountedTable]:
-    """Return a table and its partitions, and the partitions of these."""
-    family = [table for table in snapshot.tables if table.name == name]
-    for member in family:  # grows meanwhile
-        family += [table for table in snapshot.tables if table.parent == member.name]
-    return family
+def search_keys(
+    planned: Iterable[PlannedTable], snapshots: tuple[Snapshot, Snapshot]
+) -> dict[str, list[PlannedColumn]]:
+    """Return the key of each table whose rows are searched by buckets, so large is it.
+
+    Args:
+        planned: the tables.
+        snapshots: of both sides.
+    """
+    return {
+        one.pair.name: _key(one, snapshots)
+        for one in planned
+        if one.columns and any(map(_is_large, _families(one, snapshots)))
+    }
 
 
-def searches(planned: PlannedTable, snapshots: tuple[Snapshot, Snapshot]) -> tuple[Search, Search]:
+def _is_large(family: Sequence[CountedTable]) -> bool:
+    """Return whether the rows of a table may be too many to be compared one by one."""
+    stored = [table for table in family if table.kind != "partitioned table"]
+    return sum(t.pages for t in stored) > SMALLEST or not all(t.divisible for t in stored)
+
+
+def _families(
+    planned: PlannedTable, snapshots: tuple[Snapshot, Snapshot]
+) -> list[list[CountedTable]]:
+    """Return a table, which both sides have, with its partitions, on each side."""
+    return [
+        family_of(snapshot.tables, side.name)
+        for snapshot, side in zip(snapshots, planned.pair.sides, strict=True)
+        if side
+    ]
+
+
+def searches(
+    planned: PlannedTable,
+    snapshots: tuple[Snapshot, Snapshot],
+    keys: Mapping[str, Sequence[PlannedColumn]],
+) -> tuple[Search, Search]:
     """Return both sides of the search for rows that differ.
 
     Args:
         planned: the table, which both sides have.
-        snapshots: of both sides.
+        snapshots: of both sides, which have counted.
+        keys: from `search_keys`.
     """
-    tables = [
-        _family(snapshot, side.name)[0]
-        for snapshot, side in zip(snapshots, planned.pair.sides, strict=True)
-        if side
-    ]
-    key = _key(planned, tables)
+    tables = [family[0] for family in _families(planned, snapshots)]
+    has_buckets = planned.pair.name in keys
+    key = keys[planned.pair.name] if has_buckets else _key(planned, snapshots)
 
     def search(index: int) -> Search:
+        sums = snapshots[index].sums[tables[index].name] if has_buckets else None
         return Search(
             snapshot=snapshots[index],
             table=tables[index],
             columns=tuple(column.hashed(index) for column in planned.columns),
             form=planned.form,
             key=tuple(column.hashed(index) for column in key),
+            first=sums.by_bucket() if sums else None,
         )
 
     return search(0), search(1)
 
 
-def _key(planned: PlannedTable, tables: Sequence[CountedTable]) -> list[PlannedColumn]:
+def _key(planned: PlannedTable, snapshots: tuple[Snapshot, Snapshot]) -> list[PlannedColumn]:
     """Return the columns of the key of this side, or else of the other, if all of them are compared."""
+    tables = [family[0] for family in _families(planned, snapshots)]
     if any(table.kind not in _STORED for table in tables):
         return []
     for index, table in enumerate(tables):

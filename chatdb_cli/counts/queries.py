@@ -129,14 +129,33 @@ WHERE a.attrelid = ANY (%(relations)s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""
 # How many rows does a table have, or a range of its pages, and what is the sum of their hashes?
 COUNT: Final[LiteralString] = """\
-SELECT {number} AS "number", count(*) AS "rows", {checksum} AS checksum FROM {table}{range}"""
+SELECT {number} AS "number", count(*) AS "rows", {checksum} AS checksum, NULL::int8 AS bucket
+FROM {table}{range}"""
+# The same for each bucket of the key's hash, or of the row's in a table without one.  OFFSET keeps the
+# planner from computing a hash twice, and from expecting a bucket for each row: it would sort them all.
+BUCKETS: Final[LiteralString] = """\
+SELECT {number} AS "number", count(*) AS "rows", sum(hash)::text AS checksum, {part} & {mask} AS bucket
+FROM (SELECT {hash} AS hash{part_column} FROM {table}{range} OFFSET 0) r GROUP BY 4"""
+# Where is the hash of the key, or of the row?
+KEY_PART: Final[LiteralString] = "part"
+KEY_PART_COLUMN: Final[LiteralString] = ", {key_hash} AS part"
+ROW_PART: Final[LiteralString] = "hash"
+# Which rows are in some buckets?
+IN_BUCKETS: Final[LiteralString] = "({part_hash} & {mask}) = ANY ({buckets})"
+# Each of them with its key, its hash, and where it is.
+BUCKET_ROWS: Final[LiteralString] = """\
+SELECT {key} AS key, {hash} AS hash, {place} AS place, 1 AS copies FROM {table}{range}"""
+# The same for a table without a key: which rows are there, and how often?
+BUCKET_MULTISET: Final[LiteralString] = """\
+SELECT '{{}}'::text[] AS key, hash, min(place) AS place, count(*) AS copies
+FROM (SELECT {hash} AS hash, {place} AS place FROM {table}{range} OFFSET 0) r GROUP BY hash"""
 # Is there no checksum?
 NO_CHECKSUM: Final[LiteralString] = "NULL"
 # What is the sum of the hashes of the rows?
 CHECKSUM: Final[LiteralString] = "sum({hash})::text"
 # Which range of pages is it?  The last one has no end: rows may be in pages that were added meanwhile.
-RANGE: Final[LiteralString] = " WHERE ctid >= '({first},0)' AND ctid < '({end},0)'"
-LAST_RANGE: Final[LiteralString] = " WHERE ctid >= '({first},0)'"
+RANGE: Final[LiteralString] = "ctid >= '({first},0)' AND ctid < '({end},0)'"
+LAST_RANGE: Final[LiteralString] = "ctid >= '({first},0)'"
 # How many rows would the planner expect?
 EXPECTED: Final[LiteralString] = "EXPLAIN (FORMAT JSON) SELECT FROM {table}"
 # What is the hash of a value of these types, with a seed?  PostgreSQL's own functions.
@@ -217,46 +236,6 @@ HIGHEST: Final[LiteralString] = (
 # Which database is this?  Another one of the same server has another OID, another server another start.
 IDENTITY: Final[LiteralString] = """\
 SELECT pg_postmaster_start_time()::text, oid::int8 FROM pg_database WHERE datname = current_database()"""
-# How many rows are in each bucket of the key's hash, and what is the sum of their hashes?
-BUCKETS: Final[LiteralString] = """\
-SELECT {key_hash} & {mask} AS bucket, count(*) AS rows, sum({hash})::text AS checksum
-FROM {table}{range} GROUP BY 1"""
-# The same for a table without a key, by the hash of the row.  It is computed once: OFFSET keeps the
-# planner from copying the expression.
-MULTISET_BUCKETS: Final[LiteralString] = """\
-SELECT hash & {mask} AS bucket, count(*) AS rows, sum(hash)::text AS checksum
-FROM (SELECT {hash} AS hash FROM {table}{range} OFFSET 0) r GROUP BY 1"""
-# What are the keys at the beginning of some pages, and does each come after the one before?
-SAMPLE: Final[LiteralString] = """\
-SELECT key::text AS bound, coalesce(key >= lag(key) OVER (ORDER BY place), true) AS ascends
-FROM (SELECT {key} AS key, ctid AS place FROM {table}
-      WHERE ctid = ANY ({tids}::tid[])) s ORDER BY key"""
-# How many rows are in each of several ranges of the key, and what is the sum of their hashes?
-KEY_RANGES: Final[LiteralString] = """\
-SELECT r.number AS bucket, s.rows, s.checksum
-FROM unnest({numbers}::int8[], {lows}::{type}[], {highs}::{type}[]) r (number, low, high)
-CROSS JOIN LATERAL (SELECT count(*) AS rows, coalesce(sum({hash}), 0)::text AS checksum
-                    FROM {table} WHERE {key} >= r.low AND {key} < r.high) s"""
-# The same for the range at an end.
-KEY_END: Final[LiteralString] = """\
-SELECT {number}::int8 AS bucket, count(*) AS rows, coalesce(sum({hash}), 0)::text AS checksum
-FROM {table} WHERE {condition}"""
-# Which rows are in a range of the key?
-KEY_ROWS: Final[LiteralString] = """\
-SELECT {key_text} AS key, {hash} AS hash, {place} AS place, 1 AS copies FROM {table} WHERE {condition}"""
-# Which range of the key is it?
-BELOW: Final[LiteralString] = "{key} < {high}::{type}"
-WITHIN: Final[LiteralString] = "{key} >= {low}::{type} AND {key} < {high}::{type}"
-FROM_ON: Final[LiteralString] = "{key} >= {low}::{type}"
-# Which rows are in some buckets?  Each with its key, its hash, and where it is.
-BUCKET_ROWS: Final[LiteralString] = """\
-SELECT {key} AS key, {hash} AS hash, {place} AS place, 1 AS copies
-FROM (SELECT *, ctid, tableoid FROM {table}{range}) r WHERE {bucket} = ANY ({buckets})"""
-# The same for a table without a key: which rows are there, and how often?
-BUCKET_MULTISET: Final[LiteralString] = """\
-SELECT '{{}}'::text[] AS key, hash, min(place) AS place, count(*) AS copies
-FROM (SELECT {hash} AS hash, {place} AS place FROM {table}{range} OFFSET 0) r
-WHERE hash & {mask} = ANY ({buckets}) GROUP BY hash"""
 # Where is a row?  A relation without storage has no place.
 PLACE: Final[LiteralString] = "tableoid::int8 || ' ' || ctid"
 NO_PLACE: Final[LiteralString] = "NULL::text"

@@ -24,14 +24,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.counts import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from chatdb_cli.counts.model import CountedTable
 
-# How many pieces each connection should have, so that all are done at about the same time.
-_PIECES = 16
+# How many pieces each connection should have, so that all are done at about the same time; fewer if each
+# of them returns the sums of many buckets.
+_PIECES, _PIECES_WITH_BUCKETS = 16, 4
 # The smallest and the largest range, in pages of 8 kB: 4 MB, 512 MB.
-_SMALLEST, _LARGEST = 512, 65536
+SMALLEST, _LARGEST = 512, 65536
+# Where a statement gets a range, or nothing; no name can contain it.
+RANGE = "\0"
 # The largest table that is read whole, in fair shares of a connection: to count it without parallel
 # workers, to hash it; and in pages: 8 GB.
 _WHOLE_TO_COUNT, _WHOLE_TO_HASH, _LARGEST_WHOLE = 1.25, 0.25, 1 << 20
@@ -55,44 +58,44 @@ class Work(NamedTuple):
 
 def divide(
     tables: Sequence[CountedTable],
-    checksums: Mapping[int, str],
-    name: Callable[[CountedTable], str],
+    statement: Callable[[CountedTable], str],
+    hashed: Container[int],
     *,
     connections: int,
     parallel: bool,
+    buckets: bool = False,
 ) -> list[Work]:
     """Return the work of counting some tables, the largest tables first.
 
     Args:
         tables: the tables; those without storage of their own are read whole.
-        checksums: the hash of a row as SQL, by the OID of the table.
-        name: returns the name of a table as SQL, with ONLY if it needs that.
+        statement: returns the statement that counts a table, with `RANGE` where a range may be.
+        hashed: the OIDs of the tables whose rows are hashed.
         connections: how many connections share the work.
         parallel: the server may use parallel workers of its own to read a table.
+        buckets: some statements return the sums of buckets.
     """
     total = sum(table.pages for table in tables)
-    size = min(max(total // (connections * _PIECES), _SMALLEST), _LARGEST)
+    pieces = connections * (_PIECES_WITH_BUCKETS if buckets else _PIECES)
+    size = min(max(total // pieces, SMALLEST), _LARGEST)
     limits = {
-        hashed: _limit(total / connections, connections, hashed=hashed, parallel=parallel)
-        for hashed in (False, True)
+        is_hashed: _limit(total / connections, connections, hashed=is_hashed, parallel=parallel)
+        for is_hashed in (False, True)
     }
     whole: list[Work] = []
     ranges: list[Work] = []
     small: list[tuple[CountedTable, str]] = []
     for table in sorted(tables, key=lambda t: -t.pages):
-        hash_sql = checksums.get(table.oid)
-        checksum = (
-            queries.CHECKSUM.format(hash=hash_sql) if hash_sql is not None else queries.NO_CHECKSUM
-        )
-        statement = queries.COUNT.format(
-            number=table.oid, checksum=checksum, table=name(table), range="{range}"
-        ).replace("{range}", "\0")
-        if table.divisible and table.pages <= _SMALLEST:
-            small.append((table, statement.replace("\0", "")))
-        elif not table.divisible or table.pages <= limits[hash_sql is not None]:
-            whole.append(Work(table.name, table.pages, statement.replace("\0", "")))
+        sql = statement(table)
+        if table.divisible and table.pages <= SMALLEST:
+            small.append((table, sql.replace(RANGE, "")))
+        elif not table.divisible or table.pages <= limits[table.oid in hashed]:
+            whole.append(Work(table.name, table.pages, sql.replace(RANGE, "")))
         else:
-            ranges += _ranges(table, statement, size)
+            ranges += [
+                Work(table.name, pages, sql.replace(RANGE, where(condition)))
+                for condition, pages in page_ranges(table, size)
+            ]
     return [*whole, *ranges, *_together(small)]
 
 
@@ -105,11 +108,10 @@ def _limit(fair: float, connections: int, *, hashed: bool, parallel: bool) -> fl
     return _LARGEST_WHOLE if parallel else min(fair * _WHOLE_TO_COUNT, _LARGEST_WHOLE)
 
 
-def _ranges(table: CountedTable, statement: str, size: int) -> list[Work]:
-    return [
-        Work(table.name, pages, statement.replace("\0", condition))
-        for condition, pages in page_ranges(table, size)
-    ]
+def where(*conditions: str) -> str:
+    """Return the conditions of a statement that are not empty, as its WHERE."""
+    together = " AND ".join(filter(None, conditions))
+    return f" WHERE {together}" if together else ""
 
 
 def page_ranges(table: CountedTable, size: int) -> Iterator[tuple[str, int]]:
@@ -132,7 +134,7 @@ def equal_ranges(table: CountedTable, count: int) -> Iterator[tuple[str, int]]:
         table: any table.
         count: how many ranges there should be.
     """
-    if not table.divisible or table.pages <= _SMALLEST:
+    if not table.divisible or table.pages <= SMALLEST:
         yield "", table.pages
     else:
         yield from page_ranges(table, -(-table.pages // count))
@@ -143,7 +145,7 @@ def _together(small: Sequence[tuple[CountedTable, str]]) -> list[Work]:
     group: list[tuple[CountedTable, str]] = []
     pages = 0
     for table, statement in (*small, (None, "")):
-        if group and (table is None or len(group) == _TOGETHER or pages + table.pages > _SMALLEST):
+        if group and (table is None or len(group) == _TOGETHER or pages + table.pages > SMALLEST):
             sql = queries.AND_ALSO.join(sql for _, sql in group)
             works.append(Work(group[-1][0].name, pages, sql))
             group, pages = [], 0

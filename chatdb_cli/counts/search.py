@@ -1,6 +1,7 @@
 """One side of the search for rows that differ: its statements, and what they return.
 
     Search      a table on one side
+    Part        some buckets of it
     FoundRow    a row of a bucket
     Details     the columns of a row
 
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from psycopg.rows import class_row
 
 from chatdb_cli.counts import queries
+from chatdb_cli.counts.buckets import Sums, buckets_sql
 from chatdb_cli.counts.hashing import column_text, row_hash
 from chatdb_cli.counts.model import HashedColumn
-from chatdb_cli.counts.ranges import Work, equal_ranges
+from chatdb_cli.counts.ranges import RANGE, Work, equal_ranges, where
+from chatdb_cli.counts.tables import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,25 +29,34 @@ if TYPE_CHECKING:
 
 _Row = TypeVar("_Row", bound=NamedTuple)
 
-# Where a statement gets the name of a table, and a range of its pages; no name can contain these.
-_TABLE, _RANGE = "\0", "\1\0"
+# Where a statement gets the name of a table; no name can contain it.
+_TABLE = "\1"
 # How many characters of a value are shown.
 _SHOWN = 200
 _WITHOUT_STORAGE = ("view", "foreign table")
 
 
-class Bucket(NamedTuple):
-    """A row of the statements that sum hashes.
+class _Bucket(NamedTuple):
+    """A row of `queries.BUCKETS`."""
 
-    Attributes:
-        bucket: the number of the bucket, or of the range of keys.
-        rows: the number of its rows.
-        checksum: the sum of their hashes.
-    """
-
-    bucket: int
+    number: int
     rows: int
     checksum: str
+    bucket: int
+
+
+class Part(NamedTuple):
+    """Some buckets of a table.
+
+    Attributes:
+        mask: the number of all buckets, a power of two, less one; 0 for the whole table.
+        numbers: which of them these are.
+        sizes: how many rows the larger side has in each of them.
+    """
+
+    mask: int
+    numbers: tuple[int, ...]
+    sizes: tuple[int, ...]
 
 
 class FoundRow(NamedTuple):
@@ -91,6 +103,7 @@ class Search(NamedTuple):
         columns: what is hashed; the same aliases, in the same order, on both sides.
         form: how rows and keys are hashed, as for the checksum.
         key: the columns of the key, in the same order on both sides; empty for a multiset.
+        first: the sums of the buckets that the count has computed, or None.
     """
 
     snapshot: Snapshot
@@ -98,63 +111,66 @@ class Search(NamedTuple):
     columns: tuple[HashedColumn, ...]
     form: Form
     key: tuple[HashedColumn, ...]
+    first: Sums | None = None
 
     def cancel(self) -> None:
         """End early what another thread does."""
         self.snapshot.cancel()
 
-    def buckets(self, mask: int) -> dict[int, tuple[int, int]]:
-        """Return the rows of each bucket, and the sum of their hashes.
+    def sums(self, part: Part, mask: int) -> Sums:
+        """Return the rows of the smaller buckets in some buckets, and the sums of their hashes.
 
         Args:
-            mask: the number of buckets, less one.
+            part: the buckets that are divided.
+            mask: the number of smaller buckets in the whole table, less one.
         """
-        values = {"hash": self.row_hash, "mask": mask, "table": _TABLE, "range": _RANGE}
-        if self.key:
-            sql = queries.BUCKETS.format(key_hash=self._key_hash, **values)
-        else:
-            sql = queries.MULTISET_BUCKETS.format(**values)
-        buckets: dict[int, tuple[int, int]] = {}
-        for row in self._run(sql, Bucket):
-            rows, checksum = buckets.get(row.bucket, (0, 0))
-            buckets[row.bucket] = rows + row.rows, (checksum + int(row.checksum)) % 2**64
-        return buckets
+        key_hash = self._key_hash if self.key else ""
+        sql = buckets_sql(self.row_hash, key_hash, mask, number=0, table=_TABLE, range=RANGE)
+        sums: Sums = {}
+        for row in self._run(sql, part, _Bucket):
+            rows, checksum = sums.get(row.bucket, (0, 0))
+            sums[row.bucket] = rows + row.rows, (checksum + int(row.checksum)) % 2**64
+        return sums
 
-    def rows(self, mask: int, buckets: Sequence[int]) -> list[FoundRow]:
-        """Return the rows of some buckets.
-
-        Args:
-            mask: the number of buckets, less one.
-            buckets: their numbers.
-        """
+    def rows(self, part: Part) -> list[FoundRow]:
+        """Return the rows of some buckets."""
         values = {
             "hash": self.row_hash,
             "place": queries.NO_PLACE if self._without_storage else queries.PLACE,
-            "buckets": f"ARRAY[{', '.join(map(str, buckets))}]::int8[]",
             "table": _TABLE,
-            "range": _RANGE,
+            "range": RANGE,
         }
-        if not self.key:
-            return list(self._run(queries.BUCKET_MULTISET.format(mask=mask, **values), FoundRow))
-        bucket = f"({self._key_hash} & {mask})"
-        sql = queries.BUCKET_ROWS.format(bucket=bucket, key=self.key_text, **values)
-        return list(self._run(sql, FoundRow))
+        if self.key:
+            sql = queries.BUCKET_ROWS.format(key=self._key_text, **values)
+        else:
+            sql = queries.BUCKET_MULTISET.format(**values)
+        return list(self._run(sql, part, FoundRow))
 
-    def _run(self, sql: str, row: type[_Row]) -> Iterator[_Row]:
+    def _run(self, sql: str, part: Part, row: type[_Row]) -> Iterator[_Row]:
         """Run a statement over all ranges of the table, and yield its rows.
 
         Args:
-            sql: has the marks `_TABLE` and `_RANGE` in it.
+            sql: has the marks `_TABLE` and `RANGE` in it.
+            part: the buckets that it reads.
             row: what its rows are.
         """
+        only = ""
+        if part.mask:
+            only = queries.IN_BUCKETS.format(
+                part_hash=self._key_hash if self.key else self.row_hash,
+                mask=part.mask,
+                buckets=f"ARRAY[{', '.join(map(str, part.numbers))}]::int8[]",
+            )
         works = [
             Work(
-                part.name,
+                table.name,
                 pages,
-                sql.replace(_RANGE, condition).replace(_TABLE, self.sql_name(part)),
+                sql.replace(RANGE, where(condition, only)).replace(
+                    _TABLE, self.snapshot.from_item(table)
+                ),
             )
-            for part in self._parts()
-            for condition, pages in equal_ranges(part, self.snapshot.source.connections)
+            for table in self._tables()
+            for condition, pages in equal_ranges(table, self.snapshot.source.connections)
         ]
         for done in self.snapshot.run(works, class_row(row)):
             yield from done.rows
@@ -187,7 +203,7 @@ class Search(NamedTuple):
             id=f"({self.row_hash})::text" if self._without_storage else queries.PLACE,
             hashes=", ".join(row_hash([column], self.form, quote) for column in self.columns),
             texts=", ".join(texts),
-            table=self.sql_name(self.table),
+            table=self.snapshot.from_item(self.table),
             condition=condition,
         )
         cursor = self.snapshot.connection.cursor(row_factory=class_row(Details))
@@ -198,19 +214,13 @@ class Search(NamedTuple):
     def _without_storage(self) -> bool:
         return self.table.kind in _WITHOUT_STORAGE
 
-    def sql_name(self, table: CountedTable) -> str:
-        """Return what a statement reads: the table, without those that inherit from it."""
-        return ("ONLY " if table.kind == "table" else "") + self.snapshot.sql_name(table)
-
-    def _parts(self) -> list[CountedTable]:
+    def _tables(self) -> list[CountedTable]:
         """Return the tables that hold the rows."""
-        parts = [self.table]
-        for part in parts:  # grows meanwhile: the partitions of partitions
-            parts += [table for table in self.snapshot.tables if table.parent == part.name]
-        return [part for part in parts if part.kind != "partitioned table"]
+        family = family_of(self.snapshot.tables, self.table.name)
+        return [table for table in family if table.kind != "partitioned table"]
 
     @property
-    def key_text(self) -> str:
+    def _key_text(self) -> str:
         """The values of the key as text, as an SQL array."""
         return f"ARRAY[{', '.join(map(self._text, self.key))}]::text[]"
 

@@ -19,10 +19,11 @@ from psycopg.rows import class_row
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.counts import queries
+from chatdb_cli.counts.buckets import Buckets, BucketSums, buckets_sql
 from chatdb_cli.counts.failures import explain_count_failures
 from chatdb_cli.counts.hashing import hash_method, row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
-from chatdb_cli.counts.ranges import divide
+from chatdb_cli.counts.ranges import RANGE, divide
 from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
 from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
@@ -67,11 +68,12 @@ class _SourceRow(NamedTuple):
 
 
 class _CountRow(NamedTuple):
-    """A row of `queries.COUNT`."""
+    """A row of `queries.COUNT`, and of `queries.BUCKETS`."""
 
     number: int
     rows: int
     checksum: str | None
+    bucket: int | None
 
 
 class Hashing(NamedTuple):
@@ -80,10 +82,12 @@ class Hashing(NamedTuple):
     Attributes:
         form: native or text.
         columns: the columns, in any order.
+        buckets: the sums of buckets are wanted, too; None if not.
     """
 
     form: Form
     columns: tuple[HashedColumn, ...]
+    buckets: Buckets | None = None
 
 
 class Snapshot(Closing):
@@ -102,6 +106,7 @@ class Snapshot(Closing):
         tables: the tables that are counted.
         left_out: those that are not, and why.
         missing: the names that do not exist.
+        sums: the sums of buckets that `count` has computed, by `Buckets.table`.
 
     Raises:
         ChatdbError: as `count_rows` does.
@@ -140,6 +145,7 @@ class Snapshot(Closing):
         self._parallel_workers = row.parallel_workers
         self.tables, self.left_out = catalog.tables, catalog.left_out
         self.missing = catalog.missing
+        self.sums: dict[str, BucketSums] = defaultdict(BucketSums)
         self.source = Source(
             row.at, row.server_version, row.encoding, row.hashes, row.standby, self._connections
         )
@@ -193,10 +199,11 @@ class Snapshot(Closing):
         stored = [table for table in self.tables if table.kind != "partitioned table"]
         works = divide(
             stored,
-            {oid: self.row_hash(one) for oid, one in hashing.items()},
-            self._from,
+            lambda table: self._statement(table, hashing.get(table.oid)),
+            hashing,
             connections=self.source.connections,
             parallel=self._parallel_workers > 0,
+            buckets=any(one.buckets for one in hashing.values()),
         )
         rows: dict[int, int] = defaultdict(int)
         sums: dict[int, int] = defaultdict(int)
@@ -207,10 +214,24 @@ class Snapshot(Closing):
             for row in done.rows:
                 rows[row.number] += row.rows
                 sums[row.number] += int(row.checksum or 0)
+                if row.bucket is not None and (buckets := hashing[row.number].buckets):
+                    self.sums[buckets.table].add(row.bucket, row.rows, int(row.checksum or 0))
             spent[done.work.label] += done.seconds
             pages += done.work.pages
             progress(CountProgress(done.work.label, sum(rows.values()), pages, total))
         return self._results(rows, sums, spent, hashing)
+
+    def _statement(self, table: CountedTable, hashing: Hashing | None) -> str:
+        """Return the statement that counts a table, and hashes its rows."""
+        values = {"number": table.oid, "table": self.from_item(table), "range": RANGE}
+        if not hashing:
+            return queries.COUNT.format(checksum=queries.NO_CHECKSUM, **values)
+        row = self.row_hash(hashing)
+        if not hashing.buckets:
+            return queries.COUNT.format(checksum=queries.CHECKSUM.format(hash=row), **values)
+        key = hashing.buckets.key
+        key_hash = self.row_hash(hashing._replace(columns=key)) if key else ""
+        return buckets_sql(row, key_hash, hashing.buckets.mask, **values)
 
     def run(self, works: Sequence[Work], row_factory: Any) -> Generator[Done]:
         """Run statements in the snapshot, shared among the connections; yield each that is done.
@@ -244,14 +265,14 @@ class Snapshot(Closing):
 
     def _expected(self, table: CountedTable) -> int:
         """Return how many rows the planner expects of a table that has no statistics."""
-        name = self._from(table)
+        name = self.from_item(table)
         ((plan,),) = self.connection.execute(
             queries.EXPECTED.format(table=name).encode()
         ).fetchall()
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    def _from(self, table: CountedTable) -> str:
-        """Return a table in FROM: its own rows alone."""
+    def from_item(self, table: CountedTable) -> str:
+        """Return a table in FROM: its own rows alone, without those of tables that inherit from it."""
         name = self.sql_name(table)
         return f"ONLY {name}" if table.kind == "table" else name
 

@@ -2,6 +2,7 @@
 
     read_catalog      the relations of a target's schema, and of the schemas that are named
     Catalog           them, and those that are left out unless they are named
+    family_of         a table with its partitions
     choose_columns    the columns that `columns` and `exclude_columns` leave
 
 Without names all tables of the schema are counted, with their partitions, wherever those are.  Left
@@ -186,6 +187,14 @@ def read_catalog(
         for relation in chosen
     )
     return Catalog(tables, tuple(left_out), tuple(missing))
+
+
+def family_of(tables: Sequence[CountedTable], name: str) -> list[CountedTable]:
+    """Return a table and its partitions, and the partitions of these."""
+    family = [table for table in tables if table.name == name]
+    for member in family:  # grows meanwhile
+        family += [table for table in tables if table.parent == member.name]
+    return family
 
 
 def choose_columns(

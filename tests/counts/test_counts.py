@@ -533,12 +533,12 @@ def test_progress_reaches_the_number_of_rows_and_pages(database: Database) -> No
 
 def test_ranges_are_read_by_tid_range_scans(database: Database) -> None:
     database.execute(LARGE)
-    from chatdb_cli.counts.ranges import divide
+    from chatdb_cli.counts.ranges import RANGE, divide
 
     with Snapshot(database.target()) as snapshot:
         works = divide(
-            snapshot.tables, {snapshot.tables[0].oid: "1"}, snapshot.sql_name,
-            connections=2, parallel=False,
+            snapshot.tables, lambda t: f"SELECT count(*) FROM {snapshot.sql_name(t)}{RANGE}",
+            {snapshot.tables[0].oid}, connections=2, parallel=False,
         )  # fmt: skip
         assert len(works) > 3
         for work in works:

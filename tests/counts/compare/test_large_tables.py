@@ -1,21 +1,17 @@
-"""Large tables: ranges of the key where a table is stored in its order, else buckets of its hash."""
+"""Large tables: the rows that differ are found by buckets of the key's hash, step by step."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from chatdb_cli.counts import find
-from chatdb_cli.counts.key_ranges import KeyRanges
+from chatdb_cli.counts import find, plan
 from tests.support.servers import on_first_server
 from tests.support.sides import Sides, keys
 
 TABLE = """CREATE TABLE t (id {type} PRIMARY KEY, v text);
 INSERT INTO t SELECT {key}, 'value ' || i FROM generate_series(1, 20000) i ORDER BY {order}"""
-ORDERED = TABLE.format(type="bigint", key="i * 10", order="i")
 DAMAGE = """UPDATE t SET v = 'x' WHERE id IN (10, 100000); DELETE FROM t WHERE id = 150000;
 INSERT INTO t VALUES (-5, 'first'), (55555, 'middle'), (999999, 'last')"""
 FOUND = [
@@ -29,90 +25,83 @@ FOUND = [
 
 
 @pytest.fixture
-def ways(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Record whether each search went by ranges of the key."""
-    used: list[bool] = []
-    search: Callable[..., Any] = find._search
-
-    def record(sides: Any, parts: Any, limit: int) -> Any:
-        used.append(isinstance(parts, KeyRanges))
-        return search(sides, parts, limit)
-
-    monkeypatch.setattr(find, "_search", record)
-    return used
+def buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search tables of any size by buckets."""
+    monkeypatch.setattr(plan, "SMALLEST", 0)
 
 
-def test_rows_of_a_table_in_the_order_of_its_key_are_found_by_ranges(
-    sides: Sides, ways: list[bool]
-) -> None:
-    sides.execute(ORDERED)
-    sides.other.execute(DAMAGE)
-    table = sides.table("t")
-    assert sorted(keys(table), key=lambda one: int(one[1])) == FOUND
-    assert (table.complete, ways) == (True, [True])
-
-
-UNORDERED = [
+KINDS = [
+    ("bigint", "i * 10", "i"),
     ("bigint", "i * 10", "md5(i::text)"),
     ("numeric", "i * 10", "i"),
     ("text", "i * 10", "i"),
 ]
 
 
-@pytest.mark.parametrize(("type_", "key", "order"), UNORDERED)
-def test_rows_of_another_table_are_found_by_buckets(
-    sides: Sides, ways: list[bool], type_: str, key: str, order: str
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("rows_together", [50_000, 100])
+@pytest.mark.parametrize(("type_", "key", "order"), KINDS)
+def test_rows_that_differ_are_found_whatever_the_key_and_the_order(
+    sides: Sides,
+    monkeypatch: pytest.MonkeyPatch,
+    type_: str,
+    key: str,
+    order: str,
+    rows_together: int,
 ) -> None:
+    monkeypatch.setattr(find, "_ROWS_TOGETHER", rows_together)
+    monkeypatch.setattr(find, "_ROWS_IN_BUCKET", 1)
     sides.execute(TABLE.format(type=type_, key=key, order=order))
     sides.other.execute(
         DAMAGE.replace("(10, 100000)", "('10', '100000')").replace("150000", "'150000'")
     )
     table = sides.table("t")
     assert sorted(keys(table), key=lambda one: int(one[1])) == FOUND
-    assert (table.complete, ways) == (True, [False])
+    assert table.complete
 
 
 @on_first_server
-@pytest.mark.parametrize(
-    ("type_", "key"),
-    [
-        ("uuid", "('00000000-0000-0000-0000-' || lpad(i::text, 12, '0'))::uuid"),
-        ("timestamptz", "'2024-01-01 00:00Z'::timestamptz + i * interval '1 s'"),
-        ("date", "'2000-01-01'::date + i"),
-        ("int", "i - 10000"),
-    ],
-)
-def test_ranges_can_be_of_several_types(
-    sides: Sides, ways: list[bool], type_: str, key: str
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("key", ["id", "none"])
+def test_a_side_that_has_lost_most_rows_is_searched_in_bounded_steps(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    sides.execute(TABLE.format(type=type_, key=key, order="i"))
-    sides.other.execute("UPDATE t SET v = 'x' WHERE v = 'value 12345'")
-    (difference,) = sides.table("t").differences
-    assert (difference.kind, difference.columns, ways) == ("differs", ("v",), [True])
-
-
-@on_first_server
-def test_a_range_with_too_many_rows_for_memory_is_left_to_buckets(
-    sides: Sides, ways: list[bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(find, "_ROWS_TOGETHER", 5000)
-    sides.execute(ORDERED)
-    sides.other.execute("INSERT INTO t SELECT 1000000 + i, 'x' FROM generate_series(1, 9000) i")
+    monkeypatch.setattr(find, "_ROWS_TOGETHER", 500)
+    sides.execute(TABLE.format(type="int", key="i", order="i"))
+    if key == "none":
+        sides.execute("ALTER TABLE t DROP CONSTRAINT t_pkey; UPDATE t SET id = 1, v = 'x'")
+    sides.other.execute("DELETE FROM t WHERE ctid > '(5,0)'")
     table = sides.table("t")
-    assert ways == [True, False]
-    assert (len(table.differences), table.complete) == (100, False)
-    assert {d.kind for d in table.differences} == {"extra"}
+    assert {d.kind for d in table.differences} == {"missing"}
+    (count, complete) = (1, True) if key == "none" else (100, False)
+    assert (len(table.differences), table.complete) == (count, complete)
 
 
 @on_first_server
-def test_one_side_without_the_key_is_searched_by_buckets(sides: Sides, ways: list[bool]) -> None:
-    """Without its index each range would read the whole table."""
-    sides.execute(ORDERED)
+@pytest.mark.usefixtures("buckets")
+def test_the_buckets_of_partitions_are_those_of_their_table(sides: Sides) -> None:
+    sides.this.execute(
+        "CREATE TABLE t (v text, id bigint PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (7000);"
+        "CREATE TABLE t2 (id bigint NOT NULL, v text);"
+        "ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (7000) TO (99999)"
+    )
+    sides.other.execute("CREATE TABLE t (id bigint PRIMARY KEY, v text)")
+    sides.execute("INSERT INTO t (id, v) SELECT i, i::text FROM generate_series(1, 20000) i")
+    assert sides.compare(find=10).ok
+    sides.this.execute("UPDATE t SET v = 'x' WHERE id IN (6999, 7001)")
+    assert keys(sides.table("t")) == [("differs", "6999", ("v",)), ("differs", "7001", ("v",))]
+
+
+@on_first_server
+def test_one_side_without_the_key_may_have_it_twice(sides: Sides) -> None:
+    """The table has more than 4 MB, so that it is read in ranges by several connections."""
+    sides.execute(TABLE.format(type="bigint", key="i * 10", order="i"))
+    sides.execute("ALTER TABLE t ADD filler char(300) DEFAULT 'x'; ANALYZE t")
     sides.other.execute(
         "ALTER TABLE t DROP CONSTRAINT t_pkey; INSERT INTO t VALUES (10, 'value 1')"
     )
     assert keys(sides.table("t")) == [("extra", "10", ())]
-    assert ways == [False]
 
 
 @on_first_server
