@@ -42,13 +42,11 @@ def test_pre_commit_refuses_a_commit_with_an_error(
     venv.create(tmp_path / "venv", with_pip=True)
     pip = (tmp_path / "venv" / "bin" / "pip", "install", "-q", "pre-commit")
     subprocess.run([*map(str, pip)], check=True)
-    hook = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
-    # The hook as it is, but with this checkout instead of a release: `language: system` finds chatdb in
-    # the PATH.
-    entry = "\n".join(f"    {line}" for line in hook.splitlines()).replace(
-        "language: python", "language: system"
+    revision = run(ROOT, "git", "rev-parse", "HEAD").stdout.strip()
+    assert revision, "the hook is installed from a git repository, as its users do"
+    (tmp_path / ".pre-commit-config.yaml").write_text(
+        f"repos:\n- repo: {ROOT}\n  rev: {revision}\n  hooks:\n  - id: chatdb-lint\n"
     )
-    (tmp_path / ".pre-commit-config.yaml").write_text(f"repos:\n- repo: local\n  hooks:\n{entry}\n")
     (tmp_path / ".gitignore").write_text("venv\n.cache\n")
     for folder in ("up", "down"):
         (tmp_path / "sql" / folder).mkdir(parents=True)
