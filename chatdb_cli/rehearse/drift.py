@@ -9,11 +9,12 @@ or that is missing, runs with the text that the history keeps.  What does not be
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
+from psycopg import errors
 from psycopg.rows import class_row
 
 from chatdb_cli.callbacks import ignore
@@ -74,13 +75,17 @@ def check_drift(
     require_target(target)
     if against is not None:
         with _live(target, report) as conn:
-            past = read_history(conn, target.schema)
+            current = None
+            # The version is told, not needed: a role without privileges can compare, too.
+            with suppress(errors.InsufficientPrivilege):
+                current = compare.current(read_history(conn, target.schema).applied)
             live = _read(conn, against.schemas)
         expected, what = against, "the snapshot"
     else:
         with _live(target, report) as conn:
             past = read_history(conn, target.schema)
             require_schema(past, target.schema)
+            current = compare.current(past.applied)
             scripts = _applied_scripts(conn, target, directory, past)
         with scratch_place(target, report=report) as place:
             place.refuse_server_effects(script.as_file for script in scripts)
@@ -94,7 +99,7 @@ def check_drift(
         what = f"{len(scripts)} files, built on {place.server.target.where}"
     comparison = compare_snapshots(expected, live, column_order=column_order)
     versions = (expected.server_version, live.server_version)
-    return Drift(target, compare.current(past.applied), what, comparison, versions)
+    return Drift(target, current, what, comparison, versions)
 
 
 class _Owner(NamedTuple):

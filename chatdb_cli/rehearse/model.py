@@ -165,7 +165,7 @@ class Drift:
 
     Attributes:
         target: the database and schema.
-        current: the highest applied version, or None.
+        current: the highest applied version; None if there is none, or if the role may not read it.
         expected: what it was compared with, for people: the files, or a file.
         comparison: what differs; `before` is what is expected, `after` what the live schema has.
         server_versions: the major versions of the servers that printed the expected and the live schema.

@@ -196,6 +196,19 @@ def test_a_role_that_can_only_read_the_history_is_enough_with_a_scratch_server(
     assert changed(drift) == [("public.t.extra", None)]
 
 
+def test_a_role_without_privileges_is_enough_for_a_snapshot_file(
+    project: Project, database: Database
+) -> None:
+    applied(project, database)
+    with database.connect() as conn:
+        expected = read_snapshot(conn, ["public"])
+    with role(database.server) as name:
+        target = open_target(database.settings(database_url=url_of(database, name)))
+        drift = check_drift(target, project.sql, against=expected)
+    assert drift.ok
+    assert drift.current is None
+
+
 def test_nothing_is_written_to_the_target(project: Project, database: Database) -> None:
     applied(project, database)
     # Every row of the catalogs and of the history, with the transaction that wrote it.
