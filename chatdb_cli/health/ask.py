@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
+from chatdb_cli import log
 from chatdb_cli.health import queries
 from chatdb_cli.health.definition import Server
 from chatdb_cli.postgres.quoting import Quoting
@@ -166,8 +167,11 @@ def _receive(
         selector.register(conn.pgconn.socket, selectors.EVENT_READ)
 
         for statement in statements:
-            result = _next(conn.pgconn, selector, deadline)
-            answers.append(_answer(conn, statement, result))
+            begun = time.monotonic()
+            answer = _answer(conn, statement, _next(conn.pgconn, selector, deadline))
+            answers.append(answer)
+            if log.enabled(log.DEBUG):
+                _log(statement, answer, time.monotonic() - begun)
             if statement.note:
                 received, before = time.monotonic(), received
                 statement.note(received - before)
@@ -175,6 +179,16 @@ def _receive(
             if statement.sync:
                 _next(conn.pgconn, selector, deadline)
     conn.pgconn.exit_pipeline_mode()
+
+
+def _log(statement: _Statement, answer: tuple[Any, ...] | psycopg.Error, seconds: float) -> None:
+    """Log a statement, with the time since the answer to the one before."""
+    from chatdb_cli.postgres.logged import log_query
+
+    if isinstance(answer, tuple):
+        log_query(statement.sql, seconds, rows=len(answer), sqlstate=None)
+    else:
+        log_query(statement.sql, seconds, rows=0, sqlstate=answer.sqlstate)
 
 
 def _next(

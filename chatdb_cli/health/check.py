@@ -20,6 +20,7 @@ from chatdb_cli.health.definition import NOT_APPLICABLE, Facts, Project, Reading
 from chatdb_cli.health.find import definitions
 from chatdb_cli.health.model import STATUSES, Check, Health
 from chatdb_cli.health.thresholds import Limits, read_thresholds
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from chatdb_cli.settings.model import Settings
 
     Answers = dict[Question, tuple[Any, ...] | psycopg.Error]
+
+_NO_SUCH_OBJECT = "42"  # the class of SQLSTATEs for names and types
 
 
 def check_health(
@@ -281,5 +284,10 @@ def _failed(error: psycopg.Error, facts: Facts) -> Reading:
     if isinstance(error, errors.QueryCanceled | errors.LockNotAvailable):
         return unknown(
             f"no answer in time ({message})", "look at latency and blocked-sessions, and try again"
+        )
+    if (error.sqlstate or "").startswith(_NO_SUCH_OBJECT):  # the system's have what chatdb asks for
+        return unknown(
+            f"a table is not as chatdb creates it: {message}",
+            Advice("correct the table, or name another schema with {schema}"),
         )
     return unknown(f"the query failed: {message}", "try again; look at the server's log")

@@ -1,6 +1,7 @@
 """What is logged about connections, about chatdb's own statements, and about errors of the server.
 
     log_connection    a connection was opened
+    log_query         a statement of chatdb's own was executed
     log_failure       a constraint was violated, or a trigger function failed
 
 What does not belong here: the list of events (`log_events.py`), what an error says to people
@@ -88,16 +89,28 @@ def _timed(cursor: psycopg.Cursor[Any], query: Any) -> Iterator[None]:
     finally:
         text = query if isinstance(query, str | bytes) else query.as_bytes(cursor)
         sql = text.decode(errors="replace") if isinstance(text, bytes) else text
-        sql = mask(" ".join(sql.split()))[:_LONGEST_SQL]
-        duration_ms = round((time.monotonic() - start) * 1000, 1)
-        log.debug(
-            "query",
-            f"{sql} ({duration_ms} ms)",
-            sql=sql,
-            rows=max(cursor.rowcount, 0),
-            duration_ms=duration_ms,
-            sqlstate=sqlstate,
-        )
+        log_query(sql, time.monotonic() - start, rows=max(cursor.rowcount, 0), sqlstate=sqlstate)
+
+
+def log_query(sql: str, seconds: float, *, rows: int, sqlstate: str | None) -> None:
+    """Log one of chatdb's own statements, with the level debug.
+
+    Args:
+        sql: the statement.
+        seconds: how long it took.
+        rows: how many rows it returned or changed.
+        sqlstate: of its error, or None.
+    """
+    sql = mask(" ".join(sql.split()))[:_LONGEST_SQL]
+    duration_ms = round(seconds * 1000, 1)
+    log.debug(
+        "query",
+        f"{sql} ({duration_ms} ms)",
+        sql=sql,
+        rows=rows,
+        duration_ms=duration_ms,
+        sqlstate=sqlstate,
+    )
 
 
 def log_failure(error: psycopg.Error, conn: psycopg.Connection[Any]) -> None:

@@ -293,6 +293,15 @@ def test_each_retry_of_a_connection_is_logged(
     assert "pw-mark" not in result.err
 
 
+@on_first_server
+def test_verbose_logs_each_question_of_health(chatdb: Chatdb) -> None:
+    queries = events(chatdb("health", *JSON, "--verbose"), "query")
+    sql = " ".join(record["data"]["sql"] for record in queries)
+    for part in ("BEGIN ISOLATION LEVEL", "pg_notification_queue_usage()", "COMMIT"):
+        assert part in sql
+    assert {record["data"]["sqlstate"] for record in queries} == {None}
+
+
 @pytest.mark.parametrize(
     "arguments", [("health", "--wait", "200ms"), ("migrate", "up", "--wait-for-server", "200ms")]
 )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.health.metrics.collect import collect
 from chatdb_cli.health.metrics.collectors import COLLECTORS, MIGRATIONS
 from chatdb_cli.health.metrics.files import MigrationFiles
@@ -24,7 +21,7 @@ from tests.support.database import Database, wait_for_no_sessions, wait_for_sess
 from tests.support.metrics import measure, take_snapshot, to_reply
 from tests.support.project import Project
 from tests.support.proxy import Proxy
-from tests.support.servers import NAMES, PROGRAMS, TEMP_FOLDER, Server, allow_logins, socket_of
+from tests.support.servers import Server, allow_logins, on_first_server, socket_of
 from tests.support.standby import copied
 
 METRICS = [m for c in (*COLLECTORS, MIGRATIONS) for m in c.metrics]
@@ -204,10 +201,14 @@ def test_the_largest_get_series_of_their_own_and_the_others_are_summed_up(
     assert not everything.labels("table_rows").count({"schema": "", "table": "other"})
 
 
-def test_a_scrape_takes_as_many_round_trips_with_500_tables_as_with_5(database: Database) -> None:
+def test_a_scrape_takes_as_many_round_trips_with_500_tables_as_with_5(
+    database: Database, pytestconfig: pytest.Config
+) -> None:
+    """Without --long there are 60: more than get series of their own."""
     trips = []
+    more = 495 if pytestconfig.getoption("--long") else 55
     with Proxy(socket_of(database.server), delay=0.1) as proxy:
-        for count in (5, 495):
+        for count in (5, more):
             create_schema(database, f"s{count}", count)
             before = proxy.turns, proxy.round_trips()
             measure(database, database_url=proxy.url(database.name))
@@ -395,36 +396,19 @@ def test_a_file_that_stopped_part_way_is_counted(project: Project, database: Dat
 # --- pg_stat_statements, replication --------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own that loads pg_stat_statements."""
-    with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
-        Path(folder).chmod(0o711)
-        embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=PROGRAMS[0])
-        embedded.start()
-        server = Server(embedded, NAMES[PROGRAMS[0]])
-        try:
-            server.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
-            embedded.stop()
-            embedded.start()
-            yield server
-        finally:
-            embedded.destroy()
-
-
-def test_statements_are_counted_by_their_id(primary: Server) -> None:
-    database = primary.empty()
-    assert not measure(database).labels("statement_calls_total")  # not installed: nothing to say
-    database.execute('CREATE SCHEMA "{x}"; CREATE EXTENSION pg_stat_statements SCHEMA "{x}"')
-    with database.connect() as conn:
+@on_first_server
+def test_statements_are_counted_by_their_id(small: Database) -> None:
+    assert not measure(small).labels("statement_calls_total")  # not installed: nothing to say
+    small.execute('CREATE SCHEMA "{x}"; CREATE EXTENSION pg_stat_statements SCHEMA "{x}"')
+    with small.connect() as conn:
         for n in range(7):
             conn.execute(f"SELECT {n} + pg_backend_pid()")
-    found = measure(database, top=5)
-    (queryid,) = database.query(
+    found = measure(small, top=5)
+    (queryid,) = small.query(
         """SELECT queryid FROM "{x}".pg_stat_statements WHERE query LIKE 'SELECT $1 + pg_back%'"""
     )[0]
     calls = found.value("statement_calls_total", queryid=str(queryid))
-    everything = measure(database)
+    everything = measure(small)
     assert everything.value("statement_calls_total", queryid=str(queryid)) == 7
     assert calls in (7, None)
     assert len(found.labels("statement_calls_total")) == 5
@@ -433,33 +417,36 @@ def test_statements_are_counted_by_their_id(primary: Server) -> None:
     assert 0 < mean == pytest.approx(total / 7)
 
 
-def test_a_replication_slot_shows_what_it_holds_back(primary: Server) -> None:
-    database = primary.empty()
-    database.execute("SELECT pg_create_physical_replication_slot('late', true)")
+@on_first_server
+def test_a_replication_slot_shows_what_it_holds_back(small: Database) -> None:
+    small.execute("SELECT pg_create_physical_replication_slot('late', true)")
     try:
-        database.execute("CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
-        found = measure(database)
+        small.execute("CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+        found = measure(small)
         assert found.value("replication_slot_active", slot="late") == 0
         assert (found.value("replication_slot_retained_bytes", slot="late") or 0) > 1e6
     finally:
-        database.execute("SELECT pg_drop_replication_slot('late')")
+        small.execute("SELECT pg_drop_replication_slot('late')")
 
 
+@on_first_server
 def test_a_standby_and_its_primary_show_the_lag(
-    primary: Server, pytestconfig: pytest.Config
+    small: Database, small_server: Server, pytestconfig: pytest.Config
 ) -> None:
     if not pytestconfig.getoption("--long"):
         pytest.skip("a standby takes seconds to start")
-    database = primary.empty()
-    with allow_logins(primary, "local replication all trust"), copied(primary) as standby:
+    with (
+        allow_logins(small_server, "local replication all trust"),
+        copied(small_server) as standby,
+    ):
         standby.start(hot=True)
-        with psycopg.connect(primary.url("postgres"), autocommit=True) as conn:
+        with psycopg.connect(small_server.url("postgres"), autocommit=True) as conn:
             conn.execute(
                 "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn IS NOT"
                 " NULL) LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$"
             )
-        here = measure(database)
-        there = measure(database, database_url=standby.url(database.name))
+        here = measure(small)
+        there = measure(small, database_url=standby.url(small.name))
     assert (here.value("in_recovery"), there.value("in_recovery")) == (0, 1)
     assert 0 <= (here.value("replication_lag_bytes", standby="walreceiver") or 0) < 1e9
     assert 0 <= (here.value("replication_lag_seconds", standby="walreceiver") or 0) < 600

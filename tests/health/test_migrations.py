@@ -97,6 +97,21 @@ def test_a_history_of_yoyo_alone_is_compared_too(project: Project, database: Dat
     assert check.message == "1 migration is pending: 0002_t2; current 0001"
 
 
+def test_a_table_of_the_name_of_the_history_with_other_columns_is_named_as_the_cause(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1)
+    database.execute("CREATE TABLE _yoyo_migration (a int)")
+    health = health_of(database, project.sql)
+    for name in NAMES:
+        check = health.check(name)
+        assert check
+        assert check.status == "unknown"
+        assert check.message == (
+            'a table is not as chatdb creates it: column "migration_id" does not exist'
+        )
+
+
 def test_a_role_that_may_not_read_the_history_gets_the_grant(
     project: Project, database: Database
 ) -> None:

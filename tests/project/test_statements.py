@@ -37,7 +37,7 @@ NOT_SENT = {
     "events/listener.py": "commands that hints name",
     "health/checks/activity.py": "commands that hints name",
     "health/checks/events.py": "commands that hints name",
-    "health/checks/migrations.py": "commands that hints name",
+    "health/definition.py": "commands that hints name",
     "health/checks/schema.py": "commands that hints name",
     "health/checks/server.py": "commands that hints name",
     "counts/tables.py": "a command that a hint names",

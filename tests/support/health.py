@@ -16,7 +16,7 @@ from chatdb_cli.health.check import check_health
 from chatdb_cli.health.model import Check, Health
 from tests.support.database import Database
 from tests.support.paths import SHIPPED
-from tests.support.servers import TEMP_FOLDER, Server
+from tests.support.servers import NAMES, PROGRAMS, TEMP_FOLDER, Server
 
 NOBODY = "health_nobody"
 
@@ -62,16 +62,23 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_server(server: Server) -> Iterator[Server]:
-    """Another server of the same version, with few connections and little memory."""
+    """Another server of the same version, with few connections and little memory.
+
+    The first of PROGRAMS also loads pg_stat_statements; another may lack it.
+    """
+    has_statements = server.name == NAMES[PROGRAMS[0]]
+    settings = SMALL | (
+        {"shared_preload_libraries": "pg_stat_statements"} if has_statements else {}
+    )
     with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
         Path(folder).chmod(0o711)
         embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=server.embedded.programs)
         embedded.start()
         small = Server(embedded, server.name)
         try:
-            for name, value in SMALL.items():
+            for name, value in settings.items():
                 small.execute(f"ALTER SYSTEM SET {name} = {value}")
             embedded.stop()
             embedded.start()
