@@ -19,6 +19,8 @@ from chatdb_cli.remedy import Advice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chatdb_cli.errors import ChatdbError
+
 _HINTS = {
     sqlstate_of(errors.LockNotAvailable): Advice(
         "another session holds a lock on a table, such as for ALTER TABLE or TRUNCATE: count again when "
@@ -33,8 +35,8 @@ _HINTS = {
     ): "if shared memory is exhausted, raise max_locks_per_transaction, or name fewer tables",
     sqlstate_of(
         errors.InsufficientPrivilege
-    ): "a view reads tables with the rights of its owner, whom a "
-    "policy hides rows from or who may not read them: name the tables themselves",
+    ): "a view reads tables with the rights of its owner, from which a policy hides rows, or which may "
+    "not read them: name the tables themselves",
     sqlstate_of(errors.QueryCanceled): Advice(
         "raise {statement_timeout} if it has to take this long; if someone canceled it, run it again"
     ),
@@ -51,6 +53,10 @@ def explain_count_failures() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        failure = unexpected_error(error, "the rows can't be counted", Code.UNREADABLE)
-        hint = _HINTS.get(error.sqlstate or "", failure.hint)
-        raise failure.with_(hint=hint) from None
+        raise count_failure(error) from None
+
+
+def count_failure(error: psycopg.Error) -> ChatdbError:
+    """Return the error of a statement that could not count rows, with what to do then."""
+    failure = unexpected_error(error, "the rows can't be counted", Code.UNREADABLE)
+    return failure.with_(hint=_HINTS.get(error.sqlstate or "", failure.hint))

@@ -114,7 +114,8 @@ def read_counts(path: str | Path) -> SavedCounts:
         line = data.count(b"\n", 0, error.start) + 1
         raise _broken(path, "is not UTF-8", Location(path, line)) from None
     except json.JSONDecodeError as error:
-        excerpt = ((error.lineno, text.splitlines()[error.lineno - 1][:200]),) if text else ()
+        wrong = text.split("\n")[error.lineno - 1]  # as json counts lines; empty after the last one
+        excerpt = ((error.lineno, wrong[:200]),) if wrong else ()
         place = Location(path, error.lineno, error.colno, excerpt)
         raise _broken(path, f"is not JSON ({error.msg.lower()})", place) from None
     except RecursionError:

@@ -20,13 +20,14 @@ from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.counts import queries
 from chatdb_cli.counts.buckets import Buckets, BucketSums, buckets_sql
-from chatdb_cli.counts.failures import explain_count_failures
+from chatdb_cli.counts.failures import count_failure, explain_count_failures
 from chatdb_cli.counts.hashing import hash_method, row_hash
 from chatdb_cli.counts.model import Checksum, CountProgress, Source, TableCount
 from chatdb_cli.counts.ranges import RANGE, divide
 from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
 from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pool import open_pool
@@ -131,7 +132,15 @@ class Snapshot(Closing):
             self.connection = connect(target, report)
             try:
                 self._quoting = Quoting(self.connection, target.schema)
-                if is_pooled(self.connection, target) and jobs > 1:
+                pooled = is_pooled(self.connection, target)
+                self._blockers = BlockerWatch(
+                    lambda: connect(target, retries=0),
+                    target.application,
+                    0 if pooled else self.connection.info.backend_pid,
+                    target.settings.lock_timeout_ms,
+                    lambda blockers: report(f"waits for {'; '.join(map(str, blockers))}"),
+                )
+                if pooled and jobs > 1:
                     report(
                         "through a pooler in transaction mode the tables are counted over one "
                         "connection, in one transaction"
@@ -312,10 +321,15 @@ class Snapshot(Closing):
 
     def _lock(self, lockable: Sequence[Lockable]) -> bool:
         """Lock tables; return False, without a transaction, if one of them is gone."""
+        if not lockable:
+            return True
+        tables = ", ".join(f"ONLY {self.sql_name(table)}" for table in lockable)
         try:
-            if lockable:
-                tables = ", ".join(f"ONLY {self.sql_name(table)}" for table in lockable)
+            with self._blockers.watching():
                 self.connection.execute(queries.LOCK.format(tables=tables).encode())
+        except psycopg.errors.LockNotAvailable as error:
+            waited = tuple(f"it waited for {blocker}" for blocker in self._blockers.blockers)
+            raise count_failure(error).with_(notes=waited) from None
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             self.connection.execute(queries.END)
             return False

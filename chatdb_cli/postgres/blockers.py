@@ -8,6 +8,8 @@ What does not belong here: the migration lock (`advisory_lock.py`).
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from chatdb_cli.postgres import queries
 from chatdb_cli.redaction import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     import psycopg
@@ -114,6 +116,24 @@ class BlockerWatch:
             self._report(blockers)
         self.blockers = blockers or self.blockers
 
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look for blockers as long as the block runs, in a thread of its own."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(self._after_s):
+                self.look()
+
+        thread = threading.Thread(target=watch, name="chatdb-blockers", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self.close()
+
     def forget(self) -> None:
         """Forget the blockers of a statement that is done."""
         self.blockers = ()
@@ -150,6 +170,7 @@ class BlockerWatch:
         """Close that connection."""
         if self._conn is not None:
             self._conn.close()
+            self._conn = None
 
 
 def backend_from_row(

@@ -233,9 +233,12 @@ def test_a_table_that_another_session_has_locked_ends_it_after_the_lock_timeout(
     database.execute("CREATE TABLE t (a int)")
     with database.connect() as other, other.transaction():
         other.execute("LOCK TABLE t")
-        done = chatdb("counts", "--lock-timeout", "100ms")
+        blocker = other.info.backend_pid
+        done = chatdb("counts", "--lock-timeout", "2s")
     assert done.code == 7
     assert "lock timeout" in done.err
+    assert f"it waited for pid {blocker} (" in done.err
+    assert "LOCK TABLE t" in done.err
     assert "--lock-timeout" in done.err
 
 

@@ -135,6 +135,8 @@ def saved_document() -> dict[str, Any]:
 BROKEN = [
     (b"", "is not JSON"),
     (b"{", "is not JSON"),
+    (b'{"chatdb_counts": 1,\n', "is not JSON"),
+    ('{"chatdb_counts": "\u2028", }'.encode(), "is not JSON"),
     (b'{"chatdb_counts": 1,\n "x": }', "is not JSON"),
     (b"\xff\xfe", "is not UTF-8"),
     (b"[]", "has something else than an object in its outermost value"),
@@ -161,7 +163,7 @@ def test_a_broken_file_or_one_of_another_version_is_refused_with_its_place(
 
 
 def test_the_place_of_an_error_has_line_and_column(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(BROKEN[2][0])
+    (tmp_path / "f").write_bytes(b'{"chatdb_counts": 1,\n "x": }')
     with pytest.raises(ChatdbError) as caught:
         read_counts(tmp_path / "f")
     place = caught.value.place
