@@ -106,7 +106,7 @@ def test_thresholds_of_the_environment_and_of_the_option_are_combined(
     ("arguments", "message"),
     [
         (["--threshold", "conections=1"], "threshold 'conections' does not exist; did you mean"),
-        (["--threshold", "connections"], "--threshold 'connections' is not NAME=VALUE"),
+        (["--threshold", "connections"], "the threshold 'connections' is not NAME=VALUE"),
         (["--wait", "5"], "invalid value for '--wait': '5' has no unit"),
         (["--watch", "--every", "soon"], "invalid value for '--every': 'soon' is not a duration"),
         (["--dir", "missing"], "there is no folder missing"),
