@@ -14,6 +14,7 @@ line starts quickly.
 The packages; each imports only those below it (CONTRIBUTING.md says how to add to them):
 
     cli                                 the command line: parse, call, render
+    verify                              every check that a CI job needs, in one verdict
     rehearse                            is each down the inverse of its up; drift
     provision, seed, health             databases and test schemas; rows for development; the health of
                                         a running database
@@ -184,6 +185,9 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.signals import signals_deferred as signals_deferred
     from chatdb_cli.ssh.model import TunnelStep as TunnelStep
     from chatdb_cli.ssh.tunnel import Tunnel as Tunnel
+    from chatdb_cli.verify.model import CheckResult as CheckResult
+    from chatdb_cli.verify.model import Verdict as Verdict
+    from chatdb_cli.verify.verify import verify_project as verify_project
 
     Event = Progress
     seed_small = seed_files
@@ -198,6 +202,7 @@ _EXPORTS = {
     "Change": "events.model",
     "ChatdbError": "errors",
     "Check": "health.model",
+    "CheckResult": "verify.model",
     "Checksum": "counts.model",
     "Code": "errors",
     "Column": "docs.model",
@@ -280,6 +285,7 @@ _EXPORTS = {
     "Type": "docs.model",
     "Unfinished": "history.model",
     "Unread": "catalog.model",
+    "Verdict": "verify.model",
     "VersionRehearsal": "rehearse.model",
     "YoyoLock": "history.model",
     "check_drift": "rehearse.drift",
@@ -321,6 +327,7 @@ _EXPORTS = {
     "setup": "provision.database",
     "setup_test_schema": "provision.test_schema",
     "signals_deferred": "signals",
+    "verify_project": "verify.verify",
     "wait_for_server": "postgres.wait",
     "write_cursor": "events.cursor_file",
     "write_fixes": "lint.fix",

@@ -67,6 +67,10 @@ class Remedy(Enum):
     DRIFT_AGAINST = "check_drift(against=...)"
     AGAINST = "the setting against"
     SAVE_COUNTS = "save_counts()"
+    COUNTS_FILE = "counts=..."
+    ALLOW_PENDING = "allow_pending=True"
+    DRIFT = "check_drift()"
+    REHEARSE = "rehearse_migrations()"
 
 
 class Advice(str):

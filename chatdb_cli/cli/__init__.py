@@ -4,6 +4,7 @@
     command/          one module per command: its options, the call
     options           the options that several commands share; a flag of a setting is a row here
     context           what a command works with: settings, target, output, questions
+    reports           the option `--report`: a result also in other formats
     render/           one module per result: its JSON document and its text
     output            the streams; the only user of rich, with bar, screen and progress
     logs, stderr      JSON lines on stderr, and the log file; what C libraries print

@@ -204,6 +204,7 @@ SERVING = _SERVING | CONNECTED
 MIGRATING = _TIMING | CONNECTED
 APPLYING = _WAIT_FOR_SERVER | MIGRATING
 REHEARSING = _SCRATCH | CONNECTED
+VERIFYING = REHEARSING | AGAINST
 SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
 COUNTING = {key: value for key, value in (SEEDING).items() if key != "dir"}
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}

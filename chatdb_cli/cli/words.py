@@ -49,6 +49,10 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.DRIFT_AGAINST: '"chatdb migrate drift --against FILE"',
     Remedy.AGAINST: "--against",
     Remedy.SAVE_COUNTS: '"chatdb counts --save"',
+    Remedy.COUNTS_FILE: "--counts",
+    Remedy.ALLOW_PENDING: "--allow-pending",
+    Remedy.DRIFT: '"chatdb migrate drift"',
+    Remedy.REHEARSE: '"chatdb migrate rehearse"',
 }
 
 

@@ -4,6 +4,8 @@
     health, snapshot, drift, counts, rehearse
                   a result each; `status` is that of `chatdb migrate status`, the embedded
                   server's is in `server`
+    verify, junit, summary
+                  a verdict; as JUnit XML, and as Markdown for a pull request
     lint, report  what a lint found; SARIF and the annotations of GitHub
     document      what every result has: document, text, target
     comparison    two databases, or one and a saved count

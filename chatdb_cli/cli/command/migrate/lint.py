@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import CONNECTED
 from chatdb_cli.cli.render.lint import render_lint, render_rule
+from chatdb_cli.cli.reports import GITHUB, parse_reports, write_report
 from chatdb_cli.errors import ChatdbError, Code, Exit
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def lint(
         return
     if dry_run and not fix:
         raise ChatdbError(Code.USAGE, "--dry-run needs --fix", hint="add --fix to see the diff")
-    reports = [_parse_report(text) for text in report or ()]
+    reports = parse_reports(report, ("sarif",))
     target, database = _ask(context) if live else (None, None)
     options = lint_options(context.settings, database)
 
@@ -81,8 +83,8 @@ def lint(
         result = _fix(context, result, check, write=not dry_run)
     strict = strict or context.settings.lint.strict
     context.out.result(render_lint(result, target, strict=strict))
-    for kind, path in reports:
-        _report(context, result, kind, path)
+    for wanted in reports:
+        write_report(context, wanted, partial(_make_report, result))
     if result.failed(strict=strict):
         raise typer.Exit(Exit.FOUND)
 
@@ -102,36 +104,14 @@ def _ask(context: Context) -> tuple[Target, LiveDatabase]:
     return target, read_live_database(target)
 
 
-def _parse_report(text: str) -> tuple[str, Path | None]:
-    kind, equals, path = text.partition("=")
-    if (kind == "sarif" and path) or (kind == "github" and not equals):
-        return kind, Path(path) if path else None
-    raise ChatdbError(
-        Code.USAGE,
-        f"there is no report {text!r}",
-        hint="write --report sarif=FILE or --report github",
-    )
-
-
-def _report(context: Context, result: LintResult, kind: str, path: Path | None) -> None:
-    from chatdb_cli.cli.render import report as reports
+def _make_report(result: LintResult, kind: str) -> str:
+    from chatdb_cli.cli.render import report
     from chatdb_cli.lint.rule import load_rules
 
-    if path is None:
-        commands = reports.github(result.findings)
-        if commands and context.out.form == "json":  # GitHub reads them on both streams
-            context.out.write(context.out.recorded(commands))
-        elif commands:
-            context.out.text(commands)
-        return
+    if kind == GITHUB:
+        return report.github(result.findings)
     titles = {name: f"{loaded.rule.title}." for name, loaded in load_rules().items()}
-    try:
-        path.write_text(reports.sarif(result.findings, titles, Path.cwd()), encoding="utf-8")
-    except OSError as error:
-        from chatdb_cli.files.names import file_error
-
-        raise file_error(path, error, "written", Code.USAGE) from None
-    context.out.say(f"{kind}: {path}")
+    return report.sarif(result.findings, titles, Path.cwd())
 
 
 def _fix(
