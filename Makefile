@@ -44,6 +44,7 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.chatdb ## generate the pages of docs/ that are made from the code or a database
+	$(BIN)/python docs/checks.py
 	$(BIN)/python docs/errors.py
 	$(BIN)/python docs/library.py
 	$(BIN)/python docs/logs.py

@@ -37,6 +37,7 @@ functions of this library; on the command line the same hint names its flags and
 # The tasks, in this order; each is a file of examples/.
 TASKS = (
     "setup", "migrate", "errors", "test_schema", "listen", "health", "metrics", "seed", "docs", "tunnel",
+    "verify",
 )  # fmt: skip
 # Every public name, in the order of the reference.
 SECTIONS = {
@@ -68,6 +69,7 @@ SECTIONS = {
         "SchemaDocs", "Relation",
         "Column", "Constraint", "ForeignKey", "Index", "Trigger", "Policy", "Function", "Type",
     ),
+    "Verification": ("verify_project", "Verdict", "CheckResult"),
     "Rehearsals and drift": (
         "rehearse_migrations", "check_drift", "Rehearsal", "VersionRehearsal", "RehearsalFailure",
         "LockReport", "StatementLock", "RehearsalProgress", "Drift",

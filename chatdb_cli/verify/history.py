@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli.errors import Location
+from chatdb_cli.files.read import read_migrations
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.remedy import Advice
 from chatdb_cli.verify.codes import found
@@ -25,7 +27,14 @@ def check_history(request: Request, database: SharedDatabase) -> Outcome:
     """
     target = database.target()
     status = Migrator(target, request.directory).status()
-    findings = [found(p.code, p.message, p.hint, p.location, p.version) for p in status.problems]
+    places = {
+        migration.version: Location(migration.up.path)
+        for migration in read_migrations(status.folder, downs=False).migrations
+    }
+    findings = [
+        found(p.code, p.message, p.hint, p.location or places.get(p.version or ""), p.version)
+        for p in status.problems
+    ]
     named = {finding.version for finding in findings}
     if not request.allow_pending:
         findings += (
@@ -33,7 +42,8 @@ def check_history(request: Request, database: SharedDatabase) -> Outcome:
                 "pending",
                 f"{migration.id} is pending",
                 Advice("apply it with {up}, or expect it with {allow_pending}"),
-                version=migration.version,
+                places.get(migration.version),
+                migration.version,
             )
             for migration in status.pending
             if migration.version not in named  # out of order, refused: that says it, too

@@ -18,7 +18,7 @@ from chatdb_cli.history.read import read_history, require_schema
 from chatdb_cli.postgres.connect import blame_tunnel
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.tree.model import Create, Drop
+from chatdb_cli.syntax.tree.model import Create, Drop, Name
 from chatdb_cli.syntax.tree.parse import Unreadable, parse_statements
 from chatdb_cli.verify import queries
 from chatdb_cli.verify.codes import found
@@ -152,8 +152,12 @@ def _read(conn: psycopg.Connection[Any], target: Target) -> tuple[list[Finding],
     findings = []
     for flaw in _FLAWS:
         for row in conn.cursor(row_factory=class_row(_Object)).execute(flaw.query, schema):
-            table = row.table if row.schema == target.schema else f"{row.schema}.{row.table}"
-            names = {"table": table, "name": row.name, "columns": ", ".join(row.columns)}
+            schema_name = "" if row.schema == target.schema else row.schema
+            names = {
+                "table": str(Name(row.table, schema_name)),
+                "name": str(Name(row.name)),
+                "columns": ", ".join(str(Name(column)) for column in row.columns),
+            }
             message, hint = flaw.message.format(**names), flaw.hint.format(**names)
             findings.append(found(flaw.code, message, hint))
     schemas = conn.cursor(row_factory=class_row(_Name)).execute(queries.SCHEMAS, schema).fetchall()
@@ -163,15 +167,17 @@ def _read(conn: psycopg.Connection[Any], target: Target) -> tuple[list[Finding],
 
 
 def _sequences_behind(conn: psycopg.Connection[Any], target: Target, own: str) -> Iterator[Finding]:
-    prefix = "" if target.schema == own else f"{target.schema}."
+    prefix = "" if target.schema == own else f"{Name(target.schema)}."
     for sequence in read_sequences(conn, target):
         if sequence.is_behind:
             columns = ", ".join(f"{prefix}{table}.{column}" for table, column in sequence.columns)
+            name = f"{prefix}{sequence.sequence}"
+            literal = name.replace("'", "''")
             yield found(
                 "sequence-behind",
-                f"the next value of the sequence {prefix}{sequence.sequence} is {sequence.value}, and "
-                f"{columns} has {sequence.highest}",
-                f"SELECT setval('{prefix}{sequence.sequence}', {sequence.highest})",
+                f"the next value of the sequence {name} is {sequence.value}, and {columns} has "
+                f"{sequence.highest}",
+                f"SELECT setval('{literal}', {sequence.highest})",
             )
 
 
@@ -207,7 +213,7 @@ def _missing_extensions(
             yield found(
                 "missing-extension",
                 f"the database has no extension {name}, which {version} creates",
-                f'CREATE EXTENSION "{name}"',
+                f"CREATE EXTENSION {Name(name)}",
                 place,
                 version,
             )

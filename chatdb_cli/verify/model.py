@@ -110,6 +110,7 @@ class Verdict:
         since: the commit since which files were checked, or None.
         migrations: the migrations that differ from that commit; empty without one.
         rehearsal: what the check of rollbacks has rehearsed, or None.
+        newest: the up file of the newest migration, or None if there is none.
     """
 
     target: Target | None
@@ -117,6 +118,7 @@ class Verdict:
     since: str | None = None
     migrations: tuple[Migration, ...] = ()
     rehearsal: Rehearsal | None = None
+    newest: Path | None = None
 
     @property
     def ok(self) -> bool:

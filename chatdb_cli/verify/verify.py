@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.callbacks import ignore, no_answer
 from chatdb_cli.errors import ChatdbError, Code, Exit
+from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.read import read_migrations
 from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.model import require_settings
 from chatdb_cli.settings.parse import did_you_mean
@@ -85,7 +87,8 @@ def verify_project(
                 rehearsal = found or rehearsal
             results.append(result)
             progress(result)
-        return Verdict(database.opened, tuple(results), since, migrations, rehearsal)
+        newest = _newest(request)
+        return Verdict(database.opened, tuple(results), since, migrations, rehearsal, newest)
 
 
 def _choose(
@@ -142,8 +145,6 @@ def _migrations(request: Request) -> tuple[Migration, ...]:
     Raises:
         ChatdbError: `USAGE`, there is no such commit: then `since` would leave out everything.
     """
-    from chatdb_cli.files.folder import choose_folder
-    from chatdb_cli.files.read import read_migrations
     from chatdb_cli.files.since import files_since
 
     folder = choose_folder(request.directory)
@@ -153,6 +154,15 @@ def _migrations(request: Request) -> tuple[Migration, ...]:
         for migration in read_migrations(folder).migrations
         if any(s.path.resolve() in newer for s in (migration.up, migration.down) if s)
     )
+
+
+def _newest(request: Request) -> Path | None:
+    """Return the newest up file; None if there is none, or if the folder can't be read."""
+    try:
+        files = read_migrations(choose_folder(request.directory), downs=False)
+    except ChatdbError:
+        return None
+    return files.migrations[-1].up.path if files.migrations else None
 
 
 def _make(

@@ -38,6 +38,7 @@ COUNTERPARTS = {
     "migrate history": "Migrator.history",
     "migrate new": "new_migration",
     "migrate lint": "lint_files",
+    "verify": "verify_project",
     "migrate rehearse": "rehearse_migrations",
     "migrate drift": "check_drift",
     "migrate snapshot": "save_snapshot",

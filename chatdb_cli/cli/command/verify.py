@@ -104,4 +104,4 @@ def _make_report(verdict: Verdict, kind: str) -> str:
         return summary.summary(verdict)
     titles = {name: f"{loaded.rule.title}." for name, loaded in load_rules().items()}
     titles |= {name: code.cause for name, code in CODES.items() if name not in titles}
-    return report.sarif(verdict.findings, titles, Path.cwd())
+    return report.sarif(verdict.findings, titles, Path.cwd(), verdict.newest)

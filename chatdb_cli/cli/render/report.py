@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from chatdb_cli._version import __version__
+from chatdb_cli.cli.render.text import printable
 from chatdb_cli.cli.words import in_words
+from chatdb_cli.errors import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,14 +25,24 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def sarif(findings: Sequence[Finding], titles: Mapping[str, str], root: Path) -> str:
+def sarif(
+    findings: Sequence[Finding],
+    titles: Mapping[str, str],
+    root: Path,
+    elsewhere: Path | None = None,
+) -> str:
     """Return findings as a SARIF 2.1.0 log, which GitHub, GitLab and editors read.
 
     Args:
         findings: what was found.
         titles: one line about each code.
         root: the directory that the paths start from.
+        elsewhere: the file that gets the findings about no file: GitHub rejects a log with a result
+            that has no location.
     """
+    if elsewhere is not None:
+        default = Location(elsewhere)
+        findings = [f if f.location else f._replace(location=default) for f in findings]
     codes = sorted({finding.code for finding in findings})
     whys = {finding.code: finding.why for finding in findings}
     rules = [
@@ -97,7 +109,7 @@ def github(findings: Iterable[Finding]) -> str:
 
 def _data(text: str) -> str:
     """Escape the text of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _property(text: str) -> str:

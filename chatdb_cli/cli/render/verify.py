@@ -36,8 +36,8 @@ def render_verdict(verdict: Verdict) -> Rendered:
     ]
     table = Table(("check", "state", "ms", "what"), rows)
     findings = [line for check in verdict.checks for line in _findings(check)]
-    text = [table, "\n".join(["", *findings])] if findings else [table]
-    return Rendered(document, (*text, _summary(verdict)))
+    lines = ["", *findings, _summary(verdict)] if findings else [_summary(verdict)]
+    return Rendered(document, (table, "\n".join(lines)))
 
 
 def _check_document(check: CheckResult) -> Document:
