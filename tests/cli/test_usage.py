@@ -54,6 +54,10 @@ OPTIONS = {
     | {"--checksum", "--columns", "--exclude-columns", "--estimate", "--jobs", "--save", "--compare"}
     | {"--map", "--map-column", "--find", "--limit", "--show-values", "--against", "--against-schema"}
     | {"--against-" + option[2:] for option in CONNECTION if option.startswith("--ssh-")},
+    ("verify",): CONNECTION | OUTPUT | SCRATCH
+    | {"--only", "--skip", "--since", "--offline", "--allow-pending", "--counts", "--report"}
+    | {"--against", "--against-schema"}
+    | {"--against-" + option[2:] for option in CONNECTION if option.startswith("--ssh-")},
     ("migrate",): {"--help"},
     ("migrate", "up"): CONNECTION | OUTPUT | TIMING
     | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each", "--wait-for-server"},

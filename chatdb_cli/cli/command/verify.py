@@ -53,9 +53,11 @@ def verify(
                      help="Also junit=FILE, sarif=FILE, markdown=FILE, or github; can be repeated."),
     ] = None,
 ) -> None:  # fmt: skip
-    """Check files, history, schema, rollbacks, invariants and counts: what CI calls.
+    """Make every check that CI needs: one verdict, with reasons.
 
-    A check that could not be made has failed. Exits with 1 if any has failed, with 6 if only because
+    The checks: files, history, schema, rollback, invariants, counts.
+
+    A check that could not be made has failed. It exits with 1 if any has failed, with 6 if only because
     files and history disagree. Nothing is written to the database.
     """
     from chatdb_cli.verify.verify import verify_project
