@@ -1,10 +1,10 @@
 """What `chatdb verify` costs: as multiples of the commands that it is made of.
 
-Run it by hand: `python bench/verify.py [ROUNDS]`.  Each round runs every command once on the chat schema, on
-an embedded server, and the ratios are those of one round, so that a slow moment changes both sides.
+Run it by hand: `python bench/verify.py [ROUNDS]`.  Each round runs every command once on the chat
+schema, on an embedded server, and the ratios are those of one round, so that a slow moment changes both
+sides.
 
-    lint               chatdb migrate lint: the yardstick of --offline, which is to take 1.5 times as long
-                       at most
+    lint               chatdb migrate lint: the yardstick of --offline, which may take 1.5 times as long
     offline            chatdb verify --offline
     status, drift, rehearse
                        chatdb migrate status, drift, rehearse, whose sum is the yardstick of the others

@@ -21,6 +21,7 @@ STYLES = {
     "error": "bold red",
     "changed": "bold yellow",
     "missing": "bold red",
+    "skipped": "dim",
     "✓": "green",
     "✗": "bold red",
 }
