@@ -57,17 +57,17 @@ def check_rollback(request: Request, database: SharedDatabase) -> Outcome:
 
 
 def _finding(migration: Migration, failure: RehearsalFailure) -> Finding:
-    down = failure.after == "down" and migration.down is not None
+    down = failure.step == "down" and migration.down is not None
     script = migration.down if down and migration.down else migration.up
     error, name = failure.error, migration.id
     if error is not None:
-        code = _FAILED.get(failure.after, "up-failed")
-        message = f"{name}: the {failure.after} fails: {error.message}"
+        code = _FAILED.get(failure.step, "up-failed")
+        message = f"{name}: the {failure.step} fails: {error.message}"
         return found(
             code, message, error.hint or _HINT, error.place or Location(script.path),
             migration.version,
         )  # fmt: skip
-    code = _DIFFERS.get(failure.after, "up-differs")
+    code = _DIFFERS.get(failure.step, "up-differs")
     sides = ("before it", "after it") if down else ("the first time", "the second time")
     differences = [
         describe(d, f"the schema {sides[0]}", f"the schema {sides[1]}")
