@@ -161,7 +161,10 @@ def test_the_exit_code_is_that_of_the_error_if_no_check_could_be_made(
     assert chatdb("verify", "--only", f"files,{only}", *arguments).code == 1
 
 
-def test_a_password_is_shown_nowhere(applied: Project, chatdb: Chatdb) -> None:
+def test_a_password_is_shown_nowhere(
+    applied: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
     url = "postgresql://u:s3cret@127.0.0.1:1/x"
     for form in ("text", "json"):
         result = chatdb("verify", "-d", url, "--format", form, "--report", "junit=j.xml",
