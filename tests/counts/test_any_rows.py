@@ -214,7 +214,7 @@ def check(databases: tuple[Database, Database], table: tuple[list[str], Rows, Ro
 
 
 @settings(
-    max_examples=40, deadline=None,
+    max_examples=20, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(table=tables())

@@ -141,21 +141,19 @@ NAMES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_table_is_named_as_in_sql_or_as_it_is(database: Database, name: str) -> None:
+def test_a_table_is_named_as_in_sql_or_as_it_is(database: Database) -> None:
     database.execute(
         'CREATE SCHEMA other; CREATE TABLE t (a int); CREATE TABLE "Odd Name" (a int);'
         'CREATE TABLE other.t (a int); CREATE TABLE "a.b" (a int); CREATE TABLE other."a.b" (a int);'
         'CREATE TABLE "x\'y" (a int)'
     )
-    expected = NAMES[name]
-    if expected is not None:
-        assert count(database, name) == {expected: 0}
-        return
-    with pytest.raises(ChatdbError) as caught:
-        count(database, name)
-    assert caught.value.code is Code.USAGE
-    assert repr(name) in caught.value.message
+    for name, expected in NAMES.items():
+        if expected is not None:
+            assert count(database, name) == {expected: 0}
+            continue
+        with pytest.raises(ChatdbError) as caught:
+            count(database, name)
+        assert (caught.value.code, repr(name) in caught.value.message) == (Code.USAGE, True)
 
 
 def test_an_unknown_name_suggests_the_nearest_one(database: Database, chatdb: Chatdb) -> None:
@@ -234,7 +232,7 @@ def test_a_table_that_another_session_has_locked_ends_it_after_the_lock_timeout(
     with database.connect() as other, other.transaction():
         other.execute("LOCK TABLE t")
         blocker = other.info.backend_pid
-        done = chatdb("counts", "--lock-timeout", "2s")
+        done = chatdb("counts", "--lock-timeout", "1s")
     assert done.code == 7
     assert "lock timeout" in done.err
     assert f"it waited for pid {blocker} (" in done.err

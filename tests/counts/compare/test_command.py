@@ -11,8 +11,6 @@ from tests.support.chatdb import Chatdb
 from tests.support.servers import on_first_server
 from tests.support.sides import Sides
 
-pytestmark = on_first_server
-
 TABLES = """
 CREATE TABLE users (id serial PRIMARY KEY, mail text);
 INSERT INTO users (mail) SELECT 'm' || i FROM generate_series(1, 1200) i;
@@ -22,6 +20,7 @@ UPDATE users SET mail = 'hunter2' WHERE id = 7; DELETE FROM users WHERE id = 8;
 INSERT INTO users VALUES (5000, 'x'); INSERT INTO notes VALUES (1); CREATE TABLE more (id int)"""
 
 
+@on_first_server
 @pytest.mark.quick
 def test_two_databases_with_the_same_rows_are_exit_0(sides: Sides, offline: Chatdb) -> None:
     sides.execute(TABLES)
@@ -38,6 +37,7 @@ def test_two_databases_with_the_same_rows_are_exit_0(sides: Sides, offline: Chat
     )
 
 
+@on_first_server
 @pytest.mark.quick
 def test_a_difference_is_exit_1_and_clear_without_color(sides: Sides, offline: Chatdb) -> None:
     sides.execute(TABLES)
@@ -64,6 +64,7 @@ def test_a_difference_is_exit_1_and_clear_without_color(sides: Sides, offline: C
     assert "hunter2" not in result.out
 
 
+@on_first_server
 def test_the_values_are_printed_if_they_are_wanted(sides: Sides, offline: Chatdb) -> None:
     sides.execute(TABLES)
     sides.other.execute(DAMAGE)
@@ -72,6 +73,7 @@ def test_the_values_are_printed_if_they_are_wanted(sides: Sides, offline: Chatdb
     assert "  id=8  only on this side: id=8, mail=m8\n" in out
 
 
+@on_first_server
 @pytest.mark.quick
 def test_the_document_has_the_keys_of_the_contract(sides: Sides, offline: Chatdb) -> None:
     sides.execute(TABLES)
@@ -118,14 +120,16 @@ def test_the_document_has_the_keys_of_the_contract(sides: Sides, offline: Chatdb
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(
-    sides: Sides, offline: Chatdb, arguments: list[str], says: str
+    offline: Chatdb, arguments: list[str], says: str
 ) -> None:
-    filled = [argument.format(sides.other.url) for argument in arguments]
-    result = offline("counts", "-d", sides.this.url, *filled, "--format", "json")
+    filled = [argument.format("postgresql://other.invalid/d") for argument in arguments]
+    this = "postgresql://this.invalid/d"
+    result = offline("counts", "-d", this, *filled, "--format", "json")
     assert (result.code, result.document["error"]["code"]) in [(2, "usage"), (2, "settings")]
     assert says in result.document["error"]["message"]
 
 
+@on_first_server
 def test_the_other_side_can_be_a_setting(
     sides: Sides, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:

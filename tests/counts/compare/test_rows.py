@@ -78,7 +78,7 @@ def test_two_tables_match_if_and_only_if_they_have_the_same_rows(sides: Sides, k
     column = "id int PRIMARY KEY" if key else "id int"
     sides.execute(f"CREATE TABLE t ({column}, a int, b int, c text)")
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(ROWS, st.data())
     def attempt(rows: list[tuple[Any, ...]], data: st.DataObject) -> None:
         before = [(n if key else 0, *row) for n, row in enumerate(rows)]
