@@ -92,12 +92,14 @@ class Crew:
         self._left.extend(works)
         others = self._others[: max(len(works) - 1, 0)]
         executor = ThreadPoolExecutor(1 + len(others), thread_name_prefix="chatdb-counts")
-        futures: list[Future[str | None]] = [executor.submit(self._lead)]
-        futures += [executor.submit(self._join, other) for other in others]
-        for future in futures:
-            future.add_done_callback(self._events.put)
+        futures: list[Future[str | None]] = []
         done, refused = 0, False
         try:
+            # In here, because an interrupt may come as soon as the first of them runs.
+            futures.append(executor.submit(self._lead))
+            futures += [executor.submit(self._join, other) for other in others]
+            for future in futures:
+                future.add_done_callback(self._events.put)
             while done < len(works):
                 event = self._events.get()
                 if isinstance(event, Done):

@@ -22,11 +22,14 @@ PACKAGE = ROOT / "chatdb_cli"
 MODULES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    # errors.Code documents the errors for users of the command line (docs/errors.md).
+    # These texts are pages for users of the command line: docs/errors.md and docs/checks.md.
     if path.relative_to(PACKAGE).parts[0] not in ("cli", "errors.py")
+    and not path.match("verify/codes.py")
 ]
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-COMMAND = re.compile(r"\bchatdb (?:migrate|setup|server|seed|listen|docs|tunnel)\b")
+COMMAND = re.compile(
+    r"\bchatdb (?:migrate|setup|server|seed|listen|docs|tunnel|counts|health|verify)\b"
+)
 # Strings that name a flag or a command and are no advice to a caller.
 NOT_ADVICE = {
     "chatdb: a test schema, reset by chatdb setup --test",  # the comment of the schema, in databases
