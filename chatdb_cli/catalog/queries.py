@@ -20,7 +20,7 @@ SNAPSHOT_TRANSACTION: Final[LiteralString] = (
 # The end of a snapshot's transaction, which also takes its settings back.  At a ROLLBACK psycopg drops
 # its prepared statements, and a caller of many snapshots needs them.
 SNAPSHOT_END: Final[LiteralString] = "COMMIT"
-# In a transaction of the caller, the settings are taken back alone.
+# In a transaction of the caller, only the settings are undone.
 SNAPSHOT_SAVEPOINT: Final[LiteralString] = "SAVEPOINT chatdb_snapshot"
 SNAPSHOT_SAVEPOINT_END: Final[tuple[LiteralString, ...]] = (
     "ROLLBACK TO SAVEPOINT chatdb_snapshot",

@@ -116,7 +116,7 @@ LEFT JOIN root ON true LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = root.pi
 )
 # Where there are no tables of the history, it is empty.
 NO_HISTORY: Final = "SELECT NULL AS yoyo_id, NULL AS applied_at WHERE false"
-# Where there is no lock of a yoyo client.
+# The same for a schema without a lock table of yoyo.
 NO_YOYO_LOCK: Final = "SELECT NULL AS pid, NULL AS since WHERE false"
 # Which session holds a migration lock of this target, and since when?
 MIGRATOR: Final = (

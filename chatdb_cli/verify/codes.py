@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FindingCode(NamedTuple):
-    """What a code stands for.
+    """The meaning of a code.
 
     Attributes:
         checks: the checks that find it; empty for all of them.

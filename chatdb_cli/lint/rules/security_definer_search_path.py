@@ -21,7 +21,7 @@ RULE = Rule(
     title="A SECURITY DEFINER function without a search_path of its own",
     why=(
         "It runs with the rights of its owner, and looks up names along the caller's "
-        "search_path: whoever may create a function or a table in a schema of that path gets "
+        "search_path: a role that may create a function or a table in a schema of that path gets "
         "code run as the owner. SET search_path pins it. A body of the SQL standard (RETURN, "
         "BEGIN ATOMIC) is resolved when it is created, and needs none."
     ),

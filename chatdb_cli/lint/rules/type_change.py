@@ -23,7 +23,7 @@ RULE = Rule(
     why=(
         "Most changes of a type rewrite the table and its indexes under ACCESS EXCLUSIVE. "
         "These do not: varchar(n) to a larger n, to varchar or to text; numeric to a larger "
-        "precision of the same scale; varbit and bit varying likewise; cidr to inet. "
+        "precision of the same scale; the same for varbit; cidr to inet. "
         "Otherwise add a new column, fill it in batches, and exchange the two."
     ),
     before="""\
