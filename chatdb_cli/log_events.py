@@ -75,7 +75,7 @@ EVENTS: dict[str, LogEvent] = {
         ("info",),
         "A repair has changed the history, to make it agree with the files.",
         {
-            "kind": "`changed`, `missing` or `yoyo-lock`",
+            "kind": "`changed`, `missing`, `invalid-history` or `yoyo-lock`",
             "version": "the version, if it is about one",
         },
     ),

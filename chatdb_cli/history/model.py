@@ -69,6 +69,7 @@ class AppliedMigration(NamedTuple):
         has_down: the history keeps the text of the down file.
         unfinished: how far its file came if it stopped part-way, or None.
         recorded: yoyo's table has a row for it.
+        wrong_version: the version that the row of chatdb's table holds, if it is not the one of the id.
     """
 
     id: str
@@ -79,6 +80,7 @@ class AppliedMigration(NamedTuple):
     has_down: bool = False
     unfinished: Unfinished | None = None
     recorded: bool = True
+    wrong_version: str | None = None
 
     @property
     def version(self) -> str:
@@ -126,6 +128,9 @@ class History(NamedTuple):
         applied: the applied migrations, in no order.
         to_adopt: yoyo applied or rolled back a migration without chatdb.
         yoyo_lock: the lock row of a yoyo client, or None.
+        has_citus: the extension `citus` is installed, so every COMMIT must wait for the disk: the other
+            nodes keep what a coordinator forgets in a crash.
+        read_at: when the session began to read, by the server's clock, in seconds since 1970.
     """
 
     pid: int
@@ -139,6 +144,8 @@ class History(NamedTuple):
     applied: tuple[AppliedMigration, ...] = ()
     to_adopt: bool = False
     yoyo_lock: YoyoLock | None = None
+    has_citus: bool = False
+    read_at: float = 0.0
 
     @property
     def exists(self) -> bool:
@@ -156,7 +163,8 @@ class LogEntry(NamedTuple):
 
     Attributes:
         at: when, in UTC.
-        operation: apply, rollback, mark, unmark, unlock or failed.
+        operation: apply, rollback, mark, unmark, unlock or failed; or ended, for a run that lost its
+            connection through a pooler, and of which nothing more is executed.
         id: the id of the migration.
         user: the user who ran chatdb, on the client's machine.
         host: the name of that machine.

@@ -38,7 +38,6 @@ COLUMNS: Final = {
         "numeric CONSTRAINT chatdb_migration_version PRIMARY KEY",
         "The leading digits of the file name, as a number; inserting it claims the migration",
         inserted="",
-        read=False,
     ),
     "migration_id": Column(
         "text NOT NULL CONSTRAINT chatdb_migration_id UNIQUE",
@@ -111,7 +110,9 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
        ARRAY(SELECT DISTINCT e.nspname::text
              FROM pg_extension x JOIN pg_namespace e ON e.oid = x.extnamespace
              WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
-           AS extension_schemas
+           AS extension_schemas,
+       EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') AS has_citus,
+       extract(epoch FROM clock_timestamp())::float8 AS read_at
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
 # Which migrations does the history hold, according to yoyo and to chatdb?
 READ: Final = (
@@ -159,13 +160,13 @@ ADOPT: Final = """\
 WITH gone AS (
     DELETE FROM {schema}.chatdb_migration c
     WHERE unfinished IS NULL
-      AND NOT EXISTS (SELECT FROM {schema}._yoyo_migration y WHERE y.migration_id = c.migration_id)
+      AND NOT EXISTS (SELECT 1 FROM {schema}._yoyo_migration y WHERE y.migration_id = c.migration_id)
 )
 INSERT INTO {schema}.chatdb_migration (version, migration_id)
 SELECT substring(migration_id FROM '^[0-9]+')::numeric, migration_id
 FROM {schema}._yoyo_migration y
 WHERE migration_id ~ '^[0-9]'
-  AND NOT EXISTS (SELECT FROM {schema}.chatdb_migration c WHERE c.migration_id = y.migration_id)
+  AND NOT EXISTS (SELECT 1 FROM {schema}.chatdb_migration c WHERE c.migration_id = y.migration_id)
 ON CONFLICT DO NOTHING"""
 # Keep other migrators out of a transaction that has one snapshot for all its statements: the snapshot is
 # taken after this lock is acquired, so that the claim sees what was committed before.
@@ -209,12 +210,12 @@ SELECT {_CLAIM_TIME},
        {_SET_TIMEOUTS}
 FROM claim"""
 # Claim a migration whose down file runs outside a transaction: the row stays, and records how many
-# statements of the file are done.
+# statements of the file are done.  Citus refuses clock_timestamp() where it updates a distributed table.
 CLAIM_NONTRANSACTIONAL_DOWN: Final = f"""\
 WITH claim AS (
     UPDATE {{schema}}.chatdb_migration
     SET unfinished = 'down', statements_done = '{{{{}}}}', statement_begun = NULL,
-        relations_before = NULL, claimed_at = clock_timestamp()
+        relations_before = NULL, claimed_at = statement_timestamp()
     WHERE migration_id = {{migration_id}} AND unfinished IS DISTINCT FROM 'down'
       AND {_EXPECTED}
     RETURNING 1
@@ -225,7 +226,7 @@ SELECT {_CLAIM_TIME} FROM claim"""
 CLAIM_RESUMED: Final = f"""\
 WITH claim AS (
     UPDATE {{schema}}.chatdb_migration
-    SET claimed_at = clock_timestamp(),
+    SET claimed_at = statement_timestamp(),
         up_checksum = coalesce({{up_checksum}}, up_checksum),
         up_text = coalesce({{up_text}}, up_text)
     WHERE migration_id = {{migration_id}} AND unfinished = {{direction}}
@@ -271,32 +272,41 @@ INSERT INTO {{schema}}._yoyo_migration (migration_hash, migration_id, applied_at
 _LOG = f"""\
 INSERT INTO {{schema}}._yoyo_log (id, migration_hash, migration_id, operation, username,
                                 hostname, comment, created_at_utc)
-VALUES (gen_random_uuid()::text, {_HASH}, {{migration_id}},
+VALUES (%s, {_HASH}, {{migration_id}},
         %s, {{user}}, {{host}}, {{comment}}, {_NOW})"""
+_NEW_ID = "gen_random_uuid()::text"
 # Record that a migration was applied, in the history and in the audit log, and return the time in
-# milliseconds.  The division fails if the file has changed chatdb's own row.
+# milliseconds.  The division fails if the file has changed chatdb's own row, or if a trigger keeps a row
+# out of a table or changes it.
 RECORD_UP: Final = f"""\
 WITH migration AS (
     {_INSERT_YOYO_ROW}
+    RETURNING migration_id
 ), log AS (
-{_LOG % "'apply'"}
+{_LOG % (_NEW_ID, "'apply'")}
+    RETURNING migration_id
 ), claimed AS (
     UPDATE {{schema}}.chatdb_migration
-    SET duration_ms = round(extract(epoch FROM clock_timestamp() - claimed_at) * 1000),
+    SET duration_ms = round(extract(epoch FROM statement_timestamp() - claimed_at) * 1000),
         unfinished = NULL, statements_done = NULL, statement_begun = NULL,
         relations_before = NULL
     WHERE version = {{version}}
-    RETURNING 1
+    RETURNING migration_id
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*) FROM claimed"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / count(*)
+FROM migration JOIN log USING (migration_id) JOIN claimed USING (migration_id)
+WHERE migration_id = {{migration_id}}"""
 # The same for a migration that was rolled back.
 RECORD_DOWN: Final = f"""\
 WITH migration AS (
     DELETE FROM {{schema}}._yoyo_migration WHERE migration_id = {{migration_id}} RETURNING 1
 ), log AS (
-{_LOG % "'rollback'"}
+{_LOG % (_NEW_ID, "'rollback'")}
+    RETURNING 1
 )
-SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {{least}}) FROM migration"""
+SELECT extract(epoch FROM clock_timestamp()) * 1000 / greatest(count(*), {{least}})
+       / (SELECT count(*) FROM log)
+FROM migration"""
 # Have the server wait for the disk with the next COMMIT: a transaction that writes nothing does not.
 FLUSH: Final = "UPDATE {schema}._yoyo_version SET version = version"
 # Mark a migration as applied without running it, if the history is the one that was read.
@@ -305,10 +315,15 @@ WITH claim AS (
     {_INSERT_ROW}
 ), migration AS (
     {_INSERT_YOYO_ROW}
+    RETURNING 1
 )
-SELECT 1 / count(*) FROM claim"""
+SELECT 1 / count(*) FROM claim CROSS JOIN migration"""
 # Write a line into the audit log.
-LOG: Final = _LOG % "{operation}"
+LOG: Final = _LOG % (_NEW_ID, "{operation}")
+# End a run that lost its connection: nothing of it that is still under way may be executed.
+END_RUN: Final = _LOG % ("{run}", "'ended'")
+# Is this run one that was not ended so?  The division fails if it was.
+RUN_GOES_ON: Final = "SELECT 1 / (count(*) = 0)::int FROM {schema}._yoyo_log WHERE id = {run}"
 # Accept the files of an applied migration as they are now, if its row is the one that was shown.
 REPAIR_CHANGED: Final = f"""\
 WITH accepted AS (
@@ -321,9 +336,26 @@ WITH accepted AS (
 ), renamed AS (
     UPDATE {{schema}}._yoyo_migration
     SET migration_id = {{migration_id}}, migration_hash = {_HASH}
-    WHERE migration_id = {{old_id}} AND {{migration_id}} <> {{old_id}}
+    WHERE migration_id = {{old_id}}
+    RETURNING 1
 )
-SELECT 1 / count(*) FROM accepted"""
+SELECT 1 / count(*) FROM accepted CROSS JOIN renamed"""
+# Give applied migrations the versions of their names.  No row may have the version of another in
+# between, so all get one that no name has first; the division fails if one of them is gone.
+REPAIR_VERSIONS: Final = (
+    """\
+UPDATE {schema}.chatdb_migration SET version = -s.version - 0.271828182845
+FROM json_to_recordset({versions}) AS s (id text, version numeric)
+WHERE migration_id = s.id""",
+    """\
+WITH mended AS (
+    UPDATE {schema}.chatdb_migration SET version = s.version
+    FROM json_to_recordset({versions}) AS s (id text, version numeric)
+    WHERE migration_id = s.id
+    RETURNING 1
+)
+SELECT 1 / (count(*) = {count})::int FROM mended""",
+)
 # Remove an applied migration whose file is missing, if its row is the one that was shown.
 REPAIR_MISSING: Final = """\
 WITH forgotten AS (
@@ -331,9 +363,9 @@ WITH forgotten AS (
     WHERE migration_id = {old_id} AND up_checksum IS NOT DISTINCT FROM {old_up_checksum}
     RETURNING 1
 ), gone AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {old_id}
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {old_id} RETURNING 1
 )
-SELECT 1 / count(*) FROM forgotten"""
+SELECT 1 / count(*) FROM forgotten CROSS JOIN gone"""
 # Remove the lock row that a yoyo client has left.
 REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"
 # Prepare a statement that every migration executes, and execute it.

@@ -20,6 +20,8 @@ from chatdb_cli.history.model import (
     LogEntry,
     Unfinished,
     YoyoLock,
+    number_of,
+    version_of,
 )
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
@@ -27,6 +29,7 @@ from chatdb_cli.remedy import Advice
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
+    from decimal import Decimal
     from typing import Any
 
     import psycopg
@@ -45,6 +48,8 @@ class _Inspection(NamedTuple):
     tables: Sequence[str]
     other_relations: bool
     extension_schemas: Sequence[str]
+    has_citus: bool
+    read_at: float
 
 
 class HistoryRow(NamedTuple):
@@ -53,6 +58,7 @@ class HistoryRow(NamedTuple):
     yoyo_id: str | None
     applied_at: datetime | None
     chatdb_id: str | None = None
+    version: Decimal | None = None
     duration_ms: int | None = None
     up_checksum: str | None = None
     down_checksum: str | None = None
@@ -92,7 +98,15 @@ class HistoryRow(NamedTuple):
             if self.unfinished
             else None,
             recorded=self.yoyo_id is not None,
+            wrong_version=self._wrong_version,
         )
+
+    @property
+    def _wrong_version(self) -> str | None:
+        """The version, if it is not the number that the id begins with."""
+        if self.version is None or self.version == number_of(version_of(self.chatdb_id or "")):
+            return None
+        return str(self.version)
 
 
 class _TextsRow(NamedTuple):
@@ -130,6 +144,8 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
         tables & HISTORY_TABLES,
         inspection.other_relations,
         tuple(inspection.extension_schemas),
+        has_citus=inspection.has_citus,
+        read_at=inspection.read_at,
     )
     if not history.exists:
         return history

@@ -10,6 +10,7 @@ tables (`tables.py`).
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.files.model import checksum
@@ -250,6 +251,29 @@ class HistoryWriter:
             comment=self._comment(comment),
         )
 
+    def end_run(self, run: str) -> str:
+        """Return the statement after which no transaction of a run passes `run_goes_on`.
+
+        Args:
+            run: the UUID of the run.
+        """
+        return self._fill(
+            queries.END_RUN,
+            run=run,
+            migration_id=None,
+            user=self._author.user[:_LONGEST],
+            host=self._author.host[:_LONGEST],
+            comment=self._comment("the run lost its connection"),
+        )
+
+    def run_goes_on(self, run: str) -> str:
+        """Return the statement that fails if a run was ended.
+
+        Args:
+            run: the UUID of the run.
+        """
+        return self._fill(queries.RUN_GOES_ON, run=run)
+
     def flush(self) -> str:
         """Return a statement that changes nothing, but makes its COMMIT wait for the disk."""
         return self._fill(queries.FLUSH)
@@ -289,6 +313,14 @@ class HistoryWriter:
         return self._fill(
             queries.REPAIR_MISSING, old_id=applied.id, old_up_checksum=applied.up_checksum
         )
+
+    def mend_versions(self, rows: Sequence[AppliedMigration]) -> list[str]:
+        """Return the statements that give applied migrations the versions of their names."""
+        versions = json.dumps([{"id": row.id, "version": row.version} for row in rows])
+        return [
+            self._fill(template, versions=versions, count=len(rows))
+            for template in queries.REPAIR_VERSIONS
+        ]
 
     def remove_yoyo_lock(self, pid: int | None) -> str:
         """Return the statement that removes the lock row of a yoyo client."""

@@ -60,10 +60,13 @@ def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Finding
     """Return every difference between files and history that stops a run."""
     on_disk = {m.number: m for m in files.migrations}
     result = [*duplicate_problems(files), *(refused_problem(error) for error in files.refused)]
+    result += invalid_problems(applied)
     for row, state in states(files, applied):
         if state == "missing" and row.number >= 0:
             result.append(missing_problem(row))
-        elif state == "changed":
+        elif state == "changed" or (
+            row.unfinished and has_other_name(on_disk.get(row.number), row)
+        ):
             result.append(_changed_problem(on_disk[row.number], row))
         elif row.unfinished:
             result.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
@@ -131,6 +134,43 @@ def _changed(migration: Migration, row: AppliedMigration) -> bool:
     if not same_name(migration.id, row.id):
         return True
     return bool(row.up_checksum and migration.up.checksum not in ("", row.up_checksum))
+
+
+def has_other_name(migration: Migration | None, row: AppliedMigration) -> bool:
+    """Return whether a migration on disk has the version of a row, but another name."""
+    return migration is not None and not same_name(migration.id, row.id)
+
+
+def is_same(step: Step, row: AppliedMigration) -> bool:
+    """Return whether a row of the history is of the migration of a step: version, name and checksum.
+
+    Migrations that yoyo applied have no checksum to compare.
+    """
+    if step.migration is None:
+        return same_name(step.id, row.id)
+    return not _changed(step.migration, row)
+
+
+def same_migration_problem(step: Step, row: AppliedMigration) -> Finding | None:
+    """Return the problem of a step whose version another migration has in the history, or None."""
+    if is_same(step, row):
+        return None
+    if step.migration is not None:
+        return _changed_problem(step.migration, row)
+    message = f"{row.id} is applied in place of {step.id}, which has the same version"
+    return _problem("changed", row.version, message, Advice("look at {status} and decide again"))
+
+
+def invalid_problems(applied: Iterable[AppliedMigration]) -> Iterator[Finding]:
+    """Yield a problem for each row of the history whose version is not the one of its name."""
+    for row in applied:
+        if row.wrong_version is not None:
+            yield _problem(
+                "invalid-history",
+                row.version,
+                f"chatdb_migration holds version {row.wrong_version} for {row.id}",
+                Advice("{repair} restores the version that the name begins with"),
+            )
 
 
 def same_name(one: str, other: str) -> bool:

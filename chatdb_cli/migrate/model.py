@@ -253,7 +253,7 @@ class MigrationError(ChatdbError):
         self.run = run
 
 
-Kind = Literal["changed", "missing", "yoyo-lock"]
+Kind = Literal["changed", "missing", "yoyo-lock", "invalid-history"]
 
 
 class Repair(NamedTuple):

@@ -14,10 +14,12 @@ from chatdb_cli.migrate.compare import (
     changed_downs,
     current,
     duplicate_problems,
+    invalid_problems,
     missing_problem,
     pending,
     problems,
     refused_files,
+    same_migration_problem,
     warnings,
 )
 from chatdb_cli.migrate.model import Plan, Step
@@ -121,7 +123,11 @@ def down(
         wanted = newest_first[: _at_least_one(steps) or 1]
     on_disk = {m.number: m for m in files.migrations}
     chosen = tuple(Step("down", a.version, a.name, a.id, on_disk.get(a.number)) for a in wanted)
-    found_problems = (*duplicate_problems(files), *refused_files(files, chosen, "down"))
+    found_problems = (
+        *duplicate_problems(files),
+        *invalid_problems(applied),
+        *refused_files(files, chosen, "down"),
+    )
     if not found_problems:
         for step, row in zip(chosen, wanted, strict=True):
             _refuse_irreversible(files, step, row)
@@ -161,13 +167,19 @@ def remaining_downs(files: Files, history: History, remaining: Sequence[Step]) -
         remaining: the steps that are not done.
 
     Raises:
-        ChatdbError: `HISTORY` if another migrator has applied a newer migration.
+        ChatdbError: `HISTORY` if another migrator has applied a newer migration, or another one of the
+            same version.
     """
-    applied = {a.number for a in history.applied}
+    applied = {a.number: a for a in history.applied}
+    downs = {s.number for s in remaining if s.direction == "down"}
+    for step in remaining:
+        row = applied.get(step.number)
+        if row and step.number not in downs and (problem := same_migration_problem(step, row)):
+            raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
     steps = tuple(s for s in remaining if (s.number in applied) == (s.direction == "down"))
     if steps and steps[0].direction == "down":
         newest = down(files, history.applied).steps[0]
-        if newest.number != steps[0].number:
+        if newest.id != steps[0].id:
             raise ChatdbError(
                 Code.HISTORY,
                 f"another migrator applied {newest.id} in the meantime, so {steps[0].id} is no longer "

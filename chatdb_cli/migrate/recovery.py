@@ -181,7 +181,10 @@ class Recovery:
         )
         self._tracker.waiting(text, step)
         time.sleep(pause_s)
+        before, fingerprint = self._state.history, self._state.fingerprint
         self._state.replace_history(self._session.read_history())
+        if self._state.fingerprint != fingerprint:
+            self._replan(before)
 
     def _replan(self, before: History) -> None:
         for step in self._state.done_since(before):

@@ -22,7 +22,7 @@ from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     import psycopg
@@ -79,6 +79,10 @@ def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> t
     for row in missing:
         message = f"remove {row.id} from the history, since it has no file; what it created stays"
         result.append(Repair("missing", row.version, message, row=row))
+    for row in past.applied:
+        if row.wrong_version is not None:
+            message = f"restore version {row.number} of {row.id}, in place of {row.wrong_version}"
+            result.append(Repair("invalid-history", row.version, message, row=row))
     result.sort(key=lambda r: r.row.number if r.row else -1)
     if past.yoyo_lock:
         pid = past.yoyo_lock.pid
@@ -121,7 +125,7 @@ def carry_out(
     conn: psycopg.Connection[Any],
     transaction: MigrationTransaction,
     past: History,
-    repairs: Iterable[Repair],
+    repairs: Sequence[Repair],
     timeouts: Timeouts,
 ) -> None:
     """Carry out repairs in one transaction.
@@ -138,12 +142,17 @@ def carry_out(
     """
     writer = transaction.writer
     statements: list[str] = []
+    invalid = [r.row for r in repairs if r.kind == "invalid-history" and r.row]
+    if invalid:
+        statements += writer.mend_versions(invalid)
     for repair in repairs:
         row, comment = repair.row, f"repair: {repair.message}"
         if repair.kind == "yoyo-lock":
             statements.append(writer.remove_yoyo_lock(repair.pid))
             held = f"repair: process {repair.pid} held the lock"
             statements.append(writer.log("unlock", None, held))
+        elif repair.kind == "invalid-history" and row:
+            statements.append(writer.log("mark", row.id, comment))
         elif repair.migration and row:
             statements.append(writer.accept_changed(row, repair.migration))
             statements.append(writer.log("mark", repair.migration.id, comment))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history.model import HISTORY_TABLES
+from chatdb_cli.migrate.compare import is_same
 from chatdb_cli.migrate.model import Plan, Run, StepResult
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class RunState:
         """Replace the known history with one just read."""
         self.history = history
         self.applied: dict[int, str] = {a.number: a.version for a in history.applied}
+        self._ids = {a.number: a.id for a in history.applied}
         self.unfinished: dict[int, AppliedMigration] = {
             a.number: a for a in history.applied if a.unfinished
         }
@@ -90,7 +92,7 @@ class RunState:
             for a in self.history.applied
             if a.unfinished
         )
-        return dict(self.applied), progress, self.history.complete
+        return dict(self.applied), dict(self._ids), progress, self.history.complete
 
     def resumed_row(self, step: Step) -> AppliedMigration | None:
         """Return the history's row of a step that continues where it stopped, or None.
@@ -114,8 +116,10 @@ class RunState:
         if state in ("applied", "reverted", "resumed"):
             if step.direction == "up":
                 self.applied[step.number] = step.version
+                self._ids[step.number] = step.id
             else:
                 self.applied.pop(step.number, None)
+                self._ids.pop(step.number, None)
             self.unfinished.pop(step.number, None)
         result = StepResult(step.direction, step.version, step.name, state, duration_ms)
         self.results[step.key] = result
@@ -126,13 +130,15 @@ class RunState:
 
         Both steps of a redo have the same version.  They are done if the migration was applied again
         since (only the down step, if the up step stopped part-way); the up step can't be done while
-        the down step is not.
+        the down step is not.  A migration of another name or checksum that has the version of a step is
+        not that step.
 
         Args:
             before: the history that the steps were sent for.
         """
         then = {a.number: a.applied_at for a in before.applied}
         now = {a.number: a.applied_at for a in self.history.applied}
+        row_of = {a.number: a for a in self.history.applied}
         unfinished = {a.number for a in self.history.applied if a.unfinished}
         done, undone = [], set()
         for step in self.remaining:
@@ -141,7 +147,8 @@ class RunState:
             matches = (n in now) == (step.direction == "up")
             if n in unfinished:
                 matches, again = False, again and step.direction == "down"
-            if again or (matches and n not in undone):
+            is_other = n in now and not is_same(step, row_of[n])
+            if (again or (matches and n not in undone)) and not is_other:
                 done.append(step)
             else:
                 undone.add(n)

@@ -88,6 +88,11 @@ CODES = {
         "The file of a pending migration can't be one.",
         "Correct it at the location that is shown.",
     ),
+    "invalid-history": FindingCode(
+        ("history",),
+        "The history holds another version for a migration than its name begins with.",
+        "`chatdb migrate repair` restores the version.",
+    ),
     "yoyo-lock": FindingCode(
         ("history",),
         "A yoyo client has left its lock.",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
 from tests.support.database import Database
 from tests.support.project import Project, states
 
@@ -35,6 +36,28 @@ def astray(project: Project, database: Database) -> None:
         old.rename(old.with_name("0004_four.sql"))
     database.execute("CREATE TABLE yoyo_lock (locked int, ctime timestamp, pid int)")
     database.execute("INSERT INTO yoyo_lock VALUES (1, now(), 4711)")
+
+
+@pytest.mark.parametrize("version", ["99", "2.5", "'NaN'", "'Infinity'", "-3"])
+def test_a_version_in_the_history_that_no_file_has_is_a_problem_that_repair_mends(
+    project: Project, database: Database, version: str
+) -> None:
+    project.write_tables(1, 2, 3)
+    project.migrator(database).up(to="2")
+    database.execute("UPDATE chatdb_migration SET version = 1000 - version")  # both are wrong
+    database.execute(f"UPDATE chatdb_migration SET version = {version} WHERE version = 998")
+    assert problems(project, database) == {"0001": "invalid-history", "0002": "invalid-history"}
+    for run in (Migrator.up, Migrator.down):
+        with pytest.raises(ChatdbError, match="0001_t1") as caught:
+            run(project.migrator(database))
+        assert (caught.value.code, caught.value.exit) == (Code.HISTORY, 6)
+    assert database.tables() == {"t1", "t2"}
+    migrator = project.migrator(database)
+    migrator.repair(migrator.repairs())
+    query = "SELECT version::int, migration_id FROM chatdb_migration ORDER BY 1"
+    assert database.query(query) == [(1, "0001_t1"), (2, "0002_t2")]
+    assert states(migrator.up()) == ["applied"]
+    assert states(migrator.down(everything=True)) == ["reverted"] * 3
 
 
 @pytest.mark.quick

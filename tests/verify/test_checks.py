@@ -167,12 +167,17 @@ def refuse(applied: Project, database: Database) -> None:
     applied.write("0003_commit", "COMMIT;", "SELECT 1;")
 
 
+def spoil_a_version(applied: Project, database: Database) -> None:
+    database.execute("UPDATE chatdb_migration SET version = 2.5 WHERE version = 2")
+
+
 HISTORY = {
     "changed": edit,
     "missing": remove,
     "out-of-order": add_an_older_one,
     "duplicate": duplicate,
     "yoyo-lock": leave_a_lock,
+    "invalid-history": spoil_a_version,
     "unfinished": stop_part_way,
     "refused": refuse,
 }
