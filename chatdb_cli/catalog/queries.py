@@ -106,7 +106,7 @@ WHERE d.deptype = 'x' AND d.refclassid = 'pg_extension'::regclass
 GROUP BY d.classid, d.objid, d.objsubid"""
 # How is an estimate read, whatever the database or the role has set?  For one transaction.
 SIZES_SETTINGS: Final[LiteralString] = (
-    "SELECT set_config('search_path', 'pg_catalog, pg_temp', true)"
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 )
 # Which tables exist in any schema but PostgreSQL's own, and about how many rows has each?  What ANALYZE
 # has estimated, before the first one what was counted; of a partitioned table its partitions together.

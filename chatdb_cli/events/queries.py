@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # Receive notifications of new events; a role's own statement_timeout does not apply to a long backlog.
 EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
-# Which events came after a cursor, and from which cursor to continue?
+# Which events came after a cursor, and from which cursor to continue?  The types are those of the
+# function, so that no other function of this name fits better.
 EVENTS_SINCE: Final = """\
 SELECT seq, table_name AS "table", op, row_id, channel_id, user_id, at, cursor
-FROM {schema}.events_since(%s, %s)"""
+FROM {schema}.events_since(%s::pg_catalog.text, %s::integer)"""

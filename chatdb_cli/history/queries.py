@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.history.model import BEFORE_CORRELATION_ID
 
 if TYPE_CHECKING:
-    from typing import Final, LiteralString
+    from typing import Final
 
 
 class Column(NamedTuple):
@@ -91,7 +91,7 @@ _INSERTED = {
 
 # Which session, server and database is this?  Which of the history's tables exist, and which other
 # relations does the schema hold?
-INSPECT: Final[LiteralString] = """\
+INSPECT: Final = """\
 SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
        current_database() AS database, session_user::text AS "user",
        n.oid IS NOT NULL AS schema_exists,
@@ -113,7 +113,7 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
            AS extension_schemas,
        EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') AS has_citus,
        extract(epoch FROM clock_timestamp())::float8 AS read_at
-FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = %s"""
+FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = {name}"""
 # Which migrations does the history hold, according to yoyo and to chatdb?
 READ: Final = (
     """\
@@ -186,17 +186,18 @@ _INSERT_ROW = (
 )
 # The time of the claim in milliseconds; the division fails if no row was changed, as an assertion.
 _CLAIM_TIME = "extract(epoch FROM clock_timestamp()) * 1000 / count(*)"
-_SET_TIMEOUTS = """\
+_SETTINGS = """\
 set_config('lock_timeout', {lock_timeout}, true),
-       set_config('statement_timeout', {statement_timeout}, true)"""
-# Claim a migration that is to be applied, and set the timeouts of its file.  Only one transaction can
+       set_config('statement_timeout', {statement_timeout}, true),
+       set_config('search_path', {path}, true)"""
+# Claim a migration that is to be applied, and set what its file starts with.  Only one transaction can
 # insert the version, and only if the newest version is still the one that the plan was made for.
 CLAIM_UP: Final = f"""\
 WITH claim AS (
     {_INSERT_ROW}
 )
 SELECT {_CLAIM_TIME},
-       {_SET_TIMEOUTS}
+       {_SETTINGS}
 FROM claim"""
 # Claim a migration that is to be rolled back, on the same conditions.
 CLAIM_DOWN: Final = f"""\
@@ -207,7 +208,7 @@ WITH claim AS (
     RETURNING 1
 )
 SELECT {_CLAIM_TIME},
-       {_SET_TIMEOUTS}
+       {_SETTINGS}
 FROM claim"""
 # Claim a migration whose down file runs outside a transaction: the row stays, and records how many
 # statements of the file are done.  Citus refuses clock_timestamp() where it updates a distributed table.

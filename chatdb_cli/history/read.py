@@ -8,7 +8,7 @@ have no column for: checksums, texts, duration, author.  What does not belong he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
@@ -23,6 +23,7 @@ from chatdb_cli.history.model import (
     number_of,
     version_of,
 )
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
 
@@ -117,23 +118,13 @@ class _TextsRow(NamedTuple):
     down_text: str | None
 
 
-_T = TypeVar("_T")
-
-
-def _cursor(conn: psycopg.Connection[Any], row_type: type[_T]) -> psycopg.Cursor[_T]:
-    """Return a cursor whose rows are of a type; psycopg is imported when there is a connection."""
-    from psycopg.rows import class_row
-
-    return conn.cursor(row_factory=class_row(row_type))
-
-
 def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     """Read the history in two round trips, or three if a yoyo client has ever locked its tables.
 
     Writes nothing, takes no lock, and needs no right but to read the tables.
     """
-    inspection = _cursor(conn, _Inspection).execute(queries.INSPECT, (schema,)).fetchone()
-    assert inspection is not None  # noqa: S101  (the query returns exactly one row)
+    quoting = Quoting(conn, schema)
+    (inspection,) = fetch(conn, _Inspection, quoting.fill(queries.INSPECT, name=schema))
     tables = frozenset(inspection.tables)
     history = History(
         inspection.pid,
@@ -149,13 +140,10 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     )
     if not history.exists:
         return history
-    quoting = Quoting(conn, schema)
-    query = history_statement(tables)
-    rows = _cursor(conn, HistoryRow).execute(quoting.fill(query)).fetchall()
+    rows = fetch(conn, HistoryRow, quoting.fill(history_statement(tables)))
     lock = None
     if "yoyo_lock" in tables:
-        cursor = _cursor(conn, YoyoLock)
-        lock = cursor.execute(quoting.fill(queries.READ_YOYO_LOCK)).fetchone()
+        lock = next(iter(fetch(conn, YoyoLock, quoting.fill(queries.READ_YOYO_LOCK))), None)
     return history._replace(
         applied=applied_migrations(rows),
         to_adopt=not all(row.is_adopted for row in rows),
@@ -207,13 +195,11 @@ def read_texts(
     """Return the up and down texts with which migrations were applied, by id."""
     import json
 
-    # Without parameters: psycopg would take a % in the schema's name for a placeholder.
     query = Quoting(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
-    rows = _cursor(conn, _TextsRow).execute(query.encode())
+    rows = fetch(conn, _TextsRow, query)
     return {row.id: AppliedTexts(row.up_text, row.down_text) for row in rows}
 
 
 def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:
     """Return the audit log, oldest first."""
-    query = Quoting(conn, schema).fill(queries.READ_LOG)
-    return tuple(_cursor(conn, LogEntry).execute(query.encode()))
+    return tuple(fetch(conn, LogEntry, Quoting(conn, schema).fill(queries.READ_LOG)))

@@ -98,35 +98,35 @@ class HistoryWriter:
         up: Script,
         down: Script | None,
         expected_version: int | None,
-        timeouts: Mapping[str, str],
+        settings: Mapping[str, str],
         *,
         nontransactional: bool = False,
     ) -> str:
-        """Return the statement that claims a migration to apply, and sets the timeouts of its file.
+        """Return the statement that claims a migration to apply, and has its file's settings.
 
         Args:
             migration_id: its file name without the suffix.
             up: the file that runs.
             down: the down file, which the history keeps.
             expected_version: the newest version that the history must hold, or None if it is empty.
-            timeouts: the values of `lock_timeout` and `statement_timeout`.
+            settings: the values of `lock_timeout`, `statement_timeout` and `search_path` (`path`).
             nontransactional: the file runs outside a transaction, so the claim is committed first.
         """
         values = self._row(migration_id, up, down)
         if nontransactional:
             values |= {"unfinished": "up", "statements_done": "{}"}
         values["expected_version"] = expected_version
-        return self._execute(queries.CLAIM_UP, **values, **timeouts)
+        return self._execute(queries.CLAIM_UP, **values, **settings)
 
     def claim_down(
-        self, migration_id: str, expected_version: int | None, timeouts: Mapping[str, str]
+        self, migration_id: str, expected_version: int | None, settings: Mapping[str, str]
     ) -> str:
         """Return the statement that claims a migration to roll back; the arguments are as above."""
         return self._execute(
             queries.CLAIM_DOWN,
             migration_id=migration_id,
             expected_version=expected_version,
-            **timeouts,
+            **settings,
         )
 
     def record(

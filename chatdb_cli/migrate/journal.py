@@ -67,7 +67,7 @@ class Journal:
         elif step.direction == "down":
             claim = writer.claim_nontransactional_down(step.id, expected_version)
         else:
-            settings = self._timeouts.settings
+            settings = self._transaction.file_settings(self._timeouts)
             claim = writer.claim_up(
                 step.id, self.script, down, expected_version, settings, nontransactional=True
             )
@@ -127,10 +127,10 @@ class Journal:
         return self._line(done, queries.RESTORE_LOCK_TIMEOUT if unlimited else None)
 
     def _line(self, sql: str, lock_timeout: str | None) -> list[Message]:
-        """Return the transaction of a line in the journal; the file may have set another role."""
+        """Return the transaction of a line; the file may have set another role and another path."""
         return [
             START[0],
-            *(to_message(s, Part.FRAME) for s in queries.OWN_ROLE),
+            *(to_message(s, Part.FRAME) for s in (*queries.OWN_ROLE, queries.PG_CATALOG_ONLY)),
             to_message(sql, Part.RECORD),
             *([to_message(lock_timeout, Part.FRAME)] if lock_timeout else []),
             to_message(queries.COMMIT, Part.COMMIT),

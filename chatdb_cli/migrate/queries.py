@@ -16,62 +16,76 @@ if TYPE_CHECKING:
 BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
 RESET_ROLE: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE")
 RESETS: Final = (*RESET_ROLE, "RESET ALL")
-# Set what chatdb's own statements and the file need, for this transaction.
+# Set what chatdb's own statements need, for this transaction: they find the names of pg_catalog alone.
+# The claim sets the search_path of the file.
 SETTINGS: Final = """\
-SELECT set_config('client_encoding', 'UTF8', true), set_config('search_path', {path}, true),
-       set_config('lock_timeout', {lock_timeout}, true),
-       set_config('statement_timeout', {statement_timeout}, true),
-       set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('tcp_keepalives_idle', '30', true),
-       set_config('tcp_keepalives_interval', '10', true)"""
+SELECT pg_catalog.set_config('client_encoding', 'UTF8', true),
+       pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+       pg_catalog.set_config('lock_timeout', {lock_timeout}, true),
+       pg_catalog.set_config('statement_timeout', {statement_timeout}, true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
+       pg_catalog.set_config('tcp_keepalives_idle', '30', true),
+       pg_catalog.set_config('tcp_keepalives_interval', '10', true)"""
 # Only the last transaction of a run waits for the disk: the write-ahead log is sequential, so those
 # before it are then on the disk, too.
-NO_WAIT: Final = ",\n       set_config('synchronous_commit', 'off', true)"
-# After RESET ALL: have the record find the functions of pg_catalog alone, and not wait for the disk.
-PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog"
+NO_WAIT: Final = ",\n       pg_catalog.set_config('synchronous_commit', 'off', true)"
+# Have chatdb's own statements find the names of pg_catalog alone again; without pg_temp, a temporary
+# object would come first.  Then the names that the file finds.
+PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
+SEARCH_PATH: Final = "SET LOCAL search_path = {path}"
+# After RESET ALL: do not wait for the disk.
 ASYNCHRONOUS_COMMIT: Final = "SET LOCAL synchronous_commit = off"
 # Only through a pooler: set the name that a session of its own has from the start.
-APPLICATION: Final = ",\n       set_config('application_name', {application}, true)"
+APPLICATION: Final = ",\n       pg_catalog.set_config('application_name', {application}, true)"
 # Only in PostgreSQL 17 and newer.
 TRANSACTION_TIMEOUT: Final = (
-    ",\n       set_config('transaction_timeout', {transaction_timeout}, true)"
+    ",\n       pg_catalog.set_config('transaction_timeout', {transaction_timeout}, true)"
 )
 # Keep other migrators of this target out until the transaction ends.
-LOCK: Final = "SELECT pg_advisory_xact_lock({key})"
+LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock({key})"
 # The timeouts while a transaction with one snapshot waits for other migrators: SET takes no snapshot, so
 # the claim sees what was committed in that time.
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
 NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 # Set what the statements of a file outside a transaction start with, for this session.
 SESSION_SETTINGS: Final = """\
-SELECT set_config('client_encoding', 'UTF8', false), set_config('search_path', {path}, false),
-       set_config('lock_timeout', {lock_timeout}, false),
-       set_config('statement_timeout', {statement_timeout}, false),
-       set_config('default_transaction_read_only', 'off', false)"""
+SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),
+       pg_catalog.set_config('search_path', {path}, false),
+       pg_catalog.set_config('lock_timeout', {lock_timeout}, false),
+       pg_catalog.set_config('statement_timeout', {statement_timeout}, false),
+       pg_catalog.set_config('default_transaction_read_only', 'off', false)"""
 # Write the journal as the role that logged in: the file may have set another.
 OWN_ROLE: Final = ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE")
 # Let a statement wait for locks without a limit; afterwards, restore the limit of the file.
 NO_LOCK_TIMEOUT: Final = """\
-SELECT set_config('chatdb.lock_timeout', current_setting('lock_timeout'), false),
-       set_config('lock_timeout', '0', false)"""
-RESTORE_LOCK_TIMEOUT: Final = (
-    "SELECT set_config('lock_timeout', current_setting('chatdb.lock_timeout'), false)"
-)
+SELECT pg_catalog.set_config(
+           'chatdb.lock_timeout', pg_catalog.current_setting('lock_timeout'), false),
+       pg_catalog.set_config('lock_timeout', '0', false)"""
+RESTORE_LOCK_TIMEOUT: Final = """\
+SELECT pg_catalog.set_config(
+    'lock_timeout', pg_catalog.current_setting('chatdb.lock_timeout'), false)"""
 # Which indexes does a table have; or, without a table, which INVALID indexes can a REINDEX CONCURRENTLY
-# have left?  Indexes that another session is building are left out.
+# have left?  Indexes that another session is building are left out.  The name of the table is found with
+# the search_path of the file, so that all other names are written with their schema.
 INDEXES: Final[LiteralString] = """\
-SELECT i.indexrelid::text AS oid, c.relname::text AS name, i.indisvalid AS is_valid,
-       format('%%s.%%I', c.relnamespace::regnamespace, c.relname) AS qualified_name
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE CASE WHEN %(table)s::text IS NULL
-           THEN NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
-                AND pg_has_role(c.relowner, 'USAGE')
-           ELSE i.indrelid = to_regclass(%(table)s) END
-  AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)"""
+SELECT i.indexrelid::pg_catalog.text AS oid, c.relname::pg_catalog.text AS name,
+       i.indisvalid AS is_valid,
+       pg_catalog.format('%%s.%%I', c.relnamespace::pg_catalog.regnamespace, c.relname)
+           AS qualified_name
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+WHERE CASE WHEN %(table)s::pg_catalog.text IS NULL
+           THEN NOT i.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'
+                AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+           ELSE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_catalog.text)
+           END
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p
+                  WHERE p.index_relid OPERATOR(pg_catalog.=) c.oid)"""
 # Which of these relations exist?
 RELATIONS: Final[LiteralString] = """\
-SELECT to_regclass(name)::oid::text AS oid FROM unnest(%s::text[]) AS name
-WHERE to_regclass(name) IS NOT NULL"""
+SELECT pg_catalog.to_regclass(name)::pg_catalog.oid::pg_catalog.text AS oid
+FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name
+WHERE pg_catalog.to_regclass(name) IS NOT NULL"""
 # Drop an INVALID index that a statement has left.
 DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS {index}"
 # After the file: check deferred constraints while the file's own settings are in effect; then reset
@@ -81,11 +95,12 @@ DEALLOCATE: Final = "DEALLOCATE ALL"
 CLEAN: Final = (*RESETS, DEALLOCATE, "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
 # Only through a pooler, where chatdb holds no session-level lock: the file may have acquired one, and
 # the next client of this session would keep it.
-CLEAN_POOLED: Final = (*CLEAN, "SELECT pg_advisory_unlock_all()")
+_UNLOCK_ALL: Final = "SELECT pg_catalog.pg_advisory_unlock_all()"
+CLEAN_POOLED: Final = (*CLEAN, _UNLOCK_ALL)
 # Roll back a migration that failed; through a pooler, in one message, together with what the file may
 # have left in the session.
 ROLLBACK: Final = "ROLLBACK"
-ROLLBACK_POOLED: Final = "ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()"
+ROLLBACK_POOLED: Final = f"ROLLBACK; DEALLOCATE ALL; {_UNLOCK_ALL}"
 COMMIT: Final = "COMMIT"
 # After a lost connection: end the session that the server may still run, and return a row if it exists.
 # Through a pooler it is the session that has our application_name.

@@ -102,14 +102,16 @@ class Guard(NamedTuple):
     """Statements that run before and after a file; if one fails, the file is rolled back.
 
     Attributes:
-        before: the statements before the file, in the file's own settings.
+        before: the statements before the file, in the file's own settings but its search path.
         after: the statements after it, as the role that migrates.
         snapshot: all statements of the transaction see one snapshot.
+        path: the statement that sets another search path for the file, or None.
     """
 
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     snapshot: bool = False
+    path: str | None = None
 
 
 class MigrationTransaction:
@@ -268,9 +270,10 @@ class MigrationTransaction:
         timeouts: Timeouts,
     ) -> Message:
         if step.direction == "down":
-            sql = self.writer.claim_down(step.id, expected_version, timeouts.settings)
+            sql = self.writer.claim_down(step.id, expected_version, self.file_settings(timeouts))
         else:
-            sql = self.writer.claim_up(step.id, script, down, expected_version, timeouts.settings)
+            settings = self.file_settings(timeouts)
+            sql = self.writer.claim_up(step.id, script, down, expected_version, settings)
         return Message(sql.encode(), Part.CLAIM, flush=True)
 
     def _guarded(
@@ -287,12 +290,31 @@ class MigrationTransaction:
         if keeps_prepared:
             rest = tuple(s for s in rest if s != queries.DEALLOCATE)
         return [
-            *(to_message(s, Part.GUARD) for s in guard.before),
+            *(self._guard(guard.before, path=guard.path or self._file_path)),
             *self._file(script, statements),
             *(to_message(s, Part.FRAME) for s in role),
-            *(to_message(s, Part.GUARD) for s in guard.after),
+            *self._guard(guard.after),
             *(to_message(s, Part.FRAME) for s in rest),
         ]
+
+    def _guard(self, statements: Sequence[str], path: str | None = None) -> list[Message]:
+        """Return the statements of a guard, whose names are found in pg_catalog alone.
+
+        Args:
+            statements: the statements.
+            path: the statement that sets the search path after them, or None.
+        """
+        if not statements:
+            return []
+        return [
+            to_message(queries.PG_CATALOG_ONLY, Part.FRAME),
+            *(to_message(s, Part.GUARD) for s in statements),
+            *([to_message(path, Part.FRAME)] if path else []),
+        ]
+
+    @property
+    def _file_path(self) -> str:
+        return queries.SEARCH_PATH.format(path=self.search_path)
 
     def _file(self, script: Script, statements: Sequence[Statement] | None) -> list[Message]:
         """Return the statements of the file, the check of what they deferred, and what watches them."""
@@ -380,7 +402,7 @@ class MigrationTransaction:
     def settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
         """Return the message that has the transaction's settings."""
         sql = queries.SETTINGS + ("" if wait_for_disk else queries.NO_WAIT)
-        values = {"path": self.search_path, **timeouts.settings}
+        values = timeouts.settings
         if self._application is not None:
             sql += queries.APPLICATION
             values["application"] = self._application
@@ -389,11 +411,13 @@ class MigrationTransaction:
             values["transaction_timeout"] = "0"
         return to_message(self._quoting.fill(sql, **values), Part.FRAME)
 
+    def file_settings(self, timeouts: Timeouts) -> dict[str, str]:
+        """Return the values of the settings that a file starts with; its claim sets them."""
+        return {**timeouts.settings, "path": self.search_path}
+
     def session_settings(self, timeouts: Timeouts) -> Message:
         """Return the message that has the session's settings for a file outside a transaction."""
-        sql = self._quoting.fill(
-            queries.SESSION_SETTINGS, path=self.search_path, **timeouts.settings
-        )
+        sql = self._quoting.fill(queries.SESSION_SETTINGS, **self.file_settings(timeouts))
         return to_message(sql, Part.FRAME)
 
 
@@ -402,16 +426,17 @@ def to_message(sql: str, part: Part) -> Message:
     return Message(sql.encode(), part)
 
 
-def exclusive_settings(quoting: Quoting, path: str, timeouts: Timeouts) -> tuple[str, str]:
+def exclusive_settings(quoting: Quoting, path: str, timeouts: Timeouts) -> tuple[str, ...]:
     """Return the statements that give a transaction its settings, and keep migrators out until its end.
 
     Args:
         quoting: of the connection, for the target's schema.
-        path: the search path.
-        timeouts: of the statements that follow.
+        path: the search path of the statements that follow.
+        timeouts: of these statements.
     """
-    settings = quoting.fill(queries.SETTINGS, path=path, **timeouts.settings)
-    return settings, queries.LOCK.format(key=quoting.lock_key)
+    settings = quoting.fill(queries.SETTINGS, **timeouts.settings)
+    lock = queries.LOCK.format(key=quoting.lock_key)
+    return settings, lock, queries.SEARCH_PATH.format(path=path)
 
 
 def file_messages(

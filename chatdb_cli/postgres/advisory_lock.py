@@ -20,6 +20,7 @@ from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
 from chatdb_cli.postgres.blockers import backend_from_row
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
 
@@ -138,10 +139,7 @@ def hold_lock(
 
 
 def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | None:
-    from psycopg.rows import kwargs_row
-
-    cursor = conn.cursor(row_factory=kwargs_row(backend_from_row))
-    return cursor.execute(queries.LOCK_HOLDER.format(key=key).encode()).fetchone()
+    return next(iter(fetch(conn, backend_from_row, queries.LOCK_HOLDER.format(key=key))), None)
 
 
 def locked_error(holder: Backend | None, sqlstate: str | None = None) -> ChatdbError:

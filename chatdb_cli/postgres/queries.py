@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final, LiteralString
 
+# Find names of pg_catalog alone, until the end of the transaction, or of the message: where others may
+# create objects, an operator or a function of theirs can fit better.  Without pg_temp a temporary object
+# would come first.  A policy of row-level security would run functions, too, and hide rows: that fails.
+PG_CATALOG_ONLY: Final[LiteralString] = """\
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off"""
+# In a transaction of the caller, only for the statement between the two.
+OWN_SAVEPOINT: Final[LiteralString] = "SAVEPOINT chatdb_own"
+OWN_SAVEPOINT_END: Final[LiteralString] = """\
+ROLLBACK TO SAVEPOINT chatdb_own;
+RELEASE SAVEPOINT chatdb_own"""
 # Is the migration lock free?  Acquires it for this session.
-TRY_LOCK: Final = "SELECT pg_try_advisory_lock({key})"
+TRY_LOCK: Final = "SELECT pg_catalog.pg_try_advisory_lock({key})"
 # The same, but fails if another session holds the lock; the comment explains it in the server's log.
-LOCK_OR_FAIL: Final = (
-    "SELECT 1 / pg_try_advisory_lock({key})::int /* 0: another session holds the lock */"
-)
+LOCK_OR_FAIL: Final = """\
+SELECT 1 OPERATOR(pg_catalog./) pg_catalog.pg_try_advisory_lock({key})::int
+/* 0: another session holds the lock */"""
 # Was the lock still held?  Releases it.
-UNLOCK: Final = "SELECT pg_advisory_unlock({key})"
+UNLOCK: Final = "SELECT pg_catalog.pg_advisory_unlock({key})"
 # The columns that describe a session to a person, all of them text.
 _SESSION: Final[LiteralString] = """\
        to_char({since} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since,
@@ -68,6 +79,6 @@ WHERE p.prorettype OPERATOR(pg_catalog.=) 'pg_catalog.trigger'::pg_catalog.regty
   AND (%(schema)s::pg_catalog.text IS NULL
        OR n.nspname OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text)"""
 # Set the search_path of a connection of the pool to the schema that the migrations use.
-SET_SEARCH_PATH: Final[LiteralString] = "SELECT set_config('search_path', %s, false)"
+SET_SEARCH_PATH: Final[LiteralString] = "SELECT pg_catalog.set_config('search_path', %s, false)"
 # Which process of the server runs this transaction?
-BACKEND_PID: Final = "SELECT pg_backend_pid()"
+BACKEND_PID: Final = "SELECT pg_catalog.pg_backend_pid()"

@@ -17,6 +17,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, server_error
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.target import open_target
@@ -152,10 +153,11 @@ def _create_schema(
 ) -> None:
     from psycopg import errors
 
-    if conn.execute(queries.SCHEMA_EXISTS, (target.schema,)).fetchone() is not None:
+    quoting = Quoting(conn, target.schema)
+    if fetch(conn, dict, quoting.fill(queries.SCHEMA_EXISTS, name=target.schema)):
         return
     try:
-        conn.execute(Quoting(conn, target.schema).fill(queries.CREATE_SCHEMA))
+        conn.execute(quoting.fill(queries.CREATE_SCHEMA))
     except (errors.DuplicateSchema, errors.UniqueViolation):
         return  # another session created it at the same moment
     except errors.Error as error:

@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Final, LiteralString
+    from typing import Final
 
 # Create what is missing: the database, the schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"
-SCHEMA_EXISTS: Final[LiteralString] = "SELECT FROM pg_namespace WHERE nspname = %s"
+SCHEMA_EXISTS: Final = "SELECT oid::text FROM pg_namespace WHERE nspname = {name}"
 CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
 # Does a schema exist, and does its comment mark it as a test schema?
-SCHEMA_COMMENT: Final[LiteralString] = """\
-SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = %s"""
+SCHEMA_COMMENT: Final = """\
+SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = {name}"""
 # Reset a test schema: drop it, create it again, and mark it.
 MARK_SCHEMA: Final = "COMMENT ON SCHEMA {schema} IS {mark}"
 DROP_SCHEMA: Final = "DROP SCHEMA {schema} CASCADE"
 # Which tables of a test schema are to be emptied?  All but those of the history.
-TEST_TABLES: Final[LiteralString] = """\
-SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-WHERE nspname = %s AND relkind IN ('r', 'p') AND NOT relispartition
+TEST_TABLES: Final = """\
+SELECT relname::text AS name FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE nspname = {name} AND relkind IN ('r', 'p') AND NOT relispartition
   AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'chatdb_migration')
 ORDER BY 1"""
 TRUNCATE: Final = "TRUNCATE {tables} RESTART IDENTITY"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
@@ -16,6 +16,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import Run
 from chatdb_cli.postgres.diagnosis import server_error
 from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.provision import queries
@@ -35,6 +36,18 @@ if TYPE_CHECKING:
     from chatdb_cli.settings.model import Settings
 
 TEST_MARK = "chatdb: a test schema, reset by chatdb setup --test"
+
+
+class _Schema(NamedTuple):
+    """A row of `queries.SCHEMA_COMMENT`."""
+
+    comment: str | None
+
+
+class _Table(NamedTuple):
+    """A row of `queries.TEST_TABLES`."""
+
+    name: str
 
 
 def setup_test_schema(
@@ -71,8 +84,10 @@ def setup_test_schema(
             else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, report)
         )
         with lock:
-            row = conn.execute(queries.SCHEMA_COMMENT, (target.schema,)).fetchone()
-            if row is not None and row != (TEST_MARK,):
+            quoting = Quoting(conn, target.schema)
+            comment = quoting.fill(queries.SCHEMA_COMMENT, name=target.schema)
+            row = next(iter(fetch(conn, _Schema, comment)), None)
+            if row is not None and row.comment != TEST_MARK:
                 raise ChatdbError(
                     Code.REFUSED,
                     f"schema {target.schema!r} exists, and is not a test schema of chatdb",
@@ -134,10 +149,10 @@ def _empty(conn: psycopg.Connection[Any], target: Target) -> None:
     from psycopg import errors
 
     quoting = Quoting(conn, target.schema)
-    rows = conn.execute(queries.TEST_TABLES, (target.schema,)).fetchall()
+    rows = fetch(conn, _Table, quoting.fill(queries.TEST_TABLES, name=target.schema))
     if not rows:
         return
-    tables = ", ".join(f"{quoting.schema}.{quoting.identifier(name)}" for (name,) in rows)
+    tables = ", ".join(f"{quoting.schema}.{quoting.identifier(row.name)}" for row in rows)
     try:
         with conn.transaction():
             _set_lock_timeout(conn, target)

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import errors
-from psycopg.rows import class_row
 
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.catalog.diff import compare_snapshots
@@ -30,6 +29,8 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.own import fetch
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.model import Drift
 from chatdb_cli.rehearse.roles import with_role
@@ -92,8 +93,8 @@ def check_drift(
             expected = _build(place, target, scripts)
         with _live(target, report) as conn:
             live = _read(conn, expected.schemas)
-            owner = conn.cursor(row_factory=class_row(_Owner))
-            row = owner.execute(queries.HISTORY_OWNER, (target.schema,)).fetchone()
+            owner = Quoting(conn, target.schema).fill(queries.HISTORY_OWNER, name=target.schema)
+            row = next(iter(fetch(conn, _Owner, owner)), None)
         if row is not None:
             expected = with_role(expected, place.server.target.user, row.owner)
         what = f"{len(scripts)} files, built on {place.server.target.where}"
@@ -138,9 +139,7 @@ def _live(target: Target, report: Callable[[str], None]) -> Iterator[psycopg.Con
 
 def _read(conn: psycopg.Connection[Any], schemas: Sequence[str]) -> Snapshot:
     """Read schemas; one that does not exist is a difference, not an error."""
-    existing = {
-        row.name for row in conn.cursor(row_factory=class_row(_Schema)).execute(queries.SCHEMAS)
-    }
+    existing = {row.name for row in fetch(conn, _Schema, queries.SCHEMAS)}
     return read_snapshot(conn, [name for name in schemas if name in existing])
 
 
@@ -196,11 +195,10 @@ def _build(place: ScratchPlace, target: Target, scripts: Sequence[_Script]) -> S
             path.write_text(script.text, encoding="utf-8", newline="")
             sources[path] = script.source
         with connect(scratch) as conn, explain_failures("the scratch database can't be read"):
-            cursor = conn.cursor(row_factory=class_row(_Schema))
-            before = {row.name for row in cursor.execute(queries.SCHEMAS)}
+            before = {row.name for row in fetch(conn, _Schema, queries.SCHEMAS)}
             if scripts:
                 _apply(scratch, Path(folder), sources)
-            after = {row.name for row in cursor.execute(queries.SCHEMAS)}
+            after = {row.name for row in fetch(conn, _Schema, queries.SCHEMAS)}
             return read_snapshot(conn, sorted(after - before | {target.schema}))
 
 

@@ -1,6 +1,7 @@
 """Every statement that this package sends, each under the question that it answers.
 
-`%s` is a parameter.  What does not belong here: decisions, and SQL of the user.
+`{name}` is a value that `postgres/quoting.py` inserts.  What does not belong here: decisions, and SQL of
+the user.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ SELECT pg_catalog.json_build_object(
   'ended', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()))::text"""
 # Which schemas does a database have?
 SCHEMAS: Final[LiteralString] = """\
-SELECT nspname::text AS name FROM pg_catalog.pg_namespace
-WHERE pg_catalog.left(nspname::text, 3) <> 'pg_' AND nspname <> 'information_schema' ORDER BY 1"""
+SELECT nspname::text AS name FROM pg_namespace
+WHERE left(nspname::text, 3) <> 'pg_' AND nspname <> 'information_schema' ORDER BY 1"""
 # Which role has created the history, and so the objects of its migrations?
-HISTORY_OWNER: Final[LiteralString] = """\
+HISTORY_OWNER: Final = """\
 SELECT r.rolname::text AS owner
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-WHERE n.nspname = %s AND c.relname = '_yoyo_migration'"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles r ON r.oid = c.relowner
+WHERE n.nspname = {name} AND c.relname = '_yoyo_migration'"""

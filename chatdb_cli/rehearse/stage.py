@@ -8,8 +8,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from psycopg.rows import class_row
-
 from chatdb_cli.catalog.diff import compare_snapshots
 from chatdb_cli.catalog.model import Comparison
 from chatdb_cli.catalog.snapshot import read_snapshot
@@ -19,6 +17,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.diagnosis import explain_failures
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.rehearse import queries
 from chatdb_cli.rehearse.lock_trace import LockTrace
 
@@ -128,8 +127,7 @@ class Stage(Closing):
         """Return the database as it is."""
         if self._snapshot is None:
             with explain_failures("the scratch database can't be read"):
-                cursor = self._conn.cursor(row_factory=class_row(_Schema))
-                names = [row.name for row in cursor.execute(queries.SCHEMAS)]
+                names = [row.name for row in fetch(self._conn, _Schema, queries.SCHEMAS)]
                 self._snapshot = read_snapshot(self._conn, names)
         return self._snapshot
 

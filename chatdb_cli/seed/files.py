@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from psycopg.rows import class_row
-
 from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.read import read_seed_files
 from chatdb_cli.postgres.diagnosis import statement_error
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.remedy import Advice
 from chatdb_cli.seed import queries
 from chatdb_cli.seed.model import Seeded
@@ -53,12 +52,12 @@ def seed_files(target: Target, directory: str | Path | None = None) -> Seeded:
     start = time.monotonic()
     folder = seed_folder(target, directory)
     files = read_seed_files(folder)
-    with seed_transaction(target, folder) as (conn, _):
+    with seed_transaction(target, folder) as (conn, quoting):
         for file in files:
             log.info("seed", f"seeding: {file.path.name}", file=file.path)
             _run(conn, file)
-        cursor = conn.cursor(row_factory=class_row(_Written))
-        tables = cursor.execute(queries.WRITTEN, (target.schema,)).fetchall()
+        written = quoting.fill(queries.WRITTEN, name=target.schema)
+        tables = fetch(conn, _Written, written)
     counts = tuple((table.name, table.row_count) for table in tables)
     return Seeded(target, counts, ms_since(start))
 

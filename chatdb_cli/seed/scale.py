@@ -16,10 +16,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from psycopg.rows import class_row
-
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.remedy import Advice
 from chatdb_cli.seed import queries
 from chatdb_cli.seed.chat_rows import COLUMNS, ChatGenerator
@@ -77,11 +76,11 @@ def seed_at_scale(
     start = time.monotonic()
     chat = ChatGenerator(messages, random_seed)
     with seed_transaction(target, seed_folder(target, directory)) as (conn, quoting):
-        _refuse_other_schema(conn, target)
+        _refuse_other_schema(conn, quoting, target)
         tables = [f"{quoting.schema}.{quoting.identifier(table)}" for table in COLUMNS]
         conn.execute(queries.LOCK_FOR_SEED.format(tables=", ".join(tables)))
         _refuse_same_rows(conn, quoting, chat, random_seed)
-        objects = _read_objects(conn, tables)
+        objects = _read_objects(conn, quoting, tables)
         for item in objects:
             if item.drop_sql:
                 conn.execute(item.drop_sql.encode())
@@ -90,7 +89,7 @@ def seed_at_scale(
             progress(SeedProgress("indexes, keys and triggers restored", number, len(objects)))
             conn.execute(item.recreate_sql.encode())
         conn.execute(queries.ANALYZE.format(tables=", ".join(tables)))
-        _refuse_difference(objects, _read_objects(conn, tables))
+        _refuse_difference(objects, _read_objects(conn, quoting, tables))
     return Seeded(target, tuple(rows.items()), ms_since(start))
 
 
@@ -117,9 +116,11 @@ def _load(
     return rows
 
 
-def _read_objects(conn: psycopg.Connection[Any], tables: list[str]) -> list[_Object]:
-    cursor = conn.cursor(row_factory=class_row(_Object))
-    return cursor.execute(queries.DROP_AND_RECREATE, (tables,)).fetchall()
+def _read_objects(
+    conn: psycopg.Connection[Any], quoting: Quoting, tables: list[str]
+) -> list[_Object]:
+    names = ", ".join(map(quoting.literal, tables))
+    return fetch(conn, _Object, queries.DROP_AND_RECREATE.format(tables=names))
 
 
 def _refuse_difference(before: list[_Object], after: list[_Object]) -> None:
@@ -132,9 +133,8 @@ def _refuse_difference(before: list[_Object], after: list[_Object]) -> None:
         )
 
 
-def _refuse_other_schema(conn: psycopg.Connection[Any], target: Target) -> None:
-    cursor = conn.cursor(row_factory=class_row(_Table))
-    rows = cursor.execute(queries.TABLE_COLUMNS, (target.schema,)).fetchall()
+def _refuse_other_schema(conn: psycopg.Connection[Any], quoting: Quoting, target: Target) -> None:
+    rows = fetch(conn, _Table, quoting.fill(queries.TABLE_COLUMNS, name=target.schema))
     existing = {row.name: row.columns for row in rows}
     for table, columns in COLUMNS.items():
         missing = [column for column in columns if column not in existing.get(table, columns)]

@@ -17,12 +17,12 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
-from psycopg.rows import class_row
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.transaction import Guard
 from chatdb_cli.postgres.diagnosis import server_error
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE
 from chatdb_cli.syntax.effects import find_lasting_effects, without_concurrently
@@ -61,8 +61,7 @@ class Isolation:
         self._conn = conn
         self._schema = schema
         self._names = names = Quoting(conn, schema)
-        with conn.cursor(row_factory=class_row(_Surroundings)) as cursor:
-            (row,) = cursor.execute(queries.TEST_SCHEMA, (schema,))
+        (row,) = fetch(conn, _Surroundings, names.fill(queries.TEST_SCHEMA, name=schema))
         self._values = {"test": row.schema, "known": f"{{{','.join(row.extensions)}}}"}
         self.path = names.fill(queries.TEST_PATH, path=names.schema)
         self.before = names.fill(queries.OUTSIDE_BEFORE, **self._values)
@@ -103,7 +102,7 @@ class Isolation:
     @property
     def guard(self) -> Guard:
         """The statements that watch a file, the same for each."""
-        return Guard((self.path, self.before), (self.after,), snapshot=True)
+        return Guard((self.before,), (self.after,), snapshot=True, path=self.path)
 
     def explain(
         self, error: psycopg.Error, loaded: LoadedStep, notes: tuple[str, ...]
@@ -159,6 +158,7 @@ class Isolation:
     def begin(self) -> None:
         """Begin a transaction that sees one snapshot."""
         self._conn.execute(queries.BEGIN_SNAPSHOT.encode())
+        self._conn.execute(queries.PG_CATALOG_ONLY.encode())
 
     def outside(self) -> set[_Row]:
         """Return every object outside, with its version."""

@@ -63,6 +63,8 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE c.oid = ANY ({{oids}}::oid[])"""  # noqa: S608
 # Count all rows; fail if a row-level security policy would hide some.
 ALL_ROWS: Final = "SET LOCAL row_security = off"
+# Find names of pg_catalog alone: after the file, its session has the settings of the role again.
+PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
 # How many rows does a table have?
 COUNT: Final = "SELECT count({what}) FROM {table}"
 # In the real run, before the file: the tables and columns that it drops are still empty, and locked
@@ -96,12 +98,12 @@ SELECT 1 / (
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
 )::int"""  # noqa: S608
 # What is the oid of the test schema, and which extensions does the database have?
-TEST_SCHEMA: Final[LiteralString] = """\
-SELECT (SELECT oid::text FROM pg_namespace WHERE nspname = %s) AS schema,
-       (SELECT coalesce(array_agg(oid::text), '{}') FROM pg_extension) AS extensions"""
+TEST_SCHEMA: Final = """\
+SELECT (SELECT oid::text FROM pg_namespace WHERE nspname = {name}) AS schema,
+       (SELECT coalesce(array_agg(oid::text), '{{}}') FROM pg_extension) AS extensions"""
 # Search for unqualified names in the test schema, and then in the schemas of extensions.
 TEST_PATH: Final = """\
-SELECT set_config('search_path', concat_ws(', ', {path}, (
+SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', {path}, (
     SELECT string_agg(DISTINCT quote_ident(nspname), ', ')
     FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
     WHERE nspname <> 'pg_catalog')), true)"""

@@ -120,7 +120,7 @@ class DataLossTrial:
         oids = {oid for touched in seen for oid in (*touched.gone, *touched.kept, *touched.written)}
         columns_before = self._names.fill(queries.RELATIONS_BEFORE, oids=_array(oids))
         outcome, (*counts, answer) = self._send(
-            [Batch([_statement(queries.ALL_ROWS), *map(self._count, rewritten.values()),
+            [Batch([*_ALL_ROWS, *map(self._count, rewritten.values()),
                     _statement(queries.ROLLBACK_TO), _query(columns_before)], tag)]
         )  # fmt: skip
         if outcome.is_bad:
@@ -136,7 +136,7 @@ class DataLossTrial:
             for n in r.dropped(now.kept[oid])
         ]
         outcome, counts = self._send(
-            [Batch([_statement(queries.ALL_ROWS),
+            [Batch([*_ALL_ROWS,
                     *(self._count(tables[oid]) for oid in whole),
                     *(self._count(tables[oid], n) for oid, n in columns),
                     _statement(queries.ROLLBACK)], tag)]
@@ -306,3 +306,6 @@ def _query(sql: str) -> Message:
 
 def _statement(sql: str) -> Message:
     return Message(sql.encode(), Part.FRAME)
+
+
+_ALL_ROWS = (_statement(queries.PG_CATALOG_ONLY), _statement(queries.ALL_ROWS))

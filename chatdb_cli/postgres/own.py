@@ -1,0 +1,64 @@
+"""Send chatdb's own statements so that names in them are found in pg_catalog alone.
+
+    fetch           the rows of a statement
+    in_pg_catalog   the text that is sent for it
+
+In a schema where others may create objects, an operator or a function of theirs can fit the arguments of
+a statement better than that of pg_catalog, and would run with the privileges of the role that sends it.
+So the path is set in the same message, which also works through a pooler.  Other transactions, such as
+that of a migration (`migrate/transaction.py`), set it themselves.
+
+What does not belong here: the statements (`queries.py` of each package).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from chatdb_cli.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    import psycopg
+
+_T = TypeVar("_T")
+
+
+def fetch(conn: psycopg.Connection[Any], row_type: Callable[..., _T], sql: str) -> list[_T]:
+    """Send one statement in one message, and return its rows.
+
+    The settings of a transaction that is open stay as they are.
+
+    Args:
+        conn: a connection that is idle and in autocommit mode, or in a transaction that has not failed.
+        row_type: called with the columns of each row, by their names.
+        sql: the statement, with its values in it (`quoting.py`).
+
+    Raises:
+        psycopg.Error: the server's error.
+    """
+    from psycopg.pq import TransactionStatus
+    from psycopg.rows import kwargs_row
+
+    idle = conn.info.transaction_status is TransactionStatus.IDLE
+    with conn.cursor(row_factory=kwargs_row(row_type)) as cursor:
+        cursor.execute(in_pg_catalog(sql, restore=not idle).encode(), prepare=False)
+        while cursor.description is None and cursor.nextset():
+            pass
+        return cursor.fetchall()
+
+
+def in_pg_catalog(sql: str, *, restore: bool = False) -> str:
+    """Return a statement with those that have its names found in pg_catalog alone.
+
+    Args:
+        sql: the statement.
+        restore: undo the settings after it, in a transaction that is open.
+    """
+    if not restore:
+        return f"{queries.PG_CATALOG_ONLY};\n{sql}"
+    return (
+        f"{queries.OWN_SAVEPOINT};\n{queries.PG_CATALOG_ONLY};\n{sql};\n{queries.OWN_SAVEPOINT_END}"
+    )
