@@ -13,6 +13,7 @@
     quoting             names and values as SQL, quoted by libpq, and the keys of the locks
     diagnosis           an exception of psycopg as an error of chatdb
     connect_failures    the same for a connection that was never made
+    connect_code        the SQLSTATE with which a server refuses a connection
     sqlstates           SQLSTATEs by name, where chatdb treats one in a special way
     logged              what is logged about connections, statements and errors
     hints               what to do about an error, by its SQLSTATE: a new hint is a row here

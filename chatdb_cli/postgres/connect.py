@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.model import place, require_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,12 +70,17 @@ def connect(
                 prepare_threshold=None,  # a pooler may switch to another session
             )
         except psycopg.Error as error:
+            from chatdb_cli.postgres.connect_code import refusal_sqlstate
             from chatdb_cli.postgres.connect_failures import connection_failure
 
-            failure, transient = connection_failure(error, target.where)
+            failure, transient = connection_failure(
+                error, target.where, partial(refusal_sqlstate, params)
+            )
             if tunnel and failure.sqlstate is None and (reason := tunnel.explain()):
                 failure, transient = reason, reason.code in _TEMPORARY
         else:
+            if len(target.hosts) > 1 and not tunnel:
+                report(f"connected to {place(conn.info.host, conn.info.port)}")
             if log.enabled():
                 from chatdb_cli.postgres.logged import log_connection
 

@@ -34,6 +34,7 @@ class Target(Closing):
         params: libpq keywords, with the password; with a tunnel, those of its local end.
         settings: all other settings.
         tunnel: the tunnel that connections use; closed with the target.
+        hosts: each host with its port, as the settings name them; libpq chooses one of them.
     """
 
     host: str | None
@@ -46,6 +47,7 @@ class Target(Closing):
     params: Mapping[str, str] = field(repr=False)
     settings: Settings = field(repr=False)
     tunnel: Tunnel | None = field(default=None, repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
 
     def close(self) -> None:
         """Close the tunnel, if there is one."""
@@ -67,12 +69,19 @@ class Target(Closing):
         """The target without its schema: `app@db.example:5432/chat`."""
         if self.host is None or self.host.startswith(("/", "@")):
             return f"{self.user}@[{self.host or 'local socket'}]/{self.database}"
-        port = f":{self.port}" if self.port else ""
-        return f"{self.user}@{self.host}{port}/{self.database}"
+        hosts = self.hosts or ((self.host, self.port),)
+        places = ",".join(place(host, port) for host, port in hosts)
+        return f"{self.user}@{places}/{self.database}"
 
     def __str__(self) -> str:
         via = f", via {self.via}" if self.via else ""
         return f"{self.where}, schema {self.schema}{via} ({self.source})"
+
+
+def place(host: str, port: int | None) -> str:
+    """Return a host with its port, as in a URL: an IPv6 address is in brackets."""
+    name = f"[{host}]" if ":" in host and not host.startswith("/") else host
+    return f"{name}:{port}" if port else name
 
 
 def require_target(value: object) -> None:

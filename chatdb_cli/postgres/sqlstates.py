@@ -27,6 +27,7 @@ INSUFFICIENT_PRIVILEGE: Final = sqlstate_of(errors.InsufficientPrivilege)
 INTERNAL_ERROR: Final = sqlstate_of(errors.InternalError_)
 # `lock_timeout` has expired, or NOWAIT found a lock held.
 LOCK_NOT_AVAILABLE: Final = sqlstate_of(errors.LockNotAvailable)
+UNDEFINED_DATABASE: Final = sqlstate_of(errors.InvalidCatalogName)
 # A prepared statement is unknown to this session: a pooler gave the transaction another one.
 UNKNOWN_PREPARED_STATEMENT: Final = sqlstate_of(errors.InvalidSqlStatementName)
 UNIQUE_VIOLATION: Final = sqlstate_of(errors.UniqueViolation)

@@ -100,6 +100,11 @@ def open_target(
             target,
             host=target.host or address,
             port=remote_port,
+            hosts=tuple(
+                zip(
+                    (target.host or address).split(","), (p for _, p in tunnel.places), strict=False
+                )
+            ),
             via=tunnel.via,
             params=params,
             tunnel=tunnel,
@@ -189,11 +194,13 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
     # An empty keyword stays: it overrides a PG* variable.
     effective = {**libpq_defaults(), **params}
     user = effective.get("user", "")
-    port = effective.get("port", "").split(",")[0]
     host = effective.get("host") or effective.get("hostaddr") or None
+    ports = [int(p) if p.isdecimal() else None for p in effective.get("port", "").split(",")]
+    names = (host or "").split(",")
+    ports *= len(names) if len(ports) == 1 else 1
     return Target(
         host=host,
-        port=int(port) if port.isdecimal() else None,
+        port=ports[0],
         database=effective.get("dbname") or user,
         user=user,
         schema=settings.schema,
@@ -201,6 +208,7 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
         source=source,
         params=params,
         settings=settings,
+        hosts=tuple(zip(names, ports, strict=False)) if host else (),
     )
 
 

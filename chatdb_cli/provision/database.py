@@ -20,6 +20,7 @@ from chatdb_cli.postgres.diagnosis import explain_failures, server_error
 from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.sqlstates import UNDEFINED_DATABASE
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import queries
 from chatdb_cli.settings.model import require_settings
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
 
+# The databases that exist on every server, unless an administrator has dropped them.
+_MAINTENANCE_DATABASES = ("postgres", "template1")
 # CREATE DATABASE fails while another session is connected to the template: how often and when to retry.
 _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25
 
@@ -123,8 +126,14 @@ def _create_database(target: Target, report: Callable[[str], None]) -> None:
             except errors.Error as error:
                 if conn.closed:
                     raise
-                what = f"database {target.database!r} can't be created"
-                raise server_error(error, Code.MISSING_DATABASE, what) from None
+                what = f"database {target.database!r} does not exist, and can't be created"
+                failure = server_error(error, Code.MISSING_DATABASE, what)
+                if isinstance(error, errors.InsufficientPrivilege):
+                    failure = failure.with_(
+                        hint=f"give role {target.user!r} the attribute CREATEDB, or have an "
+                        "administrator create the database"
+                    )
+                raise failure from None
             else:
                 text = f"created database {target.database}"
                 report(log.info("created", text, kind="database", name=target.database))
@@ -139,13 +148,28 @@ def _create_database(target: Target, report: Callable[[str], None]) -> None:
 def _maintenance_connection(
     target: Target, report: Callable[[str], None]
 ) -> psycopg.Connection[Any]:
-    """Connect to a database that exists on every server."""
-    try:
-        return connect(target, report, dbname="postgres")
-    except ChatdbError as error:
-        if error.code not in (Code.MISSING_DATABASE, Code.LOGIN):
-            raise
-        return connect(target, report, dbname="template1")
+    """Connect to a database that exists on every server.
+
+    Raises:
+        ChatdbError: `MISSING_DATABASE`, with the reason why none of them can be used.
+    """
+    refusals: list[str] = []
+    for name in _MAINTENANCE_DATABASES:
+        try:
+            return connect(target, report, dbname=name)
+        except ChatdbError as error:
+            if error.code not in (Code.MISSING_DATABASE, Code.LOGIN):
+                raise
+            refusals.append(f"{name}: {error.message.partition(': ')[2]}")
+    raise ChatdbError(
+        Code.MISSING_DATABASE,
+        f"database {target.database!r} does not exist, and it can't be created: role "
+        f"{target.user!r} can't connect to a database from which to create it",
+        hint=f"have an administrator create it (CREATE DATABASE), or allow {target.user!r} to connect "
+        "to database postgres or template1 (GRANT CONNECT)",
+        sqlstate=UNDEFINED_DATABASE,
+        notes=tuple(refusals),
+    )
 
 
 def _create_schema(

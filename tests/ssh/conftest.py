@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.support.database import Database
 from tests.support.proxy import Proxy
@@ -66,7 +67,24 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_key(folder / f"{kind}_locked", kind, "open sesame")
     make_key(folder / "rsa_pem", "rsa", "open sesame", "-m", "PEM")
     make_key(folder / "stranger")
+    for kind in ("ed25519", "ecdsa", "rsa"):
+        write_pkcs8(folder / kind, folder / f"{kind}_pkcs8")
+        write_pkcs8(folder / kind, folder / f"{kind}_pkcs8_locked", b"open sesame")
     return folder
+
+
+def write_pkcs8(key: Path, path: Path, passphrase: bytes | None = None) -> None:
+    """Write a key as openssl exports it: PKCS#8, with text before it."""
+    loaded = serialization.load_ssh_private_key(key.read_bytes(), None)
+    pem = loaded.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption(),
+    )
+    path.write_bytes(b"Bag Attributes\n    friendlyName: deploy\nKey Attributes: <No>\n" + pem)
+    path.chmod(0o600)
 
 
 @pytest.fixture(scope="module")

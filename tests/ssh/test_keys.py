@@ -22,12 +22,17 @@ from tests.support.ssh import TunnelSetup, key_fingerprint, needs_sshd
 pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 
 
-@pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
+PKCS8 = ["ed25519_pkcs8", "ecdsa_pkcs8", "rsa_pkcs8"]
+
+
+@pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa", *PKCS8])
 def test_keys_of_every_type_log_in(name: str, any_tunnel: TunnelSetup, keys: Path) -> None:
     any_tunnel.target(SSH_KEY_PATH=str(keys / name)).close()
 
 
-@pytest.mark.parametrize("name", ["ed25519_locked", "ecdsa_locked", "rsa_locked", "rsa_pem"])
+@pytest.mark.parametrize(
+    "name", ["ed25519_locked", "ecdsa_locked", "rsa_locked", "rsa_pem", "rsa_pkcs8_locked"]
+)
 def test_an_encrypted_key_is_decrypted_by_the_setting_or_the_prompt(
     name: str, tunnel: TunnelSetup, keys: Path
 ) -> None:
