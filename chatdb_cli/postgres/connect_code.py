@@ -78,5 +78,5 @@ def _finish_connecting(conn: PGconn, timeout_s: float) -> bool:
         status = conn.connect_poll()
         if status not in events:
             return status == PollingStatus.OK
-        wanted = events[status]
+        wanted = events[PollingStatus(status)]
     return False

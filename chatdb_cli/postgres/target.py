@@ -193,6 +193,7 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
     params["client_encoding"] = "UTF8"
     # An empty keyword stays: it overrides a PG* variable.
     effective = {**libpq_defaults(), **params}
+    _require_known_values(effective, source)
     user = effective.get("user", "")
     host = effective.get("host") or effective.get("hostaddr") or None
     ports = [int(p) if p.isdecimal() else None for p in effective.get("port", "").split(",")]
@@ -210,6 +211,20 @@ def _target(settings: Settings, keywords: Mapping[str, str], source: str) -> Tar
         settings=settings,
         hosts=tuple(zip(names, ports, strict=False)) if host else (),
     )
+
+
+def _require_known_values(keywords: Mapping[str, str], source: str) -> None:
+    """Refuse what libpq would refuse only when it connects: PG* variables, a service file."""
+    from chatdb_cli.settings.parse import MisreadError, require_known_values
+
+    try:
+        require_known_values(keywords)
+    except MisreadError as error:
+        raise ChatdbError(
+            Code.SETTINGS,
+            f"the connection ({source}, completed by PG* variables) {error}",
+            hint=error.hint,
+        ) from None
 
 
 def _application_name(name: str, correlation_id: str | None) -> str:

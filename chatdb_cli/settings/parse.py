@@ -11,8 +11,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatdb_cli.remedy import Advice
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 TRUE = ("true", "1", "yes", "on")
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -192,6 +194,7 @@ def url(text: str) -> dict[str, str]:
         ports(params.get("port", ""))
     except ValueError:
         raise ValueError("has a port that is not a number from 1 to 65535") from None
+    require_known_values(params)
     return params
 
 
@@ -218,10 +221,101 @@ def _libpq_parse(text: str) -> dict[str, str]:
         )
     reason = message.partition('"')[0].strip(" \n:(")
     if "query parameter" in reason or "connection option" in reason:
-        hint = "only libpq's own parameters are allowed (so no schema=; set CHATDB_SCHEMA)"
-    else:
-        hint = ENCODE
-    raise ValueError(f"can't be read ({reason}); {hint}")
+        raise _foreign_parameters(text)
+    raise ValueError(f"can't be read ({reason}); {ENCODE}")
+
+
+class MisreadError(ValueError):
+    """A problem with a hint that names remedies.
+
+    Args:
+        problem: what is wrong.
+        hint: what to do about it.
+    """
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+# What to do about the parameters by which other drivers and tools are set, in lower case.
+_OTHERS = {
+    **dict.fromkeys(
+        ("schema", "search_path", "currentschema"),
+        "name the schema with {schema}, or set CHATDB_SCHEMA",
+    ),
+    **dict.fromkeys(
+        ("pgbouncer", "pooler"),
+        "chatdb notices a pooler by itself; if not, give {pooler_transaction}",
+    ),
+    **dict.fromkeys(("statement_timeout", "statementtimeout"), "give {statement_timeout}"),
+    **dict.fromkeys(("lock_timeout", "locktimeout"), "give {lock_timeout}"),
+    **dict.fromkeys(
+        ("ssl", "sslaccept", "tls", "usessl", "ssl_mode"),
+        "write sslmode=require, or sslmode=verify-full to check the server's certificate",
+    ),
+    **dict.fromkeys(
+        ("connecttimeout", "connection_timeout", "logintimeout"), "write connect_timeout=SECONDS"
+    ),
+    **dict.fromkeys(("applicationname", "app_name"), "write application_name=NAME"),
+    **dict.fromkeys(("encoding", "charset", "characterencoding"), "chatdb always uses UTF-8"),
+}
+# The values of libpq's parameters, which it would refuse only when it connects.
+_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "target_session_attrs": (
+        "any", "read-write", "read-only", "primary", "standby", "prefer-standby",
+    ),
+    "load_balance_hosts": ("disable", "random"),
+}  # fmt: skip
+
+
+def require_known_values(params: Mapping[str, str]) -> None:
+    """Refuse values of libpq's parameters that it would refuse when it connects.
+
+    Raises:
+        ValueError: with the parameter and the values that it has.
+    """
+    for name, values in _VALUES.items():
+        if (value := params.get(name)) and value not in values:
+            # Another value is not shown: any part of a URL may be the password.
+            hint, shown = f"write one of {', '.join(values)}", ""
+            if value.replace("_", "-") in ("no-verify", "noverify"):
+                hint = "write sslmode=require, which encrypts and does not verify the certificate"
+                shown = f" {value!r}"
+            raise MisreadError(
+                f"has the parameter {name} with a value{shown} that it can't have", hint
+            )
+
+
+def _foreign_parameters(text: str) -> ValueError:
+    """Return the error of parameters that libpq does not know."""
+    names = _unknown_parameters(text)
+    known = [name for name in names if name.lower() in _OTHERS]
+    hints = dict.fromkeys(_OTHERS[name.lower()] for name in known)
+    if len(known) < len(names) or not names:
+        hints["remove what is for another driver: only libpq's own parameters are allowed"] = ""
+    shown = f" {', '.join(names)}" if names else ""
+    count = "parameters" if len(names) > 1 else "a parameter"
+    return MisreadError(f"has {count}{shown} that libpq does not know", Advice("; ".join(hints)))
+
+
+def _unknown_parameters(text: str) -> list[str]:
+    """Return the names of a URL's parameters that libpq does not know.
+
+    None where a part of the password could be taken for a name.
+    """
+    from psycopg.pq import Conninfo
+
+    _, separator, query = text.partition("?")
+    if "://" not in text or not separator or "@" in query or "password=" in query:
+        return []
+    known = {option.keyword.decode() for option in Conninfo.parse(b"")}
+    names = dict.fromkeys(pair.partition("=")[0] for pair in query.split("&"))
+    return [n for n in names if n not in known and re.fullmatch(r"[A-Za-z_][\w.-]{0,40}", n)]
 
 
 def thresholds(text: str) -> dict[str, str]:

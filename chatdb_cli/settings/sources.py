@@ -58,6 +58,7 @@ class Source(NamedTuple):
             return setting.parse(text)
         except ValueError as error:
             reason = "is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+            advice: str | None = getattr(error, "hint", None)
         problem, _, hint = reason.partition("; ")
         # A URL set in the wrong variable may hold a password.
         hidden = setting.secret or not text or re.search(r"://|@|passw", text, re.IGNORECASE)
@@ -65,7 +66,7 @@ class Source(NamedTuple):
         raise ChatdbError(
             Code.SETTINGS,
             f"{self.label(variable, line=True)}:{excerpt} {problem}",
-            hint=hint or None,
+            hint=advice or hint or None,
             place=Location(Path(self.where), self.lines[variable]) if self.lines else None,
         )
 

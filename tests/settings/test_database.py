@@ -106,6 +106,12 @@ def test_a_service_is_left_to_its_service_file(project):
         ("postgres://h/d?password=a&hunter2=b", "only libpq's own"),
         ("postgres://h/d?password=a&hunter2", "missing key/value separator"),
         ("postgres://h/d?schema=x", "CHATDB_SCHEMA"),
+        ("postgres://h/d?search_path=x", "parameter search_path"),
+        ("postgres://h/d?pgbouncer=true&connection_limit=1", "pgbouncer, connection_limit"),
+        ("postgres://h/d?statement_timeout=5", "the setting statement_timeout"),
+        ("postgres://h/d?sslmode=no-verify", "sslmode=require"),
+        ("postgres://h/d?sslmode=hunter2-", "one of disable, allow"),
+        ("host=h target_session_attrs=master", "primary"),
     ],
 )
 def test_a_wrong_url_is_explained_without_showing_any_of_it(project, url, says):
