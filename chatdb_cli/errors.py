@@ -255,6 +255,12 @@ class Code(Enum):
         "The file is not a private key of a supported type: Ed25519, ECDSA or RSA.",
         "Name the private key; its name does not end in `.pub`.",
     )
+    AGENT_SILENT = (
+        "agent-silent",
+        Exit.TUNNEL,
+        "The ssh-agent that `SSH_AUTH_SOCK` names did not answer in time.",
+        "Restart the agent, or set `SSH_AGENT=false` and name a key with `SSH_KEY_PATH`.",
+    )
     TUNNEL_FORBIDDEN = (
         "tunnel-forbidden",
         Exit.TUNNEL,

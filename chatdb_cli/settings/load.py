@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.settings import parse
 from chatdb_cli.settings.against import other_side
 from chatdb_cli.settings.bastion import read_bastion
@@ -70,10 +70,10 @@ def load_settings(
         *read_sources(arguments, process_environment() if environ is None else environ, cwd),
         project.source,
     )
+    _refuse_programs_of_files(sources)
     fields = {s.field: value_of(sources, s.variable) for s in SETTINGS.values() if s.field}
-    for name in ("postgres_programs", "prelude"):
-        if fields[name] is not None:
-            fields[name] = cwd / fields[name]
+    if fields["prelude"] is not None:
+        fields["prelude"] = cwd / fields["prelude"]
     if cursors := fields["health_cursors"]:
         fields["health_cursors"] = {name: cwd / file for name, file in cursors.items()}
     home = cwd / value_of(sources, "CHATDB_HOME")
@@ -109,6 +109,27 @@ def load_settings(
         embeddable=None if database or reason else embedded_database(display_path(home, cwd)),
         **fields,
     )
+
+
+def _refuse_programs_of_files(sources: Sequence[Source]) -> None:
+    """Refuse a setting that only the environment may have, in any other source.
+
+    Raises:
+        ChatdbError: SETTINGS, a file or a flag sets it.
+    """
+    environment = sources[1]
+    for variable in (s.variable for s in SETTINGS.values() if s.environment_only):
+        for source in sources:
+            if variable in source.values and source is not environment:
+                raise ChatdbError(
+                    Code.SETTINGS,
+                    f"{source.label(variable, line=True)} is refused: it names programs to run, and a "
+                    "file of a project must not choose them",
+                    hint=f"set {variable} in the environment",
+                    place=Location(Path(source.where), source.lines[variable])
+                    if source.lines
+                    else None,
+                )
 
 
 def _health_listen(sources: Sequence[Source]) -> tuple[str | None, int | None] | None:

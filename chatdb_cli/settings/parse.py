@@ -103,6 +103,14 @@ def path(text: str) -> Path:
         raise ValueError("starts with ~, but that home directory does not exist") from None
 
 
+def absolute_path(text: str) -> Path:
+    """Read a path that does not depend on the working directory."""
+    found = Path(text)
+    if not found.is_absolute():
+        raise ValueError("is not an absolute path")
+    return found
+
+
 def correlation_id(text: str) -> str:
     """Read the id of a run: it is in application_name, where it has to fit with the rest of it."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}", text):

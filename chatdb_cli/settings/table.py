@@ -4,7 +4,7 @@ To add a setting:
     1. one row in SETTINGS, with a parser of `parse.py`;
     2. the field of the row, in `model.Settings` or, for an SSH option, in `model.Bastion`;
     3. for an SSH option, whose row names no field: fill the field of `Bastion` in `load.py`;
-    4. one line in .env.example; a test compares it with the table;
+    4. one line in .env.example, unless it is `environment_only`; a test compares it with the table;
     5. its flag, if it is an option of a command: one entry in `cli/options.py`.
 
 The package that obeys the setting reads it from `Settings`; an SSH option is merged with ~/.ssh/config
@@ -35,6 +35,8 @@ class Setting:
         field: the field of `Settings` that it fills; empty if `load.py` derives something else from it.
         secret: its value is never shown.
         flag: the key of its flag, if that differs from its variable.
+        environment_only: only the environment of the process may set it: a file that came with a
+            project could name a program that is then run.
     """
 
     variable: str
@@ -43,6 +45,7 @@ class Setting:
     field: str = ""
     secret: bool = False
     flag: str = ""
+    environment_only: bool = False
 
     @property
     def name(self) -> str:
@@ -72,7 +75,12 @@ SETTINGS = {
         # The embedded server.
         Setting("CHATDB_EMBEDDED", parse.boolean),
         Setting("CHATDB_HOME", parse.path, ".chatdb"),
-        Setting("CHATDB_POSTGRES_BIN", parse.path, field="postgres_programs"),
+        Setting(
+            "CHATDB_POSTGRES_BIN",
+            parse.absolute_path,
+            field="postgres_programs",
+            environment_only=True,
+        ),
         # The project.
         Setting(
             "CHATDB_ENV",

@@ -5,6 +5,7 @@
     session         sessions along the route, each through the one before
     dial            connect to a hop, up to its host key
     login           log in to a hop
+    agent           the keys of the ssh-agent, within a time
     transport       one session with one server: bytes, log, keepalive
     forward, connections
                     the local end; what goes through it

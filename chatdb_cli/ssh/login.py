@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.ssh.agent import Agent
 from chatdb_cli.ssh.config import existing_files
 from chatdb_cli.ssh.failures import login_failed, session_closed
 from chatdb_cli.ssh.keys import key_label, load_private_key
@@ -46,29 +47,39 @@ def load_keys(hop: Hop, passphrase: str | None, ask: Ask) -> list[tuple[str, par
     return keys
 
 
-def log_in(transport: Transport, keys: Sequence[tuple[str, paramiko.PKey]]) -> str:
+def log_in(
+    transport: Transport, keys: Sequence[tuple[str, paramiko.PKey]], agent_timeout_s: float
+) -> str:
     """Log in to a hop with the first key that it accepts, in one connection; return the key's label.
 
     Args:
         transport: a session whose host key is verified.
         keys: labels and keys; those of the agent are tried after them, if the hop uses it.
+        agent_timeout_s: how long the agent may take to list its keys, in seconds.
 
     Raises:
-        ChatdbError: `TUNNEL_LOGIN`, no key was accepted; `TUNNEL_CLOSED`, the session ended.
+        ChatdbError: `TUNNEL_LOGIN`, no key was accepted; `TUNNEL_CLOSED`, the session ended;
+            `AGENT_SILENT`, the agent did not answer in time.
     """
     hop = transport.hop
     tried: list[str] = []
-    agent = paramiko.Agent() if hop.agent else None
+    agent: Agent | None = None
     try:
         keys = list(keys)
-        if agent:
+        if hop.agent:
+            # A little less than the session waits, so that it is known who was silent.
+            agent = Agent(agent_timeout_s, 0.8 * transport.auth_timeout)
             keys += [(key_label(k, "agent"), k) for k in agent.get_keys()]
         for label, key in keys:
             tried.append(label)
             if _accepts(transport, key, tried):
                 return f"{hop.user} with {label}"
+            if agent and agent.silent:
+                raise agent.error()
         raise login_failed(hop, _login_methods(transport), tried)
     except (paramiko.SSHException, EOFError, OSError) as error:
+        if agent and agent.silent:
+            raise agent.error() from None
         if tried and not transport.is_active():
             raise login_failed(hop, [], tried, transport.reason_for_end()) from None
         raise session_closed(str(hop), str(error)) from None

@@ -88,7 +88,7 @@ class Route:
                     key = sessions[-1].get_remote_server_key()
                     details.append(verify_host_key(hop, key, self._known_hosts[hop]))
                 with self.step(str(hop), "login") as details:
-                    details.append(log_in(sessions[-1], self._keys[hop]))
+                    details.append(log_in(sessions[-1], self._keys[hop], self._timeout_s))
             sessions[-1].request_keepalive(_KEEPALIVE_S)
         except BaseException:
             shut(sessions)

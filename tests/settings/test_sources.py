@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,8 +52,9 @@ def test_every_setting_has_its_line_in_the_example_file_and_the_other_way_round(
     shown = dict(
         re.findall(r"^# ([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     )
-    assert shown.keys() == SETTINGS.keys()
-    for setting in SETTINGS.values():
+    in_files = [setting for setting in SETTINGS.values() if not setting.environment_only]
+    assert shown.keys() == {setting.variable for setting in in_files}
+    for setting in in_files:
         setting.parse(shown[setting.variable])
         assert setting.default in (None, shown[setting.variable])
 
@@ -138,3 +140,37 @@ def test_only_the_flag_makes_a_command_insecure(project):
 def test_an_unknown_flag_is_an_error_of_the_caller(project):
     with pytest.raises(TypeError, match="databse"):
         project.load({"databse": "x"})
+
+
+@pytest.mark.parametrize("value", ["/opt/pg/bin", "./bin", "bin"])
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (".env", "CHATDB_POSTGRES_BIN={}"),
+        (".env.local", "CHATDB_POSTGRES_BIN={}"),
+        ("other.env", "CHATDB_POSTGRES_BIN={}"),
+        ("chatdb.toml", 'postgres_bin = "{}"'),
+        ("pyproject.toml", '[tool.chatdb]\npostgres_bin = "{}"'),
+    ],
+)
+def test_a_file_of_a_project_never_names_the_programs_of_the_embedded_server(
+    project, file, line, value
+):
+    project.write(file, line.format(value))
+    flags = {"env_file": file} if file == "other.env" else {}
+    error = project.error(flags)
+    assert (error.code, error.exit) == (Code.SETTINGS, 2)
+    assert file in str(error)
+    assert error.hint == "set CHATDB_POSTGRES_BIN in the environment"
+    # Nor if the environment names them, too.
+    assert project.error(flags, CHATDB_POSTGRES_BIN="/opt/pg/bin").exit == 2
+
+
+def test_the_environment_names_the_programs_of_the_embedded_server_by_an_absolute_path(project):
+    assert project.load(CHATDB_POSTGRES_BIN="/opt/pg/bin").postgres_programs == Path("/opt/pg/bin")
+    for value in ("bin", "./bin", "../bin", "~/bin"):
+        error = project.error(CHATDB_POSTGRES_BIN=value)
+        assert (error.exit, str(error)) == (
+            2,
+            f"CHATDB_POSTGRES_BIN from the environment: {value!r} is not an absolute path",
+        )

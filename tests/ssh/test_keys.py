@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,73 @@ def test_the_agent_is_used_without_a_named_key_or_when_set(
     tunnel.target(SSH_KEY_PATH=str(keys / "stranger"), SSH_AGENT="true").close()
     # A locked key that the agent has needs no passphrase.
     tunnel.target(SSH_KEY_PATH=str(keys / "ed25519_locked"), SSH_AGENT="true").close()
+
+
+@pytest.fixture
+def silent_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket in place of an agent, at which nobody answers."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "agent"))
+        server.listen(1)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        yield server
+
+
+@needs_sshd
+@pytest.mark.parametrize("full", [False, True], ids=["accepts", "accepts nobody"])
+def test_an_agent_that_never_answers_is_named_after_the_connect_timeout(
+    tunnel: TunnelSetup, silent_agent: socket.socket, tmp_path: Path, full: bool
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(3 if full else 0):  # what the kernel accepts for it
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(tmp_path / "agent"))
+        error = tunnel.connect_error(SSH_KEY_PATH="", CHATDB_CONNECT_TIMEOUT="300ms")
+        for thread in threading.enumerate():
+            while thread.name == "chatdb-ssh-agent" and thread.is_alive():
+                silent_agent.accept()[0].close()  # makes room: the kernel lets it connect, too late
+                thread.join(0.1)
+    assert (error.code, error.exit, error.errno) == (Code.AGENT_SILENT, 4, "ETIMEDOUT")
+    assert error.message == "the ssh-agent (SSH_AUTH_SOCK) did not answer within 0.3 s"
+    assert "SSH_AGENT=false" in str(error.hint)
+
+
+@contextmanager
+def never_signing(path: Path, agent: Path) -> Iterator[None]:
+    """Answer at `path` what another agent answers, but never a request to sign."""
+    sign_request = 13
+
+    def serve() -> None:
+        with suppress(OSError), server.accept()[0] as client, socket.socket(socket.AF_UNIX) as real:
+            real.connect(str(agent))
+            while size := client.recv(4):
+                body = client.recv(int.from_bytes(size, "big"))
+                if body[0] != sign_request:
+                    real.sendall(size + body)
+                    client.sendall(real.recv(65536))
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@needs_sshd
+def test_an_agent_that_lists_keys_and_never_signs_is_named(
+    tunnel: TunnelSetup,
+    keys: Path,
+    agent: Callable[[Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent(keys / "ed25519")
+    with never_signing(tmp_path / "mute", tmp_path / "agent"):
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "mute"))
+        error = tunnel.connect_error(SSH_KEY_PATH="", CHATDB_CONNECT_TIMEOUT="300ms")
+    assert (error.code, error.exit) == (Code.AGENT_SILENT, 4)
