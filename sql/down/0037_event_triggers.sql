@@ -3,6 +3,14 @@
 DROP TRIGGER typing_indicators_notify ON typing_indicators;
 DROP FUNCTION ring_typing();
 
+DROP TRIGGER profiles_notify_delete ON profiles;
+DROP TRIGGER profiles_notify_update ON profiles;
+DROP TRIGGER profiles_notify_insert ON profiles;
+DROP FUNCTION log_profiles();
+DROP TRIGGER users_notify_delete ON users;
+DROP TRIGGER users_notify_update ON users;
+DROP TRIGGER users_notify_insert ON users;
+DROP FUNCTION log_users();
 DROP TRIGGER relationships_notify_delete ON relationships;
 DROP TRIGGER relationships_notify_update ON relationships;
 DROP TRIGGER relationships_notify_insert ON relationships;

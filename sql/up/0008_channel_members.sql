@@ -32,7 +32,9 @@ CREATE TRIGGER channel_members_set_updated_at
 -- one waits for the first and counts after it. A row lock alone would be enough under READ COMMITTED, but under
 -- REPEATABLE READ the second one would count in its old snapshot; after an update it gets a serialization failure
 -- (40001) instead.
--- SECURITY DEFINER: the limit counts all members, not only those that row-level security shows to the caller.
+-- SECURITY DEFINER: the limit counts all members, not only those that row-level security shows to the caller. A
+-- SECURITY DEFINER trigger function refuses to run on any table but its own: on a table of somebody else, it would
+-- act on rows that they name, here lock a channel.
 CREATE FUNCTION check_channel_members_limit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
@@ -40,6 +42,9 @@ DECLARE
   ids    text[];
   target text;
 BEGIN
+  IF TG_RELID <> 'channel_members'::regclass THEN
+    RAISE EXCEPTION 'check_channel_members_limit() is a trigger of the table "channel_members" alone' USING ERRCODE = 'trigger_protocol_violated';
+  END IF;
   IF TG_LEVEL = 'STATEMENT' THEN
     ids := ARRAY(SELECT DISTINCT channel_id FROM added ORDER BY channel_id);  -- one order: no deadlocks
   ELSE
@@ -66,6 +71,9 @@ CREATE FUNCTION check_channel_type_limit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
+  IF TG_RELID <> 'channels'::regclass THEN
+    RAISE EXCEPTION 'check_channel_type_limit() is a trigger of the table "channels" alone' USING ERRCODE = 'trigger_protocol_violated';
+  END IF;
   PERFORM FROM channels WHERE id = OLD.id FOR UPDATE;
   IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = OLD.id LIMIT 101) m) > 100 THEN
     RAISE EXCEPTION 'a group or direct channel has at most 100 members'
@@ -94,6 +102,10 @@ BEGIN
   EXECUTE 'ALTER FUNCTION check_channel_type_limit() SET search_path = ' || path;
 END
 $$;
+
+-- Otherwise any role could use them in a trigger of its own.
+REVOKE EXECUTE ON FUNCTION check_channel_members_limit() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION check_channel_type_limit() FROM PUBLIC;
 
 CREATE TRIGGER channel_members_limit_added
   AFTER INSERT ON channel_members

@@ -30,6 +30,9 @@ CREATE FUNCTION keep_message_edit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
+  IF TG_RELID <> 'messages'::regclass THEN
+    RAISE EXCEPTION 'keep_message_edit() is a trigger of the table "messages" alone' USING ERRCODE = 'trigger_protocol_violated';
+  END IF;
   INSERT INTO message_edits (message_id, previous_content, edited_by, edited_at)
   VALUES (NEW.id, OLD.content, coalesce(acting_user(), NEW.user_id), NEW.edited_at);
   RETURN NULL;

@@ -57,6 +57,10 @@ BEGIN
 
   SELECT * INTO changed FROM channels WHERE id = update_channel.channel_id AND deleted_at IS NULL FOR NO KEY UPDATE;
   IF FOUND THEN
+    IF update_channel.changes ->> 'type' <> changed.type AND row_security_active('channels'::regclass) THEN
+      RAISE EXCEPTION 'the type of a channel cannot be changed' USING ERRCODE = 'insufficient_privilege',
+        HINT = 'Create another channel. Only the owner of the schema may change the type.';
+    END IF;
     changed := jsonb_populate_record(changed, update_channel.changes);
     UPDATE channels
        SET (type, name, description, avatar_url, metadata)
@@ -190,7 +194,7 @@ COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text,
   'Creates a public, private or group channel with its members and admins; the creator becomes its owner.';
 COMMENT ON FUNCTION find_channel(text) IS 'The live channel with this id, or no row.';
 COMMENT ON FUNCTION update_channel(text, jsonb) IS
-  'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null sets a column to NULL. Raises P0002 if there is no such channel, 22023 for any other key.';
+  'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null sets a column to NULL. Raises P0002 if there is no such channel, 22023 for any other key, 42501 for another type under row-level security.';
 COMMENT ON FUNCTION archive_channel(text, boolean) IS
   'Makes a channel read-only; archived => false makes it writable again.';
 COMMENT ON FUNCTION open_direct_channel(text, text) IS

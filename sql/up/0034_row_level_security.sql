@@ -43,9 +43,44 @@ RETURN EXISTS (
             AND (m.role IN ('owner', 'admin')
                  OR may_change_member.user_id = m.user_id AND may_change_member.role = m.role));
 
-SELECT pin_search_path('sees_channel', 'runs_channel', 'is_empty_channel', 'may_add_member', 'may_change_member');
+-- Nobody may change the type of a channel or the pair of a direct one: its members agreed to talk to those that they
+-- see, and a direct channel belongs to its two users.
+CREATE FUNCTION may_change_channel(channel_id text, type text, direct_low text, direct_high text) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+RETURN runs_channel(may_change_channel.channel_id)
+   AND EXISTS (SELECT FROM channels c
+                WHERE c.id = may_change_channel.channel_id AND c.type = may_change_channel.type
+                  AND c.direct_low IS NOT DISTINCT FROM may_change_channel.direct_low
+                  AND c.direct_high IS NOT DISTINCT FROM may_change_channel.direct_high);
 
--- The policies call these functions as the caller.
+SELECT pin_search_path('sees_channel', 'runs_channel', 'is_empty_channel', 'may_add_member', 'may_change_member',
+                       'may_change_channel');
+
+-- The policies call these functions as the caller, so that each role with rights on the tables needs the right to call
+-- them, too; other roles could ask who is a member of which channel.
+REVOKE EXECUTE ON FUNCTION sees_channel(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION runs_channel(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION is_empty_channel(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION may_add_member(text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION may_change_member(text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION may_change_channel(text, text, text, text) FROM PUBLIC;
+
+DO $$
+DECLARE
+  role text;
+BEGIN
+  FOREACH role IN ARRAY ARRAY['chat_app', 'chat_readonly'] LOOP
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+      EXECUTE format('GRANT EXECUTE ON FUNCTION sees_channel(text), runs_channel(text), is_empty_channel(text) TO %I', role);
+    END IF;
+  END LOOP;
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'chat_app') THEN
+    GRANT EXECUTE ON FUNCTION may_add_member(text, text, text), may_change_member(text, text, text),
+                              may_change_channel(text, text, text, text) TO chat_app;
+  END IF;
+END
+$$;
+
 COMMENT ON FUNCTION sees_channel(text) IS
   'For policies: whether the acting user is a member of the channel. SECURITY DEFINER: a policy on channel_members cannot query that table.';
 COMMENT ON FUNCTION runs_channel(text) IS
@@ -54,6 +89,8 @@ COMMENT ON FUNCTION is_empty_channel(text) IS
   'For policies: whether the channel has no members. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_change_member(text, text, text) IS
   'For policies: whether the acting user may change a member to these values: themselves, without changing the role, or any member if they are owner or admin. SECURITY DEFINER, like sees_channel().';
+COMMENT ON FUNCTION may_change_channel(text, text, text, text) IS
+  'For policies: whether the acting user may change the channel to these values: owners and admins, without changing its type or pair. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_add_member(text, text, text) IS
   'For policies: whether the acting user may add this member with this role. SECURITY DEFINER, like sees_channel().';
 
@@ -67,7 +104,8 @@ CREATE POLICY channels_read ON channels FOR SELECT
 CREATE POLICY channels_create ON channels FOR INSERT
   WITH CHECK (created_by = acting_user() AND type <> 'direct');
 CREATE POLICY channels_change ON channels FOR UPDATE
-  USING (runs_channel(id));
+  USING (runs_channel(id))
+  WITH CHECK (may_change_channel(id, type, direct_low, direct_high));
 CREATE POLICY channels_delete ON channels FOR DELETE
   USING (runs_channel(id));
 

@@ -38,12 +38,10 @@ DECLARE
   mine  constant text := nullif(current_setting('chat.notify', true), '');
   usual constant text := (SELECT s.notify FROM events_state s);
   mode  constant text := coalesce(mine, usual);
-  rung  constant text[] := string_to_array(current_setting('chat.rung', true), ':');  -- <xid>:<times>
-  times integer := 1;
+  -- <xid>:<times>; anything else, which only a session itself can have set, counts as not yet
+  times constant integer := 1 + coalesce(substring(current_setting('chat.rung', true)
+                                           FROM '^' || pg_current_xact_id() || ':([0-9]{1,4})$')::integer, 0);
 BEGIN
-  IF rung[1] = pg_current_xact_id()::text THEN
-    times := rung[2]::integer + 1;
-  END IF;
   IF mode = 'off' THEN
     IF mine IS NULL THEN
       PERFORM setval('events_bell', -now20);  -- no other transaction needs to check in these 20 ms

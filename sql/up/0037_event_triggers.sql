@@ -5,74 +5,101 @@
 -- receipt reports that). This is computed as new rows EXCEPT old rows, without a join, over the listed columns, so a
 -- statement that touches no row, or changes none, writes nothing.
 --
+-- A trigger or a function that runs within a statement may change a row that the statement has just written: its event
+-- is written first. So an event that is no longer true when its turn comes is left out: a message that was inserted
+-- and, by such a trigger, deleted has one event, the delete. The last event of a row in a transaction always tells
+-- whether the row is there. Only rows of a transaction with an update or a delete of events are looked up again: the
+-- setting chat.changed says so, because most transactions only insert.
+--
 -- SECURITY DEFINER: no role may write events directly. Nor may a role call these functions from its own trigger.
 
 DO $outer$
 DECLARE
   one     record;
-  op      text;
+  row_id  text;
+  channel text;
+  soft    boolean;
+  there   text;
   changed text;
-  logging text[];
 BEGIN
   FOR one IN
     SELECT * FROM (VALUES
-      -- table, key of the row, channel, user, and the columns that matter
-      ('messages', 'r.id', 'r.channel_id', 'r.user_id',
+      -- table, its key, channel (of_message: that of the message), user, and the columns that matter
+      ('messages', 'id', 'r.channel_id', 'r.user_id',
        'id, channel_id, user_id, content, content_type, status, reply_to_id, metadata, deleted_at'),
-      ('reactions', 'r.id', '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
-       'id, message_id, user_id, emoji'),
-      ('channels', 'r.id', 'r.id', 'r.created_by',
+      ('reactions', 'id', 'of_message', 'r.user_id', 'id, message_id, user_id, emoji'),
+      ('channels', 'id', 'r.id', 'r.created_by',
        'id, type, name, description, avatar_url, created_by, metadata, archived_at, deleted_at'),
-      ('channel_members', $$r.channel_id || ':' || r.user_id$$, 'r.channel_id', 'r.user_id',
-       'channel_id, user_id, role, muted_until'),
-      ('message_reads', $$r.message_id || ':' || r.user_id$$,
-       '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
-       'message_id, user_id, read_at'),
-      ('message_deliveries', $$r.message_id || ':' || r.user_id$$,
-       '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)', 'r.user_id',
-       'message_id, user_id, delivered_at'),
-      ('user_status', 'r.user_id', 'NULL::text', 'r.user_id',
-       'user_id, status, custom_status'),
-      ('files', 'r.id', '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)',
-       '(SELECT m.user_id FROM messages m WHERE m.id = r.message_id)',
+      ('channel_members', 'channel_id, user_id', 'r.channel_id', 'r.user_id', 'channel_id, user_id, role, muted_until'),
+      ('message_reads', 'message_id, user_id', 'of_message', 'r.user_id', 'message_id, user_id, read_at'),
+      ('message_deliveries', 'message_id, user_id', 'of_message', 'r.user_id', 'message_id, user_id, delivered_at'),
+      ('user_status', 'user_id', 'NULL::text', 'r.user_id', 'user_id, status, custom_status'),
+      ('files', 'id', 'of_message', '(SELECT m.user_id FROM messages m WHERE m.id = r.message_id)',
        'id, message_id, name, type, size, url'),
-      ('notifications', 'r.id', 'NULL::text', 'r.user_id',
+      ('notifications', 'id', 'NULL::text', 'r.user_id',
        'id, user_id, type, content, related_type, related_id, read_at, expires_at'),
-      ('relationships', 'r.id', 'NULL::text', 'r.user_id',
-       'id, user_id, related_user_id, type, status')
+      ('relationships', 'id', 'NULL::text', 'r.user_id', 'id, user_id, related_user_id, type, status'),
+      -- as text, because citext takes a change of case for none
+      ('users', 'id', 'NULL::text', 'r.id',
+       'id, email::text, username::text, full_name, display_name, avatar_url, is_active, is_verified, deleted_at'),
+      ('profiles', 'user_id', 'NULL::text', 'r.user_id', 'user_id, bio')
     ) t (name, key, channel, person, columns)
   LOOP
-    logging := ARRAY[]::text[];
-    FOR op, changed IN
-      VALUES ($$'insert'$$, 'added'),
-             (CASE WHEN 'deleted_at' = ANY (string_to_array(one.columns, ', '))
-                   THEN $$CASE WHEN r.deleted_at IS NULL THEN 'update' ELSE 'delete' END$$ ELSE $$'update'$$ END,
-              format('(SELECT %1$s FROM added EXCEPT SELECT %1$s FROM removed)', one.columns)),
-             ($$'delete'$$, 'removed')
-    LOOP
-      logging := logging || format($statements$
-    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
-    SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r;
-    IF FOUND AND bell_is_due() THEN
-      PERFORM ring_doorbell(%1$L, min(op), array_agg(row_id), array_agg(DISTINCT channel_id))
-         FROM (SELECT %2$s AS op, %3$s AS row_id, %4$s AS channel_id FROM %6$s r LIMIT 21) few;
-    END IF;$statements$,
-        one.name, op, one.key, one.channel, one.person, changed);
-    END LOOP;
+    row_id  := 'r.' || replace(one.key, ', ', $$ || ':' || r.$$);
+    channel := replace(one.channel, 'of_message', '(SELECT m.channel_id FROM messages m WHERE m.id = r.message_id)');
+    soft    := one.columns LIKE '%deleted_at';
+    -- whether the row is there now: a scalar subquery, which is looked up by the key whatever the planner expects
+    there   := format('coalesce((SELECT %s FROM %I t WHERE (%s) = (%s)), false)',
+                      CASE WHEN soft THEN 't.deleted_at IS NULL' ELSE 'true' END, one.name,
+                      't.' || replace(one.key, ', ', ', t.'), 'r.' || replace(one.key, ', ', ', r.'));
+    changed := format('(SELECT %1$s FROM added EXCEPT SELECT %1$s FROM removed)', one.columns);
 
     EXECUTE format($function$
-CREATE FUNCTION %I() RETURNS trigger
+CREATE FUNCTION %1$I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
+DECLARE
+  unsure text := current_setting('chat.changed', true);
 BEGIN
-  IF TG_OP = 'INSERT' THEN%s
-  ELSIF TG_OP = 'UPDATE' THEN%s
-  ELSE%s
+  IF TG_RELID <> '%2$I'::regclass THEN
+    RAISE EXCEPTION '%1$I() is a trigger of the table "%2$I" alone' USING ERRCODE = 'trigger_protocol_violated';
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, 'insert', %3$s, %4$s, %5$s FROM added r
+     WHERE unsure IS DISTINCT FROM pg_current_xact_id()::text OR %6$s;
+    IF FOUND AND bell_is_due() THEN
+      PERFORM ring_doorbell(%2$L, 'insert', array_agg(row_id), array_agg(DISTINCT channel_id))
+         FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM added r LIMIT 21) few;
+    END IF;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, %7$s, %3$s, %4$s, %5$s FROM %8$s r
+     WHERE unsure IS DISTINCT FROM pg_current_xact_id()::text OR %6$s = (%9$s);
+    IF FOUND THEN
+      unsure := set_config('chat.changed', pg_current_xact_id()::text, true);
+      IF bell_is_due() THEN
+        PERFORM ring_doorbell(%2$L, min(op), array_agg(row_id), array_agg(DISTINCT channel_id))
+           FROM (SELECT %7$s AS op, %3$s AS row_id, %4$s AS channel_id FROM %8$s r LIMIT 21) few;
+      END IF;
+    END IF;
+  ELSE
+    INSERT INTO events (table_name, op, row_id, channel_id, user_id)
+    SELECT %2$L, 'delete', %3$s, %4$s, %5$s FROM removed r WHERE NOT %6$s;
+    IF FOUND THEN
+      unsure := set_config('chat.changed', pg_current_xact_id()::text, true);
+      IF bell_is_due() THEN
+        PERFORM ring_doorbell(%2$L, 'delete', array_agg(row_id), array_agg(DISTINCT channel_id))
+           FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM removed r LIMIT 21) few;
+      END IF;
+    END IF;
   END IF;
   RETURN NULL;
 END
 $$ $function$,
-      'log_' || one.name, logging[1], logging[2], logging[3]);
+      'log_' || one.name, one.name, row_id, channel, one.person, there,
+      CASE WHEN soft THEN $$CASE WHEN r.deleted_at IS NULL THEN 'update' ELSE 'delete' END$$ ELSE $$'update'$$ END,
+      changed, CASE WHEN soft THEN 'r.deleted_at IS NULL' ELSE 'true' END);
     EXECUTE format('SELECT pin_search_path(%L)', 'log_' || one.name);
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', 'log_' || one.name);
     EXECUTE format('COMMENT ON FUNCTION %I() IS %L', 'log_' || one.name,
@@ -93,6 +120,10 @@ CREATE FUNCTION ring_typing() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
+  IF TG_RELID <> 'typing_indicators'::regclass THEN
+    RAISE EXCEPTION 'ring_typing() is a trigger of the table "typing_indicators" alone'
+      USING ERRCODE = 'trigger_protocol_violated';
+  END IF;
   IF bell_is_due() THEN
     PERFORM ring_doorbell('typing_indicators', lower(TG_OP), ARRAY[NEW.channel_id || ':' || NEW.user_id], ARRAY[NEW.channel_id]);
   END IF;

@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from chatdb_cli.embedded.server import EmbeddedServer
+from tests.support.chat import BCRYPT
 from tests.support.paths import SHIPPED
 from tests.support.servers import Server
 
@@ -60,6 +61,7 @@ INSERT INTO files (id, message_id, name, type, size, url) VALUES
 INSERT INTO notifications (id, user_id, type) VALUES ('{NOTE}', '{ADA}', 'news');
 INSERT INTO relationships (id, user_id, related_user_id, type) VALUES
   ('{FRIEND}', '{ADA}', '{BOB}', 'friend');
+INSERT INTO profiles (user_id) VALUES ('{ADA}');
 """
 
 
@@ -202,6 +204,35 @@ TABLES = {
         {"id": NEW, "user_id": BOB, "related_user_id": CAT, "type": "friend"},
         (NEW, None, BOB),
         {"related_user_id": f"'{CAT}'", "type": "'blocked'", "status": "'accepted'"},
+        {},
+    ),
+    "users": Table(
+        f"id = '{CAT}'",
+        (CAT, None, CAT),
+        {"id": NEW, "email": "new@x", "username": "new", "auth0_id": "new"},
+        (NEW, None, NEW),
+        {
+            "email": "'Cat@x'",
+            "username": "'CAT'",
+            "full_name": "'Cat'",
+            "display_name": "'Cat'",
+            "avatar_url": "'c'",
+            "is_active": "false",
+            "is_verified": "true",
+        },
+        {
+            "last_seen_at": "now()",
+            "last_login_at": "now()",
+            "auth0_id": "'other'",
+            "password_hash": f"'{BCRYPT}'",
+        },
+    ),
+    "profiles": Table(
+        f"user_id = '{ADA}'",
+        (ADA, None, ADA),
+        {"user_id": BOB},
+        (BOB, None, BOB),
+        {"bio": "'new'"},
         {},
     ),
 }

@@ -17,7 +17,9 @@ from tests.support.chat_events import (
     EDIT_MESSAGE,
     HALL,
     HI,
+    INSERT_MESSAGES,
     MALFORMED,
+    NEW,
     SEND_MESSAGE,
     YO,
     Conn,
@@ -25,6 +27,7 @@ from tests.support.chat_events import (
     cursor_now,
     read_all_pages,
     read_page,
+    value,
 )
 from tests.support.database import Database
 from tests.support.servers import on_first_server
@@ -389,3 +392,102 @@ def test_events_since_accepts_any_positive_limit(database: Database) -> None:
             assert seq
         for limit in ("0", "-1"):
             assert_fails(conn, MALFORMED, f"SELECT events_since('{begin}', {limit})")
+
+
+DELETE = "UPDATE messages SET deleted_at = now() WHERE id = NEW.id"
+AS_TRIGGER = """
+CREATE FUNCTION moderate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {0}; RETURN NULL; END $$;
+CREATE TRIGGER {1} AFTER {2} ON messages FOR EACH {3} WHEN (pg_trigger_depth() = 0)
+  EXECUTE FUNCTION moderate();
+"""
+NEW_MESSAGE = f"{INSERT_MESSAGES} ('{NEW}', '{HALL}', '{ADA}', 'x')"
+EDIT = f"UPDATE messages SET content = 'y' WHERE id = '{HI}'"
+RENEW = f"{INSERT_MESSAGES} (OLD.id, '{HALL}', '{ADA}', 'x')"
+INNER = {
+    # the trigger's body, and when it fires; the statement; the row and its events
+    "a soft delete of the row just inserted": (
+        (DELETE, "moderate", "INSERT", "ROW"), NEW_MESSAGE, NEW, ["delete"],
+    ),
+    "a delete of the row just inserted": (
+        ("DELETE FROM messages WHERE id = NEW.id", "moderate", "INSERT", "ROW"),
+        NEW_MESSAGE, NEW, ["delete"],
+    ),
+    "a soft delete of the row just inserted, by a trigger of the statement": (
+        (DELETE.replace("NEW.id", f"'{NEW}'"), "a_moderate", "INSERT", "STATEMENT"),
+        NEW_MESSAGE, NEW, ["delete"],
+    ),
+    "a change of the row just inserted": (
+        ("UPDATE messages SET content = 'y' WHERE id = NEW.id", "moderate", "INSERT", "ROW"),
+        NEW_MESSAGE, NEW, ["update", "insert"],
+    ),
+    "a soft delete of the row just changed": (
+        (DELETE, "moderate", "UPDATE", "ROW"), EDIT, HI, ["delete"],
+    ),
+    "a delete of the row just changed": (
+        ("DELETE FROM messages WHERE id = NEW.id", "moderate", "UPDATE", "ROW"),
+        EDIT, HI, ["delete"],
+    ),
+    "a soft delete undone": (
+        ("UPDATE messages SET deleted_at = NULL WHERE id = NEW.id", "moderate", "UPDATE", "ROW"),
+        DELETE.replace("NEW.id", f"'{YO}'"), YO, ["update"],
+    ),
+    "a row that comes back": (
+        (RENEW, "moderate", "DELETE", "ROW"),
+        f"DELETE FROM messages WHERE id = '{YO}'", YO, ["insert"],
+    ),
+    "a statement that inserts, and deletes by a function": (
+        None,
+        f"WITH new AS ({NEW_MESSAGE} RETURNING id) SELECT delete_message(id, '{ADA}') FROM new",
+        NEW, ["delete"],
+    ),
+    "a statement that sends, and deletes by a function": (
+        None,
+        f"WITH new AS (SELECT id FROM send_message('{HALL}', '{ADA}', 'x', 'c'))"
+        f" SELECT delete_message(id, '{ADA}') FROM new",
+        None, ["insert", "delete"],
+    ),
+    "a statement that deletes a row and inserts it again": (
+        None,
+        f"WITH old AS (DELETE FROM messages WHERE id = '{YO}' RETURNING *)"
+        " INSERT INTO messages SELECT * FROM old",
+        YO, ["insert"],
+    ),
+    "a statement after a change in the same transaction": (
+        None, f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace('y', 'z')}", NEW, ["insert"],
+    ),
+    "after a savepoint rolled back": (
+        (DELETE, "moderate", "INSERT", "ROW"),
+        f"SAVEPOINT s; {NEW_MESSAGE}; ROLLBACK TO s; DROP TRIGGER moderate ON messages; {NEW_MESSAGE}",
+        NEW, ["insert"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", INNER)
+@pytest.mark.parametrize(
+    "nonsense",
+    ["", "'x'", "pg_current_xact_id() || ':x'", "pg_current_xact_id() || ':99999999999'"],
+)
+def test_the_last_event_of_a_row_in_a_transaction_is_true(
+    chat: Conn, case: str, nonsense: str
+) -> None:
+    """A statement within a statement changes a row of the outer one; settings may be nonsense."""
+    trigger, statement, row, expected = INNER[case]
+    with chat.transaction(force_rollback=True):
+        mark = value(chat, "SELECT coalesce(max(seq), 0) FROM events")
+        if nonsense:
+            chat.execute("SET LOCAL chat.notify = 'every'")
+            for name in ("chat.changed", "chat.rung"):
+                chat.execute(f"SELECT set_config('{name}', {nonsense}, true)")
+        if trigger:
+            chat.execute(AS_TRIGGER.format(*trigger))
+        chat.execute(statement)
+        row = row or value(chat, "SELECT id FROM messages WHERE client_message_id = 'c'")
+        ops = chat.execute(
+            "SELECT op FROM events WHERE seq > %s AND row_id = %s AND table_name = 'messages'"
+            " ORDER BY seq",
+            [mark, row],
+        ).fetchall()
+        assert [op for (op,) in ops] == expected
+        live = "SELECT count(*) FROM messages WHERE id = %s AND deleted_at IS NULL"
+        assert value(chat, live, row) == (expected[-1] != "delete")

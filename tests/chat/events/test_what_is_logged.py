@@ -177,9 +177,15 @@ CASES: dict[str, tuple[str, Events]] = {
     "a user with what only they have": (
         "INSERT INTO notifications (id, user_id, type) VALUES"
         f" ('{NEW}', '{CAT}', 'news'); DELETE FROM users WHERE id = '{CAT}'",
-        [("notifications", op, NEW, None, CAT) for op in ("insert", "delete")],
+        [
+            *[("notifications", op, NEW, None, CAT) for op in ("insert", "delete")],
+            ("users", "delete", CAT, None, CAT),
+        ],
     ),
-    "a change of the user alone": (f"UPDATE users SET display_name = 'A' WHERE id = '{ADA}'", []),
+    "a soft delete of a user": (
+        f"UPDATE users SET deleted_at = now() WHERE id = '{CAT}'",
+        [("users", "delete", CAT, None, CAT)],
+    ),
     "a channel's creator who is set NULL": (
         f"UPDATE channels SET created_by = NULL WHERE id = '{ROOM}'",
         [("channels", "update", ROOM, ROOM, None)],
@@ -241,6 +247,11 @@ CASES: dict[str, tuple[str, Events]] = {
         f" VALUES ('{HALL}', '{ADA}', now());"
         "UPDATE typing_indicators SET expires_at = now() + '5s'; DELETE FROM typing_indicators",
         [],
+    ),
+    "operation: request_friend locks two users and changes none": (
+        f"INSERT INTO relationships (id, user_id, related_user_id, type) VALUES"
+        f" ('{NEW}', '{CAT}', '{BOB}', 'friend'); SELECT request_friend('{CAT}', '{BOB}')",
+        [("relationships", "insert", NEW, None, CAT)],
     ),
     "operation: touch_last_seen": (f"SELECT touch_last_seen('{ADA}')", []),
     "operation: set_presence": (f"SELECT set_presence('{ADA}', 'busy')", [status("update", ADA)]),

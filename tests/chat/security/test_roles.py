@@ -29,14 +29,60 @@ def functions(conn: Conn, condition: str) -> set[str]:
     return {name for (name,) in rows}
 
 
-def test_security_definer_functions_are_not_granted_to_public(scene: Scene) -> None:
-    """Except triggers, and functions of policies, which answer for the current user only."""
-    everybody = "prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege({}, oid, 'EXECUTE')"  # noqa: E501
-    asked = {"sees_channel", "runs_channel", "is_empty_channel", "may_add_member",
-             "may_change_member"}  # fmt: skip
-    for role, more in (("chat_listener", {"events_since"}), ("chat_readonly", set())):
-        assert functions(scene.conn, everybody.format(f"'{role}'")) == asked | more
-    assert functions(scene.conn, everybody.format("'chat_app'")) > asked
+OURS = "NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"
+# They run with the rights of the caller, and read or write nothing that the caller may not.
+FOR_EVERYBODY = {
+    "acting_user", "add_member", "add_reaction", "answer_friend", "archive_channel", "bell_is_due",
+    "block_user", "create_channel", "create_user", "delete_message", "edit_message", "events_epoch",
+    "events_origin", "events_reset", "events_snapshot", "find_channel", "find_message",
+    "find_message_by_client_id", "find_user", "find_user_by_email", "find_user_by_username",
+    "generate_ulid", "hit_rate_limit", "is_member", "issue_token", "list_channels", "list_messages",
+    "list_notifications", "list_typing", "lock_pair", "mark_delivered", "mark_notification_read",
+    "mark_read", "must_act_as", "pin_search_path", "purge_events", "put_setting", "remove_member",
+    "remove_reaction", "request_friend", "revoke_tokens", "send_message", "set_edited_at",
+    "set_notify_mode", "set_presence", "set_role", "set_updated_at", "start_typing",
+    "touch_last_seen", "ulid_encode", "ulid_timestamp", "unblock_user", "unread_counts",
+    "update_channel", "update_user", "xid_after",
+}  # fmt: skip
+
+
+def test_no_function_but_the_listed_ones_may_be_called_by_everybody(scene: Scene) -> None:
+    public = "EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)"  # noqa: E501
+    assert functions(scene.conn, f"{OURS} AND {public}") == FOR_EVERYBODY
+    assert not FOR_EVERYBODY & functions(scene.conn, f"{OURS} AND prosecdef")
+
+
+def test_each_role_may_call_only_the_security_definer_functions_meant_for_it(scene: Scene) -> None:
+    """The application: all but triggers and the log; policies call some as the reader of a table."""
+    may = "prosecdef AND has_function_privilege({}, oid, 'EXECUTE')"
+    looked_up = {"sees_channel", "runs_channel", "is_empty_channel"}
+    assert functions(scene.conn, may.format("'chat_listener'")) == {"events_since"}
+    assert functions(scene.conn, may.format("'chat_readonly'")) == looked_up
+    all_ = functions(scene.conn, "prosecdef AND prorettype <> 'trigger'::regtype")
+    assert functions(scene.conn, may.format("'chat_app'")) == all_ - {
+        "events_since", "ring_doorbell"
+    }  # fmt: skip
+
+
+def test_a_trigger_function_refuses_to_run_on_a_table_that_is_not_its_own(scene: Scene) -> None:
+    """As the owner of the schema, who may attach it: on rows of another table it would act for them."""
+    conn = scene.conn
+    conn.execute(
+        "CREATE TABLE mine (id text, channel_id text, user_id text, type text, content text)"
+    )
+    triggers = functions(conn, "prosecdef AND prorettype = 'trigger'::regtype")
+    assert len(triggers) > 10
+    for name in sorted(triggers):
+        for level, more in (("ROW", ""), ("STATEMENT", "REFERENCING NEW TABLE AS added")):
+            conn.execute(
+                f"CREATE TRIGGER wrong AFTER INSERT ON mine {more}"
+                f" FOR EACH {level} EXECUTE FUNCTION {name}()"
+            )
+            with pytest.raises(psycopg.Error) as caught, conn.transaction():
+                conn.execute("INSERT INTO mine VALUES (%s)", [scene.ids["room"]])
+            conn.execute("DROP TRIGGER wrong ON mine")
+            assert caught.value.sqlstate == "39P01", name
+            assert f"{name}() is a trigger of the table" in str(caught.value)
 
 
 def test_the_application_has_rights_on_rows_alone(scene: Scene) -> None:

@@ -28,6 +28,11 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
     *[("eve", f"UPDATE {change}", count) for change, count in {
         "channels SET name = 'x'": 1,
         "channels SET archived_at = now()": 1,
+        "channels SET type = type": 1,
+        "channels SET type = 'private'": FORBIDDEN,
+        "channels SET type = 'direct', direct_low = '{ada}', direct_high = '{bob}'": FORBIDDEN,
+        "channels SET type = 'direct', direct_low = '{eve}', direct_high = '{eve}'": FORBIDDEN,
+        "channels SET id = generate_ulid()": FORBIDDEN,
         "channel_members SET last_read_message_id = NULL": 1,
         "messages SET content = 'x'": 1,
         "messages SET deleted_at = now()": 1,
@@ -197,3 +202,19 @@ def test_the_application_can_not_create_truncate_or_change_its_role(
         with pytest.raises(psycopg.Error) as caught, login.transaction():
             login.execute(statement)
     assert caught.value.sqlstate == FORBIDDEN
+
+
+def test_the_pair_of_a_direct_channel_does_not_change(scene: Scene) -> None:
+    """Not even for one of the two who runs it, as in a channel that was imported."""
+    scene.conn.execute(
+        "UPDATE channel_members SET role = 'owner' WHERE channel_id = %s", [scene.ids["direct"]]
+    )
+    with scene.act_as("ada") as conn:
+        for change in (
+            "direct_low = direct_high", "direct_high = direct_low",
+            "type = 'group', name = 'x', direct_low = NULL, direct_high = NULL",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.Error) as caught, conn.transaction():
+                conn.execute(f"UPDATE channels SET {change} WHERE type = 'direct'")
+            assert caught.value.sqlstate == FORBIDDEN
+        assert conn.execute("UPDATE channels SET description = 'x'").rowcount == 6
