@@ -2,8 +2,10 @@
 
     folder        which folder holds the files
     read          the files as migrations and scripts
+    entries       what is in a folder: the SQL files, and what does not belong there
     names         file names: version and name
     directives    instructions in the leading comment
+    other_tools   files that another migration tool would read differently
     order         dependencies and order
     new           the files of a new migration
     since         the files that are newer than a commit, by git

@@ -28,7 +28,12 @@ _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without `chatdb:` before them.
 _YOYO_NAMES = ("depends", "transactional")
-_UP_ONLY = ("depends", "irreversible")
+_ONE_DIRECTION: dict[str, Direction] = {
+    "depends": "up",
+    "irreversible": "up",
+    "nothing-to-undo": "down",
+}
+_ARTICLES = {"up": "an up", "down": "a down"}
 # Also directly before a statement.
 _ANYWHERE = re.compile(r"--\s*chatdb\s*:\s*allow(?:-lock)?\s*:", re.IGNORECASE)
 
@@ -83,8 +88,8 @@ def _read_directive(comment: str, direction: Direction, fields: dict[str, object
     key, value = match[1].lower(), match[2].strip()
     if key not in _NAMES:
         raise ValueError(f"there is no directive '{key}'{did_you_mean(key, _NAMES)}")
-    if direction == "down" and key in _UP_ONLY:
-        raise ValueError(f"'{key}' is allowed in an up file only")
+    if direction != _ONE_DIRECTION.get(key, direction):
+        raise ValueError(f"'{key}' is allowed in {_ARTICLES[_ONE_DIRECTION[key]]} file only")
     if key == "depends":
         fields[key] = (*fields.get(key, ()), *value.split())  # type: ignore[misc]
         return
@@ -137,5 +142,6 @@ _PARSERS = {
     "lock-timeout": ("lock_timeout_ms", duration_ms),
     "statement-timeout": ("statement_timeout_ms", duration_ms),
     "irreversible": ("irreversible", _parse_reason),
+    "nothing-to-undo": ("nothing_to_undo", _parse_reason),
 }
 _NAMES = sorted((*_PARSERS, *_ALLOWANCES, "depends"))

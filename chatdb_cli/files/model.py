@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from chatdb_cli.syntax.scan import skip_blanks
 from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Directives(NamedTuple):
         lock_timeout_ms: overrides the run's lock timeout, in milliseconds; None for no override.
         statement_timeout_ms: overrides its statement timeout, in milliseconds; None for no override.
         irreversible: why the migration can't be rolled back, or None.
+        nothing_to_undo: why a down file without a statement is right, or None.
     """
 
     transactional: bool = True
@@ -43,6 +45,7 @@ class Directives(NamedTuple):
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
     irreversible: str | None = None
+    nothing_to_undo: str | None = None
 
 
 NO_DIRECTIVES = Directives()
@@ -68,6 +71,11 @@ class Script:
     def path(self) -> Path:
         """Return `file` as a path; made on demand, because thousands of paths take time."""
         return Path(self.file)
+
+    @property
+    def is_empty(self) -> bool:
+        """The text has no statement: blanks, comments and semicolons alone."""
+        return skip_blanks(self.text, 0) == len(self.text)
 
 
 class Migration(NamedTuple):

@@ -1,35 +1,21 @@
-"""File names: which files are migrations, and their versions and names.
+"""File names: the version and the name of a migration.
 
 What does not belong here: the content of a file (`read.py`).
 """
 
 from __future__ import annotations
 
-import os
 import re
-from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code, Location, errno_name
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
-
-
-def list_sql_files(directory: Path) -> list[os.DirEntry[str]]:
-    """List the SQL files of a directory, sorted by name; hidden and backup files of editors are skipped.
-
-    Raises:
-        ChatdbError: `BAD_FILE`, the directory can't be read; a missing one is empty.
-    """
-    try:
-        with os.scandir(directory) as entries:
-            files = [e for e in entries if e.name[-4:].lower() == ".sql" and e.name[0] != "."]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise file_error(directory, error, "read") from None
-    return sorted(files, key=attrgetter("name"))
 
 
 def file_error(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE) -> ChatdbError:
@@ -85,3 +71,10 @@ def parse_file_name(file_name: str, path: str) -> tuple[str, str, str]:
             hint="rename the file",
         ) from None
     return stem, match[1], match[2] or ""
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return names for a sentence: all of a few, else the first ones and the number of the others."""
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"

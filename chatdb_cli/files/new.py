@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import writable_folder
-from chatdb_cli.files.names import file_error, list_sql_files, parse_file_name
+from chatdb_cli.files.names import file_error, parse_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path,
     versions = [
         parse_file_name(entry.name, entry.path)[1]
         for directory in folders
-        for entry in list_sql_files(directory)
+        for entry in list_entries(directory).files
     ]
     stem = f"{_next_version(max(versions, key=int, default='0000'))}_{words}"
     up, down = (directory / f"{stem}.sql" for directory in folders)

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.directives import parse_directives
+from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.model import NO_DIRECTIVES, Files, Migration, Script, checksum
-from chatdb_cli.files.names import file_error, list_sql_files, normalize_name, parse_file_name
+from chatdb_cli.files.names import file_error, normalize_name, parse_file_name, some_of
 from chatdb_cli.files.order import order_migrations
+from chatdb_cli.files.other_tools import find_marker, find_suffixes, suffix_error
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.source import decode
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
+    from chatdb_cli.files.entries import Entries
     from chatdb_cli.files.model import Direction, Folder
     from chatdb_cli.syntax.statements import Statement
 
@@ -41,9 +45,16 @@ def read_migrations(where: Folder, *, downs: bool = True) -> Files:
         ChatdbError: `BAD_FILE`, the folder can't be read, a dependency is unknown, or dependencies form
             a circle.
     """
-    refused: list[ChatdbError] = []
-    ups = _read_files(where.path / "up", "up", refused)
-    down_files = _read_files(where.path / "down", "down", refused, names_only=not downs)
+    folders = [where.path / direction for direction in ("up", "down")]
+    entries = [list_entries(folder) for folder in folders]
+    refused = [error for listed in entries for error in listed.refused]
+    suffixed = find_suffixes(*((file.name for file in listed.files) for listed in entries))
+    if suffixed:
+        refused.append(suffix_error(where.path, suffixed))
+    skip = frozenset(name for names in suffixed.values() for name in names)
+    up_entries, down_entries = ([f for f in e.files if f.name not in skip] for e in entries)
+    ups = _read_files(up_entries, "up", refused)
+    down_files = _read_files(down_entries, "down", refused, names_only=not downs)
     ups_of: dict[int, list[_File]] = {}
     for up in ups:
         ups_of.setdefault(int(up.version), []).append(up)
@@ -52,15 +63,21 @@ def read_migrations(where: Folder, *, downs: bool = True) -> Files:
         for same in ups_of.values()
         if len(same) > 1
     }
-    warnings = list(_check_downs(down_files, ups_of, refused))
+    warnings = [
+        *(
+            w
+            for folder, listed in zip(folders, entries, strict=True)
+            for w in _ignored(folder, listed)
+        ),
+        *_check_downs(down_files, ups_of, refused),
+    ]
     down_of = {normalize_name(down.stem): down.script for down in down_files}
-    migrations = []
-    for stem, version, name, script in ups:
-        down = down_of.get(normalize_name(stem))
-        if down is None and script.directives.irreversible is None:
-            warnings.append(f"{script.path} has no down file: it can't be rolled back")
-        migrations.append(Migration(stem, version, name, script, down))
+    migrations = [
+        Migration(stem, version, name, script, down_of.get(normalize_name(stem)))
+        for stem, version, name, script in ups
+    ]
     migrations.sort(key=lambda m: (m.number, m.id))
+    warnings += _missing_downs(migrations)
     return Files(where, order_migrations(migrations), duplicates, tuple(refused), tuple(warnings))
 
 
@@ -75,8 +92,8 @@ def read_seed_files(where: Folder) -> tuple[Script, ...]:
             statement that chatdb refuses in every file.
     """
     scripts = []
-    for entry in list_sql_files(where.path / "seed"):
-        text = decode(_read_bytes(entry.path), entry.path)
+    for entry in list_entries(where.path / "seed").files:
+        text = _read_text(entry.path)
         scripts.append(Script(entry.path, text, "", NO_DIRECTIVES))
         if error := find_refused_statement(scripts[-1], split_statements(text)):
             raise error
@@ -135,18 +152,22 @@ class _File(NamedTuple):
 
 
 def _read_files(
-    directory: Path, direction: Direction, refused: list[ChatdbError], *, names_only: bool = False
+    entries: Iterable[os.DirEntry[str]],
+    direction: Direction,
+    refused: list[ChatdbError],
+    *,
+    names_only: bool = False,
 ) -> list[_File]:
     """Read the files of a folder.
 
     Args:
-        directory: the folder.
+        entries: the SQL files of the folder.
         direction: a down file allows fewer directives.
         refused: gets an error for each file that can't be a migration.
         names_only: do not read their content.
     """
     files = []
-    for entry in list_sql_files(directory):
+    for entry in entries:
         script = Script(entry.path, "", "", NO_DIRECTIVES)
         try:
             stem, version, name = parse_file_name(entry.name, entry.path)
@@ -155,37 +176,65 @@ def _read_files(
             continue
         if not names_only:
             try:
-                text = decode(_read_bytes(entry.path), entry.path)
-                script = make_script(entry.path, text, direction)
+                script = make_script(entry.path, _read_text(entry.path), direction)
             except ChatdbError as error:
                 refused.append(error)
         files.append(_File(stem, version, name, script))
     return files
 
 
-def _read_bytes(path: str) -> bytes:
+def _read_text(path: str) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ChatdbError: `BAD_FILE`, it can't be read, or was written for another tool.
+    """
     try:
         with FileIO(path) as file:  # takes half the time of `path.read_bytes()`
-            return file.readall()
+            data = file.readall()
     except OSError as error:
         raise file_error(Path(path), error, "read") from None
+    text = decode(data, path)
+    if error_of_marker := find_marker(path, text):
+        raise error_of_marker
+    return text
+
+
+def _ignored(folder: Path, entries: Entries) -> Iterator[str]:
+    """Yield a warning of all that is in a folder and is no SQL file."""
+    names = entries.ignored
+    if len(names) == 1:
+        yield f"{folder / names[0]} is not a .sql file, and is ignored"
+    elif names:
+        yield f"{len(names)} entries of {folder} are not .sql files, and are ignored: {some_of(names)}"
+
+
+def _missing_downs(migrations: Iterable[Migration]) -> Iterator[str]:
+    """Yield a warning of all migrations that need a down file and have none."""
+    without = [m for m in migrations if m.down is None and m.up.directives.irreversible is None]
+    if len(without) == 1:
+        yield f"{without[0].up.path} has no down file: it can't be rolled back"
+    elif without:
+        names = some_of([m.id for m in without])
+        yield f"{len(without)} migrations have no down file and can't be rolled back: {names}"
 
 
 def _check_downs(
     downs: Iterable[_File], ups_of: Mapping[int, list[_File]], refused: list[ChatdbError]
 ) -> Iterator[str]:
-    """Yield a warning for each down file without an up file, and refuse one of another name.
+    """Yield a warning of the down files without an up file, and refuse each of another name.
 
     Args:
         downs: the down files.
         ups_of: the up files, by version.
         refused: gets an error for each down file of another name.
     """
+    without = []
     for down in downs:
         path = down.script.path
         same = ups_of.get(int(down.version))
         if not same:
-            yield f"{path} has no up file"
+            without.append(path)
         elif normalize_name(down.stem) not in [normalize_name(up.stem) for up in same]:
             refused.append(
                 ChatdbError(
@@ -196,3 +245,8 @@ def _check_downs(
                     hint="rename one of them",
                 )
             )
+    if len(without) == 1:
+        yield f"{without[0]} has no up file"
+    elif without:
+        names = some_of([path.name for path in without])
+        yield f"{len(without)} files of {without[0].parent} have no up file: {names}"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import Code
-from chatdb_cli.files.names import file_error, list_sql_files, parse_file_name
+from chatdb_cli.files.entries import list_entries
+from chatdb_cli.files.names import file_error, parse_file_name
 from chatdb_cli.lint.model import Edit, FileChange, SqlFile
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _next_files(file: SqlFile, earlier: Sequence[FileChange]) -> tuple[str, str]
     """Return the names of the two files of a migration that comes after all others."""
     path = Path(file.path)
     home = path.parent.parent
-    names = [entry.name for entry in list_sql_files(home / "up")]
+    names = [entry.name for entry in list_entries(home / "up").files]
     names += [Path(change.path).name for change in earlier if change.before is None]
     newest = max(_versions(names), key=int)
     version = str(int(newest) + 1).zfill(len(newest))

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.model import Folder
-from chatdb_cli.files.names import file_error, list_sql_files
+from chatdb_cli.files.names import file_error
 from chatdb_cli.files.read import make_script, read_migrations
 from chatdb_cli.files.since import files_since
 from chatdb_cli.lint.model import Pair, SqlFile
@@ -89,7 +90,7 @@ def _expand(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             for folder in (path, path / "up", path / "down"):
-                yield from (Path(entry.path) for entry in list_sql_files(folder))
+                yield from (Path(entry.path) for entry in list_entries(folder).files)
         elif path.exists():
             yield path
         else:

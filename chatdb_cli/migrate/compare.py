@@ -7,11 +7,13 @@ Pure: nothing here reads a disk, a database or a clock.  What does not belong he
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import checksum
+from chatdb_cli.files.names import some_of
 from chatdb_cli.findings import Finding
 from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
@@ -98,6 +100,21 @@ def resume_point(script: Script, row: AppliedMigration) -> Statement | None:
     return statements[len(done)] if len(done) < len(statements) else None
 
 
+def unchecked_downs(files: Files, applied: Iterable[AppliedMigration]) -> tuple[Migration, ...]:
+    """Return the migrations whose down file was never checked: pending ones, and changed down files."""
+    row_of = {a.number: a for a in applied}
+
+    def is_unchecked(migration: Migration) -> bool:
+        if migration.down is None or not migration.down.checksum:  # the file was not read
+            return False
+        row = row_of.get(migration.number)
+        if row is None:
+            return True
+        return bool(row.up_checksum) and migration.down.checksum != row.down_checksum
+
+    return tuple(filter(is_unchecked, files.migrations))
+
+
 def warnings(files: Files, applied: Sequence[AppliedMigration]) -> tuple[str, ...]:
     """Return what the user should know about files and history, but does not stop a run."""
     unversioned = (
@@ -105,7 +122,40 @@ def warnings(files: Files, applied: Sequence[AppliedMigration]) -> tuple[str, ..
         for row in applied
         if row.number < 0
     )
-    return (*files.warnings, *changed_downs(files, applied), *unversioned)
+    return (
+        *files.warnings,
+        *_empty_files(files, applied),
+        *changed_downs(files, applied),
+        *unversioned,
+    )
+
+
+def _empty_files(files: Files, applied: Sequence[AppliedMigration]) -> Iterator[str]:
+    """Yield a warning of the pending up files without a statement, and one of such down files."""
+    ups = [m.up.file for m in pending(files, applied) if m.up.checksum and m.up.is_empty]
+    if ups:
+        yield _some(ups, "has no statement", "up files have no statement")
+    downs = [
+        m.down.file
+        for m in files.migrations
+        if m.down
+        and m.down.checksum
+        and m.down.is_empty
+        and not m.down.directives.nothing_to_undo
+        and not m.up.is_empty
+    ]
+    if downs:
+        one, many = (
+            "has no statement: it undoes nothing",
+            "down files have no statement: they undo nothing",
+        )
+        yield _some(downs, one, many)
+
+
+def _some(paths: Sequence[str], one: str, many: str) -> str:
+    if len(paths) == 1:
+        return f"{paths[0]} {one}"
+    return f"{len(paths)} {many} ({some_of([PurePath(path).name for path in paths])})"
 
 
 def out_of_order(

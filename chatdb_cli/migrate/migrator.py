@@ -20,7 +20,7 @@ from chatdb_cli.callbacks import ignore
 from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
-from chatdb_cli.files.read import find_refused_statement, read_migrations
+from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, read_log, read_texts, require_schema
 from chatdb_cli.migrate import compare, plan
 from chatdb_cli.migrate.model import (
@@ -38,7 +38,6 @@ from chatdb_cli.postgres.model import Target, require_target
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.model import Settings
-from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,8 +118,12 @@ class Migrator(Closing):
             finally:
                 self._kept = None
 
-    def status(self) -> Status:
+    def status(self, *, check_downs: bool = False) -> Status:
         """Compare files and history; writes nothing and needs no right to write.
+
+        Args:
+            check_downs: check that every down file could run, not only those of pending migrations and
+                those that were changed after they were applied.
 
         Raises:
             ChatdbError: no connection, or no such schema.
@@ -130,10 +133,12 @@ class Migrator(Closing):
             history = self._read(conn)
         pending = compare.pending(files, history.applied)
         problems = [*compare.problems(files, history.applied)]
-        for migration in pending:
-            statements = split_statements(migration.up.text)
-            if error := find_refused_statement(migration.up, statements):
-                problems.append(compare.refused_problem(error, migration.version))
+        downs = files.migrations if check_downs else compare.unchecked_downs(files, history.applied)
+        if pending or downs:
+            from chatdb_cli.migrate.file_checks import find_refusals
+
+            refusals = find_refusals(pending, downs, history.server_version)
+            problems += map(compare.refused_problem, refusals)
         if history.yoyo_lock:
             problems.append(compare.yoyo_lock_problem(history.yoyo_lock))
         return Status(
@@ -387,7 +392,8 @@ class Migrator(Closing):
         dry_run: bool,
         guard: bool = False,
     ) -> Run:
-        _refuse_problems(first.problems, files)
+        if first.problems:
+            _refuse_problems(first.problems, files, _refusals(first, past))
         if not first.steps:
             self._progress(Progress("planned"))
             return Run(self.target, direction, (), compare.current(past.applied), first.warnings)
@@ -405,12 +411,26 @@ class Migrator(Closing):
         return runner.dry_run() if dry_run else runner.run()
 
 
-def _refuse_problems(problems: Sequence[Finding], files: Files) -> None:
-    """Raise the first problem as an error, with the others as notes."""
+def _refusals(first: Plan, past: History) -> tuple[str, ...]:
+    """Return why files of a plan can't run, so that it is said together with the plan's problems."""
+    from chatdb_cli.migrate.file_checks import find_refusals
+
+    ups = [s.migration for s in first.steps if s.direction == "up" and s.migration]
+    return tuple(map(compare.describe, find_refusals(ups, ups, past.server_version)))
+
+
+def _refuse_problems(problems: Sequence[Finding], files: Files, more: tuple[str, ...] = ()) -> None:
+    """Raise the first problem as an error, with the others as notes.
+
+    Args:
+        problems: what stops a run; nothing is raised if there are none.
+        files: the files on disk.
+        more: further notes.
+    """
     if not problems:
         return
     problem = problems[0]
-    others = tuple(p.message for p in problems[1:])
+    others = (*(p.message for p in problems[1:]), *more)
     if problem.code == "refused":  # its own error has all the facts
         error = next(e for e in files.refused if compare.describe(e) == problem.message)
         raise error.with_(notes=error.notes + others)

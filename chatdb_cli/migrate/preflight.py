@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code, Location
-from chatdb_cli.files.read import find_refused_statement, make_script
+from chatdb_cli.files.read import make_script
 from chatdb_cli.history.read import read_texts
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.file_checks import check_down, check_statements, combine
 from chatdb_cli.migrate.model import LoadedStep
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.effects import does_something
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
@@ -39,10 +41,12 @@ class Rules(NamedTuple):
         prepare: returns the statements of a file as they run inside a transaction; None if a file
             that asks for it runs outside of one.
         refusals: each returns why a file can't run, or None; called in order.
+        server_version: as a number, such as 180001.
     """
 
     prepare: Prepare | None = None
     refusals: Sequence[Callable[[LoadedStep], ChatdbError | None]] = ()
+    server_version: int = 0
 
 
 def load(
@@ -60,10 +64,22 @@ def load(
         resumed_row: returns the history's row of a step that continues where it stopped, or None.
 
     Raises:
-        ChatdbError: `BAD_FILE` for the first file that no migration may contain; `REFUSED` or
-            `HISTORY` for one that can't run here.
+        ChatdbError: `BAD_FILE` for files that can't run anywhere; `REFUSED` or `HISTORY` for those that
+            can't run here.  It is the error of the first, and names the others.
     """
-    return {step.key: _load_step(step, texts, rules, resumed_row(step)) for step in steps}
+    loaded: dict[tuple[Direction, int], LoadedStep] = {}
+    errors: list[ChatdbError] = []
+    for step in steps:
+        try:
+            loaded[step.key] = _load_step(step, texts, rules, resumed_row(step))
+        except ChatdbError as error:
+            errors.append(error)
+        down = step.migration.down if step.direction == "up" and step.migration else None
+        if down and (refused := check_down(down, rules.server_version)):
+            errors.append(refused)
+    if errors:
+        raise combine(errors)
+    return loaded
 
 
 class Preflight:
@@ -81,7 +97,7 @@ class Preflight:
         refusals = [guard.refuse]
         if session.pooled:
             refusals.append(refuse_behind_pooler)
-        self._rules = Rules(guard.prepare, refusals)
+        self._rules = Rules(guard.prepare, refusals, state.history.server_version)
 
     def load(self, steps: Iterable[Step]) -> None:
         """Load every step that is not yet loaded as it has to run now.
@@ -139,10 +155,10 @@ def _load_step(
 ) -> LoadedStep:
     script = _script(step, texts)
     statements = split_statements(script.text)
+    if error := check_statements(script, statements) or _check_empty_down(step, script, texts):
+        raise error
     if rules.prepare:
         statements = rules.prepare(script, statements)
-    if error := find_refused_statement(script, statements):
-        raise error
     if resumes:
         compare.resume_point(script, resumes)
     down = step.migration.down if step.direction == "up" and step.migration else None
@@ -151,6 +167,24 @@ def _load_step(
         if error := refuse(loaded):
             raise error
     return loaded
+
+
+def _check_empty_down(
+    step: Step, script: Script, texts: Mapping[str, AppliedTexts]
+) -> ChatdbError | None:
+    """Return the error of a down file that undoes nothing of what its up file did, or None."""
+    if step.direction == "up" or not script.is_empty or script.directives.nothing_to_undo:
+        return None
+    up = step.migration.up.text if step.migration else texts[step.id].up or ""
+    if not does_something(up):
+        return None
+    return ChatdbError(
+        Code.REFUSED,
+        f"rolling back {step.id} would do nothing: its down file has no statement",
+        hint="write what undoes the up file into it; if nothing has to be undone, write "
+        '"-- chatdb: nothing-to-undo: why"',
+        place=Location(script.path),
+    )
 
 
 def _script(step: Step, texts: Mapping[str, AppliedTexts]) -> Script:

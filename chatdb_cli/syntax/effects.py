@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.syntax.identifiers import quote_identifier
 from chatdb_cli.syntax.scan import scan_tokens
-from chatdb_cli.syntax.statements import Statement
+from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,12 @@ _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b
 # Functions and commands whose effects are not rolled back.
 _LASTING = re.compile(
     r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b",
+    re.IGNORECASE,
+)
+# Statements that leave nothing to undo.
+_IDLE = re.compile(
+    r"(?:SET|RESET|SHOW|ANALYZE|VACUUM|REINDEX|CLUSTER|CHECKPOINT|COMMENT|REFRESH|LISTEN|UNLISTEN|NOTIFY)\b"
+    r"|SELECT\b[^(]*$|(?:VALUES|TABLE)\b",
     re.IGNORECASE,
 )
 
@@ -81,6 +87,17 @@ def find_lasting_effects(
                 literal = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
                 if word.upper() != "COPY" or _leaves_database([t.upper() for _, t in tokens[n:]]):
                     yield LastingEffect(statement.offset + offset, word, literal)
+
+
+def does_something(text: str) -> bool:
+    """Return whether a file has a statement whose effect a down file would have to undo.
+
+    A SELECT that calls nothing has none, nor have comments, settings and maintenance.
+    """
+    statements = split_statements(text)
+    if statements is None:
+        return True
+    return not all(_IDLE.match(statement.text) for statement in statements)
 
 
 def _leaves_database(words: list[str]) -> bool:

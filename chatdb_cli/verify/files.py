@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Location
+from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import choose_folder
-from chatdb_cli.files.names import list_sql_files, parse_file_name
+from chatdb_cli.files.names import parse_file_name
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.lint.linter import lint_files
 from chatdb_cli.lint.options import lint_options
@@ -66,7 +67,7 @@ def _names_and_pairs(files: Files) -> Iterator[Finding]:
             version,
         )
     versions = {migration.number for migration in files.migrations}
-    for entry in list_sql_files(files.folder.path / "down"):
+    for entry in list_entries(files.folder.path / "down").files:
         try:
             _, version, _ = parse_file_name(entry.name, entry.path)
         except ChatdbError:

@@ -470,3 +470,71 @@ def test_the_chat_schema_works_with_any_names_of_objects(object_name: str, offli
         with open_target(settings) as target, Listener(target) as listener:
             assert listener.cursor
         assert conn.execute("SELECT 1 FROM canary").fetchall() == []
+
+
+# --- files that can't run, all at once, before anything runs -----------------------------------------
+
+
+def test_every_file_that_can_not_run_is_listed_before_anything_runs(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1)
+    project.write("0002_index", "CREATE INDEX CONCURRENTLY ON t1 (id);", "DROP INDEX t1_id_idx;")
+    project.write("0003_vacuum", "SELECT 1;\nVACUUM t1;", "-- chatdb: nothing-to-undo: no rows\n")
+    project.write("0004_begin", "SELECT 1;", "BEGIN; COMMIT;")
+    project.write("0005_copy", "COPY t1 FROM STDIN;", "SELECT 1;")
+    project.write("0006_syntax", "SELECT 1;", "DROP TABEL t6;")
+    result = chatdb("migrate", "up")
+    assert result.code == 2
+    places = ("up/0002_index.sql:1", "up/0003_vacuum.sql:2", "down/0004_begin.sql:1")
+    for place in (*places, "up/0005_copy.sql:1", "down/0006_syntax.sql:1"):
+        assert place in result.err, place
+    assert "transactional: false" in result.err
+    assert database.tables() == set()
+    status = chatdb("migrate", "status", "--check", "--format", "json")
+    assert status.code == 6
+    problems = [(p["code"], p["version"]) for p in status.document["problems"]]
+    assert sorted(problems) == [("refused", f"000{n}") for n in range(2, 7)]
+    project.write("nope", "")
+    result = chatdb("migrate", "up")  # with problems of another kind, these are listed too
+    assert result.code == 2
+    for place in ("nope.sql", *places):
+        assert place in result.err, place
+
+
+def test_a_down_file_that_undoes_nothing_is_refused_unless_it_says_why(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write("0001_a", "CREATE TABLE a ();", "-- take it back\n")
+    project.write("0002_b", "SELECT 1;\n-- nothing", "")
+    project.write("0003_c", "-- only a comment", "DROP TABLE IF EXISTS c;")
+    up = chatdb("migrate", "up", "--format", "json")
+    assert up.code == 0
+    (empty_up, empty_downs) = up.document["warnings"]
+    assert "0003_c.sql has no statement" in empty_up
+    assert empty_downs.endswith("they undo nothing (0001_a.sql, 0002_b.sql)")
+    assert chatdb("migrate", "down", "--to", "1").code == 0  # their ups do nothing
+    result = chatdb("migrate", "down")
+    assert result.code == 8
+    assert "nothing-to-undo" in result.err
+    (project.sql / "down" / "0001_a.sql").unlink()
+    assert chatdb("migrate", "down").code == 8  # the text that the history keeps is no better
+    assert database.tables() == {"a"}
+    project.write("0001_a", "CREATE TABLE a ();", "-- chatdb: nothing-to-undo: the table stays")
+    assert chatdb("migrate", "down").code == 0
+    assert database.tables() == {"a"}
+    wrong = chatdb("migrate", "lint")
+    assert "0001_a.sql" not in wrong.out + wrong.err
+
+
+def test_a_down_file_that_was_broken_after_it_was_applied_is_found_by_status(
+    project: Project, chatdb: Chatdb
+) -> None:
+    project.write_tables(1, 2)
+    assert chatdb("migrate", "up").code == 0
+    assert chatdb("migrate", "status", "--check").code == 0
+    project.write("0001_t1", "CREATE TABLE t1 (id int);\n", "DROP TABEL t1;")
+    result = chatdb("migrate", "status", "--check")
+    assert result.code == 6
+    assert "down/0001_t1.sql:1" in result.out
+    assert "TABEL" in result.out

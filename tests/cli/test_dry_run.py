@@ -42,7 +42,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
     project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for stem, text in AWKWARD.items():
-        project.write(stem, text, f"-- rolls back {stem}\n")
+        project.write(stem, text, f"-- rolls back {stem}\n-- chatdb: nothing-to-undo: a test\n")
     project.write("0001_words", AWKWARD["0001_words"], "DROP TABLE words;")
     project.write("0004_function", AWKWARD["0004_function"], "DROP FUNCTION f, g;")
     other = database.server.create()

@@ -43,7 +43,7 @@ def test_another_running_migrator_is_exit_7(
 def test_a_bug_in_chatdb_is_exit_70_with_an_id(
     project: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Migrator) -> None:
+    def broken(self: Migrator, **_: bool) -> None:
         raise RuntimeError("secret-in-here")
 
     project.write_tables(1)

@@ -382,7 +382,7 @@ def test_wrong_usage_is_logged_wherever_the_format_is_set(
 def test_a_bug_is_logged_without_its_text_and_with_its_traceback_on_request(
     project: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Migrator) -> None:
+    def broken(self: Migrator, **_: bool) -> None:
         threading.Thread(target=raising, name="helper").start()
         warnings.warn("old\nway", DeprecationWarning, stacklevel=1)
         logging.getLogger("psycopg.pool").warning("%d connections lost", 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_file_name_is_a_version_and_a_name(
 
 
 @pytest.mark.parametrize(
-    "file", ["readme.sql", "v1_a.sql", "0001a.sql", "٣_arabic.sql", "_0001.sql", "-1_a.sql"]
+    "file", ["notes.sql", "v1_a.sql", "0001a.sql", "٣_arabic.sql", "_0001.sql", "-1_a.sql"]
 )
 def test_a_file_name_without_a_version_is_refused(tmp_path: Path, file: str) -> None:
     error = refused(tmp_path, file)
@@ -168,12 +169,118 @@ def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        ".0001_a.sql.swp", ".0001_a.sql", "0001_a.sql~", "#0001_a.sql#", "0001_a.sql.orig",
-        "0001_a.sql.rej", "0001_a.sql.bak", "._0001_a.sql", "README.md", "0001_a.py", "4913",
+        ".0001_a.sql.swp", ".0001_a.sql", "0001_a.sql~", "0001_a.sql.orig", "0001_a.swp", "README",
+        "._0001_a.sql", "README.md", "readme.sql", ".DS_Store",
     ],
 )  # fmt: skip
-def test_backup_files_of_an_editor_are_ignored(tmp_path: Path, file: str) -> None:
-    assert files(tmp_path, {file: "nonsense"}) == files(tmp_path, {})
+def test_hidden_files_and_what_an_editor_leaves_are_passed_over(tmp_path: Path, file: str) -> None:
+    contents = files(tmp_path, {file: "nonsense"})
+    assert (contents.migrations, contents.refused, contents.warnings) == ((), (), ())
+
+
+def test_all_other_files_of_a_folder_are_one_warning(tmp_path: Path) -> None:
+    odd = ("0001_a.py", "0001_a.sql.bak", "4913", "a.txt", "b.txt")
+    contents = files(tmp_path, dict.fromkeys(odd, ""), {})
+    assert contents.refused == ()
+    assert contents.warnings == (
+        f"5 entries of {tmp_path / 'up'} are not .sql files, and are ignored: 0001_a.py, "
+        "0001_a.sql.bak, 4913 and 2 more",
+    )
+
+
+@pytest.mark.parametrize("path", ["0001_a/up.sql", "0001_a/deep/er/x.SQL", "archive/0001_a.sql"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_folder_with_sql_files_is_refused(tmp_path: Path, path: str, direction: str) -> None:
+    file = tmp_path / direction / path
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (error,) = read_migrations(Folder(tmp_path, shipped=False, named=True)).refused
+    assert error.code is Code.BAD_FILE
+    assert error.place is not None
+    assert error.place.file == tmp_path / direction / path.split("/")[0]
+    assert error.hint
+
+
+def test_a_folder_without_sql_files_is_a_warning_or_hidden(tmp_path: Path) -> None:
+    for name in ("notes/a.txt", "empty/.keep", ".git/0001_a.sql", "old/.git/0001_a.sql"):
+        (tmp_path / "up" / name).parent.mkdir(parents=True)
+        (tmp_path / "up" / name).touch()
+    contents = files(tmp_path, {})
+    assert contents.refused == ()
+    (warning,) = contents.warnings
+    assert warning.endswith("are ignored: empty, notes, old")
+
+
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "up").mkdir()
+    os.mkfifo(tmp_path / "up" / "0001_a.sql")
+    (error,) = files(tmp_path, {}).refused
+    assert "not a regular file" in error.message
+
+
+@pytest.mark.parametrize(
+    ("ups", "downs"),
+    [
+        (["1_a.up.sql", "1_a.down.sql", "2_b.up.sql", "2_b.down.sql"], []),
+        (["1_a.up.sql", "2_b.up.sql"], ["1_a.down.sql", "2_b.down.sql"]),
+        (["1_a.sql", "2_b.sql"], ["1_a.down.sql", "2_b.DOWN.sql"]),
+    ],
+)
+def test_files_that_name_their_direction_are_refused_in_one_sentence(
+    tmp_path: Path, ups: list[str], downs: list[str]
+) -> None:
+    contents = files(tmp_path, dict.fromkeys(ups, ""), dict.fromkeys(downs, ""))
+    (error,) = contents.refused
+    assert error.code is Code.BAD_FILE
+    assert "1_a.down.sql" in error.message
+    assert "1_a.sql" in (error.hint or "")
+    assert contents.duplicates == {}
+
+
+MARKERS = [
+    "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;",
+    "SELECT 1;\n-- +goose StatementBegin",
+    "--+goose NO TRANSACTION\n",
+    "-- migrate:up\nSELECT 1;\n-- migrate:down",
+    "-- migrate:up transaction:false\nSELECT 1;",
+    "-- +migrate Up\nSELECT 1;",
+    "-- +migrate Down notransaction\n",
+    "-- +micrate Up\n",
+    "-- rambler up\n",
+    "SELECT 1;\n-- //@UNDO\nSELECT 2;",
+    "SELECT 1;\n---- create above / drop below ----\nSELECT 2;",
+    "# --- !Ups\n",
+    "--liquibase formatted sql\n--changeset a:1\n",
+    "-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 2;",
+    "-- UP\nSELECT 1;\r\n--DOWN--\r\nSELECT 2;",
+    "-- ==== UP ====\nSELECT 1;\n-- ==== DOWN ====",
+]
+
+
+@pytest.mark.parametrize("text", MARKERS)
+def test_a_file_with_the_markers_of_another_tool_is_refused_with_the_line(
+    tmp_path: Path, text: str
+) -> None:
+    error = refused(tmp_path, "0001_a.sql", text)
+    assert error.place is not None
+    assert error.place.line
+    assert "up/" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT '\n-- +goose Up\n', '\n-- migrate:down\n';",
+        "DO $$\n-- +goose Up\nBEGIN END $$;",
+        "/*\n-- +migrate Up\n*/",
+        "-- up\nSELECT 1;",
+        "-- down migration\nSELECT 1;",
+        "-- the server is down\n-- goose and dbmate would up this\n-- up to here",
+        "-- we migrate: users first",
+    ],
+)
+def test_words_that_only_look_like_markers_are_allowed(tmp_path: Path, text: str) -> None:
+    assert files(tmp_path, {"0001_a.sql": text}).refused == ()
 
 
 def test_versions_are_compared_as_numbers(tmp_path: Path) -> None:
@@ -258,6 +365,14 @@ def test_up_and_down_belong_together_in_either_form_of_unicode(tmp_path: Path) -
     contents = files(tmp_path, {up: ""}, {down: ""})
     assert contents.migrations[0].down is not None
     assert (contents.refused, contents.warnings) == ((), ())
+
+
+def test_all_missing_downs_are_one_warning(tmp_path: Path) -> None:
+    contents = files(tmp_path, {f"{n:03}_m.sql": "" for n in range(1, 346)}, {})
+    (warning,) = contents.warnings
+    assert warning == (
+        "345 migrations have no down file and can't be rolled back: 001_m, 002_m, 003_m and 342 more"
+    )
 
 
 def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:

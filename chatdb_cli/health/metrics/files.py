@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError
+from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import choose_folder
-from chatdb_cli.files.names import list_sql_files
 from chatdb_cli.health.project import read_project
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class MigrationFiles:
         """Return what changes when a file does; None if the folder can't be read."""
         try:
             folder = choose_folder(self._settings.directory)
-            entries = list_sql_files(folder.path / "up")
+            entries = list_entries(folder.path / "up").files
             stats = [(entry.name, entry.stat()) for entry in entries]
         except (ChatdbError, OSError):
             return None

@@ -22,8 +22,8 @@ RULE = Rule(
     title="A down file without a statement, for an up file with some",
     why=(
         "Rolling back would do nothing and say that it is done: the next up then fails, or "
-        "applies to what is still there. Write the inverse, or delete the file and say in the "
-        "up file that it is irreversible."
+        "applies to what is still there. chatdb refuses it. Write the inverse; if nothing "
+        "has to be undone, say so with the directive `nothing-to-undo: why`."
     ),
     bad="""\
 CREATE TABLE items (id bigint PRIMARY KEY);
@@ -44,6 +44,8 @@ def check(file: SqlFile, context: Context) -> Iterator[Problem]:
     """Yield a problem for each place that the rule is about."""
     up = context.pair.up
     empty = file.direction == "down" and file.unreadable is None and not file.statements
+    if file.directives.nothing_to_undo:
+        return
     if empty and any(_lasts(statement.body) for statement in up.statements):
         yield Problem(
             "rolling back would do nothing: the file has no statement, and the up file has "

@@ -22,7 +22,7 @@ def status(
     ] = False,
 ) -> None:
     """List applied and pending migrations, and any problem."""
-    result = context.migrator(context.target()).status()
+    result = context.migrator(context.target()).status(check_downs=check)
     context.out.result(render_status(result))
     context.out.warn(*result.warnings)
     if check and result.problems:
