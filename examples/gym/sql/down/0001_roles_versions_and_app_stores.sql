@@ -1,0 +1,3 @@
+DROP TABLE app_stores;
+DROP TABLE versions;
+DROP TABLE roles;

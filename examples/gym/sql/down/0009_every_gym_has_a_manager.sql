@@ -1,0 +1,1 @@
+ALTER TABLE gyms ALTER COLUMN manager_id DROP NOT NULL;
