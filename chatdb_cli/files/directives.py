@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CHATDB = re.compile(r"--\s*chatdb\s*:", re.IGNORECASE)
 _CANDIDATE = re.compile(r"--\s*(?:chatdb|depends|transactional)\s*:", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\s*([\w-]+)\s*:\s*(.*)", re.DOTALL)
+# These have no value.
+_FLAGS = ("secret",)
 _ISOLATION = ("read committed", "repeatable read", "serializable")
 # yoyo writes these two without `chatdb:` before them.
 _YOYO_NAMES = ("depends", "transactional")
@@ -83,8 +85,13 @@ def _read_directive(comment: str, direction: Direction, fields: dict[str, object
     match = _DIRECTIVE.match(comment, prefix.end() if prefix else len("--"))
     if not prefix and (match is None or match[1] not in _YOYO_NAMES):
         return
+    if prefix and (flag := _parse_flag(comment[prefix.end() :])):
+        fields[flag] = True
+        return
     if match is None:
-        raise ValueError("a directive has the form '-- chatdb: name: value'")
+        raise ValueError(
+            "a directive has the form '-- chatdb: name: value', or '-- chatdb: secret'"
+        )
     key, value = match[1].lower(), match[2].strip()
     if key not in _NAMES:
         raise ValueError(f"there is no directive '{key}'{did_you_mean(key, _NAMES)}")
@@ -104,6 +111,17 @@ def _read_directive(comment: str, direction: Direction, fields: dict[str, object
         fields[name] = parse(value)
     except ValueError as error:
         raise ValueError(f"'{key}: {value}': {error}") from None
+
+
+def _parse_flag(text: str) -> str | None:
+    """Return the name of a directive without a value, or None for another one."""
+    name, colon, _ = text.partition(":")
+    key = name.strip().lower()
+    if key not in _FLAGS:
+        return None
+    if colon:
+        raise ValueError(f"'{key}' has no value: write '-- chatdb: {key}'")
+    return key
 
 
 def _parse_bool(value: str) -> bool:
@@ -144,4 +162,4 @@ _PARSERS = {
     "irreversible": ("irreversible", _parse_reason),
     "nothing-to-undo": ("nothing_to_undo", _parse_reason),
 }
-_NAMES = sorted((*_PARSERS, *_ALLOWANCES, "depends"))
+_NAMES = sorted((*_PARSERS, *_ALLOWANCES, *_FLAGS, "depends"))

@@ -37,6 +37,7 @@ class Directives(NamedTuple):
         statement_timeout_ms: overrides its statement timeout, in milliseconds; None for no override.
         irreversible: why the migration can't be rolled back, or None.
         nothing_to_undo: why a down file without a statement is right, or None.
+        secret: the text of the file is neither kept in the history nor shown.
     """
 
     transactional: bool = True
@@ -46,6 +47,7 @@ class Directives(NamedTuple):
     statement_timeout_ms: int | None = None
     irreversible: str | None = None
     nothing_to_undo: str | None = None
+    secret: bool = False
 
 
 NO_DIRECTIVES = Directives()

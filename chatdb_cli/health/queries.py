@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SESSION: Final = """
        coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')) AS application,
        pg_get_userbyid(a.usesysid)::text AS "user", host(a.client_addr) AS client, a.state,
-       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1) AS query"""
+       a.query"""
 # The relation c in the schema n does not belong to PostgreSQL.
 _OF_USERS: Final = "n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')"
 # Read only, and in one transaction, so that the settings apply through a pooler too.

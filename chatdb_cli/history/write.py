@@ -17,7 +17,7 @@ from chatdb_cli.files.model import checksum
 from chatdb_cli.history import queries
 from chatdb_cli.history.model import BEFORE_CORRELATION_ID, number_of, version_of
 from chatdb_cli.history.prepared import execute_prepared, prepare_statements
-from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.secrets import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +193,7 @@ class HistoryWriter:
             direction=direction,
             statements_done=_array(statements_done),
             up_checksum=script.checksum if up else None,
-            up_text=mask(script.text) if up else None,
+            up_text=_kept(script) if up else None,
         )
 
     def journal_begun(
@@ -357,15 +357,21 @@ class HistoryWriter:
 def _file_values(up: Script, down: Script | None) -> dict[str, str | None]:
     """Return the columns that hold the files of a migration.
 
-    A down text that holds a password is not kept: it could not run with the password masked.
+    A down text that holds a password is not kept: it could not run with the password masked.  Of a
+    secret file only the checksum is kept, and so of the down file of a secret up file.
     """
-    keeps_down = down is not None and mask(down.text) == down.text
+    down_text = _kept(down) if down and not up.directives.secret else None
     return {
         "up_checksum": up.checksum,
         "down_checksum": down.checksum if down else None,
-        "up_text": mask(up.text),
-        "down_text": down.text if down and keeps_down else None,
+        "up_text": _kept(up),
+        "down_text": down_text if down and down_text == down.text else None,
     }
+
+
+def _kept(script: Script) -> str | None:
+    """Return the text of a file as the history keeps it, or None for a secret one."""
+    return None if script.directives.secret else mask(script.text)
 
 
 def _array(values: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from chatdb_cli.errors import Code
 from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.names import file_error, parse_file_name
 from chatdb_cli.lint.model import Edit, FileChange, SqlFile
+from chatdb_cli.syntax.secrets import is_secret, mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,10 +68,14 @@ def diff(changes: Iterable[FileChange]) -> str:
 
     lines: list[str] = []
     for change in changes:
-        before = (change.before or "").splitlines(keepends=True)
+        # Masked before they are compared: a diff shows only a part of a statement.
+        before = mask(change.before or "").splitlines(keepends=True)
         source = f"a/{change.path}" if change.before is not None else "/dev/null"
+        if is_secret(change.after):
+            lines += (f"--- {source}", f"+++ b/{change.path}", "(secret)")
+            continue
         lines += unified_diff(
-            before, change.after.splitlines(keepends=True), source, f"b/{change.path}"
+            before, mask(change.after).splitlines(keepends=True), source, f"b/{change.path}"
         )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 

@@ -18,8 +18,8 @@ from chatdb_cli.lint.model import LintOptions, LintResult, Pair, Problem, SqlFil
 from chatdb_cli.lint.project import read_project
 from chatdb_cli.lint.rule import LoadedRule, load_rules
 from chatdb_cli.lint.schema import Schema
-from chatdb_cli.redaction import mask
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.secrets import is_secret, mask
 from chatdb_cli.syntax.tree.model import Span
 
 if TYPE_CHECKING:
@@ -173,12 +173,12 @@ class _Run:
             rule.id,
             severity,
             mask(message),
-            mask(problem.safe),
+            "not shown: the file is secret" if is_secret(text) else mask(problem.safe),
             place,
             found.file.version or None,
             (end.line or 1, end.column or 1),
             rule.why,
-            mask(edit_diff(found.file, problem.edit)) if problem.edit else None,
+            edit_diff(found.file, problem.edit) if problem.edit else None,
         )
 
     def _refusals(self, refused: Iterable[ChatdbError]) -> Iterator[Finding]:

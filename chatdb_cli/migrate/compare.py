@@ -15,9 +15,9 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import checksum
 from chatdb_cli.files.names import some_of
 from chatdb_cli.findings import Finding
-from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.secrets import mask
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
@@ -313,8 +313,9 @@ def _unfinished(
     if statement is None:
         return _problem("unfinished", row.version, f"{stopped}, which are all", Advice(hint))
     place = locate(script.text, statement.offset, script.path)
-    first_line = mask(statement.text).splitlines()[0]
-    message = f"{stopped}; next is {script.path}:{place.line}: {first_line}"
+    message = f"{stopped}; next is {script.path}:{place.line}"
+    if not script.directives.secret:
+        message += f": {mask(statement.text).splitlines()[0]}"
     return _problem("unfinished", row.version, message, Advice(hint))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chatdb_cli.migrate import queries
 from chatdb_cli.migrate.transaction import START, Part, to_message
 from chatdb_cli.postgres.pipeline import Message
-from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.secrets import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ class Journal:
             relations: the OIDs of the relations that exist before it.
             unlimited: the statement is to wait for locks without a limit.
         """
-        text = journal_text(statement)
+        text = journal_text(statement, self.script)
         begun = self._writer.journal_begun(
             self.step.id, self.step.direction, number, text, relations
         )
@@ -166,6 +166,6 @@ class Journal:
         ]
 
 
-def journal_text(statement: Message) -> str:
-    """Return a statement as the journal keeps it: with passwords masked."""
-    return mask(statement.sql.decode())
+def journal_text(statement: Message, script: Script) -> str:
+    """Return a statement as the journal keeps it: without passwords, or literals of a secret file."""
+    return mask(statement.sql.decode(), everything=script.directives.secret)

@@ -274,7 +274,7 @@ class NontransactionalFile:
         self, index: ConcurrentIndexStatement, message: Message
     ) -> str | None:
         """Return the INVALID index at which `IF NOT EXISTS` would skip the statement, or None."""
-        text = journal_text(message)
+        text = journal_text(message, self._journal.script)
         if index.kind != "create" or not re.search(r"\bIF\s+NOT\s+EXISTS\b", text, re.IGNORECASE):
             return None
         names = (
@@ -301,7 +301,7 @@ class NontransactionalFile:
         if index is None or self._unfinished is None:
             return []
         before = set(self._unfinished.relations_before)
-        is_same = journal_text(self._current) == text
+        is_same = journal_text(self._current, self._journal.script) == text
         if index.kind == "drop":
             remaining = before.intersection(self._find_relations(index))
             self._first_is_done = is_same and bool(before) and not remaining

@@ -17,8 +17,8 @@ from chatdb_cli.migrate.model import Repair
 from chatdb_cli.postgres.diagnosis import unexpected_error
 from chatdb_cli.postgres.pipeline import Batch, run_pipeline
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, UNIQUE_VIOLATION
-from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.secrets import mask
 from chatdb_cli.syntax.source import canonical
 
 if TYPE_CHECKING:
@@ -108,17 +108,22 @@ def _diff(row: AppliedMigration, migration: Migration, applied: AppliedTexts) ->
     ):
         if (script.checksum if script else None) == checksum:
             continue
-        old = canonical(applied_text or "").splitlines()
-        new = canonical(mask(script.text)).splitlines() if script else []
         old_name = f"{row.id}, as applied"
         new_name = str(script.path) if script else "no file"
-        diff = list(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))
-        lines += diff or [
-            f"--- {old_name}",
-            f"+++ {new_name}",
-            "(only masked passwords differ)",
-        ]
+        if migration.up.directives.secret or (script and script.directives.secret):
+            new = script.checksum if script else "none"
+            lines += _headings(old_name, new_name)
+            lines.append(f"(secret; the checksum was {checksum or 'none'}, and is {new})")
+            continue
+        old_lines = canonical(applied_text or "").splitlines()
+        new_lines = canonical(mask(script.text)).splitlines() if script else []
+        diff = list(difflib.unified_diff(old_lines, new_lines, old_name, new_name, lineterm=""))
+        lines += diff or [*_headings(old_name, new_name), "(only masked passwords differ)"]
     return "\n".join(lines)
+
+
+def _headings(old_name: str, new_name: str) -> list[str]:
+    return [f"--- {old_name}", f"+++ {new_name}"]
 
 
 def carry_out(

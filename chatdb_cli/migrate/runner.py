@@ -101,11 +101,16 @@ class Runner:
         prepare_sql, steps = None, []
         for batch in self._batches.write(self._state.steps, self._guard.guard_of):
             tag: StepTag | None = batch.tag
-            sql = script_text(batch.messages)
             if tag is None:
-                prepare_sql = sql
+                prepare_sql = script_text(batch.messages)
             else:
                 step = tag.step
+                script = self._state.loaded[step.key].script
+                sql = (
+                    f"-- {script.path.name} is secret: its statements are not shown\n"
+                    if script.directives.secret
+                    else script_text(batch.messages)
+                )
                 steps.append(
                     StepResult(step.direction, step.version, step.name, "planned", sql=sql)
                 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.postgres import queries
-from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.secrets import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.pipeline import OnIdle
 
 _LONGEST_QUERY = 100
+# The default of track_activity_query_size, in bytes: the server stores no more of a statement.
+_CUT_AT = 1023
 # How long the server is silent before a statement is taken to wait, in seconds.
 _SILENCE_S = 0.5
 
@@ -177,7 +179,10 @@ def backend_from_row(
     *, pid: str, age_s: str | None, query: str | None, **others: str | None
 ) -> Backend:
     """Return a session of the server from the columns of a row, all of them text."""
-    query = mask(query or "").strip()
+    # Masked as a whole: what its first line belongs to may be on another line, or cut off by the server.
+    is_cut = len((query or "").encode()) >= _CUT_AT
+    masked = mask(query or "", everything=is_cut).strip()
+    query = next(iter(masked.splitlines()), "").strip()
     if len(query) > _LONGEST_QUERY:
         query = query[: _LONGEST_QUERY - 3] + "..."
     return Backend(pid=int(pid), age_s=int(age_s or 0), query=query, **others)

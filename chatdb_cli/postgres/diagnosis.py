@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import IN_FUNCTION, ChatdbError, Code, Location
-from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
+from chatdb_cli.syntax.secrets import hide, is_secret, mask_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,15 +56,18 @@ def statement_error(
         offset = statement.offset
         at = locate(text, offset, path, context=0)
         place = Location(path, at.line, None, at.excerpt)
-    facts = [*_facts(diag), *notes]
+    secret = is_secret(text)
+    server_facts = () if secret else (hide(fact, statement.text) for fact in _facts(diag))
+    facts = [*server_facts, *notes]
     if position is not None and (character := _invisible_character(text, offset)):
         facts.insert(0, character)
-    message = mask(diag.message_primary or str(error).strip())
+    message = diag.message_primary or str(error).strip()
+    message = hide(message, statement.text, everything=secret)
     return ChatdbError(
         Code.STATEMENT,
         message,
         place=place,
-        inner=_inner(diag),
+        inner=None if secret else _inner(diag),
         sqlstate=error.sqlstate,
         hint=hint_for(error.sqlstate, diag)
         or Advice(f"correct the file and run {{{direction}}} again"),
@@ -87,7 +90,7 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     )
     return ChatdbError(
         code,
-        f"{what}: {mask(message)}",
+        f"{what}: {mask_message(message)}",
         inner=_inner(error.diag),
         sqlstate=error.sqlstate,
         hint=hint_for(error.sqlstate, error.diag),
@@ -143,7 +146,7 @@ def _facts(diag: Diagnostic) -> list[str]:
     elif diag.context:
         label = "in function" if "function" in diag.context else "server context"
         facts.append(f"{label}: {diag.context}")
-    return [mask(fact) for fact in facts]
+    return [mask_message(fact) for fact in facts]
 
 
 def _inner(diag: Diagnostic) -> Location | None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from chatdb_cli.postgres.sqlstates import sqlstate_of
-from chatdb_cli.redaction import mask
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.secrets import mask_message
 
 if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
@@ -22,7 +22,7 @@ SETUP = Advice("{setup} creates it")
 
 def hint_for(sqlstate: str | None, diag: Diagnostic) -> str | None:
     """Return what to do about an error of the server, or None if its message is enough."""
-    message = mask(diag.message_primary or "")
+    message = mask_message(diag.message_primary or "")
     if message == _STANDBY:
         sqlstate = sqlstate_of(errors.ReadOnlySqlTransaction)
     template = HINTS.get(sqlstate or "")

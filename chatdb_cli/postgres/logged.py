@@ -20,7 +20,7 @@ from psycopg.rows import class_row
 
 from chatdb_cli import log
 from chatdb_cli.postgres import queries
-from chatdb_cli.redaction import mask
+from chatdb_cli.syntax.secrets import mask, mask_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def log_query(sql: str, seconds: float, *, rows: int, sqlstate: str | None) -> N
         rows: how many rows it returned or changed.
         sqlstate: of its error, or None.
     """
-    sql = mask(" ".join(sql.split()))[:_LONGEST_SQL]
+    sql = " ".join(mask(sql).split())[:_LONGEST_SQL]
     duration_ms = round(seconds * 1000, 1)
     log.debug(
         "query",
@@ -124,7 +124,7 @@ def log_failure(error: psycopg.Error, conn: psycopg.Connection[Any]) -> None:
     if sqlstate.startswith(_INTEGRITY):
         log.error(
             "constraint_violation",
-            mask(diag.message_primary or sqlstate),
+            mask_message(diag.message_primary or sqlstate),
             schema=diag.schema_name,
             table=diag.table_name,
             column=diag.column_name,
@@ -132,7 +132,7 @@ def log_failure(error: psycopg.Error, conn: psycopg.Connection[Any]) -> None:
             sqlstate=sqlstate,
         )
     if diag.context and not conn.closed:
-        _log_trigger(diag.context, mask(diag.message_primary or sqlstate), sqlstate, conn)
+        _log_trigger(diag.context, mask_message(diag.message_primary or sqlstate), sqlstate, conn)
 
 
 def _log_trigger(context: str, message: str, sqlstate: str, conn: psycopg.Connection[Any]) -> None:

@@ -37,7 +37,7 @@ _SESSION: Final[LiteralString] = """\
        coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend'))
            AS application,
        a.usename::text AS "user", host(a.client_addr) AS client, a.state,
-       split_part(ltrim(a.query, E' \\n\\r\\t'), E'\\n', 1) AS query"""
+       a.query"""
 # Which session holds that lock, and since when?
 LOCK_HOLDER: Final = (
     "SELECT a.pid::text,\n"  # noqa: S608  (constants alone)

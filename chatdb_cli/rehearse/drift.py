@@ -21,7 +21,7 @@ from chatdb_cli.catalog.diff import compare_snapshots
 from chatdb_cli.catalog.snapshot import read_snapshot
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
-from chatdb_cli.files.model import NO_DIRECTIVES, Script
+from chatdb_cli.files.model import NO_DIRECTIVES, Script, checksum
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, read_texts, require_schema
 from chatdb_cli.migrate import compare
@@ -173,6 +173,11 @@ def _as_applied(row: AppliedMigration, files: Files, kept: str | None) -> _Scrip
         raise _unknown(
             row, f"{state} since it was applied, and the history does not keep its text", ""
         )
+    if row.up_checksum is not None and checksum(kept) != row.up_checksum:
+        why = (
+            "was changed since it was applied, and the history keeps its text without the passwords"
+        )
+        raise _unknown(row, why, "")
     return _Script(f"{row.id}.sql", kept, f"{row.id}.sql (up, from the history)")
 
 

@@ -5,6 +5,7 @@
     tree/          the statements as typed values, for checks
     scan           tokens and comments
     location       line and column of an offset
+    secrets        what may be a password, hidden
     effects        what a statement does beyond its transaction
     server_effects  what changes the whole server
     refusal        statements that no migration may contain

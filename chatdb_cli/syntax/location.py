@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 
 from chatdb_cli.errors import Location
-from chatdb_cli.redaction import LONGEST_SECRET, mask
+from chatdb_cli.syntax.secrets import is_secret, mask
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Location:
-    """Return the line and column of an offset, with the lines to show.
+    """Return the line and column of an offset, with the lines to show; none of a secret file.
 
     Args:
         text: the whole text of the file.
@@ -29,9 +29,14 @@ def locate(text: str, offset: int, path: Path | str, *, context: int = 1) -> Loc
         offset -= 1
     start = _line_start(text, offset)
     line = 1 + sum(text.count(end, 0, start) for end in "\r\n") - text.count("\r\n", 0, start)
-    # Masked with the text before: the word `password` may be on another line than its value.
-    before = max(0, start - LONGEST_SECRET)
-    lines = LINE_END.split(mask(text[before : _line_end(text, start)]))[-1 - context :]
+    if is_secret(text):
+        return Location(Path(path), line, offset - start + 1)
+    # Masked as a whole: what a literal belongs to may be on another line.
+    shown = mask(text)
+    first = start
+    for _ in range(context):
+        first = _line_start(text, max(first - 1, 0)) if first else 0
+    lines = LINE_END.split(shown[first : _line_end(text, start)])
     return Location(
         Path(path), line, offset - start + 1, tuple(enumerate(lines, line - len(lines) + 1))
     )

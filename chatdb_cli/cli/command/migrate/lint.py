@@ -119,13 +119,12 @@ def _fix(
 ) -> LintResult:
     """Show the corrections, write them, and return what is left."""
     from chatdb_cli.lint.fix import diff, write_fixes
-    from chatdb_cli.redaction import mask
 
     changes = result.changes
     if not changes:
         context.out.say("there is nothing that can be corrected without a person")
         return result
-    context.out.write(context.out.recorded(mask(diff(changes))))
+    context.out.write(context.out.recorded(diff(changes)))
     if not write or not _agreed(context, len(changes)):
         return result
     write_fixes(changes)
