@@ -153,7 +153,7 @@ def test_no_message_of_the_server_quotes_a_password(case: tuple[str, str]) -> No
 
 PIECES = st.sampled_from(
     [
-        *("SELECT", " ", "\n", ",", "x ", "e", "a$b$c", "$1", "1.5", "(", ")", "::text", "||"),
+        *("SELECT", " ", "\n", ",", "x ", "e", "a$b$c", "$1 ", "1.5 ", "(", ")", "::text", "||"),
         *("'a'", "'it''s'", "N'm'", "B'1' ", "'k'\n'l'", "'q' --\n 'r'", "$$d$$", "$t$ 'e' $t$"),
         *("E'b\\'c'", "E'n'\n'o\\'p'", "U&'\\0061'", '"f\'g"', "--'h\n", "/* 'i' /* */ 'j' */"),
     ]
