@@ -9,6 +9,8 @@
     output            the streams; the only user of rich, with bar, screen and progress
     logs, stderr      JSON lines on stderr, and the log file; what C libraries print
     words             the words of the command line for each remedy: flags and commands
+    usage             what to do about a command line that can't be understood
+    complete          what a shell asks for when the Tab key is pressed
     boundary          from an exception to a message and an exit code
 
 The only package that prints, exits, and uses typer and rich.  What does not belong here: SQL, decisions,
@@ -66,6 +68,10 @@ def run(arguments: Sequence[str]) -> int:
         with suppress(OSError):  # stdout can't be written: the regular path reports it
             print(f"chatdb {__version__}", flush=True)  # noqa: T201
             return 0
+    if "_CHATDB_COMPLETE" in os.environ:
+        from chatdb_cli.cli.complete import complete
+
+        complete()
     import signal
 
     from chatdb_cli.errors import Exit, Terminated

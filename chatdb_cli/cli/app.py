@@ -69,6 +69,16 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
+def command_paths() -> list[tuple[str, ...]]:
+    """Return the words of every command, as they are typed; nothing is imported."""
+    paths: list[tuple[str, ...]] = []
+    for word in _words(_FOLDER, ""):
+        folder = _FOLDER / _module(word)
+        inner = _words(folder, "") if folder.is_dir() else ()
+        paths += [(word, name) for name in inner] or [(word,)]
+    return paths
+
+
 def _words(folder: Path, word: str) -> list[str]:
     """Return the words that name a command or a group of a folder: one alone, if it is the one typed."""
     words = sorted(

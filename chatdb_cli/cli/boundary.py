@@ -94,7 +94,7 @@ def _run(arguments: Sequence[str], out: Output) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last place that can catch it)
         if not out.is_final:
             _configure_logs(arguments, out, files=True)
-        failure = _to_chatdb_error(error, out)
+        failure = _to_chatdb_error(error, arguments, out)
         try:
             if failure.code is Code.INTERNAL and not isinstance(error, ChatdbError):
                 _show_bug(error, out)
@@ -108,7 +108,7 @@ def _run(arguments: Sequence[str], out: Output) -> int:
     return Exit.DONE
 
 
-def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
+def _to_chatdb_error(error: BaseException, arguments: Sequence[str], out: Output) -> ChatdbError:
     """Return the error that the user sees for an exception."""
     if isinstance(error, ChatdbError):
         # A URL may be in the wrong place of a command line, and so in the message.
@@ -116,7 +116,7 @@ def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
             return error.with_(message=redact(in_words(error.message)))
         return error
     if isinstance(error, _UsageError):
-        return _usage_error(error, out)
+        return _usage_error(error, arguments, out)
     if isinstance(error, Terminated):
         return ChatdbError(Code.TERMINATED, "terminated")
     if isinstance(error, KeyboardInterrupt):
@@ -128,10 +128,12 @@ def _to_chatdb_error(error: BaseException, out: Output) -> ChatdbError:
     )
 
 
-def _usage_error(error: Exception, out: Output) -> ChatdbError:
+def _usage_error(error: Exception, arguments: Sequence[str], out: Output) -> ChatdbError:
     message = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "chatdb"
+    from chatdb_cli.cli.usage import usage_hint
+
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help page
         if out.form == "text":
             out.write(f"{message}\n\n")
@@ -140,7 +142,7 @@ def _usage_error(error: Exception, out: Output) -> ChatdbError:
     return ChatdbError(
         Code.USAGE,
         message[:1].lower() + message[1:],
-        hint=f'"{command} --help" lists its options and arguments',
+        hint=usage_hint(arguments, command),
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 from functools import wraps
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from typer.core import TyperCommand
 
 from chatdb_cli.cli.context import make_context
+from chatdb_cli.cli.options import ALL_OPTIONS, SHARED_PANELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,20 @@ def command(shared: dict[str, Any]) -> Callable[[Callable[..., None]], Command]:
         return Command(function, shared)
 
     return decorate
+
+
+class PlainCommand(NamedTuple):
+    """A function as a command that needs no settings.
+
+    Attributes:
+        function: takes the streams and the command's own options.
+    """
+
+    function: Callable[..., None]
+
+    def add_to(self, app: typer.Typer, name: str) -> None:
+        """Build the command and add it to an application or a group."""
+        app.command(name, cls=_SectionedCommand)(self.function)
 
 
 def _with_shared(function: Callable[..., None], shared: dict[str, Any]) -> Callable[..., None]:
@@ -97,16 +113,29 @@ def _flag(value: Any) -> Any:
 
 
 class _SectionedCommand(TyperCommand):
-    """A command whose plain help has the sections that rich's would have."""
+    """A command whose plain help has the sections that rich's would have, its own options first."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the line `Usage:`, without typer's braces around what is required."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write a section for each panel, in the order of the signature."""
+        """Write a section for each panel; the options that most commands share are only named."""
         sections: dict[str, list[tuple[str, str]]] = {}
+        shared: list[str] = []
         for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                title = getattr(param, "rich_help_panel", None) or kind
+            if not (record := param.get_help_record(ctx)):
+                continue
+            kind = "Arguments" if param.param_type_name == "argument" else "Options"
+            title = getattr(param, "rich_help_panel", None) or kind
+            if title in SHARED_PANELS and not ctx.meta.get(ALL_OPTIONS):
+                shared.append(param.opts[0])
+            else:
                 sections.setdefault(title, []).append(record)
-        for title, records in sections.items():
+        for title in sorted(sections, key=SHARED_PANELS.__contains__):
             with formatter.section(title):
-                formatter.write_dl(records)
+                formatter.write_dl(sections[title])
+        if shared:
+            with formatter.section("Shared options, which --help-all explains"):
+                lines = wrap(" ".join(shared), formatter.width - 2, break_on_hyphens=False)
+                formatter.write("".join(f"  {line}\n" for line in lines))

@@ -135,7 +135,7 @@ def make_context(flags: dict[str, Any], out: Output) -> Context:
     """
     from chatdb_cli.settings.load import load_settings
 
-    settings = load_settings({name: value for name, value in flags.items() if name != "version"})
+    settings = load_settings({k: v for k, v in flags.items() if k not in ("version", "help_all")})
     out.form, out.quiet = settings.format, settings.quiet
     log.correlation_id = settings.correlation_id or log.PROCESS_ID
     as_json = settings.log_format == "json"

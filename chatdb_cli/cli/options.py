@@ -22,7 +22,19 @@ def print_version(context: typer.Context, requested: bool) -> None:
         raise typer.Exit
 
 
+def print_all_options(context: typer.Context, requested: bool) -> None:
+    """Print the help with every option and end the command, if that was requested."""
+    if requested:
+        context.meta[ALL_OPTIONS] = True
+        context.obj.text(context.get_help())
+        raise typer.Exit
+
+
 _CONNECTION = "Connection"
+# The panels of the options that most commands share: `--help` only names them.
+SHARED_PANELS = (_CONNECTION, "Tunnel", "Output")
+# Where a context notes that all of them are explained.
+ALL_OPTIONS = "chatdb.all-options"
 
 
 def _text(option: str, metavar: str, description: str, panel: str) -> Any:
@@ -132,6 +144,11 @@ _OUTPUT: dict[str, Any] = {
         typer.Option("--version", "-V", is_eager=True, callback=print_version,
                      rich_help_panel="Output", help="Print the version."),
     ],
+    "help_all": Annotated[
+        bool,
+        typer.Option("--help-all", is_eager=True, callback=print_all_options,
+                     help="Also explain the options that most commands have."),
+    ],
 }  # fmt: skip
 _TIMING: dict[str, Any] = {
     "retries": Annotated[
@@ -212,7 +229,8 @@ LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Return a number of things that is at least 1, from the text of an option."""
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
         raise typer.BadParameter(f"{text!r} is not a whole number from 1")
     return int(text[:9])
@@ -236,7 +254,7 @@ def duration_option(option: str, description: str) -> Any:
 
 def steps_option(description: str) -> Any:
     """Return the option `--steps`."""
-    return typer.Option("--steps", metavar="N", parser=_count, help=description)
+    return typer.Option("--steps", metavar="N", parser=count, help=description)
 
 
 DryRun = Annotated[

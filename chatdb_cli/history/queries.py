@@ -133,12 +133,12 @@ READ_TEXTS: Final = """\
 SELECT migration_id AS id, up_text, down_text
 FROM {schema}.chatdb_migration WHERE migration_id IN (SELECT json_array_elements_text({ids}))"""
 _ID_AT_END = f"{BEFORE_CORRELATION_ID}([A-Za-z0-9._:-]+)$"
-# What does the audit log hold, oldest first?
+# What does the audit log hold, newest first?  LIMIT NULL is no limit.
 READ_LOG: Final = f"""\
 SELECT created_at_utc AS at, operation, migration_id AS id, username AS "user",
        hostname AS host, pg_catalog.regexp_replace(comment, '{_ID_AT_END}', '') AS comment,
        pg_catalog.substring(comment, '{_ID_AT_END}') AS correlation_id
-FROM {{schema}}._yoyo_log ORDER BY created_at_utc, id"""
+FROM {{schema}}._yoyo_log ORDER BY created_at_utc DESC, id DESC LIMIT {{limit}}"""
 # Create the table that holds what yoyo's tables have no column for.
 CREATE_TABLE: Final = (
     "CREATE TABLE {schema}.chatdb_migration (\n    "

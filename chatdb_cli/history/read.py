@@ -200,6 +200,15 @@ def read_texts(
     return {row.id: AppliedTexts(row.up_text, row.down_text) for row in rows}
 
 
-def read_log(conn: psycopg.Connection[Any], schema: str) -> tuple[LogEntry, ...]:
-    """Return the audit log, oldest first."""
-    return tuple(fetch(conn, LogEntry, Quoting(conn, schema).fill(queries.READ_LOG)))
+def read_log(
+    conn: psycopg.Connection[Any], schema: str, limit: int | None = None
+) -> tuple[LogEntry, ...]:
+    """Return the audit log, newest first.
+
+    Args:
+        conn: a connection to the target.
+        schema: its schema.
+        limit: how many entries at most; None for all.
+    """
+    statement = Quoting(conn, schema).fill(queries.READ_LOG, limit=limit)
+    return tuple(fetch(conn, LogEntry, statement))

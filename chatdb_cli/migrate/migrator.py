@@ -157,14 +157,23 @@ class Migrator(Closing):
         states = {state for _, state in status.applied}
         return states == {"applied"} and not (status.pending or status.problems)
 
-    def history(self) -> tuple[LogEntry, ...]:
-        """Return the audit log, oldest first; writes nothing."""
+    def history(self, limit: int | None = None) -> tuple[LogEntry, ...]:
+        """Return the audit log, newest first; writes nothing.
+
+        Args:
+            limit: how many entries at most; None for all.
+
+        Raises:
+            ChatdbError: `USAGE` for a limit below 1; `HISTORY` if it can't be read; or no connection.
+        """
+        if limit is not None and limit < 1:
+            raise ChatdbError(Code.USAGE, f"the limit {limit} is not a whole number from 1")
         with self._connect() as conn:
             past = self._read(conn)
             if not past.exists:
                 return ()
             with explain_failures("the audit log can't be read"):
-                return read_log(conn, self.target.schema)
+                return read_log(conn, self.target.schema, limit)
 
     def up(
         self,

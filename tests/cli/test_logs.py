@@ -686,7 +686,7 @@ def test_the_correlation_id_is_in_everything_that_a_run_leaves(
     assert name == f"chatdb {ids}"  # nothing was cut
     entries = chatdb("migrate", "history", "--format", "json").document["entries"]
     assert {entry["correlation_id"] for entry in entries} == {expected}
-    assert [entry["operation"] for entry in entries] == ["apply", "failed"]
+    assert [entry["operation"] for entry in entries] == ["failed", "apply"]
 
 
 @pytest.mark.parametrize("given", ["x" * 41, "a b", "-a", "é", "a\nb", "a;b", "a'b", "%s"])

@@ -165,11 +165,13 @@ def test_the_document_of_history_has_an_entry_for_each_step_ever_run(
     for arguments in (["up"], ["redo"], ["down", "--all"]):
         document("migrate", *arguments)
     entries = document("migrate", "history")["entries"]
-    assert [(entry["operation"], entry["migration"]) for entry in entries] == [
+    assert [(entry["operation"], entry["migration"]) for entry in reversed(entries)] == [
         ("apply", "0001_t1"), ("apply", "0002_t2"), ("apply", "0003_t3"),
         ("rollback", "0003_t3"), ("apply", "0003_t3"),
         ("rollback", "0003_t3"), ("rollback", "0002_t2"), ("rollback", "0001_t1"),
     ]  # fmt: skip
+    newest = document("migrate", "history", "--limit", "2")["entries"]
+    assert newest == entries[:2]
     for entry in entries:
         assert list(entry) == [
             "at", "operation", "migration", "user", "host", "comment", "correlation_id",
@@ -308,7 +310,7 @@ def test_a_failed_run_prints_its_document_with_the_error(
     assert "error: column" in result.err  # for people, also in JSON mode
     assert database.applied() == ["0001_t1"]
     entries = chatdb("migrate", "history", "--format", "json").document["entries"]
-    assert [e["operation"] for e in entries] == ["apply", "failed"]
+    assert [e["operation"] for e in entries] == ["failed", "apply"]
 
 
 @on_first_server

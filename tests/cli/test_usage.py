@@ -35,13 +35,15 @@ CONNECTION = {
     "--ssh-retry-delay",
     "--no-tunnel",
 }
-OUTPUT = {"--format", "--log-format", "--log-file", "--quiet", "--verbose", "--help", "--version"}
+OUTPUT = {"--format", "--log-format", "--log-file", "--quiet", "--verbose", "--version"}
+OUTPUT |= {"--help", "--help-all"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 SCRATCH = {"--scratch-url", "--prelude"}
 LOCAL = {"--env-file", *OUTPUT}
 OPTIONS = {
     (): {"--version", "--help"},
     ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
+    ("completion",): {"--help"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("health",): CONNECTION | OUTPUT
     | {"--strict", "--threshold", "--wait", "--watch", "--every", "--serve", "--metrics-top"}
@@ -67,7 +69,7 @@ OPTIONS = {
     ("migrate", "baseline"): CONNECTION | OUTPUT | TIMING,
     ("migrate", "repair"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes"},
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
-    ("migrate", "history"): CONNECTION | OUTPUT,
+    ("migrate", "history"): CONNECTION | OUTPUT | {"--limit"},
     ("migrate", "new"): LOCAL | {"--dir"},
     ("migrate", "lint"): CONNECTION | OUTPUT
     | {"--since", "--live", "--strict", "--fix", "--dry-run", "--report", "--explain"},
@@ -91,13 +93,83 @@ def test_the_commands_are_exactly_the_expected_ones() -> None:
 
 @pytest.mark.parametrize("path", OPTIONS, ids=" ".join)
 def test_every_command_lists_its_options(path: tuple[str, ...], offline: Chatdb) -> None:
-    result = offline(*path, "--help")
-    assert (result.code, result.err) == (0, "")
-    assert result == offline(*path, "-h")
+    short = offline(*path, "--help")
+    assert (short.code, short.err) == (0, "")
+    assert short == offline(*path, "-h")
+    named = re.findall(r"--[a-z-]+", short.out.partition("Shared options")[2])
+    assert set(named) <= OPTIONS[path] | {"--help-all"}
+    result = offline(*path, "--help-all") if "--help-all" in OPTIONS[path] else short
+    assert len(short.out) <= len(result.out)
     listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", result.out, re.MULTILINE)
     assert sorted(listed) == sorted(OPTIONS[path])
     assert max(map(len, result.out.splitlines())) <= 80
     assert "..." not in result.out.replace("]...", "").replace("arguments...", "")  # no text is cut
+
+
+def test_help_explains_the_own_options_of_a_command_and_only_names_the_shared_ones(
+    offline: Chatdb,
+) -> None:
+    short, whole = (
+        offline("migrate", "up", "--help").out,
+        offline("migrate", "up", "--help-all").out,
+    )
+    assert "How a file" not in short
+    for shared in ("--database-url", "--ssh-host", "--log-format"):
+        assert shared in short.partition("Shared options, which --help-all explains:")[2]
+        assert f"{shared} " in whole
+    assert short.index("--sync-each") < short.index("Shared options")
+    assert "Connect directly, even if SSH_HOST is set." in whole
+    assert "Connect directly" not in short
+
+
+HINTS = {
+    "up": 'the command is "chatdb migrate up"',
+    "status": 'the command is "chatdb migrate status" or "chatdb server status"',
+    "psql": 'the command is "chatdb server psql"',
+    "-d postgresql://ada:sesame@db/shop migrate up":
+    'options follow the command: "chatdb migrate up -d ..."',
+    "--schema=sesame status": 'options follow the command: "chatdb migrate status --schema ..."',
+    "bogus": '"chatdb --help" lists its commands',
+    "migrate bogus": '"chatdb migrate --help" lists its commands',
+    "migrate up --bogus": '"chatdb migrate up --help" lists its options and arguments',
+    "completion tcsh": '"chatdb completion --help" lists its options and arguments',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HINTS)
+def test_a_command_line_that_is_almost_right_is_answered_with_the_right_one(
+    line: str, offline: Chatdb
+) -> None:
+    result = offline(*line.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines()[-1] == f"hint: {HINTS[line]}"
+    assert "sesame" not in result.err
+
+
+def test_no_usage_line_has_the_marks_of_the_library_that_parses_it(offline: Chatdb) -> None:
+    for path in OPTIONS:
+        usage = offline(*path, "--help").out.splitlines()[0]
+        assert not set("{}<>:") & set(usage.partition(": ")[2]), usage
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("chatdb mig", {"migrate"}),
+        ("chatdb migrate sta", {"status"}),
+        ("chatdb migrate up --allow", {"--allow-out-of-order"}),
+        ("chatdb migrate history --li", {"--limit"}),
+        ("chatdb completion z", {"zsh"}),
+    ],
+)
+def test_a_shell_completes_commands_and_options(
+    typed: str, completed: set[str], project: Project
+) -> None:
+    script = project.chatdb("completion", "bash").stdout
+    assert "complete -o default -F _chatdb_completion chatdb" in script
+    number = str(len(typed.split()) - 1)
+    variables = {"COMP_WORDS": typed, "COMP_CWORD": number, "_CHATDB_COMPLETE": "complete_bash"}
+    assert set(project.chatdb(env=variables).stdout.split()) == completed
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -125,7 +197,7 @@ USAGE = {
     "migrate up --steps x": "invalid value for '--steps': 'x' is not a whole number from 1",
     "migrate up --steps ³": "invalid value for '--steps': '³' is not a whole number from 1",
     "migrate down --steps -1": "invalid value for '--steps': '-1' is not a whole number from 1",
-    "migrate new": "missing argument 'name'",
+    "migrate new": "missing argument 'NAME'",
     "migrate up --lock-timeout 5": "--lock-timeout: '5' has no unit",
     "migrate up --statement-timeout 5": "--statement-timeout: '5' has no unit",
     "migrate down --wait 0": "--wait: '0' has no unit",

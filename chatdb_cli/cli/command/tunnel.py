@@ -18,7 +18,7 @@ def tunnel(
     context: Context,
     check: Annotated[
         Literal["check"] | None,
-        typer.Argument(help="Check the route hop by hop, print each answer, and end."),
+        typer.Argument(metavar="check", help="Check the route hop by hop, print each answer, and end."),
     ] = None,
     port: Annotated[
         int,

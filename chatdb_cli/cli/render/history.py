@@ -5,6 +5,7 @@ What does not belong here: reading it (`history/read.py`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from chatdb_cli.cli.render.document import Rendered, target_document, timestamp
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from chatdb_cli.history.model import LogEntry
     from chatdb_cli.postgres.model import Target
+
+
+# The comment of each entry that chatdb writes says nothing that a person looks for.
+_USUAL = re.compile(r"chatdb [\w.+-]+")
 
 
 def render_history(target: Target, entries: Sequence[LogEntry]) -> Rendered:
@@ -31,7 +36,19 @@ def render_history(target: Target, entries: Sequence[LogEntry]) -> Rendered:
         }
         for entry in entries
     ]
-    columns = ("at", "operation", "migration", "user", "host", "comment")
-    rows = [[document[column] or "" for column in columns] for document in documents]
+    columns = ["at", "operation", "migration", "by", "comment"]
+    rows = [
+        [
+            f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.at else "",
+            entry.operation,
+            entry.id or "",
+            "@".join(filter(None, (entry.user, entry.host))),
+            "" if _USUAL.fullmatch(entry.comment or "") else entry.comment or "",
+        ]
+        for entry in entries
+    ]
+    if not any(row[-1] for row in rows):
+        columns.pop()
+        rows = [row[:-1] for row in rows]
     text = Table(columns, rows) if rows else "no migration has been applied here"
     return Rendered(target_document(target) | {"entries": documents}, (text,))

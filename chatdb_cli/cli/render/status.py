@@ -5,6 +5,7 @@ What does not belong here: comparing them (`migrate/compare.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatdb_cli.cli.render.document import Document, Rendered, target_document, timestamp
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Status
 
 
-def render_status(status: Status) -> Rendered:
-    """Render a status."""
+def render_status(status: Status, *, only_findings: bool = False) -> Rendered:
+    """Render a status.
+
+    Args:
+        status: the status.
+        only_findings: the text has no more than what is pending and the problems.
+    """
+    if only_findings:
+        text = (_table(replace(status, applied=())), _problems(status))
+        return Rendered(_document(status), tuple(part for part in text if part))
     return Rendered(_document(status), (_table(status), _summary(status)))
 
 
@@ -62,6 +71,12 @@ def _summary(status: Status) -> str:
     counts = f"{len(status.applied)} applied, {len(status.pending)} pending"
     where = f"{status.target.where}, schema {status.target.schema}"
     lines = [f"current {status.current or 'none'}; {counts}", one_line(where)]
+    problems = _problems(status)
+    return printable("\n".join(lines)) + (f"\n{problems}" if problems else "")
+
+
+def _problems(status: Status) -> str:
+    lines: list[str] = []
     for problem in status.problems:
         lines += ["", f"problem: {problem.message}", f"hint: {in_words(problem.hint)}"]
     return printable("\n".join(lines))

@@ -15,7 +15,9 @@ from chatdb_cli.cli.render.migrate import render_new
 @command(FILES)
 def new(
     context: Context,
-    name: Annotated[str, typer.Argument(help="What the migration does, such as add_users.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What the migration does, such as add_users.")
+    ],
 ) -> None:
     """Write the pair of files of the next version."""
     from chatdb_cli.files.new import new_migration

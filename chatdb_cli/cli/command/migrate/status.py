@@ -23,7 +23,8 @@ def status(
 ) -> None:
     """List applied and pending migrations, and any problem."""
     result = context.migrator(context.target()).status(check_downs=check)
-    context.out.result(render_status(result))
+    only_findings = check and context.settings.quiet
+    context.out.result(render_status(result, only_findings=only_findings))
     context.out.warn(*result.warnings)
     if check and result.problems:
         raise typer.Exit(Exit.DISAGREE)

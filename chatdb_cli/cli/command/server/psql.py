@@ -18,7 +18,10 @@ from chatdb_cli.errors import ChatdbError, Code
 def psql(
     context: Context,
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="For psql, after --: chatdb server psql -- -l")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ARGUMENT]...", help="For psql, after --: chatdb server psql -- -l"
+        ),
     ] = None,
 ) -> None:
     """Open psql on the server."""
