@@ -27,7 +27,7 @@ from chatdb_cli.counts.ranges import RANGE, divide
 from chatdb_cli.counts.tables import Catalog, read_catalog, read_lockable
 from chatdb_cli.counts.workers import Crew
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.postgres.blockers import BlockerWatch
+from chatdb_cli.postgres.blockers import BlockerWatch, Waiting
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.pool import open_pool
@@ -135,8 +135,9 @@ class Snapshot(Closing):
                 pooled = is_pooled(self.connection, target)
                 self._blockers = BlockerWatch(
                     lambda: connect(target, retries=0),
-                    target.application,
-                    0 if pooled else self.connection.info.backend_pid,
+                    Waiting(application=target.application)
+                    if pooled
+                    else Waiting(pid=self.connection.info.backend_pid),
                     target.settings.lock_timeout_ms,
                     lambda blockers: report(f"waits for {'; '.join(map(str, blockers))}"),
                 )

@@ -14,6 +14,7 @@
     guards/           statements that watch a file while it runs
     patience          how long to wait, how often to try again
     failure           a failure as an error: what failed, what stays
+    mark, ending      what marks the transactions of a run behind a pooler; ending a lost run
     recovery          after a failure: try again, plan again, or end with what is true
     repair            repair and baseline: the history changes, no migration runs
     live              what a database says to the linter

@@ -80,7 +80,7 @@ class Batches:
                 script = self.nontransactional(step).script(expected_version)
                 yield Batch(script, StepTag(step, durable=True))
                 continue
-            durable = self._patience.options.sync_each or n == len(steps)
+            durable = self._patience.options.sync_each or history.has_citus or n == len(steps)
             messages = writer.migration(
                 step,
                 loaded.script,

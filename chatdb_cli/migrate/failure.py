@@ -17,7 +17,6 @@ from chatdb_cli.migrate.transaction import Part
 from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
 from chatdb_cli.postgres.pipeline import Outcome
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE, sqlstate_of
-from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
@@ -84,28 +83,27 @@ def explain_end(problem: BaseException) -> ChatdbError:
     if isinstance(problem, ChatdbError):
         return problem
     if isinstance(problem, KeyboardInterrupt):  # between two pipelines, or before the first
-        return explain_cut(Outcome(interrupt=problem), None, known=True)
+        return explain_cut(Outcome(interrupt=problem), None)
     assert isinstance(problem, Error)  # noqa: S101
     return unexpected_error(problem)
 
 
 def explain_cut(
-    outcome: Outcome, undone: Step | None, *, known: bool, notes: tuple[str, ...] = ()
+    outcome: Outcome,
+    undone: Step | None,
+    unknown: str | None = None,
+    *,
+    notes: tuple[str, ...] = (),
 ) -> ChatdbError:
     """Return the error of a run that was interrupted or lost its connection.
 
     Args:
         outcome: how it ended.
         undone: the first step that is not done, or None.
-        known: the history was read afterwards.
+        unknown: what to do if the history could not be read afterwards; None if it was.
         notes: what became of the steps.
     """
-    hint = "run the same command again to continue"
-    if not known:
-        hint = Advice(
-            "the server can't be reached, so the result is unknown: {status} will show it; then run "
-            "the same command again"
-        )
+    hint = unknown or "run the same command again to continue"
     if outcome.interrupt is not None:
         terminated = isinstance(outcome.interrupt, Terminated)
         code = Code.TERMINATED if terminated else Code.INTERRUPTED

@@ -92,6 +92,7 @@ class Journal:
         isolation = self.script.directives.isolation
         return [
             to_message(queries.BEGIN.format(isolation=isolation), Part.FRAME),
+            *self._transaction.mark(),
             statement,
             *(to_message(s, Part.SETTLE) for s in queries.SETTLE),
             *self.done(number, statement)[1:],
@@ -131,6 +132,7 @@ class Journal:
         return [
             START[0],
             *(to_message(s, Part.FRAME) for s in (*queries.OWN_ROLE, queries.PG_CATALOG_ONLY)),
+            *self._transaction.mark(),
             to_message(sql, Part.RECORD),
             *([to_message(lock_timeout, Part.FRAME)] if lock_timeout else []),
             to_message(queries.COMMIT, Part.COMMIT),
@@ -160,6 +162,7 @@ class Journal:
             *START,
             *(to_message(s, Part.FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
             self._transaction.settings(self._timeouts, wait_for_disk=True),
+            *self._transaction.mark(),
             *([to_message(unclaim, Part.RECORD)] if self.step.direction == "down" else []),
             self._transaction.record(self.step),
             to_message(queries.COMMIT, Part.COMMIT),

@@ -414,7 +414,7 @@ class Migrator(Closing):
         # A dry run acquires no lock, so it checks no rows: it returns the statements of the files.
         options = self._options._replace(allow_data_loss=dry_run or not guard)
         with explain_failures("the history can't be read"):
-            session = Session(conn, self.target, past.pid)
+            session = Session(conn, self.target, past)
             state = RunState(self.target, direction, first, past, replan)
             runner = Runner(session, state, options, self._progress)
         return runner.dry_run() if dry_run else runner.run()

@@ -29,11 +29,18 @@ SELECT pg_catalog.set_config('client_encoding', 'UTF8', true),
 # Only the last transaction of a run waits for the disk: the write-ahead log is sequential, so those
 # before it are then on the disk, too.
 NO_WAIT: Final = ",\n       pg_catalog.set_config('synchronous_commit', 'off', true)"
+# That one waits also where the default of the server or the role is not to.
+_WAITS: Final = """\
+pg_catalog.set_config('synchronous_commit',
+           CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+                THEN 'on' ELSE pg_catalog.current_setting('synchronous_commit') END, {is_local})"""
+WAIT: Final = ",\n       " + _WAITS.format(is_local="true")
 # Have chatdb's own statements find the names of pg_catalog alone again; without pg_temp, a temporary
 # object would come first.  Then the names that the file finds.
 PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
 SEARCH_PATH: Final = "SET LOCAL search_path = {path}"
-# After RESET ALL: do not wait for the disk.
+# After RESET ALL: wait for the disk, or do not.
+SYNCHRONOUS_COMMIT: Final = "SELECT " + _WAITS.format(is_local="true")
 ASYNCHRONOUS_COMMIT: Final = "SET LOCAL synchronous_commit = off"
 # Only through a pooler: set the name that a session of its own has from the start.
 APPLICATION: Final = ",\n       pg_catalog.set_config('application_name', {application}, true)"
@@ -41,6 +48,8 @@ APPLICATION: Final = ",\n       pg_catalog.set_config('application_name', {appli
 TRANSACTION_TIMEOUT: Final = (
     ",\n       pg_catalog.set_config('transaction_timeout', {transaction_timeout}, true)"
 )
+# Only behind a pooler: mark the transaction as one of this run, by a lock that no other session has.
+MARK: Final = "SELECT pg_catalog.pg_advisory_xact_lock({mark})"
 # Keep other migrators of this target out until the transaction ends.
 LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock({key})"
 # The timeouts while a transaction with one snapshot waits for other migrators: SET takes no snapshot, so
@@ -53,7 +62,8 @@ SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),
        pg_catalog.set_config('search_path', {path}, false),
        pg_catalog.set_config('lock_timeout', {lock_timeout}, false),
        pg_catalog.set_config('statement_timeout', {statement_timeout}, false),
-       pg_catalog.set_config('default_transaction_read_only', 'off', false)"""
+       pg_catalog.set_config('default_transaction_read_only', 'off', false),
+       """ + _WAITS.format(is_local="false")
 # Write the journal as the role that logged in: the file may have set another.
 OWN_ROLE: Final = ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE")
 # Let a statement wait for locks without a limit; afterwards, restore the limit of the file.
@@ -102,10 +112,24 @@ CLEAN_POOLED: Final = (*CLEAN, _UNLOCK_ALL)
 ROLLBACK: Final = "ROLLBACK"
 ROLLBACK_POOLED: Final = f"ROLLBACK; DEALLOCATE ALL; {_UNLOCK_ALL}"
 COMMIT: Final = "COMMIT"
-# After a lost connection: end the session that the server may still run, and return a row if it exists.
-# Through a pooler it is the session that has our application_name.
-END_SESSION: Final[LiteralString] = """\
-SELECT CASE WHEN application_name = %(name)s THEN pg_terminate_backend(pid) END
-FROM pg_stat_activity
-WHERE usename = current_user AND pid <> pg_backend_pid()
-  AND (pid = %(pid)s OR %(pid)s = 0 AND application_name = %(name)s AND state <> 'idle')"""
+# After a lost connection: does its session still exist?  It began before the history was read; a newer
+# one has only got its process ID.  (Both statements run as the role that logged in, in pg_catalog.)
+_BEGAN_BEFORE: Final = "a.pid = {pid} AND extract(epoch FROM a.backend_start) <= {since}"
+OWN_SESSION: Final = "SELECT a.pid FROM pg_stat_activity a WHERE " + _BEGAN_BEFORE  # noqa: S608
+# The same behind a pooler: which sessions hold the lock that marks a transaction of the run, or the
+# migration lock in the session that the run had?  NULL is a prepared transaction.
+_HOLDERS: Final = """\
+SELECT l.pid FROM (VALUES ({key})) k (high, low)
+JOIN pg_locks l ON l.classid = k.high::oid AND l.objid = k.low::oid
+WHERE l.locktype = 'advisory' AND l.objsubid = 2
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+MARKED_SESSIONS: Final = (
+    _HOLDERS.replace("{key}", "{mark}")
+    + "\nUNION\nSELECT a.pid FROM pg_stat_activity a\nWHERE "
+    + _BEGAN_BEFORE
+    + "\n  AND a.pid IN (\n"
+    + _HOLDERS.replace("{key}", "{lock}")
+    + ")"
+)
+# End one of them.
+TERMINATE: Final = "SELECT pg_terminate_backend({pid}) AS told"

@@ -17,7 +17,8 @@ import psycopg
 
 from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError
-from chatdb_cli.migrate import failure, queries
+from chatdb_cli.migrate import failure
+from chatdb_cli.migrate.ending import end_old_session
 from chatdb_cli.migrate.transaction import Part, StepTag
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
 from chatdb_cli.postgres.connect import connect
@@ -28,6 +29,7 @@ from chatdb_cli.postgres.sqlstates import (
     TRANSIENT,
     UNKNOWN_PREPARED_STATEMENT,
 )
+from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +45,18 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.blockers import BlockerWatch
     from chatdb_cli.postgres.pipeline import Outcome
 
-_SESSION_ENDS_WITHIN_S = 10.0
+_UNREACHABLE = Advice(
+    "the server can't be reached, so the result is unknown: {status} will show it; then run the same "
+    "command again"
+)
+_UNREADABLE = (
+    "the history can't be read ({reason}), so the result is unknown: {status} will show it; then run "
+    "the same command again"
+)
+_INTERRUPTED = Advice(
+    "it was interrupted again before it knew the result: {status} will show it; then run the same "
+    "command again"
+)
 _OTHER_MIGRATOR = (Part.LOCK, Part.CLAIM, Part.RECORD)  # they fail if another migrator interferes
 
 
@@ -236,11 +249,12 @@ def recover(
         in_flight: the steps that may have been sent.
     """
     before = state.history
-    if not reread_history(session, state, outcome, tracker.waiting):
+    advice = reread_history(session, state, outcome, tracker.waiting)
+    if advice is not None:
         undone = next(iter(state.remaining), None)
         for step in in_flight:
             tracker.finish(step, "unknown")
-        return failure.explain_cut(outcome, undone, known=False)
+        return failure.explain_cut(outcome, undone, advice)
     for step in state.done_since(before):
         tracker.finish(step, "applied" if step.direction == "up" else "reverted")
     state.replace_history(state.history)  # it also knows which steps stopped part-way
@@ -249,7 +263,7 @@ def recover(
         fate = "every step is done"
     else:
         fate = failure.fate(undone, state, piecewise=state.unfinished_of(undone) is not None)
-    error = failure.explain_cut(outcome, undone, known=True, notes=(fate,))
+    error = failure.explain_cut(outcome, undone, notes=(fate,))
     if undone is not None and outcome.lost:
         tracker.finish(undone, "failed", error=error)
     return error
@@ -257,8 +271,10 @@ def recover(
 
 def reread_history(
     session: Session, state: RunState, outcome: Outcome, report: Callable[[str], None]
-) -> bool:
-    """Read the history into the state; return False if the result of the run can't be known.
+) -> str | None:
+    """Read the history into the state; return what to do if the result of the run can't be known.
+
+    Of a lost connection it is known only when the session of it has ended for certain.
 
     Args:
         session: the session of the run; it gets a new connection if its own was lost.
@@ -270,28 +286,21 @@ def reread_history(
         if outcome.lost:
             session.conn.close()
             session.conn = connect(session.target, report)
-            if not _end_old_session(session):
-                return False
+            if advice := end_old_session(session):
+                return advice
         else:
             session.roll_back()
         state.replace_history(session.read_history())
-    except (ChatdbError, psycopg.Error):
-        return False
-    return True
-
-
-def _end_old_session(session: Session) -> bool:
-    """End the session of a lost connection; return False if it has not ended in time.
-
-    The server may not have noticed that its client is gone, and could still commit.
-    """
-    deadline = time.monotonic() + _SESSION_ENDS_WITHIN_S
-    values = {"pid": session.pid, "name": session.target.application}
-    while session.conn.execute(queries.END_SESSION, values).fetchall():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+    except ChatdbError:
+        return _UNREACHABLE
+    except psycopg.Error as error:
+        if session.conn.closed:
+            return _UNREACHABLE
+        reason = str(error).strip().partition("\n")[0]
+        return Advice(_UNREADABLE, reason=reason)
+    except KeyboardInterrupt:  # a second one
+        return _INTERRUPTED
+    return None
 
 
 def _step_of(outcome: Outcome) -> Step | None:

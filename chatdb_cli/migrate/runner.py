@@ -76,8 +76,7 @@ class Runner:
         )
         self._blockers = BlockerWatch(
             lambda: connect(target, retries=0),
-            target.application,
-            session.pid,
+            session.waiting,
             options.lock_timeout_ms,
             self._tracker.blocked,
         )

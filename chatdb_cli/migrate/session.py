@@ -18,8 +18,11 @@ from chatdb_cli import log
 from chatdb_cli.history.read import read_history
 from chatdb_cli.history.write import find_author
 from chatdb_cli.migrate import queries
+from chatdb_cli.migrate.mark import new_mark
 from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+from chatdb_cli.postgres.blockers import Waiting
 from chatdb_cli.postgres.pooler import is_pooled
+from chatdb_cli.postgres.quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,23 +38,38 @@ class Session:
     Args:
         conn: an idle connection in autocommit mode.
         target: the database and schema.
-        pid: the process ID of the session that `conn` reported.
+        past: the history that `conn` has read.
 
     Attributes:
         conn: the connection; another one after it was lost.
         target: the database and schema.
         pid: the process ID of the session; 0 if a pooler hides it.
         pooled: a pooler gives each transaction another session.
+        mark: marks the transactions of the run behind a pooler; None if the session is the run's own.
+        read_at: when the session existed, by the server's clock, in seconds since 1970.
         keeps_prepared: statements that are prepared stay prepared, unless a file deallocates them.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], target: Target, pid: int) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], target: Target, past: History) -> None:
         self.conn = conn
         self.target = target
-        self.pooled = is_pooled(conn, target, pid)
-        self.pid = 0 if self.pooled else pid
-        self.keeps_prepared = conn.info.backend_pid == pid and not self.pooled
+        self.pooled = is_pooled(conn, target, past.pid)
+        self.pid = 0 if self.pooled else past.pid
+        self.read_at = past.read_at
+        is_direct = conn.info.backend_pid == past.pid and not self.pooled
+        self.mark = None if is_direct else new_mark()
+        self.keeps_prepared = is_direct
         self._author = find_author(target.correlation_id)
+
+    @property
+    def waiting(self) -> Waiting:
+        """How other connections know the session while it waits."""
+        return Waiting(key=self.mark.key) if self.mark else Waiting(pid=self.pid)
+
+    @property
+    def lock_key(self) -> str:
+        """The key of the migration lock, as SQL."""
+        return Quoting(self.conn, self.target.schema).session_key
 
     def read_history(self) -> History:
         """Read the history of the target's schema."""
@@ -76,6 +94,7 @@ class Session:
             application=self.target.application if self.pooled else None,
             prepared=prepared,
             watch=watch,
+            mark=self.mark,
         )
 
     def roll_back(self) -> None:

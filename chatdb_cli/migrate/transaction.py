@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Script
     from chatdb_cli.history.model import History
     from chatdb_cli.history.write import Author
+    from chatdb_cli.migrate.mark import RunMark
     from chatdb_cli.migrate.model import StatementWatch, Step
     from chatdb_cli.syntax.statements import Statement
 
@@ -127,6 +128,7 @@ class MigrationTransaction:
             it, a session of its own has it anyway.
         prepared: the messages of `prepare_statements` are sent before those of the migrations.
         watch: what is sent around the statements of each file, or None.
+        mark: marks each transaction as one of the run; a session of its own needs none.
 
     Attributes:
         writer: returns the statements that write the history.
@@ -143,6 +145,7 @@ class MigrationTransaction:
         application: str | None = None,
         prepared: bool = False,
         watch: StatementWatch | None = None,
+        mark: RunMark | None = None,
     ) -> None:
         self._quoting = Quoting(conn, schema)
         self.writer = HistoryWriter(self._quoting, author, prepared=prepared)
@@ -150,6 +153,8 @@ class MigrationTransaction:
         self._application = application
         self._prepared = prepared
         self._watch = watch
+        self._mark = mark
+        self._has_citus = history.has_citus
         self._server_version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
         self.search_path = self._quoting.path(history.extension_schemas)
@@ -160,7 +165,12 @@ class MigrationTransaction:
         """Return the transaction that creates the history's tables, and adopts what yoyo applied."""
         statements = create_tables(self._quoting, history)
         return [
-            *self.begin("READ COMMITTED", timeouts, wait_for_disk=False),
+            *self.begin(
+                "READ COMMITTED",
+                timeouts,
+                wait_for_disk=False,
+                checked="_yoyo_log" in history.tables,
+            ),
             *(to_message(s, Part.CLAIM) for s in statements),
             to_message(queries.COMMIT, Part.COMMIT),
         ]
@@ -338,10 +348,9 @@ class MigrationTransaction:
         """
         if not self._prepared:
             return [self.settings(timeouts, wait_for_disk=wait_for_disk)]
-        settings = [queries.PG_CATALOG_ONLY] if wait_for_disk else [
-            queries.PG_CATALOG_ONLY, queries.ASYNCHRONOUS_COMMIT,
-        ]  # fmt: skip
-        return [to_message(s, Part.FRAME) for s in settings]
+        waits = wait_for_disk or self._has_citus
+        commit = queries.SYNCHRONOUS_COMMIT if waits else queries.ASYNCHRONOUS_COMMIT
+        return [to_message(s, Part.FRAME) for s in (queries.PG_CATALOG_ONLY, commit)]
 
     def record(self, step: Step, *, prepared: bool = False) -> Message:
         """Return the message that records a step as done.
@@ -364,6 +373,26 @@ class MigrationTransaction:
         """Return a transaction that changes nothing, but waits until all before it is on the disk."""
         return self._on_disk(self.writer.flush(), timeouts)
 
+    def end_run(self, history: History, try_ms: int) -> list[Message]:
+        """Return the transaction after which no transaction of the run passes its mark.
+
+        Args:
+            history: the history as it is now; missing tables are created.
+            try_ms: how long to wait for a transaction of the run that is not over, in milliseconds.
+        """
+        assert self._mark is not None  # noqa: S101
+        end = self.writer.end_run(self._mark.run)
+        create = [] if history.complete else create_tables(self._quoting, history)
+        return [
+            *START,
+            self.settings(Timeouts(try_ms, 0, 0), wait_for_disk=True),
+            *(to_message(s, Part.FRAME) for s in create),
+            to_message(self.writer.lock_before_snapshot(), Part.FRAME),
+            to_message(queries.MARK.format(mark=self._mark.key), Part.FRAME),
+            to_message(end, Part.RECORD),
+            to_message(queries.COMMIT, Part.COMMIT),
+        ]
+
     def history_only(self, statements: Sequence[str], timeouts: Timeouts) -> list[Message]:
         """Return a transaction that writes the history and runs no file."""
         return [
@@ -383,13 +412,23 @@ class MigrationTransaction:
 
     # --- the parts --------------------------------------------------------------------------------
 
-    def begin(self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
-        """Return the messages before the claim: BEGIN, settings, and the lock of this target."""
+    def begin(
+        self, isolation: str, timeouts: Timeouts, *, wait_for_disk: bool, checked: bool = True
+    ) -> list[Message]:
+        """Return the messages before the claim: BEGIN, settings, and the lock of this target.
+
+        Args:
+            isolation: the isolation level.
+            timeouts: those of the file.
+            wait_for_disk: the COMMIT waits for the disk.
+            checked: the audit log exists, so a run that was ended there can be told.
+        """
+        check = self._check_mark() if checked else []
         begin = [to_message(queries.BEGIN.format(isolation=isolation), Part.FRAME), *START[1:]]
         settings = self.settings(timeouts.for_claim, wait_for_disk=wait_for_disk)
         if isolation == "READ COMMITTED":
             lock = queries.LOCK.format(key=self._quoting.lock_key)
-            return [*begin, settings, to_message(lock, Part.LOCK)]
+            return [*begin, settings, *self.mark(), to_message(lock, Part.LOCK), *check]
         limit = self._quoting.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
         return [
             *begin,
@@ -397,11 +436,26 @@ class MigrationTransaction:
             to_message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
             to_message(self.writer.lock_before_snapshot(), Part.LOCK),
             settings,
+            *self.mark(),
+            *check,
         ]
+
+    def mark(self) -> list[Message]:
+        """Return the message that marks the transaction as one of the run; none in an own session."""
+        if self._mark is None:
+            return []
+        return [to_message(queries.MARK.format(mark=self._mark.key), Part.FRAME)]
+
+    def _check_mark(self) -> list[Message]:
+        """Return the message that fails if the run was ended, because its connection was lost."""
+        if self._mark is None:
+            return []
+        return [to_message(self.writer.run_goes_on(self._mark.run), Part.FRAME)]
 
     def settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
         """Return the message that has the transaction's settings."""
-        sql = queries.SETTINGS + ("" if wait_for_disk else queries.NO_WAIT)
+        waits = wait_for_disk or self._has_citus
+        sql = queries.SETTINGS + (queries.WAIT if waits else queries.NO_WAIT)
         values = timeouts.settings
         if self._application is not None:
             sql += queries.APPLICATION

@@ -139,7 +139,8 @@ def hold_lock(
 
 
 def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | None:
-    return next(iter(fetch(conn, backend_from_row, queries.LOCK_HOLDER.format(key=key))), None)
+    sql = queries.LOCK_HOLDER.format(key=key)
+    return next(iter(fetch(conn, backend_from_row, sql, as_login=True)), None)
 
 
 def locked_error(holder: Backend | None, sqlstate: str | None = None) -> ChatdbError:

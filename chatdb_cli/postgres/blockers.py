@@ -1,6 +1,7 @@
 """Which sessions block a statement, asked over a connection of its own.
 
     BlockerWatch    finds the sessions that block a statement, while it waits
+    Waiting         how the session that waits is known
     Backend         a session of the server, described for a person
 
 What does not belong here: the migration lock (`advisory_lock.py`).
@@ -11,10 +12,12 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.postgres import queries
+from chatdb_cli.postgres.own import in_pg_catalog
+from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.secrets import mask
 
 if TYPE_CHECKING:
@@ -71,6 +74,28 @@ class Backend:
         return f"pid {self.pid} ({', '.join(filter(None, facts))}){query}"
 
 
+class Waiting(NamedTuple):
+    """How the session that waits is known; one of these.
+
+    Attributes:
+        pid: its process ID.
+        key: the two halves of the key of an advisory lock that it alone holds.
+        application: its `application_name`, which a statement can change.
+    """
+
+    pid: int = 0
+    key: str = ""
+    application: str = ""
+
+    def condition(self, conn: psycopg.Connection[Any]) -> str:
+        """Return the condition that finds the session in pg_stat_activity."""
+        if self.pid:
+            return queries.WAITING_PID.format(pid=self.pid)
+        if self.key:
+            return queries.WAITING_HOLDER.format(key=self.key)
+        return Quoting(conn, "").fill(queries.WAITING_NAME, application=self.application)
+
+
 class BlockerWatch:
     """Finds, over a connection of its own, which sessions block a session that waits.
 
@@ -79,8 +104,7 @@ class BlockerWatch:
 
     Args:
         connect: opens that connection.
-        application: the `application_name` of the session.
-        pid: its process ID, or 0 if a pooler hides it.
+        waiting: how the session is known.
         lock_timeout_ms: how long a statement waits for a lock; 0 is for ever.
         report: called with these sessions when others than before block it.
 
@@ -91,13 +115,13 @@ class BlockerWatch:
     def __init__(
         self,
         connect: Callable[[], psycopg.Connection[Any]],
-        application: str,
-        pid: int,
+        waiting: Waiting,
         lock_timeout_ms: int,
         report: Callable[[tuple[Backend, ...]], None],
     ) -> None:
         self._connect = connect
-        self._values = (application.encode(), str(pid).encode())
+        self._waiting = waiting
+        self._question = b""
         self._after_s = min(_SILENCE_S, lock_timeout_ms / 4000 or _SILENCE_S)
         self._report = report
         self._conn: psycopg.Connection[Any] | None = None
@@ -148,6 +172,7 @@ class BlockerWatch:
         try:
             if self._conn is None:
                 self._conn = self._connect()
+                self._question = self._written(self._conn)
                 self._ask(self._conn)
                 return ()
             return self._answer(self._conn)
@@ -155,8 +180,13 @@ class BlockerWatch:
             self._can_ask = False
             return ()
 
+    def _written(self, conn: psycopg.Connection[Any]) -> bytes:
+        """Return the question, in one message and so in one transaction."""
+        sql = queries.BLOCKERS.replace("{waiting}", self._waiting.condition(conn))
+        return in_pg_catalog(sql, as_login=True).encode()
+
     def _ask(self, conn: psycopg.Connection[Any]) -> None:
-        conn.pgconn.send_query_params(queries.BLOCKERS.encode(), self._values)
+        conn.pgconn.send_query(self._question)
 
     def _answer(self, conn: psycopg.Connection[Any]) -> tuple[Backend, ...]:
         conn.pgconn.consume_input()
@@ -164,7 +194,9 @@ class BlockerWatch:
             return ()
         blockers: tuple[Backend, ...] = ()
         while result := conn.pgconn.get_result():
-            blockers = tuple(backend_from_row(**_row(result, n)) for n in range(result.ntuples))
+            if result.ntuples:
+                rows = (_row(result, n) for n in range(result.ntuples))
+                blockers = tuple(backend_from_row(**row) for row in rows)
         self._ask(conn)
         return blockers
 

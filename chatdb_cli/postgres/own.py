@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def fetch(conn: psycopg.Connection[Any], row_type: Callable[..., _T], sql: str) -> list[_T]:
+def fetch(
+    conn: psycopg.Connection[Any],
+    row_type: Callable[..., _T],
+    sql: str,
+    *,
+    as_login: bool = False,
+) -> list[_T]:
     """Send one statement in one message, and return its rows.
 
     The settings of a transaction that is open stay as they are.
@@ -35,6 +41,8 @@ def fetch(conn: psycopg.Connection[Any], row_type: Callable[..., _T], sql: str) 
         conn: a connection that is idle and in autocommit mode, or in a transaction that has not failed.
         row_type: called with the columns of each row, by their names.
         sql: the statement, with its values in it (`quoting.py`).
+        as_login: send it as the role that logged in.  The default of that role can be another one
+            (`ALTER ROLE ... SET role`), which does not see what the sessions of its login do.
 
     Raises:
         psycopg.Error: the server's error.
@@ -44,19 +52,24 @@ def fetch(conn: psycopg.Connection[Any], row_type: Callable[..., _T], sql: str) 
 
     idle = conn.info.transaction_status is TransactionStatus.IDLE
     with conn.cursor(row_factory=kwargs_row(row_type)) as cursor:
-        cursor.execute(in_pg_catalog(sql, restore=not idle).encode(), prepare=False)
+        cursor.execute(
+            in_pg_catalog(sql, restore=not idle, as_login=as_login).encode(), prepare=False
+        )
         while cursor.description is None and cursor.nextset():
             pass
         return cursor.fetchall()
 
 
-def in_pg_catalog(sql: str, *, restore: bool = False) -> str:
+def in_pg_catalog(sql: str, *, restore: bool = False, as_login: bool = False) -> str:
     """Return a statement with those that have its names found in pg_catalog alone.
 
     Args:
         sql: the statement.
         restore: undo the settings after it, in a transaction that is open.
+        as_login: it is sent as the role that logged in.
     """
+    if as_login:
+        sql = f"{queries.OWN_ROLE};\n{sql}"
     if not restore:
         return f"{queries.PG_CATALOG_ONLY};\n{sql}"
     return (

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PG_CATALOG_ONLY: Final[LiteralString] = """\
 SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL row_security = off"""
+# Act as the role that logged in; RESET ROLE would return to the default of that role.
+OWN_ROLE: Final[LiteralString] = "SET LOCAL ROLE NONE"
 # In a transaction of the caller, only for the statement between the two.
 OWN_SAVEPOINT: Final[LiteralString] = "SAVEPOINT chatdb_own"
 OWN_SAVEPOINT_END: Final[LiteralString] = """\
@@ -49,8 +51,16 @@ JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 )
-# Which sessions block a session?  Through a pooler only its name is known.  0 is a prepared
-# transaction.
+# The condition on the session that waits: its process ID; or through a pooler, which hides that, a lock
+# that it holds; or its name.
+WAITING_PID: Final = "w.pid = {pid}"
+WAITING_HOLDER: Final = """\
+w.pid IN (SELECT l.pid FROM (VALUES ({key})) k (high, low)
+                 JOIN pg_locks l ON l.classid = k.high::oid AND l.objid = k.low::oid
+                 WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+WAITING_NAME: Final = "w.application_name = {application}"
+# Which sessions block a session?  0 is a prepared transaction.
 BLOCKERS: Final = (
     "SELECT b.pid::text,\n"
     + _SESSION.replace("{since}", "coalesce(a.xact_start, a.backend_start)")
@@ -59,7 +69,7 @@ FROM pg_stat_activity w
 CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
 LEFT JOIN pg_stat_activity a ON a.pid = b.pid
 WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
-  AND w.application_name = $1 AND (w.pid = $2 OR $2 = 0)
+  AND {waiting}
 ORDER BY 2, 1"""
 )
 # Which triggers does a function of this name belong to?  No row: it is not a trigger function.
