@@ -18,8 +18,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.chatdb ## start a PostgreSQL for this project and apply the chat schema
-	@echo '$$ chatdb setup'; $(CHATDB) setup $(OURS)
-	@echo '$$ chatdb migrate status'; $(CHATDB) migrate status $(OURS)
+	@echo '$$ chatdb setup --dir @chat'; $(CHATDB) setup --dir @chat $(OURS)
+	@echo '$$ chatdb migrate status --dir @chat'; $(CHATDB) migrate status --dir @chat $(OURS)
 
 down: $(VENV)/.chatdb ## stop that PostgreSQL; its data is kept
 	@echo '$$ chatdb server stop'; $(CHATDB) server stop --env-file /dev/null

@@ -31,6 +31,8 @@ class Remedy(Enum):
     STATUS = "Migrator.status()"
     REPAIR = "Migrator.repair()"
     SETUP = "setup()"
+    INIT = "init_project()"
+    INIT_CHAT = "init_project(chat=True)"
     SETUP_EMBEDDED = "setup() with settings that set embedded"
     SERVER_START = "EmbeddedServer.start()"
     SERVER_DESTROY = "EmbeddedServer.destroy()"

@@ -33,6 +33,16 @@ class Context:
     out: Output
     _opened: list[Target] = field(default_factory=list)
 
+    def require_files(self) -> None:
+        """Refuse to continue without a folder of migrations, before anything is opened or started.
+
+        Raises:
+            ChatdbError: `USAGE`, there is none.
+        """
+        from chatdb_cli.files.folder import choose_folder
+
+        choose_folder(self.settings.directory)
+
     def target(self, settings: Settings | None = None, **options: Any) -> Target:
         """Open the target, with the embedded server or the tunnel that it needs.
 
@@ -77,14 +87,11 @@ class Context:
             target.close()
 
     def migrator(self, target: Target, *, sync_each: bool = False) -> Migrator:
-        """Return a migrator for a target; note if it uses the shipped files by default."""
+        """Return a migrator for a target."""
         from chatdb_cli.cli.progress import migration_progress
         from chatdb_cli.migrate.migrator import Migrator
 
-        migrator = Migrator(target, progress=migration_progress(self.out), sync_each=sync_each)
-        if migrator.folder.shipped and not migrator.folder.named:
-            self.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
-        return migrator
+        return Migrator(target, progress=migration_progress(self.out), sync_each=sync_each)
 
     @property
     def interactive(self) -> bool:

@@ -15,6 +15,8 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.STATUS: '"chatdb migrate status"',
     Remedy.REPAIR: '"chatdb migrate repair"',
     Remedy.SETUP: '"chatdb setup"',
+    Remedy.INIT: '"chatdb init"',
+    Remedy.INIT_CHAT: '"chatdb init --chat"',
     Remedy.SETUP_EMBEDDED: '"chatdb setup --embedded"',
     Remedy.SERVER_START: '"chatdb server start"',
     Remedy.SERVER_DESTROY: '"chatdb server destroy"',

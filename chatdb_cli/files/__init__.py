@@ -6,8 +6,10 @@
     names         file names: version and name
     directives    instructions in the leading comment
     other_tools   files that another migration tool would read differently
+    timestamps    versions that are timestamps
     order         dependencies and order
     new           the files of a new migration
+    init          the files of a new project
     since         the files that are newer than a commit, by git
     model         the values
 

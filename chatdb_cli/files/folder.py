@@ -1,4 +1,4 @@
-"""The folder of the migrations: a named one, `./sql`, or the chat schema that chatdb ships.
+"""The folder of the migrations: a named one, `./sql`, or the chat schema that chatdb ships as `@chat`.
 
 What does not belong here: reading the files in it (`read.py`).
 """
@@ -16,7 +16,7 @@ SHIPPED = "@chat"
 
 
 def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
-    """Choose the folder: the named one, else `./sql`, else the shipped chat schema.
+    """Choose the folder: the named one, else `./sql`.
 
     Args:
         directory: the named folder, `@chat` for the shipped schema, or None.
@@ -31,9 +31,6 @@ def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
     try:
         if (path / "up").is_dir():
             return Folder(path, shipped=False, named=directory is not None)
-        # A broken link is an error: the user meant it to lead somewhere.
-        if directory is None and not path.exists() and not path.is_symlink():
-            return Folder(shipped_folder(), shipped=True, named=False)
         exists, is_folder = path.exists(), path.is_dir()
     except OSError as error:
         raise file_error(path, error, "read", Code.USAGE) from None
@@ -42,11 +39,28 @@ def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
         Code.USAGE,
         problem if exists else f"there is no folder {path}",
         hint=Advice(
-            "name the folder that holds up/ and down/ with {directory}, or the shipped chat schema "
-            "with {directory_shipped}"
+            "{init} makes a new one; or name the folder that holds up/ and down/ with {directory}, or "
+            "the chat schema that chatdb ships with {directory_shipped}"
         ),
         errno=None if exists else "ENOENT",
     )
+
+
+def choose_or_assume_folder(directory: str | None) -> tuple[Folder, bool]:
+    """Choose the folder as `choose_folder` does; where there is no `./sql`, the shipped chat schema.
+
+    Only for what compares a database with files if they happen to be its own: nothing is applied.
+
+    Returns:
+        The folder, and whether nobody named it.
+
+    Raises:
+        ChatdbError: as `choose_folder` does.
+    """
+    path = Path("sql")
+    if directory is None and not path.exists() and not path.is_symlink():
+        return Folder(shipped_folder(), shipped=True, named=False), True
+    return choose_folder(directory), False
 
 
 def writable_folder(directory: str | None) -> Folder:

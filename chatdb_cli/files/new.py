@@ -6,26 +6,44 @@ What does not belong here: choosing the folder (`folder.py`).
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import writable_folder
 from chatdb_cli.files.names import file_error, parse_file_name
+from chatdb_cli.files.timestamps import (
+    future_warning,
+    is_future,
+    next_timestamp,
+    read_timestamp,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+# The digits of a timestamp of seconds.
+_SECONDS = 14
 
 
-def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path, Path]:
+def new_migration(
+    name: str,
+    directory: str | Path | None = None,
+    *,
+    timestamp: bool = False,
+    after: str | None = None,
+) -> tuple[Path, Path]:
     """Write the next version's pair of files, and return the up and the down.
 
     The version is the newest one plus one, as wide as that one; in a folder of timestamps it is the
-    present second, in UTC.
+    present second, in UTC.  A timestamp that is in the future does not count.
 
     Args:
         name: what the migration does; blanks and dashes become underscores.
         directory: the folder of `up/` and `down/`, created if missing; `./sql` by default.
+        timestamp: use the present second, whatever the others have.
+        after: a version that counts as used, although no file has it.
 
     Raises:
         ChatdbError: `USAGE` when the name can't be part of a file name, or the files can't be
@@ -45,7 +63,8 @@ def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path,
         for directory in folders
         for entry in list_entries(directory).files
     ]
-    stem = f"{_next_version(max(versions, key=int, default='0000'))}_{words}"
+    versions += [after] if after is not None else []
+    stem = f"{_next_version(versions, timestamp=timestamp)}_{words}"
     up, down = (directory / f"{stem}.sql" for directory in folders)
     title = " ".join(name.split())
     for file_path, text in ((down, f"-- rolls back: {title}\n"), (up, f"-- {title}\n")):
@@ -58,11 +77,27 @@ def new_migration(name: str, directory: str | Path | None = None) -> tuple[Path,
     return up, down
 
 
-def _next_version(newest: str) -> str:
-    if len(newest) == 14 and newest.startswith(("19", "20")):
-        from datetime import UTC, datetime
-
-        now = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
-        if int(now) > int(newest):
-            return now
+def _next_version(versions: Sequence[str], *, timestamp: bool) -> str:
+    newest = max((v for v in versions if not is_future(v)), key=int, default=None)
+    # A folder in which all are in the future is one of timestamps all the same.
+    example = newest or max(versions, key=int, default="")
+    is_second = len(example) == _SECONDS and read_timestamp(example) is not None
+    if timestamp or is_second or (newest is None and versions):
+        return next_timestamp(newest)
+    newest = newest or "0000"
     return str(int(newest) + 1).zfill(len(newest))
+
+
+def folder_warnings(directory: str | Path | None = None) -> tuple[str, ...]:
+    """Return what is unusual about the versions in a folder, for the author of the next one.
+
+    Args:
+        directory: the folder of `up/` and `down/`; `./sql` by default.
+
+    Raises:
+        ChatdbError: `BAD_FILE` when a file there has a name without a version.
+    """
+    entries = list_entries(Path(directory or "sql") / "up").files
+    names = (parse_file_name(entry.name, entry.path) for entry in entries)
+    warning = future_warning((version, stem) for stem, version, _ in names)
+    return (warning,) if warning else ()

@@ -17,6 +17,7 @@ from chatdb_cli.files.model import NO_DIRECTIVES, Files, Migration, Script, chec
 from chatdb_cli.files.names import file_error, normalize_name, parse_file_name, some_of
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.other_tools import find_marker, find_suffixes, suffix_error
+from chatdb_cli.files.timestamps import future_warning
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.source import decode
@@ -78,6 +79,8 @@ def read_migrations(where: Folder, *, downs: bool = True) -> Files:
     ]
     migrations.sort(key=lambda m: (m.number, m.id))
     warnings += _missing_downs(migrations)
+    if warning := future_warning((m.version, m.id) for m in migrations):
+        warnings.append(warning)
     return Files(where, order_migrations(migrations), duplicates, tuple(refused), tuple(warnings))
 
 

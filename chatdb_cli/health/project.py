@@ -22,12 +22,12 @@ def read_project(settings: Settings) -> Project:
     Args:
         settings: name the folder; by default it is ./sql, or the chat schema that chatdb ships.
     """
-    from chatdb_cli.files.folder import choose_folder
+    from chatdb_cli.files.folder import choose_or_assume_folder
     from chatdb_cli.files.read import read_migrations
 
     try:
-        folder = choose_folder(settings.directory)
+        folder, assumed = choose_or_assume_folder(settings.directory)
         files = read_migrations(folder, downs=False)
     except ChatdbError as error:
         return Project(problem=error.message)
-    return Project(files, assumed=folder.shipped and not folder.named)
+    return Project(files, assumed=assumed)

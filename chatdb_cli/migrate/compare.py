@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chatdb_cli.history.model import AppliedMigration, Unfinished, YoyoLock
     from chatdb_cli.migrate.model import AppliedState, Step
 
+_FIRST_OF_CHAT = "0001_extensions"
+
 
 def pending(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Migration, ...]:
     """Return the migrations that are on disk and not in the history, in order."""
@@ -63,6 +65,8 @@ def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Finding
     on_disk = {m.number: m for m in files.migrations}
     result = [*duplicate_problems(files), *(refused_problem(error) for error in files.refused)]
     result += invalid_problems(applied)
+    if is_other_folder(files, applied):
+        return (*result, _other_folder_problem(files, applied))
     for row, state in states(files, applied):
         if state == "missing" and row.number >= 0:
             result.append(missing_problem(row))
@@ -74,6 +78,37 @@ def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Finding
             result.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
     result += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
     return tuple(result)
+
+
+def is_other_folder(files: Files, applied: Iterable[AppliedMigration]) -> bool:
+    """Return whether none of several applied migrations is in the folder, which is another project's.
+
+    One that was only renamed, or only changed, is in it.
+    """
+    rows = [a for a in applied if a.number >= 0]
+    on_disk = {m.number: m for m in files.migrations}
+    return len(rows) > 1 and not any(
+        (m := on_disk.get(a.number)) is not None
+        and (same_name(m.name, a.name) or m.up.checksum in ("", a.up_checksum))
+        for a in rows
+    )
+
+
+def _other_folder_problem(files: Files, applied: Iterable[AppliedMigration]) -> Finding:
+    rows = sorted((a for a in applied if a.number >= 0), key=lambda a: a.number)
+    hint = "wrong {directory}? name the folder that they come from"
+    if rows[0].id == _FIRST_OF_CHAT:
+        hint += (
+            "; these are those of the chat schema that chatdb ships: {directory_shipped} names it, "
+            "and {init_chat} copies it into this project"
+        )
+    return _problem(
+        "missing",
+        None,
+        f"none of the {len(rows)} applied migrations ({rows[0].id} to {rows[-1].id}) is in "
+        f"{files.folder.path / 'up'}",
+        Advice(hint),
+    )
 
 
 def resume_point(script: Script, row: AppliedMigration) -> Statement | None:

@@ -12,7 +12,7 @@ What does not belong here: how files are read (`files/`), which steps to run (`p
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from chatdb_cli import log
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.files.model import Files
+    from chatdb_cli.files.model import Files, Folder
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
     from chatdb_cli.migrate.model import StatementWatch, Step
@@ -61,7 +61,7 @@ class Migrator(Closing):
         target: a database and a schema; or settings that name them, and then the migrator opens the
             target, and `close` closes it, as does the end of a `with` block.
         directory: the folder that holds `up/` and `down/`; `@chat` for the shipped schema; by
-            default the settings' own, else `./sql`, else the shipped one.
+            default the settings' own, else `./sql`.
         progress: called as things happen.
         sync_each: every COMMIT waits for the disk.
         confined: nothing outside of the target's schema may change.
@@ -86,7 +86,7 @@ class Migrator(Closing):
             require_target(target)
             settings = target.settings
         named = str(directory) if directory is not None else settings.directory
-        self.folder = choose_folder(named)
+        self._named = named
         self._kept: tuple[psycopg.Connection[Any], Files] | None = None
         self.target = open_target(target, self._report) if isinstance(target, Settings) else target
         self._options = Options(
@@ -98,6 +98,15 @@ class Migrator(Closing):
             confined=confined,
             watch=watch,
         )
+
+    @cached_property
+    def folder(self) -> Folder:
+        """The folder of the files.
+
+        Raises:
+            ChatdbError: `USAGE`, there is none.
+        """
+        return choose_folder(self._named)
 
     def close(self) -> None:
         """Close the target, if the migrator opened it."""
@@ -206,7 +215,6 @@ class Migrator(Closing):
 
         with self._connect() as conn:
             past = self._read(conn)
-            self._refuse_shipped(past)
             first = plan_up(past)
             if first.steps or first.problems:  # the history keeps the down files, too
                 files = self._read_files()
@@ -279,7 +287,6 @@ class Migrator(Closing):
         _refuse_problems(first.problems, files)
         with self._connect() as conn:
             past = self._read(conn)
-            self._refuse_shipped(past)
             if past.applied:
                 raise ChatdbError(
                     Code.REFUSED,
@@ -375,19 +382,6 @@ class Migrator(Closing):
             past = read_history(conn, self.target.schema)
         require_schema(past, self.target.schema)
         return past
-
-    def _refuse_shipped(self, past: History) -> None:
-        """Refuse to create the shipped schema, unless it was named, in a schema that holds others."""
-        folder = self.folder
-        if folder.shipped and not folder.named and past.other_relations and not past.exists:
-            raise ChatdbError(
-                Code.REFUSED,
-                f"schema {self.target.schema!r} holds tables already, and without a ./sql the chat "
-                "schema that comes with chatdb would be created in it",
-                hint=Advice(
-                    "name your own folder with {directory}, or confirm with {directory_shipped}"
-                ),
-            )
 
     def _migrate(
         self,

@@ -6,7 +6,6 @@ history disagree (`compare.py`), running a step (`runner.py`).
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
@@ -23,10 +22,11 @@ from chatdb_cli.migrate.compare import (
     warnings,
 )
 from chatdb_cli.migrate.model import Plan, Step
+from chatdb_cli.migrate.versions import known_migration, known_number, parse_version
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.findings import Finding
@@ -56,7 +56,7 @@ def up(
     begun = {a.number for a in applied if a.unfinished and a.unfinished.direction == "up"}
     wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
     if to is not None:
-        target = _known(to, files)
+        target = known_migration(to, files)
         highest = max((a.number for a in applied), default=-1)
         if target.number < highest and target.number not in {m.number for m in wanted}:
             raise ChatdbError(
@@ -82,7 +82,7 @@ def baseline(files: Files, version: str) -> Plan:
     Raises:
         ChatdbError: `USAGE` if the version is unknown.
     """
-    target = _known(version, files)
+    target = known_migration(version, files)
     wanted = files.migrations[: files.migrations.index(target) + 1]
     return Plan(tuple(map(_up_step, wanted)), tuple(problems(files, ())), files.warnings)
 
@@ -114,8 +114,8 @@ def down(
     position_of = _positions(files)
     with_version = (a for a in applied if a.number >= 0)
     newest_first = sorted(with_version, key=lambda a: (position_of(a.number), a.id), reverse=True)
-    if to is not None and _number(to) != 0:
-        stays = position_of(_known_number(to, files, applied))
+    if to is not None and parse_version(to) != 0:
+        stays = position_of(known_number(to, files, applied))
         wanted = [a for a in newest_first if position_of(a.number) > stays]
     elif everything or to is not None:
         wanted = newest_first
@@ -242,37 +242,3 @@ def _at_least_one(steps: int | None) -> int | None:
             hint=Advice("give {steps} 1 or more"),
         )
     return steps
-
-
-def _number(version: str) -> int:
-    """Parse a version that a user gave.
-
-    Raises:
-        ChatdbError: `USAGE` if it is not a version.
-    """
-    # No file name is longer, and Python parses no number of 5,000 digits.
-    if not re.fullmatch(r"[0-9]{1,255}", version):
-        shown = version if len(version) <= 40 else version[:40] + "..."
-        raise ChatdbError(
-            Code.USAGE,
-            f"{shown!r} is not a version",
-            hint="a version is a number, such as 0007 or 7",
-        )
-    return int(version)
-
-
-def _known(version: str, files: Files) -> Migration:
-    number = _number(version)
-    for migration in files.migrations:
-        if migration.number == number:
-            return migration
-    raise ChatdbError(
-        Code.USAGE,
-        f"there is no version {version}",
-        hint=Advice("{status} lists the versions"),
-    )
-
-
-def _known_number(version: str, files: Files, applied: Iterable[AppliedMigration]) -> int:
-    number = _number(version)
-    return number if number in {a.number for a in applied} else _known(version, files).number

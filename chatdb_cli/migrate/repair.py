@@ -70,10 +70,11 @@ def repairs(files: Files, past: History, texts: Mapping[str, AppliedTexts]) -> t
         for row, state in compare.states(files, past.applied)
         if state == "missing" and row.number >= 0
     ]
-    if missing and not on_disk.keys() & {a.number for a in past.applied}:
+    numbers = {a.number for a in past.applied if a.number >= 0}
+    if (missing and not on_disk.keys() & numbers) or compare.is_other_folder(files, past.applied):
         raise ChatdbError(
             Code.REFUSED,
-            f"none of the {len(missing)} applied migrations has a file in {files.folder.path}",
+            f"none of the {len(numbers)} applied migrations has a file in {files.folder.path}",
             hint=Advice("name the folder that they come from with {directory}"),
         )
     for row in missing:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, server_error
@@ -58,13 +59,12 @@ def setup(
         ChatdbError: no connection, a missing privilege, or a migration that failed.
     """
     require_settings(settings)
+    # A wrong folder is reported before anything is created.
+    choose_folder(str(directory) if directory is not None else settings.directory)
     target = open_target(with_embedded_default(settings))
     try:
-        migrator = Migrator(
-            target, directory
-        )  # a wrong folder is reported before anything is created
         create_database(target)
-        migrator.up()
+        Migrator(target, directory).up()
         return open_pool(target, owned=True)
     except BaseException:
         target.close()

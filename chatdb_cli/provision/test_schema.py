@@ -76,6 +76,7 @@ def setup_test_schema(
 
     require_target(target)
     migrator = Migrator(target, directory, progress=progress, confined=True)
+    _ = migrator.folder  # a wrong one is reported before anything is created
     with connect_or_create(target, report) as conn:
         # Not the migration lock itself: the migrator acquires that on a connection of its own.
         lock: AbstractContextManager[None] = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.read import find_refused_statement
-from chatdb_cli.remedy import Advice
+from chatdb_cli.migrate.versions import known_migration
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
@@ -73,9 +73,4 @@ def reason_to_skip(migration: Migration) -> str | None:
 
 
 def _position(files: Files, version: str) -> int:
-    for n, migration in enumerate(files.migrations):
-        if version.isdecimal() and migration.number == int(version[:255]):
-            return n
-    raise ChatdbError(
-        Code.USAGE, f"there is no version {version}", hint=Advice("{status} lists the versions")
-    )
+    return files.migrations.index(known_migration(version, files))

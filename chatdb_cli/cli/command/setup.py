@@ -50,6 +50,7 @@ def setup(
         raise ChatdbError(
             Code.USAGE, "--test creates a schema without rows", hint="omit --seed or --test"
         )
+    _require_files(context)
     if test:
         run = _set_up_tests(context, name or "test", yes=yes)
         context.out.warn(*run.warnings)
@@ -58,6 +59,23 @@ def setup(
         raise ChatdbError(Code.USAGE, "--name is for --test", hint="add --test")
     else:
         _set_up(context, seed=seed)
+
+
+def _require_files(context: Context) -> None:
+    """Refuse to continue without migrations, and say what `setup` would do with them.
+
+    Raises:
+        ChatdbError: `USAGE`, there is no folder of migrations.
+    """
+    try:
+        context.require_files()
+    except ChatdbError as error:
+        settings = context.settings
+        where = "in the configured database"
+        if settings.database is None and settings.embeddable:
+            where = f"in a PostgreSQL of this project, in {settings.home}"
+        note = f"setup would apply its migrations {where}; nothing was created"
+        raise error.with_(notes=(*error.notes, note)) from None
 
 
 def _set_up(context: Context, *, seed: bool) -> None:

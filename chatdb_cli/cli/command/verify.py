@@ -75,7 +75,6 @@ def verify(
         report=context.out.say,
         ask=context.ask,
     )
-    _note_shipped_files(context)
     context.out.result(render_verdict(verdict))
     for wanted in reports:
         write_report(context, wanted, partial(_make_report, verdict))
@@ -85,12 +84,6 @@ def verify(
 
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
-def _note_shipped_files(context: Context) -> None:
-    """Say that the shipped files were checked, if nobody named them: the folder may be a wrong one."""
-    if context.settings.directory is None and not Path("sql").exists():
-        context.out.say("files: the chat schema that comes with chatdb (there is no ./sql)")
 
 
 def _make_report(verdict: Verdict, kind: str) -> str:

@@ -104,7 +104,11 @@ def step_line(event: Progress) -> str:
     return f"{event.state or '':<9} {name}".rstrip() + duration
 
 
-def render_new(up: Path, down: Path) -> Rendered:
+def render_new(up: Path, down: Path, warnings: Sequence[str] = ()) -> Rendered:
     """Render the paths of a new pair of files."""
-    document = target_document(None) | {"up": str(up), "down": str(down)}
+    document = target_document(None) | {
+        "up": str(up),
+        "down": str(down),
+        "warnings": list(map(in_words, warnings)),
+    }
     return Rendered(document, (f"{up}\n{down}",))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.files.entries import list_entries
-from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.files.folder import choose_or_assume_folder
 from chatdb_cli.health.project import read_project
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MigrationFiles:
     def _look(self) -> object:
         """Return what changes when a file does; None if the folder can't be read."""
         try:
-            folder = choose_folder(self._settings.directory)
+            folder, _ = choose_or_assume_folder(self._settings.directory)
             entries = list_entries(folder.path / "up").files
             stats = [(entry.name, entry.stat()) for entry in entries]
         except (ChatdbError, OSError):

@@ -23,6 +23,7 @@ def baseline(
 
     For a database that has the schema and no history yet.
     """
+    context.require_files()
     target = context.target()
     context.out.target(target)
     run = context.migrator(target).baseline(newest)

@@ -29,6 +29,7 @@ def down(
     sync_each: SyncEach = False,
 ) -> None:
     """Roll back the newest migration, or more."""
+    context.require_files()
     target = context.target()
     if not dry_run:
         context.out.target(target)

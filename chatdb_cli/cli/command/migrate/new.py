@@ -18,9 +18,17 @@ def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What the migration does, such as add_users.")
     ],
+    timestamp: Annotated[
+        bool, typer.Option("--timestamp", help="Use the present second, in UTC, as the version.")
+    ] = False,
 ) -> None:
     """Write the pair of files of the next version."""
-    from chatdb_cli.files.new import new_migration
+    from chatdb_cli.files.new import folder_warnings, new_migration
+    from chatdb_cli.migrate.origin import warn_first_file
 
-    up, down = new_migration(name, context.settings.directory)
-    context.out.result(render_new(up, down))
+    directory = context.settings.directory
+    after, warning = warn_first_file(context.settings)
+    up, down = new_migration(name, directory, timestamp=timestamp, after=after)
+    warnings = (*((warning,) if warning else ()), *folder_warnings(directory))
+    context.out.warn(*warnings)
+    context.out.result(render_new(up, down, warnings))

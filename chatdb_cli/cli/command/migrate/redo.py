@@ -16,6 +16,7 @@ def redo(
     allow_data_loss: AllowDataLoss = False,
 ) -> None:
     """Roll back the newest migration, and apply it again."""
+    context.require_files()
     target = context.target()
     if not dry_run:
         context.out.target(target)

@@ -25,6 +25,7 @@ def repair(
     Accepts files that were changed after they were applied, removes missing ones from the history, and
     removes a lock that a killed yoyo left. Shows all of it first, and asks.
     """
+    context.require_files()
     target = context.target()
     if not dry_run:
         context.out.target(target)

@@ -22,6 +22,7 @@ def status(
     ] = False,
 ) -> None:
     """List applied and pending migrations, and any problem."""
+    context.require_files()
     result = context.migrator(context.target()).status(check_downs=check)
     only_findings = check and context.settings.quiet
     context.out.result(render_status(result, only_findings=only_findings))

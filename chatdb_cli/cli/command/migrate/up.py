@@ -29,6 +29,7 @@ def up(
     sync_each: SyncEach = False,
 ) -> None:
     """Apply pending migrations."""
+    context.require_files()
     target = context.ready_target(context.settings.wait_for_server_ms)
     if not dry_run:
         context.out.target(target)
