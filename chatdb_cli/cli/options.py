@@ -267,6 +267,10 @@ AllowDataLoss = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation in production.")]
+DryRunOfHistory = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what would be changed.")
+]
+YesToAll = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 ColumnOrder = Annotated[
     bool,
     typer.Option("--column-order", help="Another order of the columns is a difference, too."),

@@ -367,6 +367,17 @@ WITH forgotten AS (
     DELETE FROM {schema}._yoyo_migration WHERE migration_id = {old_id} RETURNING 1
 )
 SELECT 1 / count(*) FROM forgotten CROSS JOIN gone"""
+# Remove a migration that stopped part-way, if as many of its statements are done as was read.
+FORGET_UNFINISHED: Final = """\
+WITH forgotten AS (
+    DELETE FROM {schema}.chatdb_migration
+    WHERE migration_id = {migration_id} AND unfinished = {direction}
+      AND cardinality(statements_done) = {number}
+    RETURNING 1
+), gone AS (
+    DELETE FROM {schema}._yoyo_migration WHERE migration_id = {migration_id}
+)
+SELECT 1 / count(*) FROM forgotten"""
 # Remove the lock row that a yoyo client has left.
 REPAIR_YOYO_LOCK: Final = "DELETE FROM {schema}.yoyo_lock WHERE pid = {pid}"
 # Prepare a statement that every migration executes, and execute it.

@@ -278,15 +278,16 @@ class HistoryWriter:
         """Return a statement that changes nothing, but makes its COMMIT wait for the disk."""
         return self._fill(queries.FLUSH)
 
-    def mark(self, migration: Migration, expected_version: int | None) -> list[str]:
+    def mark(self, migration: Migration, expected_version: int | None, request: str) -> list[str]:
         """Return the statements that mark a migration as applied without running it.
 
         Args:
             migration: its files.
             expected_version: the newest version that the history must hold, or None if it is empty.
+            request: what was asked for, for the audit log: `baseline` or `mark`.
         """
         values = self._row(migration.id, migration.up, migration.down)
-        comment = f"baseline, chatdb {self._author.chatdb_version}"
+        comment = f"{request}, chatdb {self._author.chatdb_version}"
         return [
             self._fill(queries.MARK, **values, expected_version=expected_version),
             self.log("mark", migration.id, comment),
@@ -312,6 +313,16 @@ class HistoryWriter:
         """Return the statement that removes an applied migration whose file is missing."""
         return self._fill(
             queries.REPAIR_MISSING, old_id=applied.id, old_up_checksum=applied.up_checksum
+        )
+
+    def forget_unfinished(self, applied: AppliedMigration) -> str:
+        """Return the statement that removes a migration that stopped part-way."""
+        assert applied.unfinished is not None  # noqa: S101
+        return self._fill(
+            queries.FORGET_UNFINISHED,
+            migration_id=applied.id,
+            direction=applied.unfinished.direction,
+            number=len(applied.unfinished.statements_done),
         )
 
     def mend_versions(self, rows: Sequence[AppliedMigration]) -> list[str]:

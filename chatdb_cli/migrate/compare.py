@@ -104,7 +104,7 @@ def _other_folder_problem(files: Files, applied: Iterable[AppliedMigration]) -> 
         )
     return _problem(
         "missing",
-        None,
+        rows[-1].version,
         f"none of the {len(rows)} applied migrations ({rows[0].id} to {rows[-1].id}) is in "
         f"{files.folder.path / 'up'}",
         Advice(hint),

@@ -30,7 +30,6 @@ from chatdb_cli.migrate.model import (
     Repairs,
     Run,
     Status,
-    StepResult,
 )
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files, Folder
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
-    from chatdb_cli.migrate.model import StatementWatch, Step
+    from chatdb_cli.migrate.model import MarkRequest, Marks, StatementWatch, Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
 
 
@@ -280,35 +279,53 @@ class Migrator(Closing):
             version: the last version to mark.
 
         Raises:
-            ChatdbError: `REFUSED` if the history is not empty, `USAGE` if the version is unknown.
+            ChatdbError: `REFUSED` if a migration was applied by running it, `USAGE` if the version is
+                unknown.
         """
+        return self.mark(self.marks("baseline", version))
+
+    def marks(self, request: MarkRequest, *versions: str) -> Marks:
+        """Return what marking migrations as applied, or as not applied, would change; writes nothing.
+
+        Args:
+            request: `mark` or `unmark` these versions; `baseline` marks all up to the last of them, and
+                unmarks those after it.
+            versions: numbers, or names of files.
+
+        Raises:
+            ChatdbError: `REFUSED` for a baseline where a migration was applied by running it; `USAGE`
+                if a version is unknown.
+        """
+        from chatdb_cli.migrate import marks
+
         files = self._read_files()
-        first = plan.baseline(files, version)
-        _refuse_problems(first.problems, files)
+        problems = [*compare.duplicate_problems(files)]
+        if request != "unmark":
+            problems += map(compare.refused_problem, files.refused)
+        _refuse_problems(problems, files)
         with self._connect() as conn:
             past = self._read(conn)
-            if past.applied:
-                raise ChatdbError(
-                    Code.REFUSED,
-                    f"the history is not empty: {compare.current(past.applied)} is applied",
-                    hint=Advice(
-                        "a baseline is for a database that has the schema but no history yet; look at "
-                        "{status}"
-                    ),
-                )
-            migrations = [s.migration for s in first.steps if s.migration]
-            from chatdb_cli.migrate import repair
+        return marks.plan_marks(self.target, files, past, request, versions)
 
-            with self._write_history(conn, past) as (transaction, timeouts):
-                repair.baseline(conn, transaction, past, migrations, timeouts)
-        if log.enabled():
-            from chatdb_cli.migrate.tracker import log_step
+    def mark(self, planned: Marks, *, dry_run: bool = False) -> Run:
+        """Make exactly the changes that `marks` returned, or none.
 
-            for step in first.steps:
-                log_step(step, "marked")
-        steps = tuple(StepResult("up", m.version, m.name, "marked") for m in migrations)
-        newest = max(migrations, key=lambda m: m.number)
-        return Run(self.target, "baseline", steps, newest.version, first.warnings)
+        Args:
+            planned: what `marks` returned.
+            dry_run: only return them as a run; writes nothing.
+
+        Raises:
+            ChatdbError: `HISTORY` if the history was changed in the meantime.
+        """
+        from chatdb_cli.migrate import marks
+
+        if planned.marks and not dry_run:
+            with (
+                self._connect() as conn,
+                self._write_history(conn, planned.past) as (transaction, timeouts),
+            ):
+                marks.carry_out(conn, transaction, planned, timeouts)
+        return marks.report(planned, dry_run=dry_run)
 
     def repairs(self) -> Repairs:
         """Return the changes that would make the history agree with the files; writes nothing.

@@ -8,6 +8,7 @@
     MigrationError   an error, with the run so far
     Progress         what happens in a run, while it happens
     Status, Repairs  files against history; what would make them agree
+    Marks            migrations that are marked as applied, or as not applied
 
 What does not belong here: anything that acts (the other modules of this package).
 """
@@ -102,8 +103,10 @@ StepState = Literal[
     "unknown",
     "by-another",
     "marked",
+    "unmarked",
 ]
-Request = Literal["up", "down", "redo", "baseline"]
+Request = Literal["up", "down", "redo", "baseline", "mark", "unmark"]
+MarkRequest = Literal["baseline", "mark", "unmark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +302,44 @@ class Status:
     pending: tuple[Migration, ...]
     problems: tuple[Finding, ...]
     warnings: tuple[str, ...]
+
+
+class Mark(NamedTuple):
+    """One migration that is marked as applied, or as not applied; nothing is run.
+
+    Attributes:
+        version: as in the file name.
+        name: the id without its version.
+        id: the name in the history.
+        before: its state now: `pending`, `applied` or `unfinished`.
+        after: its state afterwards: `applied` or `pending`.
+        migration: the files that the history will have, or None if it is removed.
+        row: the migration as the history has it now, or None.
+    """
+
+    version: str
+    name: str
+    id: str
+    before: str
+    after: str
+    migration: Migration | None
+    row: AppliedMigration | None
+
+
+class Marks(NamedTuple):
+    """The changes of the history that a mark, an unmark or a baseline makes.
+
+    Attributes:
+        target: the database and schema.
+        request: what was asked for.
+        marks: each change.
+        past: the history as it was read.
+    """
+
+    target: Target
+    request: MarkRequest
+    marks: tuple[Mark, ...]
+    past: History
 
 
 class Repairs(NamedTuple):

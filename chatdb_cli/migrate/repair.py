@@ -1,4 +1,4 @@
-"""Repair and baseline: change the history, and run no migration.
+"""Repair: make the history agree with the files, and run no migration.
 
 A repair is shown first and carried out afterwards; it changes exactly the rows that were shown, or
 nothing.  What does not belong here: finding the differences of files and history (`compare.py`), asking
@@ -165,30 +165,10 @@ def carry_out(
         elif row:
             statements.append(writer.forget_missing(row))
             statements.append(writer.log("unmark", row.id, comment))
-    _write(conn, transaction, past, statements, timeouts)
+    write_statements(conn, transaction, past, statements, timeouts)
 
 
-def baseline(
-    conn: psycopg.Connection[Any],
-    transaction: MigrationTransaction,
-    past: History,
-    migrations: Sequence[Migration],
-    timeouts: Timeouts,
-) -> None:
-    """Mark migrations as applied without running them, in one transaction, in an empty history.
-
-    Raises:
-        ChatdbError: `HISTORY` if the history is no longer empty.
-    """
-    statements: list[str] = []
-    newest: int | None = None
-    for migration in migrations:
-        statements += transaction.writer.mark(migration, newest)
-        newest = migration.number if newest is None else max(newest, migration.number)
-    _write(conn, transaction, past, statements, timeouts)
-
-
-def _write(
+def write_statements(
     conn: psycopg.Connection[Any],
     transaction: MigrationTransaction,
     past: History,

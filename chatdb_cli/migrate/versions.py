@@ -34,10 +34,9 @@ def parse_version(version: str) -> int:
     """
     match = _VERSION.fullmatch(version)
     if not match:
-        shown = version if len(version) <= 40 else version[:40] + "..."
         raise ChatdbError(
             Code.USAGE,
-            f"{shown!r} is not a version",
+            f"{_short(version)!r} is not a version",
             hint="a version is a number, such as 0007 or 7, or the name of a file, such as "
             "0007_add_users",
         )
@@ -84,7 +83,7 @@ def _require_name(version: str, migration_id: str) -> None:
     if not _is_named(version, migration_id):
         raise ChatdbError(
             Code.USAGE,
-            f"there is no {version}: the migration of that version is {migration_id}",
+            f"there is no {_short(version)!r}: the migration of that version is {migration_id}",
             hint=Advice("{status} lists the versions"),
         )
 
@@ -92,6 +91,10 @@ def _require_name(version: str, migration_id: str) -> None:
 def _unknown(version: str) -> ChatdbError:
     return ChatdbError(
         Code.USAGE,
-        f"there is no version {version}",
+        f"there is no version {_short(version)}",
         hint=Advice("{status} lists the versions"),
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "..."

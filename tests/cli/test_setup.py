@@ -86,29 +86,74 @@ def test_concurrent_setups_all_succeed(project: Project, server: Server) -> None
         missing.drop()
 
 
-@on_first_server
-def test_the_shipped_schema_is_not_applied_over_other_tables(
-    project: Project, chatdb: Chatdb, database: Database
+COMMANDS_OF_FILES = (
+    "setup", "setup --test", "migrate up", "migrate down", "migrate redo", "migrate status",
+    "migrate baseline 1", "migrate repair", "migrate rehearse", "migrate lint", "migrate mark 1",
+    "migrate unmark 1", "seed", "verify --offline",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", COMMANDS_OF_FILES)
+def test_a_command_that_needs_files_names_the_two_ways_to_get_some(
+    project: Project, offline: Chatdb, line: str
 ) -> None:
-    with database.connect() as conn:
-        conn.execute("CREATE TABLE mine ()")
-    for arguments in (["up"], ["up", "--dry-run"]):
-        result = chatdb("migrate", *arguments)
-        assert (result.code, result.out) == (8, "")
-        assert "--dir @chat" in result.err
-        assert "files: the chat schema that comes with chatdb" in result.err
-    assert chatdb("setup").code == 8
-    assert database.tables() == {"mine"}
-    assert chatdb("migrate", "up", "--dry-run", "--dir", "@chat").code == 0
+    result = offline(*line.split())
+    assert result.code == 2
+    assert "chatdb init" in result.err + result.out
+    assert "--dir @chat" in result.err + result.out
+    if "setup" in line:
+        assert "nothing was created" in result.err
+    assert list(project.path.iterdir()) == []  # no server either
+
+
+def test_init_makes_a_project_and_changes_no_file_that_exists(
+    project: Project, offline: Chatdb
+) -> None:
+    (project.path / ".gitignore").write_text("/.chatdb\nbuild")
+    (project.path / ".env").write_text("A=b\n")
+    for _ in range(2):
+        assert offline("init").code == 0
+        ignored = (project.path / ".gitignore").read_text()
+        assert ignored == "/.chatdb\nbuild\n.env\n.env.local\n"
+    assert (project.path / ".env").read_text() == "A=b\n"
+    assert [p.name for p in sorted(project.sql.iterdir())] == ["down", "up"]
+    (project.path / ".env").unlink()
+    document = offline("init", "--format", "json").document
+    assert (document["created"], document["migrations"]) == ([".env"], 0)
+    assert "DATABASE_URL" in (project.path / ".env").read_text()
+    assert (project.path / ".env").stat().st_mode & 0o077 == 0
+
+
+@on_first_server
+def test_a_database_that_was_set_up_from_chat_continues_with_its_copy(
+    project: Project, offline: Chatdb, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = server.chat()
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    new = offline("migrate", "new", "mine")
+    assert "chatdb init --chat" in new.err
+    assert new.out.startswith("sql/up/0039_mine.sql\n")
+    wrong = offline("migrate", "up")
+    assert wrong.code == 6
+    assert "none of the 38 applied migrations" in wrong.err
+    assert "wrong --dir?" in wrong.err
+    assert "chatdb init --chat" in wrong.err
+    assert offline("init", "--chat").code == 0
+    assert offline("migrate", "up").out == "1 applied; current 0039\n"
+    assert offline("migrate", "status", "--check").code == 0
+    project.write("0040_x", "SELECT 1;", "SELECT 1;")
+    (project.sql / "up" / "0001_extensions.sql").write_text("SELECT 1;")
+    assert offline("init", "--chat").code == 8  # an edited file is not overwritten
+    database.drop()
 
 
 @pytest.mark.quick
 def test_the_shipped_schema_is_applied_to_an_empty_database_and_rolled_back(
     chatdb: Chatdb, database: Database
 ) -> None:
-    assert chatdb("setup").code == 0
-    assert chatdb("migrate", "status", "--check").code == 0
-    assert chatdb("migrate", "down", "--all").code == 0
+    assert chatdb("setup", "--dir", "@chat").code == 0
+    assert chatdb("migrate", "status", "--check", "--dir", "@chat").code == 0
+    assert chatdb("migrate", "down", "--all", "--dir", "@chat").code == 0
     assert database.tables() == set()
 
 
@@ -120,6 +165,7 @@ def test_new_writes_the_next_pair_of_files(project: Project, offline: Chatdb) ->
     assert (project.sql / "up/0001_add_users.sql").read_text() == "-- add users\n"
     assert offline("migrate", "new", "b", "--format", "json").document == {
         "format": 1, "target": None, "up": "sql/up/0002_b.sql", "down": "sql/down/0002_b.sql",
+        "warnings": [],
     }  # fmt: skip
     assert offline("migrate", "new", "../x").code == 2
     assert offline("migrate", "new", "x", "--dir", "@chat").code == 2

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder, writable_folder
 from chatdb_cli.files.model import Direction, Directives, Files, Folder, Migration, checksum
-from chatdb_cli.files.new import new_migration
+from chatdb_cli.files.new import folder_warnings, new_migration
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script, read_migrations
 
@@ -62,12 +62,15 @@ def test_without_a_name_the_folder_is_sql(tmp_path: Path) -> None:
     assert contents == Folder(tmp_path / "sql", shipped=False, named=False)
 
 
-def test_without_a_folder_sql_the_shipped_schema_is_used(tmp_path: Path) -> None:
-    contents = choose_folder(None, root=tmp_path)
-    assert (contents.shipped, contents.named) == (True, False)
-    assert contents.path.is_dir()
+def test_without_a_folder_sql_a_name_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ChatdbError) as caught:
+        choose_folder(None, root=tmp_path)
+    assert caught.value.code is Code.USAGE
+    assert "init_project()" in (caught.value.hint or "")
+    assert "@chat" in (caught.value.hint or "")
     named = choose_folder("@chat", root=tmp_path)
-    assert named == contents._replace(named=True)
+    assert (named.shipped, named.named) == (True, True)
+    assert named.path.is_dir()
 
 
 def test_an_unusable_named_folder_is_never_replaced_by_another(tmp_path: Path) -> None:
@@ -643,7 +646,6 @@ def test_the_order_is_by_version_but_for_dependencies(data: st.DataObject) -> No
         (["1_a", "000002_b"], "000003_add_users"),
         (["9999_a"], "10000_add_users"),
         (["98765432109876543210_a"], "98765432109876543211_add_users"),
-        (["20991231235959_a"], "20991231235960_add_users"),  # a second that is still to come
         ([".0007_a"], "0001_add_users"),
     ],
 )
@@ -664,6 +666,34 @@ def test_a_folder_of_timestamps_gets_the_current_second(tmp_path: Path) -> None:
     assert all(20260101000000 <= int(s[:14]) < 21000101000000 for s in stems)
     assert stems == sorted(stems)
     assert len({s[:14] for s in stems}) == 3  # within one second too
+
+
+def test_a_timestamp_that_is_still_to_come_is_warned_about_and_not_counted_on(
+    tmp_path: Path,
+) -> None:
+    future = ["20991231235959_a", "2099010100_b", "20990101_c", "4102444800000_d"]
+    contents = files(tmp_path, {f"{stem}.sql": "" for stem in [*future, "20240101000000_e", "7_f"]})
+    (warning,) = contents.warnings
+    assert "2099010100_b, 20990101_c" in warning or "20990101_c, 2099010100_b" in warning
+    assert folder_warnings(tmp_path)
+    stem = new_migration("x", tmp_path)[0].stem
+    assert 20260101000000 <= int(stem[:14]) < 20990101000000
+    (only := tmp_path / "only").mkdir()
+    files(only, {"20991231235959_a.sql": ""})
+    assert int(new_migration("x", only)[0].stem[:14]) < 20990101000000
+
+
+@pytest.mark.parametrize("stem", ["0001_a", "20991399_a", "20240101000000_a", "1700000000_a"])
+def test_a_version_that_is_no_timestamp_or_is_past_is_not_warned_about(
+    tmp_path: Path, stem: str
+) -> None:
+    assert files(tmp_path, {f"{stem}.sql": ""}).warnings == ()
+
+
+def test_a_timestamp_can_be_asked_for(tmp_path: Path) -> None:
+    contents = files(tmp_path, {"0007_a.sql": ""})
+    stem = new_migration("x", contents.folder.path, timestamp=True)[0].stem
+    assert int(stem[:14]) >= 20260101000000
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,8 @@ def test_permission_to_apply_out_of_order_permits_nothing_else() -> None:
 
 
 NO_VERSIONS = [
-    "", "x", "-1", "+1", "1.0", " 1", "1\n", "٣", "²", "0x1", "1e3", "0001_a", "99", "9" * 200,
+    "", "x", "-1", "+1", "1.0", " 1", "1\n", "٣", "²", "0x1", "1e3", "0001_b", "0099_a", "1.0_a",
+    "99", "9" * 200,
     "9" * 5_000, "0" * 5_000, "-" * 5_000,
 ]  # fmt: skip
 
@@ -274,6 +275,26 @@ def test_an_unknown_version_is_wrong_usage(to: str) -> None:
         assert caught.value.exit == Exit.USAGE
         assert caught.value.hint
         assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("name", ["2", "02", B, f"{B}.sql"])
+def test_a_version_is_named_by_its_number_or_its_file(name: str) -> None:
+    assert steps(plan.up(FOUR, [], to=name)) == ["up 0001", "up 0002"]
+    assert steps(plan.down(FOUR, applied(A, B, C), to=name)) == ["down 0003"]
+    assert steps(plan.baseline(FOUR, name)) == ["up 0001", "up 0002"]
+
+
+def test_the_files_of_another_project_are_one_problem() -> None:
+    found = compare.problems(
+        files(*(migration(m, up="other") for m in ("0001_x", "0002_y"))), applied(A, B, C)
+    )
+    assert codes(found) == [("missing", "0003")]
+    assert "none of the 3 applied migrations (0001_a to 0003_c)" in found[0].message
+    assert "argument directory" in found[0].hint
+    # Files that were only renamed, or given wider versions, are this project's.
+    for renamed in (("0001_x", B, C), ("1_a", "2_b", "3_c")):
+        problems = compare.problems(files(*renamed), applied(A, B, C))
+        assert {p.code for p in problems} == {"changed"}
 
 
 def test_up_does_not_go_back() -> None:

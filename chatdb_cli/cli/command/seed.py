@@ -39,6 +39,8 @@ def seed(
 
     if random_seed is not None and scale is None:
         raise ChatdbError(Code.USAGE, "--random-seed is for --scale", hint="give both, or neither")
+    if scale is None:
+        context.require_files()
     target = context.target()
     context.out.target(target)
     context.confirm_in_production("write invented rows", target.database, yes=yes)

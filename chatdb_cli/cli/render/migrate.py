@@ -80,6 +80,8 @@ def run_summary(run: Run) -> str:
         (sum(states.count(("up", s)) for s in ("applied", "resumed")), "applied"),
         (sum(state == "by-another" for _, state in states), "by another migrator"),
         (states.count(("up", "marked")), "marked as applied"),
+        (states.count(("down", "unmarked")), "removed from the history"),
+        (sum(state == "planned" for _, state in states), "to change"),
     ]
     summary = ", ".join(f"{count} {what}" for count, what in counts if count)
     return f"{summary}; current {run.current or 'none'}"

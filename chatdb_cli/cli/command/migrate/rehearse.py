@@ -45,6 +45,7 @@ def rehearse(
     """
     from chatdb_cli.rehearse.rehearsal import rehearse_migrations
 
+    context.require_files()
     result = rehearse_migrations(
         context.scratch_target(),
         first=first,
