@@ -306,6 +306,21 @@ def refused_files(files: Files, steps: Iterable[Step], direction: Direction) -> 
     return tuple(p for p in problems if p.version and int(p.version) in numbers)
 
 
+def renamed_files(files: Files, applied: Iterable[AppliedMigration]) -> Iterator[Finding]:
+    """Yield a problem for each applied migration whose version has files of another name on disk.
+
+    Its down file would undo another migration than the one that was applied.
+
+    Args:
+        files: the files on disk.
+        applied: the applied migrations.
+    """
+    on_disk = {m.number: m for m in files.migrations}
+    for row in applied:
+        if has_other_name(on_disk.get(row.number), row):
+            yield _changed_problem(on_disk[row.number], row)
+
+
 def missing_problem(row: AppliedMigration) -> Finding:
     """Return the problem of an applied migration that has no file."""
     hint = "restore the file from version control, or check {directory}"

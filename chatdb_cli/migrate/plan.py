@@ -18,6 +18,7 @@ from chatdb_cli.migrate.compare import (
     pending,
     problems,
     refused_files,
+    renamed_files,
     same_migration_problem,
     warnings,
 )
@@ -98,7 +99,8 @@ def down(
     """Plan to roll back the newest migration, or more.
 
     A file that was changed or is missing does not stop a down: the history keeps the texts.  A down
-    file that can't be read does.  A migration without a version, which yoyo applied, is ignored.
+    file that can't be read does, and one of another name than the applied migration: it may undo
+    something else.  A migration without a version, which yoyo applied, is ignored.
 
     Args:
         files: the files on disk.
@@ -127,6 +129,7 @@ def down(
         *duplicate_problems(files),
         *invalid_problems(applied),
         *refused_files(files, chosen, "down"),
+        *renamed_files(files, wanted),
     )
     if not found_problems:
         for step, row in zip(chosen, wanted, strict=True):
