@@ -132,19 +132,26 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Rows that a down migration would delete.
+    """Rows or values that a down migration would delete.
 
     Attributes:
         table: its name, with its schema if that is not the target's.
-        column: the column that would be dropped, or None if whole rows are lost.
-        rows: the number of rows; for a column, those where it is not null.
+        column: the column whose values would be lost, or None if whole rows are lost.
+        rows: the number of rows; for a column, those where a value is lost.
         how: how they would be lost.
     """
 
     table: str
     column: str | None
     rows: int
-    how: Literal["dropped table", "dropped column", "truncated", "deleted"]
+    how: Literal[
+        "dropped table",
+        "dropped column",
+        "dropped attribute",
+        "truncated",
+        "deleted",
+        "changed",
+    ]
 
 
 @dataclass(frozen=True, slots=True)

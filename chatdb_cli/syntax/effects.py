@@ -15,7 +15,7 @@ from chatdb_cli.syntax.scan import scan_tokens
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, Literal
 
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
@@ -137,6 +137,30 @@ def parse_concurrent_index_statement(statement: str) -> ConcurrentIndexStatement
     if kind == "reindex_stmt" and _has_option(node.reindex_stmt.params, "concurrently"):
         return ConcurrentIndexStatement("reindex")
     return None
+
+
+def only_index(statements: Iterable[Statement] | None) -> bool:
+    """Return whether every statement builds or drops indexes, or only sets a parameter.
+
+    Args:
+        statements: the statements of a file, or None if it could not be split.
+    """
+    return statements is not None and all(_is_index_command(s.text) for s in statements)
+
+
+def _is_index_command(statement: str) -> bool:
+    import postgast
+
+    from chatdb_cli.syntax.tree.tables import enum_name
+
+    try:
+        node = postgast.parse(statement).stmts[0].stmt
+    except (postgast.PgQueryError, IndexError):
+        return False
+    kind = node.WhichOneof("node")
+    if kind == "drop_stmt":
+        return enum_name(node.drop_stmt, "remove_type") == "OBJECT_INDEX"
+    return kind in ("index_stmt", "reindex_stmt", "variable_set_stmt")
 
 
 def without_concurrently(statement: str) -> str:

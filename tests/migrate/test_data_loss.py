@@ -36,6 +36,28 @@ CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM chi
 CREATE TYPE mood AS ENUM ('good');
 CREATE TABLE moods (id int, mood mood);
 INSERT INTO moods VALUES (1, 'good'), (2, NULL);
+CREATE TABLE typed (
+    id int, price numeric(8, 2), whole numeric(8, 2), flag int, at timestamptz,
+    upper text GENERATED ALWAYS AS (lower(note)) STORED, note text
+);
+INSERT INTO typed (id, price, whole, flag, at, note)
+VALUES (1, 1.25, 3, 0, '2020-01-01 10:00+02', 'aa'), (2, 2, NULL, 1, NULL, 'ab');
+CREATE TYPE address AS (street text, zip text, nothing text);
+CREATE TYPE person AS (name text, home address);
+CREATE TABLE people (id int, home address, all_homes address[], whole person, other text);
+INSERT INTO people VALUES
+    (1, ('s', 'z', NULL), NULL, NULL, 'x'), (2, NULL, ARRAY[('s', 'z', NULL)::address], NULL, 'x'),
+    (3, ('s', NULL, NULL), NULL, ('n', ('s', 'z', NULL)), 'x');
+CREATE TABLE shape (id int, note text);
+CREATE TABLE holders (id int, shape shape);
+INSERT INTO holders VALUES (1, (1, 'note')), (2, NULL);
+CREATE FUNCTION wipe_uncounted() RETURNS void LANGUAGE sql SET track_counts = off AS 'DELETE FROM child';
+CREATE TABLE files (id int, content oid);
+INSERT INTO files VALUES (1, lo_from_bytea(0, 'one')), (2, lo_from_bytea(0, 'two'));
+CREATE FUNCTION unlink_all() RETURNS bigint LANGUAGE sql AS
+    'SELECT count(lo_unlink(content)) FROM files';
+CREATE SCHEMA planted;
+CREATE VIEW planted.pg_locks AS SELECT * FROM pg_catalog.pg_locks WHERE false;
 """
 
 
@@ -53,6 +75,14 @@ def truncated(table: str, rows: int) -> Loss:
 
 def deleted(table: str, rows: int) -> Loss:
     return Loss(table, None, rows, "deleted")
+
+
+def changed(table: str, column: str, values: int) -> Loss:
+    return Loss(table, column, values, "changed")
+
+
+def dropped_attribute(table: str, column: str, values: int) -> Loss:
+    return Loss(table, column, values, "dropped attribute")
 
 
 # The statements of a down migration, and the rows that they would delete.
@@ -120,6 +150,83 @@ DESTROYS: dict[str, tuple[str, set[Loss]]] = {
         "CREATE TEMP TABLE moods (id int); DROP TABLE public.moods;",
         {dropped("moods", 2)},
     ),
+    # --- values that another type does not hold
+    "rounding": (
+        "ALTER TABLE typed ALTER price TYPE int, ALTER whole TYPE int;",
+        {changed("typed", "price", 1)},
+    ),
+    "narrowing": (
+        "ALTER TABLE people RENAME other TO o; "
+        "ALTER TABLE people ALTER o TYPE varchar(1) USING left(o, 0);",
+        {changed("people", "other", 3)},
+    ),
+    "the same type by USING, in DO": (
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE people ALTER other TYPE text USING NULL'; END $$;",
+        {changed("people", "other", 3)},
+    ),
+    "a type that can't be cast back": (
+        "ALTER TABLE people ALTER other TYPE int USING 7;",
+        {changed("people", "other", 3)},
+    ),
+    "other values with an old type that goes": (
+        "ALTER TABLE moods ALTER mood TYPE text USING 'none'; DROP TYPE mood;",
+        {changed("moods", "mood", 1)},
+    ),
+    "a type of all partitions": (
+        "ALTER TABLE parted ALTER note TYPE varchar(2) USING left(note, 0);",
+        {changed("parted_1", "note", 1)},
+    ),
+    "an attribute": (
+        "ALTER TYPE address DROP ATTRIBUTE zip;",
+        {
+            dropped_attribute("people", "home", 1),
+            dropped_attribute("people", "all_homes", 1),
+            dropped_attribute("people", "whole", 1),
+        },
+    ),
+    "a column in a row type": (
+        "ALTER TABLE shape DROP COLUMN note;",
+        {dropped_attribute("holders", "shape", 1)},
+    ),
+    "a column that is no longer generated": (
+        "ALTER TABLE typed ALTER upper DROP EXPRESSION; ALTER TABLE typed DROP COLUMN upper;",
+        {dropped_column("typed", "upper", 2)},
+    ),
+    # --- rows that the counters don't show
+    "without counters": (
+        "SET LOCAL track_counts = off; DELETE FROM moods; RESET track_counts;",
+        {deleted("moods", 2)},
+    ),
+    "without counters, by a function": (
+        "SELECT wipe_uncounted();",
+        {deleted("child", 3), deleted("heir", 1)},
+    ),
+    "restored rows and others": (
+        "SAVEPOINT a; DELETE FROM moods; ROLLBACK TO a; DELETE FROM moods WHERE id = 1;",
+        {deleted("moods", 1)},
+    ),
+    "large objects, by a function": (
+        "SELECT unlink_all();",
+        {deleted("pg_largeobject", 2)},
+    ),
+    "the content of large objects": (
+        "SELECT lo_put(content, 0, 'XX') FROM files WHERE id = 1;",
+        {Loss("pg_largeobject", None, 1, "changed")},
+    ),
+    # --- in the names of chatdb's own
+    "a savepoint": (
+        "SAVEPOINT chatdb; DROP TABLE moods; SAVEPOINT chatdb;",
+        {dropped("moods", 2)},
+    ),
+    "temporary catalogs": (
+        "CREATE TEMP VIEW pg_locks AS SELECT * FROM planted.pg_locks; "
+        "CREATE TEMP TABLE pg_class (oid oid); DROP TABLE moods;",
+        {dropped("moods", 2)},
+    ),
+    "catalogs of another schema": (
+        "SET search_path = planted, public, pg_catalog; DROP TABLE moods;",
+        {dropped("moods", 2)},
+    ),
 }
 HARMLESS = {
     "nothing": "",
@@ -140,6 +247,18 @@ HARMLESS = {
     "tables of its own": "CREATE TABLE x AS SELECT 1 AS a; CREATE TEMP TABLE y AS SELECT 1 AS b; "
     "DELETE FROM x; DROP TABLE x, y;",
     "new rows": "INSERT INTO child VALUES (3); UPDATE child SET note = 'x';",
+    "types that hold the same": "ALTER TABLE typed ALTER whole TYPE int, ALTER id TYPE text, "
+    "ALTER flag TYPE boolean USING flag <> 0, ALTER at TYPE timestamp;",
+    "a type without a value": "CREATE TYPE fewer AS ENUM ('good'); "
+    "ALTER TABLE moods ALTER mood TYPE fewer USING mood::text::fewer; DROP TYPE mood;",
+    "new rows and another type": "INSERT INTO typed (id) VALUES (3); "
+    "ALTER TABLE typed ALTER id TYPE bigint;",
+    "an attribute without values": "ALTER TYPE address DROP ATTRIBUTE nothing;",
+    "rows deleted and restored": "INSERT INTO child VALUES (3); SAVEPOINT a; DELETE FROM child; "
+    "ROLLBACK TO a; DELETE FROM empty;",
+    "an error after DELETE": "DO $$ BEGIN UPDATE child SET note = 'x'; BEGIN DELETE FROM child; "
+    "RAISE 'no'; EXCEPTION WHEN OTHERS THEN NULL; END; END $$;",
+    "a new large object": "INSERT INTO files VALUES (3, lo_from_bytea(0, 'new'));",
     "a partition that is taken out": "ALTER TABLE parted DETACH PARTITION parted_1;",
     "its own settings reset": "RESET ALL; DROP TABLE empty CASCADE;",
 }
@@ -350,10 +469,10 @@ def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
     told: list[str] = []
 
     def on_message(connection: int, kind: str, number: int) -> bool:
-        # Two turns read the history, one takes the lock, three are the trial; then comes the run.
+        # Queries read the history and take the lock; three turns are the trial, then comes the run.
         if kind in WAITING:
             waits.append(kind)
-        elif waits[1:] == ["S", "Q", "Q", "S", "S", "S"] and write not in told:
+        elif waits[-3:] == ["S", "S", "S"] and write not in told:
             told.append(write)
             database.execute(write)
         return True
@@ -405,6 +524,39 @@ def test_statements_that_no_rollback_undoes_are_refused_without_running_them(
     assert database.applied() == ["0001_t"]
     run = project.migrator(database, retries="0").down(dry_run=True)  # which tries nothing
     assert states(run) == ["planned"]
+
+
+INDEXES_ONLY = """\
+-- chatdb: transactional: false
+SET lock_timeout = '5s';
+DROP INDEX CONCURRENTLY t1_id;
+CREATE INDEX CONCURRENTLY t1_other ON t1 (id);
+REINDEX INDEX CONCURRENTLY t1_other;
+"""
+
+
+@on_first_server
+def test_a_down_that_only_drops_and_builds_indexes_needs_no_flag_without_a_transaction_either(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_t", "CREATE TABLE t1 (id int);", "DROP TABLE t1;")
+    project.write("0002_i", "CREATE INDEX t1_id ON t1 (id);", INDEXES_ONLY)
+    project.write("0003_more", "CREATE TABLE t3 ();", "DROP TABLE t3;")
+    project.migrator(database).up()
+    database.execute("INSERT INTO t1 VALUES (1)")
+    error = refused(project, database, everything=True)  # before the first down
+    assert set(error.run.losses or ()) == {dropped("t1", 1)}
+    assert states(error) == ["not-run"] * 3
+    run = project.migrator(database).down(to="1")
+    assert (states(run), run.losses) == (["reverted"] * 2, ())
+    assert database.query("SELECT indexname FROM pg_indexes WHERE tablename = 't1'") == [
+        ("t1_other",)
+    ]
+    project.write("0002_i", "CREATE INDEX t1_id ON t1 (id);", f"{INDEXES_ONLY}DELETE FROM t1;")
+    project.migrator(database).up(to="2")
+    with pytest.raises(ChatdbError, match="runs outside of a transaction") as caught:
+        project.migrator(database).down()
+    assert caught.value.exit == 8
 
 
 @on_first_server

@@ -126,3 +126,25 @@ def test_a_down_never_rolls_back_what_was_not_shown(project: Project, database: 
         project.migrator(database, progress=interfere).down()
     assert caught.value.exit == 6
     assert database.applied() == ["0001_t1", "0002_t2", "0003_t3"]
+
+
+def test_a_down_file_of_another_name_never_runs_for_an_applied_version(
+    project: Project, database: Database
+) -> None:
+    project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
+    project.migrator(database).up()
+    for folder in ("up", "down"):
+        (project.sql / folder / "0001_a.sql").unlink()
+    project.write("0001_b", "CREATE TABLE b (id int);", "DROP TABLE b;")
+    database.execute("CREATE TABLE b (id int)")
+    for request in ("down", "redo"):
+        with pytest.raises(ChatdbError) as caught:
+            getattr(project.migrator(database), request)()
+        assert caught.value.exit == 6
+        assert caught.value.message == disagree(project, database).message
+        assert "0001_a" in caught.value.message
+        assert "0001_b" in caught.value.message
+    assert database.tables() == {"a", "b"}
+    with pytest.raises(ChatdbError) as caught:  # nor where rows may be deleted
+        project.migrator(database).down(everything=True, allow_data_loss=True)
+    assert caught.value.exit == 6

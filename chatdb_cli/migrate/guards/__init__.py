@@ -2,6 +2,10 @@
 
     data_loss    refuses downs that would delete rows: the check before, the guard during the run
     trial        finds these rows, by running downs in a transaction that is rolled back
+    relations, effects, losses
+                 the answers of the server; what each file did; which of that is a loss
+    watches      statements that keep rows and values until a file has run, and then compare
+    statements   the statements of a trial and of the guards, for the relations at hand
     isolation    keeps files inside a test schema
     confined     both, for a run that is confined to its schema
     model        what a run expects of a guard

@@ -13,6 +13,7 @@ from psycopg import errors
 
 from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.failure import what_stays
+from chatdb_cli.migrate.guards.effects import find_traits
 from chatdb_cli.migrate.guards.trial import DataLossTrial
 from chatdb_cli.migrate.transaction import Guard, Part, StepTag
 from chatdb_cli.postgres.diagnosis import server_error
@@ -24,7 +25,7 @@ from chatdb_cli.postgres.sqlstates import (
     sqlstate_of,
 )
 from chatdb_cli.remedy import Advice
-from chatdb_cli.syntax.effects import find_lasting_effects
+from chatdb_cli.syntax.effects import find_lasting_effects, only_index
 from chatdb_cli.syntax.location import locate
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from psycopg import Error
 
     from chatdb_cli.files.model import Direction
+    from chatdb_cli.migrate.guards.effects import Traits
     from chatdb_cli.migrate.model import LoadedStep, Loss, Step
     from chatdb_cli.migrate.patience import Patience
     from chatdb_cli.migrate.session import Session
     from chatdb_cli.migrate.state import RunState
-    from chatdb_cli.postgres.pipeline import OnIdle
+    from chatdb_cli.postgres.pipeline import Message, OnIdle
 
 _GROUP_SIZE = 50  # downs whose effects are recorded one by one in one transaction
 _ALLOW_DATA_LOSS = Advice("check the file, and if its rows may be deleted, give {allow_data_loss}")
@@ -85,7 +87,7 @@ class DataLossCheck:
         lasting = find_lasting_effects(script.text, loaded.statements)
         # nextval only leaves a gap in a sequence.
         effect = next((e for e in lasting if e.what.lower() != "nextval"), None)
-        if not loaded.transactional:
+        if not loaded.transactional and not only_index(loaded.statements):
             reason, place = "the file runs outside of a transaction", Location(script.path)
         elif effect is not None:
             reason = f"ROLLBACK does not undo {effect.what}"
@@ -126,6 +128,9 @@ class DataLossCheck:
             ChatdbError: `REFUSED` if rows would be deleted.
         """
         steps = self._state.remaining
+        if self._resumes(steps[0]):
+            self._guards[steps[0].key] = Guard()
+            return Outcome()
         count = [*map(self.is_safe, steps), True].index(True)
         if count > _GROUP_SIZE and steps[0].key not in self._checked_together:
             checked, outcome, _ = self.try_group(steps[:count], each=False)
@@ -136,6 +141,11 @@ class DataLossCheck:
         if not outcome.is_bad:
             self._guards |= zip((s.key for s in checked), guards, strict=True)
         return outcome
+
+    def _resumes(self, step: Step) -> bool:
+        """Return whether a step continues where it stopped: it was checked when it began."""
+        loaded = self._state.loaded[step.key]
+        return not loaded.transactional and self._state.resumed_row(step) is not None
 
     def try_group(
         self, steps: Sequence[Step], *, each: bool
@@ -154,10 +164,17 @@ class DataLossCheck:
         """
         while True:
             trial = DataLossTrial(self._session.conn, self._session.target.schema, self._on_idle)
-            opening = self._session.transaction(self._state.history).begin_trial(
-                self._patience.timeouts()
-            )
-            outcome = trial.run(opening, self._batches(steps, trial.guard, each=each))
+            traits = self._traits(steps, each=each)
+            guards = [*map(trial.guard, traits)]
+            guards = [Guard()] * (len(steps) - len(guards)) + guards
+            outcome = trial.run(self._opening, self._batches(steps, guards), traits)
+            if not each and not outcome.is_bad and trial.must_measure:
+                each = True
+                continue
+            while not outcome.is_bad and (trial.must_measure or trial.must_cast):
+                trial.must_measure = False
+                batches = self._batches(steps, trial.measuring_guards(traits))
+                outcome = trial.measure(self._opening, batches, traits)
             earlier = _steps_before_failure(outcome, steps)
             if not earlier:
                 break
@@ -167,7 +184,7 @@ class DataLossCheck:
             self.losses = (*(self.losses or ()), *trial.losses)
             if trial.losses:
                 raise self._refuse_loss(steps)
-        return steps, outcome, trial.guards
+        return steps, outcome, () if outcome.is_bad else trial.guards
 
     def explain(self, error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
         """Return the error of a down that failed at a statement of its guard, or of a trial."""
@@ -179,17 +196,29 @@ class DataLossCheck:
             notes=failure.notes + notes,
         )
 
-    def _batches(self, steps: Sequence[Step], guard: Guard, *, each: bool) -> Iterator[Batch]:
+    @property
+    def _opening(self) -> Sequence[Message]:
         writer = self._session.transaction(self._state.history)
-        for n, (step, expected_version) in enumerate(self._state.expected_versions(steps), 1):
+        return writer.begin_trial(self._patience.timeouts())
+
+    def _traits(self, steps: Sequence[Step], *, each: bool) -> list[Traits]:
+        """Return what the text of each file says, or of all together."""
+        texts = [self._state.loaded[step.key].script.text for step in steps]
+        return [find_traits(text) for text in (texts if each else ["\n".join(texts)])]
+
+    def _batches(self, steps: Sequence[Step], guards: Sequence[Guard]) -> Iterator[Batch]:
+        writer = self._session.transaction(self._state.history)
+        expected = self._state.expected_versions(steps)
+        for (step, expected_version), guard in zip(expected, guards, strict=True):
             loaded = self._state.loaded[step.key]
             messages = writer.trial(
                 step,
                 loaded.script,
-                loaded.statements,
+                # What runs outside of a transaction only builds or drops indexes.
+                loaded.statements if loaded.transactional else (),
                 expected_version,
                 self._patience.timeouts(loaded.script),
-                guard if each or n == len(steps) else Guard(),
+                guard,
             )
             yield Batch(messages, StepTag(step, durable=False))
 

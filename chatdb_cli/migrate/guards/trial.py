@@ -8,68 +8,45 @@ cost does not depend on the number of tables.  A row is lost if its table is dro
 dropped (and it is not null), if it is truncated or deleted.  Data computed from other rows, in a
 materialized view or a generated column, is not a loss.
 
+Where that is not exact, a second trial is: of a table that is rewritten, to compare the values of the
+columns that were altered; of rows that were deleted as the counters have it, or where these are off.
+It locks the tables, so that other sessions do not write between the two counts.
+
 What does not belong here: which downs are run together (`data_loss.py`), the transaction around a file
-(`migrate/transaction.py`).
+(`migrate/transaction.py`), what is a loss (`losses.py`).
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+import secrets
+from typing import TYPE_CHECKING, Any
 
 from chatdb_cli.history.model import HISTORY_TABLES
-from chatdb_cli.migrate.guards import queries
-from chatdb_cli.migrate.model import Loss
+from chatdb_cli.migrate.guards import losses, queries
+from chatdb_cli.migrate.guards.effects import find_effects
+from chatdb_cli.migrate.guards.relations import (
+    Written,
+    read_relations,
+    read_touched,
+    read_uses,
+)
+from chatdb_cli.migrate.guards.statements import GuardStatements
 from chatdb_cli.migrate.transaction import Guard, Part
-from chatdb_cli.postgres.pipeline import Batch, Message, run_pipeline
+from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.postgres.sqlstates import TRANSIENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
-    from typing import Any, Literal
+    from collections.abc import Iterable, Iterator, Sequence
 
     import psycopg
 
-    from chatdb_cli.postgres.pipeline import Completed, OnIdle, Outcome
-
-
-class Relation(NamedTuple):
-    """A relation at one moment.
-
-    Attributes:
-        schema: its schema.
-        name: its name.
-        kind: its relkind in pg_class.
-        storage: its relfilenode, the file that holds its rows.
-        parent: it may have children, whose rows are not its own.
-        columns: the name of each column and whether it is generated, by number.
-    """
-
-    schema: str
-    name: str
-    kind: str
-    storage: str
-    parent: bool
-    columns: dict[str, tuple[str, bool]]
-
-    def dropped(self, later: Relation) -> list[str]:
-        """Return the numbers of the columns that were dropped later, without generated columns."""
-        gone = self.columns.keys() - later.columns.keys()
-        return sorted((n for n in gone if not self.columns[n][1]), key=int)
-
-
-class Touched(NamedTuple):
-    """What a transaction has done to relations so far, by OID.
-
-    Attributes:
-        gone: the relations it dropped, also those it created itself.
-        kept: the relations it may have altered, as they are now.
-        written: the numbers of rows inserted into and deleted from each table it wrote to.
-    """
-
-    gone: frozenset[str]
-    kept: dict[str, Relation]
-    written: dict[str, tuple[int, int]]
+    from chatdb_cli.migrate.guards.effects import Traits
+    from chatdb_cli.migrate.guards.relations import Relation, Touched, Use
+    from chatdb_cli.migrate.guards.watches import ValueWatch
+    from chatdb_cli.migrate.model import Loss
+    from chatdb_cli.postgres.pipeline import Completed, OnIdle
 
 
 class DataLossTrial:
@@ -82,23 +59,37 @@ class DataLossTrial:
 
     Attributes:
         losses: the rows that they would delete.
-        guards: the guard of each down in the real run.
+        must_measure: `losses` is neither complete nor exact before `measure` has run, too.
+        must_cast: `measure` must run once more.
     """
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str, on_idle: OnIdle) -> None:
         self._conn = conn
         self._schema = schema
         self._on_idle = on_idle
-        self._names = Quoting(conn, schema)
+        names = Quoting(conn, schema)
+        token = secrets.token_hex(6)
+        self._savepoint = {"savepoint": names.identifier(f"chatdb_{token}")}
+        self._sql = GuardStatements(names, schema, token)
         self.losses: tuple[Loss, ...] = ()
-        self.guards: tuple[Guard, ...] = ()
+        self.must_measure = False
+        self.must_cast = False
+        self._growth: Sequence[dict[str, int]] = ()
+        self._cast_back: set[ValueWatch] = set()
 
-    @property
-    def guard(self) -> Guard:
-        """The statements that record what a file of the trial has touched."""
-        return Guard(after=(self._names.fill(queries.TOUCHED, target=self._schema),))
+    # --- the trial --------------------------------------------------------------------------------
 
-    def run(self, opening: Sequence[Message], files: Iterable[Batch]) -> Outcome:
+    def guard(self, traits: Traits) -> Guard:
+        """Return the statements that record what a file of the trial has touched.
+
+        Args:
+            traits: what its text says.
+        """
+        return Guard((queries.COUNTING,), (self._sql.touched(traits.calls),))
+
+    def run(
+        self, opening: Sequence[Message], files: Iterable[Batch], traits: Sequence[Traits]
+    ) -> Outcome:
         """Run the downs, record what they touched, and roll back; then set the attributes.
 
         After an error the caller must send ROLLBACK.
@@ -106,198 +97,255 @@ class DataLossTrial:
         Args:
             opening: the messages that begin the transaction.
             files: the messages of each down, with `guard` in them.
+            traits: what the text of each file says, or of all if they have one guard.
         """
         batches = list(files)
-        tag = batches[0].tag  # a failure of what follows is reported for the first file
-        outcome, (storage, *answers) = self._send(self._batches(opening, batches))
+        self._tag = batches[0].tag  # a failure of what follows is reported for the first file
+        savepoint = _statement(queries.SAVEPOINT.format(**self._savepoint))
+        outcome, (baseline, *answers) = self._send(
+            _opened([*opening, _query(self._sql.storage), savepoint], batches)
+        )
         if outcome.is_bad:
             return outcome
-        seen = [_touched(answer) for answer in answers]
-        now = seen[-1]
-        rewritten = {
-            oid: r for oid, r in now.kept.items() if oid in storage and r.storage != storage[oid][0]
+        self._storage = {oid: facts[0] for oid, facts in baseline["tables"].items()}
+        self._counters = {oid: Written(*facts[1:]) for oid, facts in baseline["tables"].items()}
+        self._objects = baseline["objects"]
+        seen = [read_touched(answer) for answer in answers]
+        self._now, self._generated = seen[-1], any(t.drops_expressions for t in traits)
+        outcome = self._undo(seen)
+        if outcome.is_bad:
+            return outcome
+        self._tables = {
+            o: r for o, r in self._was.items() if r.kind == "r" and not self._is_ours(r)
         }
-        oids = {oid for touched in seen for oid in (*touched.gone, *touched.kept, *touched.written)}
-        columns_before = self._names.fill(queries.RELATIONS_BEFORE, oids=_array(oids))
-        outcome, (*counts, answer) = self._send(
-            [Batch([*_ALL_ROWS, *map(self._count, rewritten.values()),
-                    _statement(queries.ROLLBACK_TO), _query(columns_before)], tag)]
+        self._effects = [*find_effects(seen, traits, self._was, self._tables, self._counters)]
+        outcome = self._count_before()
+        if not outcome.is_bad:
+            self._conclude()
+        return outcome
+
+    def _undo(self, seen: Sequence[Touched]) -> Outcome:
+        """Count what is left after the downs, undo them, and read what was there before."""
+        now = seen[-1]
+        changed = {oid: r for oid, r in now.kept.items() if self._is_rewritten(oid, r)}
+        counted = changed | now.foreign
+        oids = {oid for touched in seen for oid in touched.oids}
+        outcome, answers = self._send(
+            [Batch([*_ALL_ROWS,
+                    *(_query(self._sql.count(r)) for r in counted.values()),
+                    _statement(queries.ROLLBACK_TO.format(**self._savepoint)),
+                    *_ALL_ROWS,
+                    _query(self._sql.relations(oids)),
+                    _query(self._sql.uses(oids))], self._tag)]
         )  # fmt: skip
-        if outcome.is_bad:
-            return outcome
-        left = dict(zip(rewritten, counts, strict=True))
-        was = _relations(answer)
-        tables = {oid: r for oid, r in was.items() if r.kind == "r" and not self._is_ours(r)}
-        whole = [oid for oid in tables if oid in now.gone or oid in left]
+        if not outcome.is_bad:
+            *rows, was, uses = answers
+            self._left = dict(zip(counted, rows, strict=True))
+            self._was, self._uses = read_relations(was), read_uses(uses)
+        return outcome
+
+    def _count_before(self) -> Outcome:
+        """Count what was there before the downs, and end the transaction."""
+        was, now, tables, sql = self._was, self._now, self._tables, self._sql
+        whole = [oid for oid in tables if oid in now.gone or oid in self._left]
+        foreign = [oid for oid in now.foreign if oid in was]
         columns = [
             (oid, n)
             for oid, r in tables.items()
             if oid in now.kept
-            for n in r.dropped(now.kept[oid])
+            for n in r.dropped(now.kept[oid], generated=self._generated)
         ]
-        outcome, counts = self._send(
+        attributes = self._dropped_attributes()
+        outcome, answers = self._send(
             [Batch([*_ALL_ROWS,
-                    *(self._count(tables[oid]) for oid in whole),
-                    *(self._count(tables[oid], n) for oid, n in columns),
-                    _statement(queries.ROLLBACK)], tag)]
+                    *(_query(sql.count(was[oid])) for oid in (*whole, *foreign)),
+                    *(_query(sql.count(was[oid], n)) for oid, n in columns),
+                    *(_query(sql.count_attributes(use, names))
+                      for use, names in attributes.values()),
+                    _query(sql.casts(self._effects)),
+                    _statement(queries.ROLLBACK)], self._tag)]
         )  # fmt: skip
         if outcome.is_bad:
             return outcome
-        rows = dict(zip((*((oid, "") for oid in whole), *columns), counts, strict=True))
-        self.losses = tuple(self._lost(storage, now, tables, left, rows))
-        empty = {oid for oid in whole if not rows[oid, ""]}
-        before = Touched(frozenset(), {}, {})
-        guards = []
-        for touched in seen:
-            guards.append(self._guard(before, touched, was, tables, empty))
-            before = touched
-        self.guards = tuple(guards)
+        *rows, casts = answers
+        self._casts = {(source, target) for source, target in casts}
+        count = iter(rows)  # zip takes no count too many where the count comes second
+        self._counts = losses.Counts(
+            rows=dict(zip(whole, count, strict=False)),
+            foreign={oid: (n, self._left[oid]) for oid, n in zip(foreign, count, strict=False)},
+            values=dict(zip(columns, count, strict=False)),
+            attributes=dict(zip(attributes, count, strict=False)),
+            left={oid: n for oid, n in self._left.items() if oid in tables},
+            counters=self._counters,
+            objects=self._objects,
+        )
         return outcome
 
-    def _batches(self, opening: Sequence[Message], files: Iterable[Batch]) -> Iterator[Batch]:
-        first = [
-            *opening,
-            _query(self._names.fill(queries.STORAGE)),
-            _statement(queries.SAVEPOINT),
+    def _dropped_attributes(self) -> dict[tuple[str, str], tuple[Use, list[str]]]:
+        """Return the columns that hold values of dropped attributes, with the names of these."""
+        found: dict[tuple[str, str], tuple[Use, list[str]]] = {}
+        for use in self._uses:
+            relation, later = self._was.get(use.relation), self._now.kept.get(use.relation)
+            table = self._now.find(use.table) or use.facts
+            is_there = use.table not in self._now.gone and use.number in table.columns
+            if relation is None or later is None or not is_there:
+                continue
+            names = [relation.columns[n].name for n in relation.dropped(later, generated=True)]
+            if names:
+                _, others = found.get((use.table, use.number), (use, []))
+                found[use.table, use.number] = use, [*others, *names]
+        return found
+
+    def _conclude(self) -> None:
+        """Set the attributes from what was counted."""
+        counts, now = self._counts, self._now
+        name_of = self._display_name
+        self._relations = self._was | {use.table: use.facts for use in self._uses}
+        deleted = dict(losses.find_deleted(counts, now, self._tables, name_of))
+        self.losses = (
+            *losses.find_losses(counts, now, self._relations, name_of),
+            *deleted.values(),
+        )
+        suspects = {*deleted}
+        for done in self._effects:
+            if not done.counted:
+                suspects |= done.written.keys() & done.tables.keys()
+        empty = {oid for oid, rows in counts.rows.items() if not rows}
+        self._watches = [
+            self._sql.watch(done, suspects, empty, self._casts) for done in self._effects
         ]
-        for batch in files:
-            yield batch._replace(messages=[*first, *batch.messages])
-            first = []
+        self._suspects, self._empty = suspects, empty
+        self.must_measure = bool(suspects) or any(watches.values for watches in self._watches)
+
+    # --- the measured trial -----------------------------------------------------------------------
+
+    def measuring_guards(self, traits: Sequence[Traits]) -> list[Guard]:
+        """Return the statements around each file that count and compare what it must not lose.
+
+        Args:
+            traits: what the text of each file says.
+        """
+        return [
+            Guard(
+                (queries.COUNTING, *w.before),
+                (
+                    self._sql.touched(trait.calls),
+                    *w.measure,
+                    *(w.cast_statements if self.must_cast else ()),
+                ),
+            )
+            for w, trait in zip(self._watches, traits, strict=True)
+        ]
+
+    def measure(
+        self, opening: Sequence[Message], files: Iterable[Batch], traits: Sequence[Traits]
+    ) -> Outcome:
+        """Run the downs again between exact counts, and roll back; then set `losses`.
+
+        Values that have another text now may be the same as values of their old type: then `must_cast`
+        is set, and another call finds out.  A value that can't be cast back is a loss.  After an error
+        the caller must send ROLLBACK.
+
+        Args:
+            opening: the messages that begin the transaction.
+            files: the messages of each down, with `measuring_guards` in them.
+            traits: what the text of each file says.
+        """
+        end = Batch([_statement(queries.ROLLBACK)], self._tag)
+        outcome, (baseline, *answers) = self._send(
+            _opened([*opening, _query(self._sql.storage)], [*files, end])
+        )
+        if outcome.is_bad and not self._is_cast_that_failed(outcome):
+            return outcome
+        if outcome.is_bad:
+            self._conn.pgconn.exec_(queries.ROLLBACK.encode())
+        answer, seen, growth = iter(answers), [], []
+        changed: dict[ValueWatch, int] = {}
+        for watches in self._watches:
+            if (touched := next(answer, None)) is None:
+                break  # a cast has failed
+            seen.append(read_touched(touched))
+            growth.append({w.oid: n for w, n in zip(watches.rows, answer, strict=False)})
+            changed |= zip(watches.values, answer, strict=False)
+            if self.must_cast:
+                changed |= zip(watches.cast, answer, strict=False)
+        counters = {oid: Written(*facts[1:]) for oid, facts in baseline["tables"].items()}
+        effects = [*find_effects(seen, traits[: len(seen)], self._was, self._tables, counters)]
+        name_of, self._growth = self._display_name, growth
+        removed = dict(losses.find_measured(effects, growth, self._tables, name_of))
+        self.losses = (
+            *losses.find_losses(self._counts, self._now, self._relations, name_of),
+            *removed.values(),
+            *losses.find_changed(changed, removed, self._tables, name_of),
+        )
+        if not self.must_cast:
+            self._cast_back = {watch for watch, n in changed.items() if n and watch.old_type}
+            self.must_cast = bool(self._cast_back)
+        else:
+            self.must_cast = False
+        return Outcome()
+
+    def _is_cast_that_failed(self, outcome: Outcome) -> bool:
+        return (
+            outcome.error is not None
+            and not outcome.lost
+            and outcome.message is not None
+            and outcome.error.sqlstate not in TRANSIENT
+            and any(
+                outcome.message.sql.decode() in watches.cast_statements for watches in self._watches
+            )
+        )
+
+    # --- the real run -----------------------------------------------------------------------------
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """The guard of each down in the real run: it does what it did in the trial, or fails."""
+        growth = self._growth or [{} for _ in self._effects]
+        return tuple(
+            self._sql.guard(
+                done,
+                watches,
+                watches.holds(grown, self._cast_back),
+                tables=self._tables,
+                empty=self._empty,
+                uncounted=self._suspects,
+                uses=self._uses,
+                generated=self._generated,
+            )
+            for done, watches, grown in zip(self._effects, self._watches, growth, strict=True)
+        )
+
+    # --- what both need ---------------------------------------------------------------------------
 
     def _send(self, batches: Iterable[Batch]) -> tuple[Outcome, list[Any]]:
         """Send batches, and return the results of the `Part.GUARD` messages."""
         answers: list[Any] = []
 
         def keep(done: Completed) -> None:
-            if done.message.part == Part.GUARD:
+            is_own = done.message.part == Part.GUARD and done.message.sql != _COUNTING
+            if is_own and done.row:
                 answers.append(json.loads(done.row[0] or "null"))
 
         outcome = run_pipeline(self._conn, batches, keep, self._on_idle)
-        return outcome, answers if not outcome.is_bad else [None]
+        return outcome, answers or [None]
+
+    def _is_rewritten(self, oid: str, now: Relation) -> bool:
+        return oid in self._storage and now.storage != self._storage[oid]
 
     def _is_ours(self, relation: Relation) -> bool:
         return relation.schema == self._schema and relation.name in HISTORY_TABLES
 
-    def _table(self, relation: Relation) -> str:
-        name = self._names.identifier
-        only = "ONLY " if relation.parent else ""
-        return f"{only}{name(relation.schema)}.{name(relation.name)}"
-
-    def _count(self, table: Relation, column: str | None = None) -> Message:
-        """Return the message that counts the rows of a table, or those where a column is not null."""
-        what = "*" if column is None else self._names.identifier(table.columns[column][0])
-        return _query(queries.COUNT.format(what=what, table=self._table(table)))
-
-    def _lost(
-        self,
-        storage: dict[str, list[Any]],
-        now: Touched,
-        tables: dict[str, Relation],
-        left: dict[str, int],
-        rows: dict[tuple[str, str], int],
-    ) -> Iterator[Loss]:
-        """Yield the losses.
-
-        Args:
-            storage: for each table, its storage before, and how many rows this session had written.
-            now: what was done to which relations.
-            tables: the tables as they were before, without those of the history.
-            left: the number of rows now of each table that was truncated or rewritten, by OID.
-            rows: the number of rows before, by OID of the table and number of the dropped column;
-                an empty number counts whole rows.
-        """
-        for (oid, column), count in rows.items():
-            if count and column:
-                name = tables[oid].columns[column][0]
-                yield Loss(self._display_name(tables[oid]), name, count, "dropped column")
-            elif count and oid in now.gone:
-                yield Loss(self._display_name(tables[oid]), None, count, "dropped table")
-        for oid in tables.keys() & (left.keys() | now.written.keys()) - now.gone:
-            then = storage[oid][1:]
-            inserted, deleted = map(int.__sub__, now.written.get(oid, then), then)
-            # TRUNCATE resets the counters of the rows written before it.
-            gone = rows[oid, ""] - (left[oid] - inserted) if oid in left else deleted
-            if gone > 0:
-                how: Literal["truncated", "deleted"] = "truncated" if gone > deleted else "deleted"
-                yield Loss(self._display_name(tables[oid]), None, gone, how)
-
     def _display_name(self, table: Relation) -> str:
         return table.name if table.schema == self._schema else f"{table.schema}.{table.name}"
 
-    def _guard(
-        self,
-        before: Touched,
-        after: Touched,
-        was: dict[str, Relation],
-        tables: Collection[str],
-        empty: Collection[str],
-    ) -> Guard:
-        """Return the guard of a down in the real run: it does what it did in the trial, or fails.
 
-        Args:
-            before: what was done before the down.
-            after: what was done after it.
-            was: the relations as they were before the trial.
-            tables: the OIDs of those that are tables and may hold rows.
-            empty: the OIDs of the tables that held none.
-        """
-        gone = [oid for oid in after.gone - before.gone if oid in was]
-        kept = {oid: r for oid, r in after.kept.items() if oid in was}
-        then = {oid: before.kept.get(oid, was[oid]) for oid in (*gone, *kept)}
-        locked, lost = set(), []
-        for oid in sorted({*gone, *kept}, key=int):
-            table = self._table(then[oid])
-            if oid not in tables:
-                continue
-            if oid in gone or (oid in empty and kept[oid].storage != then[oid].storage):
-                locked.add(table)
-                lost.append(queries.HAS_ROWS.format(table=table))
-            for n in then[oid].dropped(kept[oid]) if oid in kept else ():
-                locked.add(table)
-                column = self._names.identifier(then[oid].columns[n][0])
-                lost.append(queries.HAS_VALUES.format(table=table, column=column))
-        fresh = sum(oid not in was for oid in (*after.gone, *after.kept))
-        same = {
-            "stored": _array(o for o, r in kept.items() if r.storage == then[o].storage),
-            "whole": _array(
-                o for o, r in kept.items() if r.columns.keys() >= then[o].columns.keys()
-            ),
-        }
-        fill = self._names.fill
-        lock = [queries.LOCK_TABLES.format(tables=", ".join(sorted(locked)))] if locked else []
-        return Guard(
-            (
-                *lock,
-                fill(queries.GUARD_BEFORE, **same, written=_array(after.written))
-                % (" OR ".join(lost) or "false"),
-            ),
-            (
-                fill(
-                    queries.GUARD_AFTER,
-                    gone=_array(gone),
-                    kept=_array(kept),
-                    **same,
-                    fresh=fresh,
-                    target=self._schema,
-                ),
-            ),
-        )
-
-
-def _touched(answer: dict[str, Any]) -> Touched:
-    written = {oid: (i, d) for oid, (i, d) in answer["written"].items()}
-    return Touched(frozenset(answer["gone"]), _relations(answer["kept"]), written)
-
-
-def _relations(answer: dict[str, Any]) -> dict[str, Relation]:
-    return {
-        oid: Relation._make((*facts, {n: (name, gen) for n, (name, gen) in columns.items()}))
-        for oid, (*facts, columns) in answer.items()
-    }
-
-
-def _array(oids: Iterable[str]) -> str:
-    return f"{{{','.join(oids)}}}"
+def _opened(opening: Sequence[Message], files: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the batches of files, with these messages before the first."""
+    first = list(opening)
+    for batch in files:
+        yield batch._replace(messages=[*first, *batch.messages])
+        first = []
 
 
 def _query(sql: str) -> Message:
@@ -309,3 +357,4 @@ def _statement(sql: str) -> Message:
 
 
 _ALL_ROWS = (_statement(queries.PG_CATALOG_ONLY), _statement(queries.ALL_ROWS))
+_COUNTING = queries.COUNTING.encode()
