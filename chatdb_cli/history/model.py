@@ -130,6 +130,7 @@ class History(NamedTuple):
         yoyo_lock: the lock row of a yoyo client, or None.
         has_citus: the extension `citus` is installed, so every COMMIT must wait for the disk: the other
             nodes keep what a coordinator forgets in a crash.
+        strangers: the tables of the history that belong to a role which this session does not trust.
         read_at: when the session began to read, by the server's clock, in seconds since 1970.
     """
 
@@ -146,6 +147,7 @@ class History(NamedTuple):
     yoyo_lock: YoyoLock | None = None
     has_citus: bool = False
     read_at: float = 0.0
+    strangers: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:

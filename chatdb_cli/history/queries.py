@@ -89,20 +89,43 @@ _INSERTED = {
     name: column.inserted for name, column in COLUMNS.items() if column.inserted is not None
 }
 
-# Which session, server and database is this?  Which of the history's tables exist, and which other
-# relations does the schema hold?
-INSPECT: Final = """\
+_TABLES: Final = """\
+('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'chatdb_migration', 'yoyo_lock')"""
+# Where others may create tables in the schema, one of them can have planted a table of the history.  The
+# roles whose tables are trusted own the schema or the database, are superusers, are this role, or roles
+# that it is a member of; for a superuser only by a grant.
+_STRANGERS: Final = f"""\
+FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner
+             WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname IN {_TABLES}
+               AND NOT o.rolsuper AND o.oid <> n.nspowner
+               AND o.oid <> (SELECT datdba FROM pg_database WHERE datname = current_database())
+               AND NOT EXISTS (
+                   SELECT FROM pg_roles r
+                   WHERE r.rolname IN (current_user, session_user)
+                     AND (r.oid = o.oid OR NOT r.rolsuper AND pg_has_role(r.oid, o.oid, 'MEMBER')
+                          OR EXISTS (SELECT FROM pg_auth_members m
+                                     WHERE m.member = r.oid AND m.roleid = o.oid)))"""
+# Which session, server and database is this?  Which of the history's tables exist, which of them are
+# another role's and which of these have columns of types that are no part of PostgreSQL, whose functions
+# would run?  Which other relations does the schema hold?
+INSPECT: Final = f"""\
 SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
        current_database() AS database, session_user::text AS "user",
        n.oid IS NOT NULL AS schema_exists,
        ARRAY(SELECT relname::text FROM pg_class c
              WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
-               AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
-                               'chatdb_migration', 'yoyo_lock')) AS tables,
+               AND relname IN {_TABLES}) AS tables,
+       ARRAY(SELECT format('%I (owner: %I)', c.relname, o.rolname)
+             {_STRANGERS} ORDER BY 1) AS strangers,
+       ARRAY(SELECT format('%I (owner: %I)', c.relname, o.rolname)
+             {_STRANGERS}
+               AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                             AND t.typnamespace <> 'pg_catalog'::regnamespace)
+             ORDER BY 1) AS unreadable,
        EXISTS (SELECT FROM pg_class c
                WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
-                 AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
-                                     'chatdb_migration', 'yoyo_lock')
+                 AND relname NOT IN {_TABLES}
                  AND NOT EXISTS (SELECT FROM pg_depend d
                                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                                    AND d.deptype = 'e'))
@@ -113,7 +136,7 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
            AS extension_schemas,
        EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') AS has_citus,
        extract(epoch FROM clock_timestamp())::float8 AS read_at
-FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = {name}"""
+FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = {{name}}"""
 # Which migrations does the history hold, according to yoyo and to chatdb?
 READ: Final = (
     """\

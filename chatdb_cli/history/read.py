@@ -47,6 +47,8 @@ class _Inspection(NamedTuple):
     user: str
     schema_exists: bool
     tables: Sequence[str]
+    strangers: Sequence[str]
+    unreadable: Sequence[str]
     other_relations: bool
     extension_schemas: Sequence[str]
     has_citus: bool
@@ -122,6 +124,10 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
     """Read the history in two round trips, or three if a yoyo client has ever locked its tables.
 
     Writes nothing, takes no lock, and needs no right but to read the tables.
+
+    Raises:
+        ChatdbError: `REFUSED`, a table of another role has types of its own.
+        psycopg.Error: the server's error, also where row-level security would hide rows.
     """
     quoting = Quoting(conn, schema)
     (inspection,) = fetch(conn, _Inspection, quoting.fill(queries.INSPECT, name=schema))
@@ -137,7 +143,10 @@ def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
         tuple(inspection.extension_schemas),
         has_citus=inspection.has_citus,
         read_at=inspection.read_at,
+        strangers=tuple(inspection.strangers),
     )
+    if inspection.unreadable:  # reading them would run functions of their owner
+        raise strangers_error(history._replace(strangers=tuple(inspection.unreadable)), schema)
     if not history.exists:
         return history
     rows = fetch(conn, HistoryRow, quoting.fill(history_statement(tables)))
@@ -173,6 +182,29 @@ def history_statement(tables: Collection[str]) -> str:
 def applied_migrations(rows: Iterable[HistoryRow]) -> tuple[AppliedMigration, ...]:
     """Return the applied migrations that the rows of `history_statement` hold, in no order."""
     return tuple(row.to_model() for row in rows if row.is_applied)
+
+
+def require_own_tables(past: History, schema: str) -> None:
+    """Refuse to write the history if one of its tables belongs to a role that may have planted it.
+
+    Raises:
+        ChatdbError: `REFUSED`.
+    """
+    if past.strangers:
+        raise strangers_error(past, schema)
+
+
+def strangers_error(past: History, schema: str) -> ChatdbError:
+    """Return why tables of the history are refused, and what to do about it."""
+    return ChatdbError(
+        Code.REFUSED,
+        f"tables of the history in schema {schema!r} belong to another role: "
+        + ", ".join(past.strangers),
+        hint="a role that may create tables in the schema can plant one, and its triggers and types "
+        f"would run with the rights of {past.user!r}: drop what is planted, and revoke CREATE on the "
+        f"schema from PUBLIC; if the owner is to be trusted, grant that role to {past.user!r}, or "
+        "change the owner",
+    )
 
 
 def require_schema(past: History, schema: str) -> None:

@@ -15,6 +15,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.model import checksum
 from chatdb_cli.files.names import some_of
 from chatdb_cli.findings import Finding
+from chatdb_cli.history.read import strangers_error
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.secrets import mask
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatdb_cli.files.model import Direction, Files, Migration, Script
-    from chatdb_cli.history.model import AppliedMigration, Unfinished, YoyoLock
-    from chatdb_cli.migrate.model import AppliedState, Step
+    from chatdb_cli.history.model import AppliedMigration, History, Unfinished, YoyoLock
+from chatdb_cli.migrate.model import AppliedState, Step
 
 _FIRST_OF_CHAT = "0001_extensions"
 
@@ -329,6 +330,12 @@ def missing_problem(row: AppliedMigration) -> Finding:
     hint += "; {repair} removes it from the history"
     message = f"{row.id} is applied, but it has no file in the up folder"
     return _problem("missing", row.version, message, Advice(hint))
+
+
+def strangers_problem(past: History, schema: str) -> Finding:
+    """Return the problem of tables of the history that another role may have planted."""
+    error = strangers_error(past, schema)
+    return _problem("history-owner", None, error.message, error.hint or "")
 
 
 def yoyo_lock_problem(lock: YoyoLock) -> Finding:

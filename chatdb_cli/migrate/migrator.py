@@ -21,7 +21,13 @@ from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
-from chatdb_cli.history.read import read_history, read_log, read_texts, require_schema
+from chatdb_cli.history.read import (
+    read_history,
+    read_log,
+    read_texts,
+    require_own_tables,
+    require_schema,
+)
 from chatdb_cli.migrate import compare, plan
 from chatdb_cli.migrate.model import (
     Options,
@@ -147,6 +153,8 @@ class Migrator(Closing):
 
             refusals = find_refusals(pending, downs, history.server_version)
             problems += map(compare.refused_problem, refusals)
+        if history.strangers:
+            problems.append(compare.strangers_problem(history, self.target.schema))
         if history.yoyo_lock:
             problems.append(compare.yoyo_lock_problem(history.yoyo_lock))
         return Status(
@@ -375,6 +383,7 @@ class Migrator(Closing):
     ) -> AbstractContextManager[tuple[MigrationTransaction, Timeouts]]:
         from chatdb_cli.migrate.session import write_history
 
+        require_own_tables(history, self.target.schema)
         return write_history(conn, self.target, history, self._options, self._report)
 
     def _report(self, text: str) -> None:
@@ -417,6 +426,7 @@ class Migrator(Closing):
         if not first.steps:
             self._progress(Progress("planned"))
             return Run(self.target, direction, (), compare.current(past.applied), first.warnings)
+        require_own_tables(past, self.target.schema)
         # Imported here: a run that has nothing to do starts without them.
         from chatdb_cli.migrate.runner import Runner
         from chatdb_cli.migrate.session import Session

@@ -199,6 +199,7 @@ class MigrationTransaction:
         """Return the transaction that prepares the statements which every migration executes."""
         return [
             START[0],
+            to_message(queries.PG_CATALOG_ONLY, Part.FRAME),
             to_message(queries.DEALLOCATE, Part.FRAME),
             *self._prepare(),
             to_message(queries.COMMIT, Part.COMMIT),

@@ -93,6 +93,13 @@ CODES = {
         "The history holds another version for a migration than its name begins with.",
         "`chatdb migrate repair` restores the version.",
     ),
+    "history-owner": FindingCode(
+        ("history",),
+        "Tables of the history belong to a role that is neither the owner of the schema or of the "
+        "database, nor a superuser, nor this role or one that it is a member of.",
+        "Drop what another role has planted; or grant that role to the one that migrates, or change the "
+        "owner of the tables.",
+    ),
     "yoyo-lock": FindingCode(
         ("history",),
         "A yoyo client has left its lock.",

@@ -1,0 +1,214 @@
+"""What another role has planted in the schema is never run by chatdb's own statements.
+
+PostgreSQL 14 lets everybody create objects in `public`, and a database that was upgraded still does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.support.chatdb import Chatdb
+from tests.support.database import Database
+from tests.support.paths import ROOT
+from tests.support.project import Project
+from tests.support.servers import Server, allow_logins
+
+OWNER, INTRUDER = "planted_owner", "planted_intruder"
+STATEMENTS = "".join(path.read_text() for path in (ROOT / "chatdb_cli").rglob("queries.py"))
+WORDS = sorted(set(re.findall(r"\b([a-z][a-z0-9_]+)\b", STATEMENTS)))
+# A copy of everything in pg_catalog that a statement could name, each of which raises an error when it
+# is used; and operators for pairs of types for which pg_catalog has none, which fit better than a cast.
+PLANTS = """
+CREATE FUNCTION public.planted_now(what text) RETURNS bool LANGUAGE plpgsql AS
+  $$ BEGIN RAISE LOG 'planted: %', what; RAISE EXCEPTION 'planted: %', what; END $$;
+DO $do$
+DECLARE
+  o record; n int := 0; arguments text; body text;
+  kinds pg_catalog.regtype[] := '{text,varchar,bpchar,name,"char",int2,int4,int8,numeric,float8,oid,bool,
+    timestamptz,interval,json,jsonb,text[],oid[],regclass,regtype,regnamespace,xid,tid}';
+BEGIN
+  FOR o IN
+    SELECT oprname, oprleft, oprright, oprresult FROM pg_operator
+    WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprname = ANY (:operators)
+      AND oprleft::regtype::text !~ 'internal|cstring' AND oprright::regtype::text !~ 'internal|cstring'
+      AND (oprleft = 0 OR oprleft = ANY (kinds) OR oprleft::regtype::text ~ '^any')
+      AND (oprright = ANY (kinds) OR oprright::regtype::text ~ '^any')
+    UNION
+    SELECT name, a, b, 'bool'::regtype
+    FROM unnest(:operators) name, unnest(kinds) a, unnest(kinds) b
+    WHERE name = ANY ('{=,<>,<,>,<=,>=,~,+,-,*,/}')
+      AND (a::text, b::text) IN (('name', 'text'), ('text', 'name'), ('varchar', 'text'),
+        ('character varying', 'text'), ('text', 'character varying'), ('name', 'character varying'),
+        ('numeric', 'integer'), ('integer', 'numeric'), ('oid', 'integer'), ('oid', 'regclass'),
+        ('regclass', 'oid'), ('"char"', 'text'), ('"char"', 'character varying'), ('bigint', 'numeric'))
+  LOOP
+    n := n + 1;
+    arguments := concat_ws(', ', nullif(o.oprleft, 0)::regtype::text, o.oprright::regtype::text);
+    body := format('BEGIN PERFORM public.planted_now(%L); RETURN NULL; END',
+                   format('operator %s(%s)', o.oprname, arguments));
+    BEGIN
+      EXECUTE format('CREATE FUNCTION public.plant_%s(%s) RETURNS %s LANGUAGE plpgsql AS %L',
+                     n, arguments, o.oprresult::regtype, body);
+      EXECUTE format('CREATE OPERATOR public.%s (%s RIGHTARG = %s, FUNCTION = public.plant_%s)',
+                     o.oprname,
+                     CASE WHEN o.oprleft <> 0 THEN format('LEFTARG = %s,', o.oprleft::regtype) END,
+                     o.oprright::regtype, n);
+    EXCEPTION WHEN duplicate_function OR invalid_function_definition OR undefined_object
+                OR datatype_mismatch THEN NULL;
+    END;
+  END LOOP;
+  FOR o IN
+    SELECT proname, pg_get_function_identity_arguments(oid) AS arguments, prorettype, proretset
+    FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind IN ('f', 'a', 'w')
+      AND proname = ANY (:words)
+  LOOP
+    body := format('BEGIN PERFORM public.planted_now(%L); END',
+                   format('function %s(%s)', o.proname, o.arguments));
+    BEGIN
+      EXECUTE format('CREATE FUNCTION public.%I(%s) RETURNS %s %s LANGUAGE plpgsql AS %L',
+                     o.proname,
+                     replace(replace(o.arguments, 'ORDER BY', ','), '"any"', 'anyelement'),
+                     CASE WHEN o.proretset THEN 'SETOF' END, o.prorettype::regtype, body);
+    EXCEPTION WHEN OTHERS THEN NULL;  -- of internal types, or of OUT parameters
+    END;
+  END LOOP;
+  FOR o IN
+    SELECT typname FROM pg_type
+    WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typelem = 0
+      AND typname = ANY (:words)
+  LOOP
+    EXECUTE format('CREATE DOMAIN public.%I AS pg_catalog.%I CHECK (public.planted_now(%L))',
+                   o.typname, o.typname, 'type ' || o.typname);
+  END LOOP;
+  FOR o IN
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+      AND relname = ANY (:words)
+      AND has_table_privilege(oid, 'SELECT')
+      AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND atttypid = 'anyarray'::regtype)
+  LOOP
+    EXECUTE format(
+      'CREATE VIEW public.%I AS SELECT * FROM pg_catalog.%I WHERE public.planted_now(%L)',
+      o.relname, o.relname, 'relation ' || o.relname);
+  END LOOP;
+END $do$;
+"""
+OPERATORS = [
+    "=",
+    "<>",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "||",
+    "~",
+    "!~",
+    "->",
+    "->>",
+    "~~",
+    "&",
+    "#",
+    "@>",
+]
+
+
+@contextmanager
+def as_role(database: Database, role: str) -> Iterator[psycopg.Connection[object]]:
+    """A superuser's connection that acts as another role."""
+    with database.connect() as conn:
+        conn.execute(f"SET SESSION AUTHORIZATION {role}; SET search_path = pg_catalog, pg_temp")
+        yield conn
+
+
+@pytest.fixture
+def owner_url(server: Server, database: Database) -> Iterator[str]:
+    """The URL of a role that owns nothing yet, in a database where others may create objects."""
+    with allow_logins(server, f"local all {OWNER} trust", f"local all {INTRUDER} trust"):
+        database.execute(f"CREATE ROLE {OWNER} LOGIN; CREATE ROLE {INTRUDER} LOGIN")
+        database.execute(
+            f"GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC; "
+            f"GRANT CREATE ON DATABASE {database.name} TO {OWNER}"
+        )
+        try:
+            yield database.url.replace("postgres@", f"{OWNER}@", 1)
+        finally:
+            for role in (INTRUDER, OWNER):
+                database.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def plant(database: Database) -> None:
+    """Plant everything as the intruder; only a path with `public` first finds all of it."""
+    with as_role(database, INTRUDER) as conn:
+        sql = PLANTS
+        for name, values in ((":operators", OPERATORS), (":words", WORDS)):
+            sql = sql.replace(name, f"'{{{','.join(values)}}}'::text[]")
+        conn.execute(sql.encode())
+    database.execute(f"ALTER ROLE {OWNER} SET search_path = public, pg_catalog")
+
+
+def test_no_command_runs_what_another_role_has_planted(
+    server: Server,
+    database: Database,
+    project: Project,
+    offline: Chatdb,
+    owner_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", owner_url)
+    plant(database)
+    log = server.embedded.home / "log"
+    begin = log.stat().st_size
+    with psycopg.connect(owner_url) as conn, pytest.raises(psycopg.Error, match="planted"):
+        conn.execute("SELECT relname FROM pg_catalog.pg_class WHERE relname = 'x'")
+    assert b"planted" in log.read_bytes()[begin:]  # so a plant that is run is seen
+    begin = log.stat().st_size
+    project.write_tables(1, 2)
+    outside = "-- chatdb: transactional: false\n"
+    project.write(
+        "0003_index",
+        f"{outside}CREATE INDEX CONCURRENTLY i ON t1 (id);\n",
+        f"{outside}DROP INDEX CONCURRENTLY i;\n",
+    )
+    commands = [
+        (0, "setup"),
+        (0, "migrate", "status", "--check"),
+        (0, "migrate", "history"),
+        (0, "migrate", "down", "--allow-data-loss", "--yes"),
+        (0, "migrate", "up"),
+        (0, "migrate", "redo", "--yes", "--allow-data-loss"),
+        (0, "migrate", "down", "--steps", "1", "--yes", "--allow-data-loss"),
+        (0, "migrate", "down", "--to", "1", "--yes"),
+        (0, "migrate", "up", "--dry-run"),
+        (0, "migrate", "up"),
+        (0, "migrate", "repair", "--yes"),
+        (0, "migrate", "snapshot"),
+        (0, "migrate", "lint", "--live"),
+        (0, "counts", "--checksum"),
+        (0, "counts", "t1"),
+        (None, "health"),
+        (None, "verify", "--skip", "rehearse"),
+        (None, "docs", "--output", "schema.md"),
+        (None, "seed"),
+        (0, "migrate", "down", "--all", "--yes", "--allow-data-loss"),
+        (0, "migrate", "baseline", "2"),
+        (0, "setup", "--test"),
+    ]
+    for code, *words in commands:
+        result = offline(*words)
+        assert code in (None, result.code), (words, result.code, result.err)
+        assert "planted:" not in result.err, (words, result.err)
+        assert b"planted:" not in log.read_bytes()[begin:], (
+            words,
+            log.read_bytes()[begin:][-3000:],
+        )
