@@ -91,7 +91,8 @@ BEGIN
     WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
       AND relname = ANY (:words)
       AND has_table_privilege(oid, 'SELECT')
-      AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND atttypid = 'anyarray'::regtype)
+      AND NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = pg_class.oid AND atttypid = 'anyarray'::regtype)
   LOOP
     EXECUTE format(
       'CREATE VIEW public.%I AS SELECT * FROM pg_catalog.%I WHERE public.planted_now(%L)',
