@@ -10,6 +10,7 @@
     transaction       the transaction of one migration, message by message
     nontransactional, journal
                       a file that runs outside a transaction, and the record of its statements
+    index_check       whether an index is the one that a statement makes
     tracker           completed messages into results and progress
     guards/           statements that watch a file while it runs
     patience          how long to wait, how often to try again

@@ -63,10 +63,13 @@ def explain(
     if message.part is Part.CLAIM and error.sqlstate == ASSERTION_FAILED:
         code = Code.HISTORY
         what = (
-            "the history changed since the plan was made, but reading it again shows no difference"
+            "the history changed since the plan was made, but reading it again shows no difference: "
+            "a trigger on its tables may keep rows out"
         )
     if message.part is Part.RECORD and error.sqlstate in _HISTORY_GONE:
         what = "the file dropped or emptied chatdb's own tables, which hold the history"
+        if error.sqlstate == ASSERTION_FAILED:
+            what += ", or a trigger on them keeps a row out"
     failure = server_error(error, code, what)
     return failure.with_(place=Location(loaded.script.path), notes=failure.notes + notes)
 

@@ -22,6 +22,7 @@ from psycopg.rows import class_row
 
 from chatdb_cli import log
 from chatdb_cli.migrate import queries
+from chatdb_cli.migrate.index_check import is_index_of
 from chatdb_cli.migrate.journal import Journal, journal_text
 from chatdb_cli.migrate.transaction import Part, StepTag, to_message
 from chatdb_cli.postgres.pipeline import Batch, Outcome, run_pipeline
@@ -95,6 +96,7 @@ class NontransactionalFile:
         self._unfinished = unfinished
         self._current = next(iter(messages[self._first :]), _END)
         self._first_is_done = False  # the statement that was running when the last run ended
+        self._other_index: str | None = None  # the one that has the name of its index
         self._report = report
         self._names = {"version": step.version, "name": step.name}
 
@@ -171,6 +173,8 @@ class NontransactionalFile:
                 outcome = self._send([message])
         if self._statement_begun is not None and not outcome.is_bad:
             outcome = self._drop_invalid_indexes(self._statement_begun)
+        if self._other_index is not None and not outcome.is_bad:
+            return self._outcome(_other_index_error(self._other_index))
         for number, message in enumerate(self._messages[self._first :], self._first):
             if outcome.is_bad:
                 return outcome
@@ -204,7 +208,7 @@ class NontransactionalFile:
     def _drop_invalid_indexes(self, statement: str) -> Outcome:
         """Drop the indexes that the statement which was running has left INVALID."""
         outcome = Outcome()
-        for name in self._find_invalid_indexes(statement):
+        for name in self._find_invalid_indexes(statement, check=True):
             unlimited = self._waits_without_limit(self._first)
             outcome = self._send(self._journal.drop_index(name, unlimited=unlimited))
             if outcome.is_bad:
@@ -291,11 +295,13 @@ class NontransactionalFile:
             return [row.oid for row in cursor.execute(queries.RELATIONS, (list(index.names),))]
         return [row.oid for row in self._find_indexes(index)]
 
-    def _find_invalid_indexes(self, text: str) -> list[str]:
+    def _find_invalid_indexes(self, text: str, *, check: bool = False) -> list[str]:
         """Find out what the statement that was running did; return the INVALID indexes it left.
 
         Args:
             text: the statement as the journal keeps it; the file may have another one there by now.
+            check: compare a new index with the one that the statement makes; somebody else may have made
+                it in the meantime.
         """
         index = parse_concurrent_index_statement(text)
         if index is None or self._unfinished is None:
@@ -311,9 +317,21 @@ class NontransactionalFile:
             for row in self._find_indexes(index)
             if row.oid not in before and _is_named_by(index, row.name)
         ]
-        is_created = index.kind == "create" and any(row.is_valid for row in new)
-        self._first_is_done = is_same and is_created
+        if index.kind == "create" and is_same:
+            valid = [row for row in new if row.is_valid]
+            made = [row for row in valid if not check or is_index_of(self._conn, row.oid, text)]
+            self._first_is_done = bool(made)
+            if valid and not made and index.index is not None:
+                self._other_index = valid[0].qualified_name
         return [row.qualified_name for row in new if not row.is_valid]
+
+
+def _other_index_error(name: str) -> errors.Error:
+    """Return the error of an index that was made by somebody else while chatdb did not run."""
+    return errors.ObjectNotInPrerequisiteState(
+        f"the index {name} exists already, but it is not the one that this statement makes: drop it "
+        f"with DROP INDEX CONCURRENTLY {name}, or give one of them another name"
+    )
 
 
 def _is_named_by(index: ConcurrentIndexStatement, name: str) -> bool:

@@ -96,6 +96,26 @@ RELATIONS: Final[LiteralString] = """\
 SELECT pg_catalog.to_regclass(name)::pg_catalog.oid::pg_catalog.text AS oid
 FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name
 WHERE pg_catalog.to_regclass(name) IS NOT NULL"""
+# Which table does an index belong to?
+TABLE_OF_INDEX: Final = """\
+SELECT n.nspname::text AS schema, c.relname::text AS name
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.indexrelid = {index}"""
+# Make an empty copy of a table, in a transaction that is rolled back.
+COPY_TABLE: Final = "CREATE TABLE {schema}.{copy} (LIKE {schema}.{table} INCLUDING GENERATED)"
+# How many definitions do an index and the one index of that copy have?  The numbers of columns differ
+# where one was dropped, so they are compared by name; NULLS NOT DISTINCT is new in PostgreSQL 15.
+COUNT_DEFINITIONS: Final = """\
+SELECT count(DISTINCT definition) AS kinds FROM (
+    SELECT ROW(c.relam, i.indisunique, to_jsonb(i) ->> 'indnullsnotdistinct', i.indnkeyatts,
+               i.indclass::text, i.indcollation::text, i.indoption::text, c.reloptions, c.reltablespace,
+               pg_get_expr(i.indpred, i.indrelid),
+               ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false)
+                     FROM generate_series(1, i.indnatts) n))::text AS definition
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indexrelid = {index}
+       OR i.indrelid = (SELECT t.oid FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
+                        WHERE t.relname = {copy} AND n.nspname = {schema_name})) d"""
 # Drop an INVALID index that a statement has left.
 DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS {index}"
 # After the file: check deferred constraints while the file's own settings are in effect; then reset

@@ -163,6 +163,24 @@ def _is_index_command(statement: str) -> bool:
     return kind in ("index_stmt", "reindex_stmt", "variable_set_stmt")
 
 
+def index_statement_on(statement: str, schema: str, table: str) -> str:
+    """Return a CREATE INDEX for another table: in one transaction, under a name that PostgreSQL chooses.
+
+    Args:
+        statement: the CREATE INDEX.
+        schema: the schema of the other table.
+        table: its name.
+    """
+    import postgast
+
+    tree = postgast.parse(statement)
+    index = tree.stmts[0].stmt.index_stmt
+    index.concurrent = index.if_not_exists = False
+    index.idxname = index.relation.catalogname = ""
+    index.relation.schemaname, index.relation.relname = schema, table
+    return postgast.deparse(tree)
+
+
 def without_concurrently(statement: str) -> str:
     """Return an index statement without CONCURRENTLY; blanks in its place keep every offset."""
     if parse_concurrent_index_statement(statement) is None:

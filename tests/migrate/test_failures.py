@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
@@ -15,6 +17,43 @@ CREATE TABLE a (id int PRIMARY KEY);
 CREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO b VALUES (7);
 """
+
+
+# What keeps a row out of a table of the history, or changes it.
+TRIGGERS = {
+    "yoyo's table": ("INSERT", "_yoyo_migration", "RETURN NULL;"),
+    "another name": ("INSERT", "_yoyo_migration", "NEW.migration_id := 'x'; RETURN NEW;"),
+    "the audit log": ("INSERT", "_yoyo_log", "RETURN NULL;"),
+    "the claim": ("INSERT", "chatdb_migration", "RETURN NULL;"),
+    "the end of the claim": ("UPDATE", "chatdb_migration", "RETURN NULL;"),
+    "another version": ("INSERT", "chatdb_migration", "NEW.version := 99; RETURN NEW;"),
+    "a rolled back row": ("DELETE", "_yoyo_migration", "RETURN NULL;"),
+}
+
+
+@pytest.mark.parametrize("case", TRIGGERS)
+def test_what_a_trigger_keeps_out_of_the_history_is_not_reported_as_recorded(
+    project: Project, database: Database, case: str
+) -> None:
+    event, table, body = TRIGGERS[case]
+    project.write(
+        "0001_left",
+        f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
+        f"CREATE TRIGGER t BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION f();"
+        "CREATE TABLE t1 (id int);",
+        "DROP TABLE t1;",
+    )
+    project.write_tables(2)
+    run = project.migrator(database).up
+    if event == "DELETE":
+        run()
+        run = partial(project.migrator(database).down, everything=True)
+    with pytest.raises(MigrationError) as caught:
+        run()
+    assert caught.value.exit in (5, 6)
+    assert "applied" not in states(caught.value)[-1:]
+    tables = {i[5:].replace("left", "t1") for i in database.applied()}
+    assert database.tables() == tables
 
 
 @pytest.mark.quick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -562,6 +563,69 @@ def test_a_dry_run_of_a_nontransactional_file_is_a_script_that_does_the_same_in_
             assert other.query(INVALID) == []
     finally:
         other.drop()
+
+
+# A statement that was killed, what somebody made in its place, and whether that is the same.
+BY_HAND = {
+    "the same": ("CONCURRENTLY i ON t (lower(name))", "i ON t (lower(name))", True),
+    "in other words": (
+        "CONCURRENTLY IF NOT EXISTS i ON public.t (n ASC, lower(name::text)) WHERE n IN (1, 2)",
+        "i ON t USING btree (n, lower(name)) WHERE n = ANY (ARRAY[1, 2])",
+        True,
+    ),
+    "another column": ("CONCURRENTLY i ON t (n)", "i ON t (name)", False),
+    "another column, IF NOT EXISTS": (
+        "CONCURRENTLY IF NOT EXISTS i ON t (n)",
+        "i ON t (name)",
+        False,
+    ),
+    "another order": ("CONCURRENTLY i ON t (n)", "i ON t (n DESC)", False),
+    "a condition": ("CONCURRENTLY i ON t (n)", "i ON t (n) WHERE n > 0", False),
+    "another method": ("CONCURRENTLY i ON t (n)", "i ON t USING hash (n)", False),
+    "another column included": (
+        "CONCURRENTLY i ON t (n) INCLUDE (name)",
+        "i ON t (n, name)",
+        False,
+    ),
+    "another parameter": ("CONCURRENTLY i ON t (n) WITH (fillfactor = 50)", "i ON t (n)", False),
+}
+
+
+def end_the_build(database: Database) -> None:
+    """End the session that builds an index, when it waits for another session."""
+    wait_for_session(database, "query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'")
+    database.query(KILL)
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_an_index_made_by_hand_counts_as_done_only_if_it_is_the_same(
+    project: Project, shared: Database, case: str
+) -> None:
+    statement, by_hand, same = BY_HAND[case]
+    shared.execute(
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; "
+        "CREATE TABLE t (gone int, n int, name text, up text GENERATED ALWAYS AS (upper(name)) STORED); "
+        "ALTER TABLE t DROP COLUMN gone"
+    )
+    project.write("1_i", f"{ALONE}SELECT 1;\nCREATE INDEX {statement};")
+    with shared.connect() as old:
+        old.execute("BEGIN; INSERT INTO t VALUES (1)")
+        watcher = threading.Thread(target=end_the_build, args=(shared,))
+        watcher.start()
+        with pytest.raises(MigrationError):
+            project.migrator(shared).up()
+        watcher.join()
+    shared.execute("DROP INDEX IF EXISTS i")
+    shared.execute(f"CREATE INDEX {by_hand}")
+    if same:
+        assert states(project.migrator(shared).up()) == ["resumed"]
+    else:
+        error = fails(project, shared)
+        assert (error.exit, error.sqlstate) == (5, "55000")
+        assert "the index public.i exists already, but it is not" in error.message
+        shared.execute("DROP INDEX i")
+        assert states(project.migrator(shared).up()) == ["resumed"]
+    assert shared.tables() == {"t"}
 
 
 @on_first_server
