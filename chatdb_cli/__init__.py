@@ -31,7 +31,7 @@ The packages; each imports only those below it (CONTRIBUTING.md says how to add 
     errors, remedy, redaction           errors and exit codes; what to do about an error, without naming
                                         a flag; hiding passwords
     log_events                          the closed list of the events that are logged
-    arguments, callbacks, closing, signals, _version
+    arguments, callbacks, closing, plural, signals, _version
                                         checks of arguments, defaults of callbacks, `with` blocks,
                                         deferred signals
 

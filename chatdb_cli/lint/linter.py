@@ -18,6 +18,7 @@ from chatdb_cli.lint.model import LintOptions, LintResult, Pair, Problem, SqlFil
 from chatdb_cli.lint.project import read_project
 from chatdb_cli.lint.rule import LoadedRule, load_rules
 from chatdb_cli.lint.schema import Schema
+from chatdb_cli.plural import plural
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.secrets import is_secret, mask
 from chatdb_cli.syntax.tree.model import Span
@@ -200,4 +201,4 @@ def count_in_words(rows: int) -> str:
         if rows >= size:
             number = f"{rows / size:.1f}".removesuffix(".0") if rows < 10 * size else rows // size
             return f"{number} {word} rows"
-    return "1 row" if rows == 1 else f"{rows:,} rows"
+    return plural(rows, "row")

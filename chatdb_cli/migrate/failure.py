@@ -174,7 +174,13 @@ def _explain_statement(
     script = loaded.script
     statement = loaded.statements[number] if loaded.statements else Statement(script.text, 0)
     failure = statement_error(
-        error, script.path, script.text, statement, direction=loaded.step.direction, notes=notes
+        error,
+        script.path,
+        script.text,
+        statement,
+        statements=loaded.statements,
+        direction=loaded.step.direction,
+        notes=notes,
     )
     if error.sqlstate != LOCK_NOT_AVAILABLE:
         return failure

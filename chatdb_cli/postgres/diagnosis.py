@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import IN_FUNCTION, ChatdbError, Code, Location
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.function_body import find_failed_line
 from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.secrets import hide, is_secret, mask_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import psycopg
     from psycopg.errors import Diagnostic
 
     from chatdb_cli.syntax.statements import Statement
+
+# Classes of SQLSTATEs for failures of the server, of its resources, of other sessions, or of another
+# server: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NOT_THE_FILE = ("08", "25006", "40", "53", "55", "57", "58", "F0", "HV", "XX")
 
 
 def statement_error(
@@ -30,6 +35,7 @@ def statement_error(
     text: str,
     statement: Statement,
     *,
+    statements: Sequence[Statement] | None = None,
     direction: str = "up",
     notes: tuple[str, ...] = (),
 ) -> ChatdbError:
@@ -40,6 +46,7 @@ def statement_error(
         path: the file.
         text: the whole text of the file.
         statement: the statement that failed.
+        statements: all statements of the file, for the lines of functions that it creates.
         direction: up or down, which continues when the file is correct.
         notes: what happened to the run; the last notes of the error.
     """
@@ -53,14 +60,14 @@ def statement_error(
         offset = min(offset, len(text.rstrip()))  # "at end of input" is after the last word
         place = locate(text, offset, path)
     else:
-        offset = statement.offset
-        at = locate(text, offset, path, context=0)
-        place = Location(path, at.line, None, at.excerpt)
+        place = _without_position(diag, path, text, statement, statements or (statement,))
     secret = is_secret(text)
     server_facts = () if secret else (hide(fact, statement.text) for fact in _facts(diag))
     facts = [*server_facts, *notes]
     if position is not None and (character := _invisible_character(text, offset)):
         facts.insert(0, character)
+    if position is None and (number := _number_in_line(text, statement, statements or ())):
+        facts.insert(0, number)
     message = diag.message_primary or str(error).strip()
     message = hide(message, statement.text, everything=secret)
     return ChatdbError(
@@ -69,10 +76,50 @@ def statement_error(
         place=place,
         inner=None if secret else _inner(diag),
         sqlstate=error.sqlstate,
-        hint=hint_for(error.sqlstate, diag)
-        or Advice(f"correct the file and run {{{direction}}} again"),
+        hint=hint_for(error.sqlstate, diag) or _next_step(error.sqlstate, direction),
         notes=tuple(facts),
     )
+
+
+def _next_step(sqlstate: str | None, direction: str) -> str:
+    """Return what to do about a statement that failed: not every failure is the file's."""
+    if (sqlstate or "").startswith(_NOT_THE_FILE):
+        return Advice(
+            f"the file may be correct: remove the cause, which the server's log may explain, and run "
+            f"{{{direction}}} again"
+        )
+    return Advice(f"correct the file and run {{{direction}}} again")
+
+
+def _without_position(
+    diag: Diagnostic, path: Path, text: str, statement: Statement, statements: Sequence[Statement]
+) -> Location:
+    """Return where a statement failed that has no position: the line of its body, or its start."""
+    found = find_failed_line(
+        diag.context or "",
+        diag.internal_query,
+        int(diag.internal_position or 0),
+        statement,
+        statements,
+    )
+    if found:
+        place = locate(text, found[0], path)
+        return place if found[1] else place._replace(column=None)
+    at = locate(text, statement.offset, path, context=0)
+    if at.excerpt and at.column and at.excerpt[-1][1][: at.column - 1].strip():
+        line = at.excerpt[-1][1]  # another statement is before it in its line
+        end = at.column - 1 + len(statement.text)
+        return Location(path, at.line, None, ((at.line or 1, line[at.column - 1 : end]),))
+    return Location(path, at.line, None, at.excerpt)
+
+
+def _number_in_line(text: str, failed: Statement, statements: Sequence[Statement]) -> str | None:
+    """Return a note about which statement failed, if several are in its line, or None."""
+    start = max(text.rfind(end, 0, failed.offset) for end in "\r\n") + 1
+    if not any(start <= one.offset < failed.offset for one in statements):
+        return None
+    number = 1 + [one.offset for one in statements].index(failed.offset)
+    return f"it is statement {number} of {len(statements)} of the file"
 
 
 def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:

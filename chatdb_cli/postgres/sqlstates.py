@@ -45,4 +45,4 @@ def sqlstate_name(sqlstate: str | None) -> str | None:
         name = errors.lookup(sqlstate or "").__name__
     except KeyError:
         return None
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip("_").lower()

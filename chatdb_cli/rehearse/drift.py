@@ -26,6 +26,7 @@ from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, read_texts, require_schema
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import require_target
@@ -97,7 +98,7 @@ def check_drift(
             row = next(iter(fetch(conn, _Owner, owner)), None)
         if row is not None:
             expected = with_role(expected, place.server.target.user, row.owner)
-        what = f"{len(scripts)} files, built on {place.server.target.where}"
+        what = f"{plural(len(scripts), 'file')}, built on {place.server.target.where}"
     comparison = compare_snapshots(expected, live, column_order=column_order)
     versions = (expected.server_version, live.server_version)
     return Drift(target, current, what, comparison, versions)

@@ -18,6 +18,7 @@ from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, require_schema
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.transaction import Timeouts, exclusive_settings
+from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.logged import log_failure
@@ -103,7 +104,7 @@ def _refuse_other_version(past: History, target: Target, folder: Folder) -> None
     if problems := compare.problems(files, past.applied):
         raise ChatdbError(Code.HISTORY, problems[0].message, hint=problems[0].hint)
     if pending := compare.pending(files, past.applied):
-        count = "1 migration is" if len(pending) == 1 else f"{len(pending)} migrations are"
+        count = plural(len(pending), "migration is", "migrations are")
         raise ChatdbError(
             Code.HISTORY,
             f"{count} pending, starting with {pending[0].id}; seed data needs the newest version",

@@ -11,6 +11,7 @@ from chatdb_cli.counts.at_once import of_other_side
 from chatdb_cli.counts.compare import compare_counts, compare_with_saved
 from chatdb_cli.counts.saved import read_counts
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.plural import plural
 from chatdb_cli.settings.against import settings_against
 from chatdb_cli.verify.codes import found
 from chatdb_cli.verify.model import Outcome
@@ -33,7 +34,7 @@ def check_counts(request: Request, database: SharedDatabase) -> Outcome:
         *(_table(table, comparison) for table in comparison.tables if not table.match),
         *(_sequence(one, comparison) for one in comparison.sequences if not one.match),
     )
-    return Outcome(f"{len(comparison.tables)} tables, {comparison.other}", findings)
+    return Outcome(f"{plural(len(comparison.tables), 'table')}, {comparison.other}", findings)
 
 
 def _compare(request: Request, database: SharedDatabase) -> CountsComparison:
@@ -50,15 +51,15 @@ def _compare(request: Request, database: SharedDatabase) -> CountsComparison:
 
 
 def _table(table: ComparedTable, comparison: CountsComparison) -> Finding:
-    sides = f"{_number(table.rows)} rows, and {_number(table.other_rows)} in {comparison.other}"
+    sides = f"{_rows(table.rows)}, and {_rows(table.other_rows)} in {comparison.other}"
     reasons = f": {'; '.join(table.reasons)}" if table.reasons else ""
     if table.rows == table.other_rows and not reasons:
         reasons = ": the checksums differ"
-    return found("rows-differ", f"table {table.table} has {sides}{reasons}")
+    return found("rows-differ", f"table {table.table} {sides}{reasons}")
 
 
-def _number(rows: int | None) -> str:
-    return "no" if rows is None else f"{rows:,}"
+def _rows(rows: int | None) -> str:
+    return "is missing" if rows is None else f"has {plural(rows, 'row')}"
 
 
 def _sequence(one: ComparedSequence, comparison: CountsComparison) -> Finding:

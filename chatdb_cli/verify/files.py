@@ -15,6 +15,7 @@ from chatdb_cli.files.names import parse_file_name
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.lint.linter import lint_files
 from chatdb_cli.lint.options import lint_options
+from chatdb_cli.plural import plural
 from chatdb_cli.verify.codes import found
 from chatdb_cli.verify.model import Outcome
 
@@ -51,7 +52,7 @@ def check_files(request: Request) -> Outcome:
     )
     count = len(result.files)
     newer = f" newer than {request.since}" if request.since is not None else ""
-    summary = f"{count} file{'' if count == 1 else 's'}{newer}"
+    summary = f"{plural(count, 'file')}{newer}"
     return Outcome(summary, (*_names_and_pairs(files), *lint))
 
 

@@ -15,6 +15,7 @@ from chatdb_cli.errors import Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import read_history, require_schema
+from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.syntax.location import locate
@@ -142,7 +143,7 @@ def check_invariants(request: Request, database: SharedDatabase) -> Outcome:
             if not conn.closed:
                 conn.execute(queries.COMMIT)
     findings += _missing_extensions(_required(request, past), installed)
-    return Outcome(f"{tables} table{'' if tables == 1 else 's'}", tuple(findings))
+    return Outcome(plural(tables, "table"), tuple(findings))
 
 
 def _read(conn: psycopg.Connection[Any], target: Target) -> tuple[list[Finding], int]:

@@ -157,7 +157,8 @@ hint: correct the file and run "chatdb migrate down" again
 error: relation "b" already exists [42P07 duplicate_table]
   --> sql/up/0001_a.sql:1
   |
-1 | CREATE TABLE a (); CREATE TABLE b ()
+1 | CREATE TABLE b ()
+  = it is statement 2 of 2 of the file
   = 0001 was rolled back; 0001 stays rolled back
 
 hint: an object of that name exists already, perhaps created by hand: drop it, or choose another name

@@ -253,7 +253,7 @@ def test_other_rows_fail_the_check_of_counts(
     database.execute("INSERT INTO users (name) VALUES ('ada'); DROP TABLE orders")
     result = check("counts", counts=file)
     assert codes(result)[:2] == ["rows-differ"] * 2
-    assert any("table users has 1 rows, and 0 in " in f.message for f in result.findings)
+    assert any("table users has 1 row, and has 0 rows in " in f.message for f in result.findings)
 
 
 def test_another_database_is_compared_and_its_password_is_not_shown(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chatdb_cli.cli.render.document import Document, Rendered, target_document, timestamp
 from chatdb_cli.cli.render.table import Table
 from chatdb_cli.cli.render.text import one_line
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,7 +206,7 @@ def _details(table: ComparedTable) -> Iterator[str]:
     if not table.differences:
         return
     count = len(table.differences)
-    rows = f"{count} row{'s'[: count > 1]} differ{'s'[count > 1 :]}"
+    rows = plural(count, "row differs", "rows differ")
     more = "" if table.complete else f"; the first {count}, there are more"
     yield one_line(f"{table.table}: {rows if table.complete else 'rows differ'}{more}")
     for difference in table.differences:

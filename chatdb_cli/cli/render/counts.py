@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chatdb_cli.cli.render.document import Document, Rendered, target_document, timestamp
 from chatdb_cli.cli.render.table import Table
 from chatdb_cli.cli.render.text import printable
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from chatdb_cli.counts.model import Counts, TableCount
@@ -71,15 +72,11 @@ def _number(table: TableCount) -> str:
     return f"{'~' if table.estimated else ''}{table.rows:,}"
 
 
-def _some(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _summary(counts: Counts) -> str:
     tables = sum(table.parent is None for table in counts.tables)
     about = "about " if any(table.estimated for table in counts.tables) else ""
     lines = [
-        f"{about}{_some(counts.rows, 'row')} in {_some(tables, 'table')} ({counts.duration_ms} ms)"
+        f"{about}{plural(counts.rows, 'row')} in {plural(tables, 'table')} ({counts.duration_ms} ms)"
     ]
     lines += [f"not counted: {item.table} ({item.reason})" for item in counts.left_out]
     return printable("\n".join(lines))

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Run
     from chatdb_cli.postgres.model import Target
 
+# A text of this many characters is shown whole, of a longer one its start and its end.
+_LONGEST_TEXT = 1000
+# A line of this many characters is shown whole; of a longer one, so many around the error.
+_LONGEST_LINE, _WINDOW = 200, 72
 Line = tuple[str, str]  # a text and its style
 
 
@@ -81,7 +85,15 @@ def _headline(error: ChatdbError) -> Line:
         from chatdb_cli.postgres.sqlstates import sqlstate_name
 
         reason = " ".join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))
-    return f"error: {in_words(error.message)}" + (f" [{reason}]" if reason else ""), ERROR
+    message = _shortened(in_words(error.message))
+    return f"error: {message}" + (f" [{reason}]" if reason else ""), ERROR
+
+
+def _shortened(text: str) -> str:
+    """Return a text of the server without most of a statement or a value that is in it."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[: _LONGEST_TEXT - 200]}...{text[-100:]}"
 
 
 def _details(error: ChatdbError) -> list[Line]:
@@ -90,8 +102,8 @@ def _details(error: ChatdbError) -> list[Line]:
     lines = excerpt_lines(place, gutter) if place else []
     for note in _notes(error):
         first, *more = note.splitlines() or [""]
-        lines.append((f"{gutter} = {first}", ""))
-        lines += [(f"{gutter}   {line}", "") for line in more]
+        lines.append((f"{gutter} = {_shortened(first)}", ""))
+        lines += [(f"{gutter}   {_shortened(line)}", "") for line in more]
     if error.hint:
         lines += [("", ""), (f"hint: {in_words(error.hint)}", HINT)]
     return lines
@@ -108,14 +120,35 @@ def excerpt_lines(place: Location, gutter: str, width: int = 1) -> list[Line]:
     at = "".join(f":{n}" for n in (place.line, place.column) if n is not None)
     lines = [(f"  --> {one_line(str(place.file))}{at}", "")]
     if place.excerpt:
+        *others, (_, last) = place.excerpt
+        line, column = _window(last.rstrip(), place.column)
         lines.append((f"{gutter} |", FRAME))
-        lines += [(f"{n:>{len(gutter)}} | {text}".rstrip(), "") for n, text in place.excerpt]
-        if place.column is not None:
-            line = place.excerpt[-1][1].rstrip()
-            before, under = line[: place.column - 1], line[place.column - 1 :][:width]
+        lines += [(f"{n:>{len(gutter)}} | {_window(t)[0]}".rstrip(), "") for n, t in others]
+        lines.append((f"{place.excerpt[-1][0]:>{len(gutter)}} | {line}".rstrip(), ""))
+        if column is not None:
+            before, under = line[: column - 1], line[column - 1 :][:width]
             carets = "^" * max(1, text_width(printable(under)))
             lines.append((f"{gutter} | {pad(printable(before))}{carets}", ERROR))
     return lines
+
+
+def _window(line: str, column: int | None = None) -> tuple[str, int | None]:
+    """Return a line as it is, or the part of a long one around a column, with dots where it was cut.
+
+    Args:
+        line: the line.
+        column: from 1; None for the start of the line.
+
+    Returns:
+        The text, and the column in it.
+    """
+    if len(line) <= _LONGEST_LINE:
+        return line, column
+    if column is None:
+        return f"{line[:_LONGEST_LINE]}...", None
+    start = max(0, min(column - 1, len(line)) - _WINDOW // 2)
+    before, after = "..." * (start > 0), "..." * (start + _WINDOW < len(line))
+    return f"{before}{line[start : start + _WINDOW]}{after}", column - start + len(before)
 
 
 def _notes(error: ChatdbError) -> list[str]:
@@ -134,6 +167,6 @@ def _notes(error: ChatdbError) -> list[str]:
 
 def _inner(place: Location) -> str:
     """Return the line of a function's own statement that failed, with a caret under the location."""
-    line = place.excerpt[-1][1]
-    caret = "" if place.column is None else f"\n  {pad(line[: place.column - 1])}^"
+    line, column = _window(place.excerpt[-1][1], place.column)
+    caret = "" if column is None else f"\n  {pad(line[: column - 1])}^"
     return f"  {line}{caret}"

@@ -13,6 +13,7 @@ from chatdb_cli.cli.render.table import Table
 from chatdb_cli.cli.render.text import one_line
 from chatdb_cli.cli.words import in_words
 from chatdb_cli.health.document import health_document as document_of
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ def _screen(checks: Sequence[Check], columns: int, room: int) -> list[Row]:
     names = [check.name for check in checks if check.status == "ok"]
     good = textwrap.wrap(", ".join(names), width, break_on_hyphens=False)
     if len(good) + _height(bad) > room and names:
-        good = [f"{len(names)} checks"]
+        good = [plural(len(names), "check")]
     for shorten in (_without_hint, _on_one_line):
         for n in reversed(range(len(bad))):
             if len(good) + _height(bad) <= room:

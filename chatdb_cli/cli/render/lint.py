@@ -12,6 +12,7 @@ from chatdb_cli.cli.render.document import Document, Rendered, target_document
 from chatdb_cli.cli.render.error import excerpt_lines
 from chatdb_cli.cli.render.text import printable
 from chatdb_cli.cli.words import in_words
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,9 +113,8 @@ def _finding_lines(finding: Finding, explained: bool) -> Iterator[str]:
 def _summary(result: LintResult) -> str:
     severities = [finding.severity for finding in result.findings]
     counts = [
-        f"{severities.count(name)} {name}{'' if severities.count(name) == 1 else 's'}"
+        plural(severities.count(name), name)
         for name in ("error", "warning", "note")
         if name in severities
     ]
-    files = f"{len(result.files)} file{'' if len(result.files) == 1 else 's'}"
-    return f"{files}: {', '.join(counts) or 'nothing found'}"
+    return f"{plural(len(result.files), 'file')}: {', '.join(counts) or 'nothing found'}"

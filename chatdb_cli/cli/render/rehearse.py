@@ -13,6 +13,7 @@ from chatdb_cli.cli.render.drift import comparison_notes, difference_documents, 
 from chatdb_cli.cli.render.error import error_document, error_lines
 from chatdb_cli.cli.render.table import Table
 from chatdb_cli.cli.render.text import one_line, width
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ def render_drift(drift: Drift, file: Path | None) -> Rendered:
     expected = f"the snapshot {file}" if file else "its state before the first migration"
     if drift.current and not file:
         expected = f"its files at version {drift.current}"
-    what = "no drift: the schema matches" if drift.ok else f"{_count(count, 'difference')} from"
+    what = "no drift: the schema matches" if drift.ok else f"{plural(count, 'difference')} from"
     legend = () if drift.ok else ("- expected, + live", "")
     text = [*legend, difference_text(comparison.differences), *(f"note: {note}" for note in notes)]
     return Rendered(document, (*text, one_line(f"{what} {expected}")))
@@ -201,7 +202,7 @@ def _locks(locks: Sequence[StatementLock]) -> Iterator[str | Table]:
         yield Table(("  line", "relation", "lock", "whole", "ms", ""), rows)
     if rest := len(locks) - len(shown):
         verb = "block" if rest > 1 else "blocks"
-        yield f"  {_count(rest, 'lock')} that {verb} neither reads nor writes"
+        yield f"  {plural(rest, 'lock')} that {verb} neither reads nor writes"
 
 
 def _work(lock: StatementLock) -> Iterator[str]:
@@ -223,7 +224,3 @@ def _summary(rehearsal: Rehearsal) -> str:
     parts.append(f"{failed} failed" if failed else "all ok")
     rows = ", also with rows" if rehearsal.with_rows else ""
     return f"{', '.join(parts)}{rows}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

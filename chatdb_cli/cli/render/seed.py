@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.cli.render.document import Document, Rendered, target_document
 from chatdb_cli.cli.render.table import Table
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from chatdb_cli.seed.model import Seeded
@@ -32,4 +33,6 @@ def seed_summary(seeded: Seeded) -> str:
     if not seeded.tables:
         return "nothing to seed: the rows are there already"
     rows = sum(count for _, count in seeded.tables)
-    return f"{rows} rows in {len(seeded.tables)} tables ({seeded.duration_ms} ms)"
+    return (
+        f"{plural(rows, 'row')} in {plural(len(seeded.tables), 'table')} ({seeded.duration_ms} ms)"
+    )

@@ -15,6 +15,7 @@ from chatdb_cli.cli.options import CONNECTED
 from chatdb_cli.cli.render.lint import render_lint, render_rule
 from chatdb_cli.cli.reports import GITHUB, parse_reports, write_report
 from chatdb_cli.errors import ChatdbError, Code, Exit
+from chatdb_cli.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,12 +134,12 @@ def _fix(
 
 
 def _files(changes: Sequence[object]) -> str:
-    return f"{len(changes)} file{'' if len(changes) == 1 else 's'}"
+    return plural(len(changes), "file")
 
 
 def _agreed(context: Context, files: int) -> bool:
     """Ask a person; without one, --fix alone is the answer."""
     if not context.interactive:
         return True
-    context.out.ask(f"write {files} file{'' if files == 1 else 's'}? [y/N] ")
+    context.out.ask(f"write {plural(files, 'file')}? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
