@@ -172,7 +172,9 @@ class MessageGenerator:
             name = f"{key[-6:].decode().lower()}.{suffix}"
             url = text_field(f"https://files.example.com/{key.decode()}/{name}")
             size = pack_bigint(8, 1000 + int.from_bytes(key[-3:], "big"))
-            row = make_row(own, ID + key, text_field(name), text_field(media), size, url, at, at)
+            row = make_row(
+                own, author, ID + key, text_field(name), text_field(media), size, url, at, at
+            )
             self._rows["files"].append(row)
             text = text_field("") + text_field(kind)
         else:

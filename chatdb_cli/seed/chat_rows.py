@@ -55,7 +55,9 @@ COLUMNS = {
     "message_reads": ("message_id", "user_id", "read_at"),
     "message_edits": ("id", "message_id", "previous_content", "edited_by", "edited_at"),
     "reactions": ("id", "message_id", "user_id", "emoji", "created_at"),
-    "files": ("id", "message_id", "name", "type", "size", "url", "created_at", "updated_at"),
+    "files": (
+        "id", "user_id", "message_id", "name", "type", "size", "url", "created_at", "updated_at",
+    ),  # fmt: skip
     "notifications": (
         "id", "user_id", "type", "related_type", "related_id", "read_at", "created_at", "updated_at",
     ),

@@ -1,10 +1,15 @@
 -- Drops the operations on messages.
 
+DROP FUNCTION list_files(text);
+DROP FUNCTION attach_files(text, text[]);
 DROP FUNCTION remove_reaction(text, text, text);
 DROP FUNCTION add_reaction(text, text, text);
 DROP FUNCTION mark_delivered(text, text);
 DROP FUNCTION mark_read(text, text);
+DROP FUNCTION set_message_status(text, text, text);
+DROP FUNCTION settle_message_status(text);
 DROP FUNCTION search_messages(text, text, integer, text, text);
+DROP FUNCTION list_replies(text, integer, text);
 DROP FUNCTION list_messages(text, integer, text);
 DROP FUNCTION find_message_by_client_id(text, text);
 DROP FUNCTION find_message(text);

@@ -2,6 +2,8 @@
 
 DROP FUNCTION purge_expired();
 DROP FUNCTION hit_rate_limit(text, integer, interval);
+DROP FUNCTION end_sessions(text);
+DROP FUNCTION end_session(bytea);
 DROP FUNCTION get_session(bytea);
 DROP FUNCTION put_session(bytea, jsonb, timestamptz, text);
 DROP FUNCTION list_typing(text);

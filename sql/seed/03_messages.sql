@@ -109,8 +109,8 @@ VALUES
    'The login page on old phones. Done by tommorow.', '01KE6JRXK00000000000000BEN', '2026-01-05 10:33:00+00')
 ON CONFLICT (id) DO NOTHING;
 
-INSERT INTO files (id, message_id, name, type, size, url, created_at, updated_at)
-SELECT id, message_id, name, type, size, url, ulid_timestamp(id), ulid_timestamp(id)
+INSERT INTO files (id, user_id, message_id, name, type, size, url, created_at, updated_at)
+SELECT file.id, message.user_id, file.message_id, name, type, size, url, ulid_timestamp(file.id), ulid_timestamp(file.id)
 FROM (VALUES
   ('01KE98AB8000000000000000F1', '01KE98AB800000000000000M19', 'export.png', 'image/png', 48213,
    'https://files.example.com/seed/export.png'),
@@ -119,4 +119,5 @@ FROM (VALUES
   ('01KE9A8KE000000000000000F3', '01KE9A8KE00000000000000M21', 'invoices-2025-12.csv', 'text/csv', 20911,
    'https://files.example.com/seed/invoices-2025-12.csv')
 ) file (id, message_id, name, type, size, url)
+JOIN messages message ON message.id = file.message_id
 ON CONFLICT (id) DO NOTHING;

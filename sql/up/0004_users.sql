@@ -8,7 +8,7 @@ CREATE TABLE users (
   email         citext NOT NULL,
   username      citext NOT NULL,
   full_name     varchar(255),
-  display_name  varchar(100),
+  display_name  text,
   avatar_url    text,
   is_active     boolean NOT NULL DEFAULT true,
   is_verified   boolean NOT NULL DEFAULT false,
@@ -29,10 +29,13 @@ CREATE TABLE users (
     OR password_hash ~ '^\$argon2id\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$'),
   -- citext is cast to text, so that the operators of pg_catalog are used, whatever the search_path
   CONSTRAINT users_email_length CHECK (length(email::text) <= 255),
-  CONSTRAINT users_email_format CHECK (email::text LIKE '%_@_%'),
+  -- one @ with something on both sides; no blank, control or invisible character, in any script
+  CONSTRAINT users_email_format CHECK (
+    email::text COLLATE "C" ~ '^[^@\x01-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]+@[^@\x01-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]+$'),
   CONSTRAINT users_username_length CHECK (length(username::text) BETWEEN 3 AND 50),
   CONSTRAINT users_username_format CHECK (username::text ~ '^[A-Za-z0-9_]*$'),
-  CONSTRAINT users_display_name_not_empty CHECK (btrim(display_name) <> '')
+  CONSTRAINT users_display_name_not_empty CHECK (btrim(display_name) <> ''),
+  CONSTRAINT users_display_name_length CHECK (length(display_name) <= 100)
 ) WITH (fillfactor = 90);  -- last_seen_at changes often and is in no index: room for HOT updates
 
 CREATE UNIQUE INDEX users_email_live_key ON users (email) WHERE deleted_at IS NULL;
@@ -48,10 +51,11 @@ COMMENT ON TABLE users IS 'People and their credentials.';
 COMMENT ON COLUMN users.id IS 'ULID; sorts by the time of creation.';
 COMMENT ON COLUMN users.auth0_id IS 'Subject of the external identity provider; NULL when the user logs in with a password.';
 COMMENT ON COLUMN users.password_hash IS 'bcrypt with cost 10 or more, or argon2id; NULL when the user logs in through an identity provider. The application must check the rules for the password itself.';
-COMMENT ON COLUMN users.email IS 'Compared without regard to case; unique among live users.';
+COMMENT ON COLUMN users.email IS 'One @ with something on both sides, no blanks; compared without regard to case; unique among live users.';
 COMMENT ON COLUMN users.username IS '3 to 50 letters, digits and underscores; compared without regard to case; unique among live users.';
 COMMENT ON COLUMN users.full_name IS 'Real name.';
-COMMENT ON COLUMN users.display_name IS 'The name that others see; if NULL, the username.';
+COMMENT ON COLUMN users.display_name IS 'The name that others see, up to 100 characters; if NULL, the username.';
+COMMENT ON COLUMN users.last_seen_at IS 'Last heartbeat, as user_status.last_seen: set_presence() and touch_last_seen() set both.';
 COMMENT ON COLUMN users.is_active IS 'Whether the user may log in.';
 COMMENT ON COLUMN users.is_verified IS 'Whether the user has confirmed the e-mail address.';
 COMMENT ON COLUMN users.deleted_at IS 'When the user was deleted; NULL for a live user.';

@@ -1,5 +1,6 @@
--- Presence. Each heartbeat updates one row, hundreds of times a day: only the key is indexed, and
--- pages keep free space, so that updates stay HOT and the table stays small.
+-- Presence. Each heartbeat updates one row, hundreds of times a day: last_seen is in no index, and pages keep free
+-- space, so that updates stay HOT and the table stays small. A user whose client has fallen silent counts as offline
+-- when read (find_presence, list_presence); purge_expired() makes the rows say so.
 
 CREATE TABLE user_status (
   user_id       varchar(26) COLLATE "C" NOT NULL,
@@ -13,6 +14,9 @@ CREATE TABLE user_status (
   CONSTRAINT user_status_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT user_status_status_valid CHECK (status IN ('online', 'away', 'busy', 'offline'))
 ) WITH (fillfactor = 50);
+
+-- the users who are present, for purge_expired()
+CREATE INDEX user_status_present_idx ON user_status (user_id) WHERE status <> 'offline';
 
 CREATE TRIGGER user_status_set_updated_at
   BEFORE UPDATE ON user_status

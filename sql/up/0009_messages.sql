@@ -31,7 +31,7 @@ CREATE TABLE messages (
 
 -- Including user_id and deleted_at lets unread messages be counted by an index-only scan.
 CREATE INDEX messages_channel_newest_idx ON messages (channel_id, id DESC) INCLUDE (user_id, deleted_at);
-CREATE INDEX messages_reply_to_id_idx ON messages (reply_to_id) WHERE reply_to_id IS NOT NULL;
+CREATE INDEX messages_reply_to_id_idx ON messages (reply_to_id, id DESC) WHERE reply_to_id IS NOT NULL;
 
 CREATE TRIGGER messages_set_updated_at
   BEFORE UPDATE ON messages
@@ -42,7 +42,7 @@ COMMENT ON TABLE messages IS 'Messages of all channels.';
 COMMENT ON COLUMN messages.id IS 'ULID; the order of the messages of a channel is the order of their ids.';
 COMMENT ON COLUMN messages.user_id IS 'The author.';
 COMMENT ON COLUMN messages.content IS '1 to 4000 characters for type text; the caption, or an empty text, for other types.';
-COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, not yet delivered), delivered, read, error. Deliveries and reads by each user are in message_deliveries and message_reads.';
+COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, and not yet received by another member), delivered, read, or error. The first receipt of another member moves it forward; error is set by set_message_status(). A receipt says nothing about older messages: the read marker covers those.';
 COMMENT ON COLUMN messages.client_message_id IS 'Id assigned by the sender''s client; a second message of the same user with the same id is rejected.';
 COMMENT ON COLUMN messages.reply_to_id IS 'The message that it replies to; NULL if there is none or it was removed.';
 COMMENT ON COLUMN messages.metadata IS 'Data of the application, by key.';

@@ -1,4 +1,5 @@
--- Notifications of users: in the application, by e-mail, by push. The application decides on the contents.
+-- Notifications of users: in the application, by e-mail, by push. The application decides on the contents, and sends
+-- those that notify_user() says are wanted by e-mail or push.
 
 CREATE TABLE notifications (
   id           varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
@@ -6,7 +7,8 @@ CREATE TABLE notifications (
   type         text NOT NULL,
   content      jsonb NOT NULL DEFAULT '{}',
   related_type varchar(50),
-  related_id   varchar(26) COLLATE "C",
+  related_id   varchar(255) COLLATE "C",
+  in_app       boolean NOT NULL DEFAULT true,
   read_at      timestamptz,
   expires_at   timestamptz,
   created_at   timestamptz NOT NULL DEFAULT now(),
@@ -20,7 +22,7 @@ CREATE TABLE notifications (
 );
 
 CREATE INDEX notifications_user_newest_idx ON notifications (user_id, id DESC);
-CREATE INDEX notifications_unread_newest_idx ON notifications (user_id, id DESC) WHERE read_at IS NULL;
+CREATE INDEX notifications_unread_newest_idx ON notifications (user_id, id DESC) WHERE read_at IS NULL AND in_app;
 CREATE INDEX notifications_expires_at_idx ON notifications (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TRIGGER notifications_set_updated_at
@@ -33,5 +35,7 @@ COMMENT ON COLUMN notifications.id IS 'ULID; sorts by the time of creation.';
 COMMENT ON COLUMN notifications.type IS 'Kind of notification, such as message.mention or friend_request: lower-case letters, digits, underscores and dots.';
 COMMENT ON COLUMN notifications.content IS 'What the application needs to show it, by key.';
 COMMENT ON COLUMN notifications.related_type IS 'Kind of object that related_id identifies, such as message or channel. No foreign key: the object may have been removed.';
+COMMENT ON COLUMN notifications.related_id IS 'Id of that object, any text up to 255 characters.';
+COMMENT ON COLUMN notifications.in_app IS 'Whether the application shows it; false for one that is only sent by e-mail or push.';
 COMMENT ON COLUMN notifications.read_at IS 'When the user read it; NULL if unread.';
 COMMENT ON COLUMN notifications.expires_at IS 'It is not shown from this time on, and will be purged; NULL for never.';

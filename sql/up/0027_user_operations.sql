@@ -9,7 +9,7 @@
 --     and its names are resolved when the function is created.
 
 CREATE VIEW public_users AS
-SELECT id, username, display_name, avatar_url, created_at
+SELECT id, username, full_name, display_name, avatar_url, last_seen_at
   FROM users
  WHERE deleted_at IS NULL;
 
@@ -78,9 +78,11 @@ BEGIN
 END
 $$;
 
+-- A heartbeat. Both times are the same; a user who never set a status gets no row for it.
 CREATE FUNCTION touch_last_seen(user_id text) RETURNS timestamptz
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  UPDATE user_status SET last_seen = now() WHERE user_id = touch_last_seen.user_id;
   UPDATE users SET last_seen_at = now()
    WHERE id = touch_last_seen.user_id AND deleted_at IS NULL
   RETURNING last_seen_at;
@@ -89,20 +91,101 @@ END;
 CREATE FUNCTION set_presence(user_id text, status text, custom_status text DEFAULT NULL) RETURNS user_status
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-  INSERT INTO user_status (user_id, status, custom_status, last_seen)
-  VALUES (set_presence.user_id, set_presence.status, set_presence.custom_status, now())
+  UPDATE users SET last_seen_at = now() WHERE id = set_presence.user_id AND deleted_at IS NULL;
+  INSERT INTO user_status AS s (user_id, status, custom_status, last_seen)
+  VALUES (set_presence.user_id, set_presence.status, nullif(set_presence.custom_status, ''), now())
   ON CONFLICT (user_id) DO UPDATE
-     SET status = EXCLUDED.status, custom_status = EXCLUDED.custom_status, last_seen = EXCLUDED.last_seen
+     SET status = EXCLUDED.status, last_seen = EXCLUDED.last_seen,
+         custom_status = CASE WHEN set_presence.custom_status IS NULL THEN s.custom_status ELSE EXCLUDED.custom_status END
   RETURNING *;
 END;
 
--- Erasing a user makes them anonymous: their messages stay, so that conversations remain readable. Data that belongs
--- to them alone is deleted; a rate limit's key is known only to the application.
+-- What a client shows of a user who was silent for longer than this is "offline", whatever it last said.
+CREATE FUNCTION find_presence(user_id text, silent_after interval DEFAULT '90 seconds')
+RETURNS TABLE (user_id text, status text, last_seen timestamptz, custom_status text)
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT u.id,
+         CASE WHEN s.last_seen > statement_timestamp() - coalesce(find_presence.silent_after, '90 seconds') THEN s.status
+              ELSE 'offline' END,
+         coalesce(s.last_seen, u.last_seen_at), s.custom_status
+    FROM users u
+    LEFT JOIN user_status s ON s.user_id = u.id
+   WHERE u.id = find_presence.user_id AND u.deleted_at IS NULL;
+END;
+
+CREATE FUNCTION list_presence(users text[], silent_after interval DEFAULT '90 seconds')
+RETURNS TABLE (user_id text, status text, last_seen timestamptz, custom_status text)
+LANGUAGE sql STABLE ROWS 20
+BEGIN ATOMIC
+  SELECT p.*
+    FROM (SELECT DISTINCT unnest(list_presence.users) AS id) asked
+   CROSS JOIN LATERAL find_presence(asked.id, list_presence.silent_after) p
+   ORDER BY p.user_id;
+END;
+
+CREATE FUNCTION list_presence(channel_id text, silent_after interval DEFAULT '90 seconds')
+RETURNS TABLE (user_id text, status text, last_seen timestamptz, custom_status text)
+LANGUAGE sql STABLE ROWS 20
+BEGIN ATOMIC
+  SELECT p.*
+    FROM channel_members m
+   CROSS JOIN LATERAL find_presence(m.user_id, list_presence.silent_after) p
+   WHERE m.channel_id = list_presence.channel_id
+   ORDER BY p.user_id;
+END;
+
+CREATE FUNCTION put_profile(user_id text, bio text) RETURNS profiles
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO profiles (user_id, bio) VALUES (put_profile.user_id, put_profile.bio)
+  ON CONFLICT (user_id) DO UPDATE SET bio = EXCLUDED.bio
+  RETURNING *;
+END;
+
+CREATE FUNCTION get_profile(user_id text) RETURNS SETOF profiles
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT p.* FROM profiles p
+    JOIN users u ON u.id = p.user_id AND u.deleted_at IS NULL
+   WHERE p.user_id = get_profile.user_id;
+END;
+
+-- A deleted user keeps their data, but can no longer log in: use_token() and get_session() refuse their tokens, also
+-- those that the caller may not see.
+CREATE FUNCTION delete_user(user_id text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  DELETE FROM sessions WHERE user_id = delete_user.user_id;
+  UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = delete_user.user_id AND revoked_at IS NULL;
+  UPDATE user_status SET status = 'offline' WHERE user_id = delete_user.user_id;
+  WITH deleted AS (
+    UPDATE users SET deleted_at = now() WHERE id = delete_user.user_id AND deleted_at IS NULL
+    RETURNING id)
+  SELECT EXISTS (SELECT FROM deleted);
+END;
+
+-- Erasing a user makes them anonymous: their messages, with the files in them, stay, so that conversations remain
+-- readable. Data that belongs to them alone is deleted, and so are notifications about them, and the rate limits whose
+-- keys contain their id, e-mail address or name.
 -- SECURITY DEFINER: rows of other users about them are deleted as well, so that nothing remains.
 CREATE FUNCTION erase_user(user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
   SELECT must_act_as(erase_user.user_id);
+  DELETE FROM rate_limits r
+   USING users u
+   WHERE u.id = erase_user.user_id
+     AND (strpos(r.key, u.id) > 0 OR strpos(lower(r.key), lower(u.email::text)) > 0
+          OR lower(u.username::text) = ANY (regexp_split_to_array(lower(r.key), '[^a-z0-9_]+')));
+  DELETE FROM notifications n
+   USING users u
+   WHERE u.id = erase_user.user_id AND n.user_id <> u.id
+     AND (n.related_id = u.id
+          OR jsonb_path_exists(n.content, '$.** ? (@ == $id || @ == $email || @ == $username || @ == $full || @ == $shown)',
+                               jsonb_build_object('id', u.id, 'email', u.email::text, 'username', u.username::text,
+                                                  'full', coalesce(u.full_name, u.id), 'shown', coalesce(u.display_name, u.id)),
+                               true));
   DELETE FROM profiles                 WHERE user_id = erase_user.user_id;
   DELETE FROM user_settings            WHERE user_id = erase_user.user_id;
   DELETE FROM user_status              WHERE user_id = erase_user.user_id;
@@ -114,9 +197,12 @@ BEGIN ATOMIC
   DELETE FROM sessions                 WHERE user_id = erase_user.user_id;
   DELETE FROM sync_state               WHERE user_id = erase_user.user_id;
   DELETE FROM typing_indicators        WHERE user_id = erase_user.user_id;
+  DELETE FROM files                    WHERE user_id = erase_user.user_id AND message_id IS NULL;
   DELETE FROM message_deliveries       WHERE user_id = erase_user.user_id;
   DELETE FROM message_reads            WHERE user_id = erase_user.user_id;
   DELETE FROM channel_members          WHERE user_id = erase_user.user_id;
+  UPDATE messages SET client_message_id = NULL
+   WHERE user_id = erase_user.user_id AND client_message_id IS NOT NULL;
   WITH erased AS (
     UPDATE users
        SET email = 'erased-' || id || '@erased.invalid', username = 'erased_' || id, auth0_id = 'erased|' || id,
@@ -138,8 +224,19 @@ COMMENT ON FUNCTION find_user_by_email(text) IS 'The live user with this e-mail 
 COMMENT ON FUNCTION find_user_by_username(text) IS 'The live user with this user name, compared without regard to case, or no row.';
 COMMENT ON FUNCTION update_user(text, jsonb) IS
   'Changes the columns that are keys of changes; null sets a column to NULL. Raises P0002 if there is no such live user, 22023 for any other key.';
-COMMENT ON FUNCTION touch_last_seen(text) IS 'Sets users.last_seen_at to now and returns it; NULL if there is no such live user.';
+COMMENT ON FUNCTION touch_last_seen(text) IS
+  'Sets users.last_seen_at and user_status.last_seen to now and returns it; NULL if there is no such live user.';
 COMMENT ON FUNCTION set_presence(text, text, text) IS
-  'Sets status (online, away, busy, offline), custom_status and last_seen of a user.';
+  'Sets the status of a user (online, away, busy, offline), and when they were last seen. custom_status stays unless it is given; an empty text clears it.';
+COMMENT ON FUNCTION find_presence(text, interval) IS
+  'Status of a live user: offline if they have been silent for longer than silent_after, or never set one.';
+COMMENT ON FUNCTION list_presence(text[], interval) IS
+  'Status of these live users, each as find_presence() tells it. Pass users => ..., or text[]: an untyped argument is a channel.';
+COMMENT ON FUNCTION list_presence(text, interval) IS
+  'Status of the live members of a channel, each as find_presence() tells it.';
+COMMENT ON FUNCTION put_profile(text, text) IS 'Writes what a user says about themselves, up to 500 characters.';
+COMMENT ON FUNCTION get_profile(text) IS 'The profile of a live user, or no row.';
+COMMENT ON FUNCTION delete_user(text) IS
+  'Marks a user as deleted: e-mail address, user name and auth0_id can be used again, and no token or session of the user works any more. False if there is no such live user.';
 COMMENT ON FUNCTION erase_user(text) IS
-  'Makes a user anonymous and deletes data that belongs to them alone; messages and reactions stay. False if there is no such user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
+  'Makes a user anonymous and deletes what belongs to them alone or names them; messages and reactions stay. False if there is no such user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';

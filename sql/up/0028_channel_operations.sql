@@ -3,7 +3,7 @@
 
 CREATE FUNCTION create_channel(
   created_by text, type text, name text, members text[] DEFAULT '{}', admins text[] DEFAULT '{}',
-  description text DEFAULT NULL, avatar_url text DEFAULT NULL, metadata jsonb DEFAULT '{}'
+  description text DEFAULT NULL, avatar_url text DEFAULT NULL, metadata jsonb DEFAULT '{}', alone boolean DEFAULT false
 ) RETURNS channels
 LANGUAGE plpgsql
 AS $$
@@ -14,6 +14,11 @@ BEGIN
   IF create_channel.type = 'direct' THEN
     RAISE EXCEPTION 'a direct channel must be opened, not created'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Call open_direct_channel(user_id, other_user_id).';
+  ELSIF create_channel.type = 'group' AND NOT coalesce(create_channel.alone, false)
+    AND NOT EXISTS (SELECT FROM unnest(create_channel.members || create_channel.admins) one WHERE one <> create_channel.created_by) THEN
+    RAISE EXCEPTION 'a group needs at least one other member'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'channels_group_not_alone', TABLE = 'channels',
+            HINT = 'Pass alone => true for a group that others join later.';
   END IF;
 
   INSERT INTO channels (created_by, type, name, description, avatar_url, metadata)
@@ -69,6 +74,7 @@ BEGIN
     RETURNING * INTO changed;
   END IF;
   IF NOT FOUND THEN
+    PERFORM must_have_user();
     RAISE EXCEPTION 'there is no channel "%" that you may change', left(update_channel.channel_id, 40)
       USING ERRCODE = 'no_data_found';
   END IF;
@@ -87,10 +93,30 @@ BEGIN
    WHERE id = archive_channel.channel_id AND deleted_at IS NULL
   RETURNING * INTO changed;
   IF NOT FOUND THEN
+    PERFORM must_have_user();
     RAISE EXCEPTION 'there is no channel "%" that you may change', left(archive_channel.channel_id, 40)
       USING ERRCODE = 'no_data_found';
   END IF;
   RETURN changed;
+END
+$$;
+
+CREATE FUNCTION delete_channel(channel_id text) RETURNS channels
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  gone channels;
+BEGIN
+  UPDATE channels SET deleted_at = now()
+   WHERE id = delete_channel.channel_id AND deleted_at IS NULL
+  RETURNING * INTO gone;
+  IF NOT FOUND THEN
+    PERFORM must_have_user();
+    RAISE EXCEPTION 'there is no channel "%" that you may change', left(delete_channel.channel_id, 40)
+      USING ERRCODE = 'no_data_found';
+  END IF;
+  RETURN gone;
 END
 $$;
 
@@ -159,6 +185,7 @@ $$;
 CREATE FUNCTION remove_member(channel_id text, user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_have_user();
   WITH removed AS (
     DELETE FROM channel_members
      WHERE channel_id = remove_member.channel_id AND user_id = remove_member.user_id
@@ -177,6 +204,7 @@ BEGIN
    WHERE channel_id = set_role.channel_id AND user_id = set_role.user_id
   RETURNING * INTO changed;
   IF NOT FOUND THEN
+    PERFORM must_have_user();
     RAISE EXCEPTION 'there is no member "%" whose role you may change', left(set_role.user_id, 40)
       USING ERRCODE = 'no_data_found';
   END IF;
@@ -184,19 +212,42 @@ BEGIN
 END
 $$;
 
+-- With what others may see of them. By user, so that a page is a range of the primary key.
+CREATE FUNCTION list_members(channel_id text, "limit" integer DEFAULT 50, after text DEFAULT NULL)
+RETURNS TABLE (
+  user_id text, role text, joined_at timestamptz, last_read_message_id text,
+  username text, full_name text, display_name text, avatar_url text, last_seen_at timestamptz
+)
+LANGUAGE sql STABLE ROWS 50
+BEGIN ATOMIC
+  SELECT m.user_id, m.role, m.joined_at, m.last_read_message_id,
+         u.username, u.full_name, u.display_name, u.avatar_url, u.last_seen_at
+    FROM channel_members m
+    JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+   WHERE m.channel_id = list_members.channel_id
+     AND m.user_id > CASE WHEN list_members.after IS NULL THEN '' ELSE list_members.after END
+   ORDER BY m.user_id
+   LIMIT coalesce(list_members.limit, 50);
+END;
+
 CREATE FUNCTION is_member(channel_id text, user_id text) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_member.channel_id AND m.user_id = is_member.user_id);
 
-SELECT pin_search_path('create_channel', 'update_channel', 'archive_channel', 'open_direct_channel', 'add_member', 'set_role');
+SELECT pin_search_path('create_channel', 'update_channel', 'archive_channel', 'delete_channel', 'open_direct_channel',
+                       'add_member', 'set_role');
 
-COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text, jsonb) IS
-  'Creates a public, private or group channel with its members and admins; the creator becomes its owner.';
+COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text, jsonb, boolean) IS
+  'Creates a public, private or group channel with its members and admins; the creator becomes its owner. A group without another member raises 23514 (channels_group_not_alone), unless alone is true.';
 COMMENT ON FUNCTION find_channel(text) IS 'The live channel with this id, or no row.';
 COMMENT ON FUNCTION update_channel(text, jsonb) IS
   'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null sets a column to NULL. Raises P0002 if there is no such channel, 22023 for any other key, 42501 for another type under row-level security.';
 COMMENT ON FUNCTION archive_channel(text, boolean) IS
   'Makes a channel read-only; archived => false makes it writable again.';
+COMMENT ON FUNCTION delete_channel(text) IS
+  'Marks a channel as deleted; its messages stay. Raises P0002 if there is no such channel.';
+COMMENT ON FUNCTION list_members(text, integer, text) IS
+  'A page of the live members of a channel, with what everyone may see of them; "after" is the last user_id of the previous page.';
 COMMENT ON FUNCTION open_direct_channel(text, text) IS
   'The direct channel of two users, created if there is none; one that was deleted, archived or left is restored. Raises 42501 if one user blocks the other.';
 COMMENT ON FUNCTION add_member(text, text, text) IS

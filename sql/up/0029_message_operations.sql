@@ -35,7 +35,9 @@ BEGIN
     RAISE EXCEPTION 'this client_message_id belongs to a message in another channel'
       USING ERRCODE = 'unique_violation', CONSTRAINT = 'messages_client_message_id_key',
             DETAIL = format('The message is %s.', sent.id);
-  ELSIF NOT is_member(send_message.channel_id, send_message.user_id) THEN
+  END IF;
+  PERFORM must_have_user(send_message.user_id);
+  IF NOT is_member(send_message.channel_id, send_message.user_id) THEN
     RAISE EXCEPTION 'only a member may write to a channel' USING ERRCODE = 'insufficient_privilege',
       DETAIL = format('The channel is %s, the user %s.', left(send_message.channel_id, 40), left(send_message.user_id, 40));
   ELSIF EXISTS (SELECT FROM channels WHERE id = send_message.channel_id AND deleted_at IS NULL AND archived_at IS NULL) THEN
@@ -65,6 +67,7 @@ BEGIN
     RETURN edited;
   END IF;
 
+  PERFORM must_have_user();
   SELECT * INTO edited FROM messages WHERE id = edit_message.message_id AND deleted_at IS NULL;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no message "%"', left(edit_message.message_id, 40) USING ERRCODE = 'no_data_found';
@@ -94,6 +97,7 @@ BEGIN
      FOR UPDATE;
   IF NOT FOUND
      AND NOT EXISTS (SELECT FROM messages WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)) THEN
+    PERFORM must_have_user();
     RETURN false;
   ELSIF target.user_id IS DISTINCT FROM delete_message.user_id
     AND NOT EXISTS (SELECT FROM channel_members
@@ -140,6 +144,17 @@ BEGIN ATOMIC
    LIMIT coalesce(list_messages.limit, 50);
 END;
 
+CREATE FUNCTION list_replies(message_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL) RETURNS SETOF messages
+LANGUAGE sql STABLE ROWS 50
+BEGIN ATOMIC
+  SELECT m.* FROM messages m
+   WHERE m.reply_to_id = list_replies.message_id
+     AND m.id < CASE WHEN list_replies.before IS NULL THEN 'Z' ELSE list_replies.before END
+     AND m.deleted_at IS NULL
+   ORDER BY m.id DESC
+   LIMIT coalesce(list_replies.limit, 50);
+END;
+
 -- SECURITY DEFINER: a policy would be evaluated for every message that contains the words. This function finds the
 -- user's channels first. EXECUTE plans each call for its words and channels: their frequency decides between the
 -- search index, the newest of all messages, and the messages of the channels. Planning for more than a hundred
@@ -175,6 +190,70 @@ BEGIN
 END
 $$;
 
+-- Brings the status of a message up to what its receipts say: forward, and never over an error. The caller is a
+-- recipient, and the row belongs to the author, so it is SECURITY DEFINER; it can be called for any message, because it
+-- only makes the status true.
+--
+-- A hundred clients receive a message at the same moment, and must not wait for each other: only the first moves it,
+-- and the others leave it to that one. For "read", the advisory lock decides who is the first; that one may wait for a
+-- change of the row that has just begun, because the status would remain behind otherwise. Nobody waits to move a
+-- message to "delivered": a row that is locked is being moved already, or changed by its author; then the next
+-- receipt moves it.
+CREATE FUNCTION settle_message_status(message_id text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+  author constant text := (SELECT user_id FROM messages WHERE id = settle_message_status.message_id);
+BEGIN
+  IF EXISTS (SELECT FROM message_reads
+              WHERE message_id = settle_message_status.message_id AND user_id <> author) THEN
+    IF NOT pg_try_advisory_xact_lock('message_reads'::regclass::oid::integer, hashtext(settle_message_status.message_id)) THEN
+      RETURN false;
+    END IF;
+    UPDATE messages SET status = 'read'
+     WHERE id = settle_message_status.message_id AND status IN ('sending', 'delivered');
+  ELSIF EXISTS (SELECT FROM message_deliveries
+                 WHERE message_id = settle_message_status.message_id AND user_id <> author) THEN
+    UPDATE messages SET status = 'delivered'
+     WHERE id IN (SELECT id FROM messages WHERE id = settle_message_status.message_id AND status = 'sending'
+                     FOR NO KEY UPDATE SKIP LOCKED);
+  ELSE
+    RETURN false;
+  END IF;
+  RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION set_message_status(message_id text, user_id text, status text) RETURNS messages
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+  changed messages;
+BEGIN
+  PERFORM must_have_user(set_message_status.user_id);
+  SELECT * INTO changed FROM messages
+   WHERE id = set_message_status.message_id AND user_id = set_message_status.user_id AND deleted_at IS NULL
+     FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    IF EXISTS (SELECT FROM messages WHERE id = set_message_status.message_id AND deleted_at IS NULL) THEN
+      RAISE EXCEPTION 'only the author may set the status of a message' USING ERRCODE = 'insufficient_privilege',
+        DETAIL = format('The message is %s.', set_message_status.message_id);
+    END IF;
+    RAISE EXCEPTION 'there is no message "%"', left(set_message_status.message_id, 40) USING ERRCODE = 'no_data_found';
+  ELSIF set_message_status.status = changed.status THEN
+    RETURN changed;
+  ELSIF changed.status = 'read' AND set_message_status.status IN ('sending', 'delivered', 'error')
+     OR changed.status = 'delivered' AND set_message_status.status IN ('sending', 'error') THEN
+    RAISE EXCEPTION 'the status of a message does not go back from "%" to "%"', changed.status, set_message_status.status
+      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('The message is %s.', changed.id);
+  END IF;
+  UPDATE messages SET status = set_message_status.status WHERE id = changed.id RETURNING * INTO changed;
+  RETURN changed;
+END
+$$;
+
 -- Moves the member's read marker forward to the message, never backward, and writes one receipt: for a hundred
 -- messages read together, the last one is enough.
 CREATE FUNCTION mark_read(message_id text, user_id text) RETURNS text
@@ -183,9 +262,11 @@ AS $$
 #variable_conflict use_column
 DECLARE
   home   text;
+  author text;
+  state  text;
   marker text;
 BEGIN
-  SELECT channel_id INTO home FROM messages WHERE id = mark_read.message_id;
+  SELECT channel_id, user_id, status INTO home, author, state FROM messages WHERE id = mark_read.message_id;
   UPDATE channel_members SET last_read_message_id = mark_read.message_id
    WHERE channel_id = home AND user_id = mark_read.user_id
      AND coalesce(last_read_message_id, '') < mark_read.message_id COLLATE "C"
@@ -194,12 +275,16 @@ BEGIN
     SELECT last_read_message_id INTO marker FROM channel_members
      WHERE channel_id = home AND user_id = mark_read.user_id;
     IF NOT FOUND THEN
+      PERFORM must_have_user();
       RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(mark_read.message_id, 40)
         USING ERRCODE = 'no_data_found';
     END IF;
   END IF;
   INSERT INTO message_reads (message_id, user_id) VALUES (mark_read.message_id, mark_read.user_id)
   ON CONFLICT DO NOTHING;
+  IF author <> mark_read.user_id AND state IN ('sending', 'delivered') THEN
+    PERFORM settle_message_status(mark_read.message_id);
+  END IF;
   RETURN marker;
 END
 $$;
@@ -208,6 +293,8 @@ CREATE FUNCTION mark_delivered(message_id text, user_id text) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
+DECLARE
+  written boolean;
 BEGIN
   INSERT INTO message_deliveries (message_id, user_id)
   SELECT m.id, c.user_id
@@ -215,12 +302,16 @@ BEGIN
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = mark_delivered.user_id
    WHERE m.id = mark_delivered.message_id
   ON CONFLICT DO NOTHING;
-  IF FOUND THEN
-    RETURN true;
-  ELSIF EXISTS (SELECT FROM message_deliveries
-                 WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id) THEN
-    RETURN false;
+  written := FOUND;
+  IF written OR EXISTS (SELECT FROM message_deliveries
+                         WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id) THEN
+    IF EXISTS (SELECT FROM messages
+                WHERE id = mark_delivered.message_id AND status = 'sending' AND user_id <> mark_delivered.user_id) THEN
+      PERFORM settle_message_status(mark_delivered.message_id);
+    END IF;
+    RETURN written;
   END IF;
+  PERFORM must_have_user();
   RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(mark_delivered.message_id, 40)
     USING ERRCODE = 'no_data_found';
 END
@@ -247,7 +338,9 @@ BEGIN
   END IF;
   IF FOUND THEN
     RETURN added;
-  ELSIF EXISTS (SELECT FROM messages m
+  END IF;
+  PERFORM must_have_user();
+  IF EXISTS (SELECT FROM messages m
                  WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
                    AND is_member(m.channel_id, add_reaction.user_id)) THEN
     RAISE EXCEPTION 'the channel is archived or deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -262,6 +355,7 @@ $$;
 CREATE FUNCTION remove_reaction(message_id text, user_id text, emoji text) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_have_user();
   WITH removed AS (
     DELETE FROM reactions
      WHERE message_id = remove_reaction.message_id AND user_id = remove_reaction.user_id
@@ -270,8 +364,47 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM removed);
 END;
 
-SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search_messages', 'mark_read', 'mark_delivered',
-                       'add_reaction');
+-- Files that were uploaded before the message are attached to it by its author: all of them, or none.
+CREATE FUNCTION attach_files(message_id text, files text[]) RETURNS SETOF files
+LANGUAGE plpgsql ROWS 5
+AS $$
+#variable_conflict use_column
+DECLARE
+  author text;
+  wrong  text;
+BEGIN
+  SELECT m.user_id INTO author FROM messages m WHERE m.id = attach_files.message_id AND m.deleted_at IS NULL;
+  IF NOT FOUND THEN
+    PERFORM must_have_user();
+    RAISE EXCEPTION 'there is no message "%"', left(attach_files.message_id, 40) USING ERRCODE = 'no_data_found';
+  END IF;
+  -- locked first: of two messages that want the same file at the same moment, one gets it
+  PERFORM FROM files f WHERE f.id = ANY (attach_files.files) AND f.user_id = author ORDER BY f.id FOR NO KEY UPDATE;
+  SELECT min(one) INTO wrong
+    FROM unnest(attach_files.files) one
+   WHERE NOT EXISTS (SELECT FROM files f
+                      WHERE f.id = one AND f.user_id = author
+                        AND (f.message_id IS NULL OR f.message_id = attach_files.message_id));
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'there is no file "%" of the author without a message', left(wrong, 40) USING ERRCODE = 'no_data_found';
+  END IF;
+  UPDATE files SET message_id = attach_files.message_id
+   WHERE id = ANY (attach_files.files) AND message_id IS NULL;
+  RETURN QUERY SELECT f.* FROM files f WHERE f.id = ANY (attach_files.files) ORDER BY f.id;
+END
+$$;
+
+CREATE FUNCTION list_files(message_id text) RETURNS SETOF files
+LANGUAGE sql STABLE ROWS 5
+BEGIN ATOMIC
+  SELECT f.* FROM files f
+    JOIN messages m ON m.id = f.message_id AND m.deleted_at IS NULL
+   WHERE f.message_id = list_files.message_id
+   ORDER BY f.id;
+END;
+
+SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search_messages', 'settle_message_status',
+                       'set_message_status', 'mark_read', 'mark_delivered', 'add_reaction', 'attach_files');
 
 COMMENT ON FUNCTION send_message(text, text, text, text, text, text, jsonb) IS
   'Writes a message, or returns the existing one if the user has sent this client_message_id before. Raises 42501 if the user is not a member, 55000 if the channel is archived or deleted, 23503 for a reply to a message of another channel.';
@@ -285,10 +418,19 @@ COMMENT ON FUNCTION list_messages(text, integer, text) IS
   'A page of a channel''s live messages, newest first. "before" is the last id of the previous page.';
 COMMENT ON FUNCTION search_messages(text, text, integer, text, text) IS
   'Live messages that contain these words (any part of a text, regardless of case), newest first, in the live channels of the user. SECURITY DEFINER: searches the channels of which the user is a member.';
+COMMENT ON FUNCTION list_replies(text, integer, text) IS
+  'A page of the live replies to a message, newest first. "before" is the last id of the previous page.';
+COMMENT ON FUNCTION settle_message_status(text) IS
+  'Moves the status of a message forward to what the receipts of others say; mark_read() and mark_delivered() call it. SECURITY DEFINER: the row belongs to the author.';
+COMMENT ON FUNCTION set_message_status(text, text, text) IS
+  'Sets what the author''s client knows about a message: error if it failed, sending for another try, or forward. Raises 42501 if the user is not the author, 55000 if the status would go back, P0002 if there is no such message.';
 COMMENT ON FUNCTION mark_read(text, text) IS
-  'Moves the read marker of a member forward to the message, never backward, writes a receipt, and returns the marker.';
+  'Moves the read marker of a member forward to the message, never backward, writes a receipt, moves the status of that message to read unless it is the member''s own, and returns the marker.';
 COMMENT ON FUNCTION mark_delivered(text, text) IS
-  'Writes a delivery receipt; false if there is one already.';
+  'Writes a delivery receipt, and moves the status of the message to delivered unless it is the user''s own; false if there is a receipt already.';
+COMMENT ON FUNCTION attach_files(text, text[]) IS
+  'Attaches files that the author of a message has uploaded, and returns them. Raises P0002 if one does not exist, belongs to another user or message, or if there is no such message.';
+COMMENT ON FUNCTION list_files(text) IS 'The files of a live message.';
 COMMENT ON FUNCTION add_reaction(text, text, text) IS
   'Adds an emoji to a live message, once for each user and emoji. Raises 55000 if the channel is archived or deleted, P0002 if there is no such message.';
 COMMENT ON FUNCTION remove_reaction(text, text, text) IS 'Removes an emoji from a message; false if it is not there.';

@@ -26,6 +26,10 @@ BEGIN ATOMIC
      AND (SELECT gone.id FROM channels gone WHERE gone.id = m.channel_id AND gone.deleted_at IS NOT NULL) IS NULL;
 END;
 
+CREATE FUNCTION count_unread(user_id text) RETURNS bigint
+LANGUAGE sql STABLE
+RETURN (SELECT coalesce(sum(c.unread), 0) FROM unread_counts(count_unread.user_id) c);
+
 -- Last activity is the newest live message, or the creation of the channel: both ids are ULIDs, so they compare like
 -- times. The channels are sorted in this order first, and read from the top until the page is full; messages are
 -- read for those only. OFFSET 0 keeps the planner from reordering this, and from looking up the newest message
@@ -79,5 +83,7 @@ END;
 
 COMMENT ON FUNCTION unread_counts(text) IS
   'For each live channel of the user, the number of messages of others that are newer than the read marker, up to 100.';
+COMMENT ON FUNCTION count_unread(text) IS
+  'The sum of unread_counts(): unread messages in all live channels of the user, at most 100 of each.';
 COMMENT ON FUNCTION list_channels(text, integer, text) IS
   'A page of the live channels of a user by last activity, with the newest message, its first 100 characters and the unread count (up to 100). "before" is the last_activity of the last row of the previous page.';

@@ -24,6 +24,7 @@ END;
 CREATE FUNCTION revoke_tokens(user_id text) RETURNS bigint
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_have_user();
   WITH revoked AS (
     UPDATE refresh_tokens SET revoked_at = now()
      WHERE user_id = revoke_tokens.user_id AND revoked_at IS NULL AND expires_at > statement_timestamp()
@@ -98,6 +99,7 @@ BEGIN
      AND type = 'friend' AND status = 'pending'
   RETURNING * INTO answered;
   IF NOT FOUND THEN
+    PERFORM must_have_user();
     RAISE EXCEPTION 'there is no request to answer' USING ERRCODE = 'no_data_found',
       DETAIL = format('It would be from %s to %s.', left(answer_friend.requested_by, 40), left(answer_friend.user_id, 40));
   END IF;
@@ -127,6 +129,7 @@ $$;
 CREATE FUNCTION unblock_user(user_id text, related_user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_have_user();
   WITH gone AS (
     DELETE FROM relationships
      WHERE user_id = unblock_user.user_id AND related_user_id = unblock_user.related_user_id AND type = 'blocked'
@@ -134,39 +137,115 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM gone);
 END;
 
+-- A friendship or a request ends whichever side ends it; of blocks, only the user's own.
+CREATE FUNCTION remove_relationship(user_id text, related_user_id text) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  SELECT must_have_user();
+  WITH gone AS (
+    DELETE FROM relationships
+     WHERE user_id = remove_relationship.user_id AND related_user_id = remove_relationship.related_user_id
+        OR user_id = remove_relationship.related_user_id AND related_user_id = remove_relationship.user_id AND type = 'friend'
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM gone);
+END;
+
+-- Both directions of a friendship, and the blocks by the user: whom others have blocked is not theirs to know.
+CREATE FUNCTION list_relationships(user_id text, type text DEFAULT NULL, status text DEFAULT NULL) RETURNS SETOF relationships
+LANGUAGE sql STABLE ROWS 20
+BEGIN ATOMIC
+  SELECT r.* FROM relationships r
+   WHERE (r.user_id = list_relationships.user_id OR r.related_user_id = list_relationships.user_id AND r.type = 'friend')
+     AND (list_relationships.type IS NULL OR r.type = list_relationships.type)
+     AND (list_relationships.status IS NULL OR r.status = list_relationships.status)
+   ORDER BY r.id DESC;
+END;
+
+-- A user who wants the kind of notification gets it by each channel that they have not turned off. The row is kept if any
+-- channel is wanted: the application sends the e-mail or the push that the answer asks for.
 -- SECURITY DEFINER: the caller may see neither the recipient's settings nor their notifications.
 CREATE FUNCTION notify_user(
   user_id text, type text, content jsonb DEFAULT '{}', related_type text DEFAULT NULL, related_id text DEFAULT NULL,
   expires_at timestamptz DEFAULT NULL
-) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER
+) RETURNS TABLE (id text, in_app boolean, email boolean, push boolean)
+LANGUAGE plpgsql SECURITY DEFINER ROWS 1
 AS $$
 #variable_conflict use_column
 DECLARE
-  kind constant text := split_part(notify_user.type, '.', 1);
-  made text;
+  kind   constant text := split_part(notify_user.type, '.', 1);
+  wanted record;
 BEGIN
-  INSERT INTO notifications (user_id, type, content, related_type, related_id, expires_at)
-  SELECT u.id, notify_user.type, notify_user.content, notify_user.related_type, notify_user.related_id,
-         notify_user.expires_at
-    FROM users u
-    LEFT JOIN user_settings s ON s.user_id = u.id
-    LEFT JOIN notification_preferences p ON p.user_id = u.id
-   WHERE u.id = notify_user.user_id AND u.deleted_at IS NULL
-     AND coalesce(s.notifications_enabled, true)
-     AND coalesce(p.in_app, true)
-     AND coalesce(CASE kind WHEN 'message' THEN p.on_message
-                            WHEN 'friend_request' THEN p.on_friend_request
-                            WHEN 'system' THEN p.on_system
-                            ELSE p.other -> kind IS DISTINCT FROM 'false'
-                  END, true)
-  RETURNING id INTO made;
-  IF made IS NULL AND NOT EXISTS (SELECT FROM users WHERE id = notify_user.user_id AND deleted_at IS NULL) THEN
+  SELECT w.it AND w.in_app AS in_app, w.it AND w.email AS email, w.it AND w.push AS push INTO wanted
+    FROM (SELECT coalesce(s.notifications_enabled, true)
+                 AND coalesce(CASE kind WHEN 'message' THEN p.on_message
+                                        WHEN 'friend_request' THEN p.on_friend_request
+                                        WHEN 'system' THEN p.on_system
+                                        ELSE p.other -> kind IS DISTINCT FROM 'false'
+                              END, true) AS it,
+                 coalesce(p.in_app, true) AS in_app, coalesce(p.email, true) AS email, coalesce(p.push, true) AS push
+            FROM users u
+            LEFT JOIN user_settings s ON s.user_id = u.id
+            LEFT JOIN notification_preferences p ON p.user_id = u.id
+           WHERE u.id = notify_user.user_id AND u.deleted_at IS NULL) w;
+  IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no user "%"', left(notify_user.user_id, 40) USING ERRCODE = 'no_data_found';
   END IF;
-  RETURN made;
+  in_app := wanted.in_app;
+  email  := wanted.email;
+  push   := wanted.push;
+  IF in_app OR email OR push THEN
+    INSERT INTO notifications AS n (user_id, type, content, related_type, related_id, in_app, expires_at)
+    VALUES (notify_user.user_id, notify_user.type, notify_user.content, notify_user.related_type, notify_user.related_id,
+            wanted.in_app, notify_user.expires_at)
+    RETURNING n.id INTO id;
+  END IF;
+  RETURN NEXT;
 END
 $$;
+
+-- No row means all of them: what the defaults of the table say.
+CREATE FUNCTION get_notification_preferences(user_id text)
+RETURNS TABLE (
+  user_id text, in_app boolean, email boolean, push boolean,
+  on_message boolean, on_friend_request boolean, on_system boolean, other jsonb
+)
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT u.id, coalesce(p.in_app, true), coalesce(p.email, true), coalesce(p.push, true),
+         coalesce(p.on_message, true), coalesce(p.on_friend_request, true), coalesce(p.on_system, true),
+         coalesce(p.other, '{}')
+    FROM users u
+    LEFT JOIN notification_preferences p ON p.user_id = u.id
+   WHERE u.id = get_notification_preferences.user_id AND u.deleted_at IS NULL
+     -- of another user the policy hides the row, which must not look like the defaults
+     AND (u.id = acting_user() OR NOT row_security_active('notification_preferences'::regclass));
+END;
+
+-- What is NULL stays; a key of "other" that is null is removed.
+CREATE FUNCTION set_notification_preferences(
+  user_id text, in_app boolean DEFAULT NULL, email boolean DEFAULT NULL, push boolean DEFAULT NULL,
+  on_message boolean DEFAULT NULL, on_friend_request boolean DEFAULT NULL, on_system boolean DEFAULT NULL,
+  other jsonb DEFAULT NULL
+) RETURNS notification_preferences
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO notification_preferences AS p (user_id, in_app, email, push, on_message, on_friend_request, on_system, other)
+  VALUES (set_notification_preferences.user_id,
+          coalesce(set_notification_preferences.in_app, true), coalesce(set_notification_preferences.email, true),
+          coalesce(set_notification_preferences.push, true), coalesce(set_notification_preferences.on_message, true),
+          coalesce(set_notification_preferences.on_friend_request, true),
+          coalesce(set_notification_preferences.on_system, true),
+          coalesce(jsonb_strip_nulls(set_notification_preferences.other), '{}'))
+  ON CONFLICT (user_id) DO UPDATE
+     SET in_app            = coalesce(set_notification_preferences.in_app, p.in_app),
+         email             = coalesce(set_notification_preferences.email, p.email),
+         push              = coalesce(set_notification_preferences.push, p.push),
+         on_message        = coalesce(set_notification_preferences.on_message, p.on_message),
+         on_friend_request = coalesce(set_notification_preferences.on_friend_request, p.on_friend_request),
+         on_system         = coalesce(set_notification_preferences.on_system, p.on_system),
+         other             = jsonb_strip_nulls(p.other || coalesce(set_notification_preferences.other, '{}'))
+  RETURNING *;
+END;
 
 CREATE FUNCTION list_notifications(user_id text, "limit" integer DEFAULT 50, before text DEFAULT NULL, unread_only boolean DEFAULT false)
 RETURNS SETOF notifications
@@ -175,6 +254,7 @@ BEGIN ATOMIC
   SELECT n.* FROM notifications n
    WHERE n.user_id = list_notifications.user_id
      AND n.id < CASE WHEN list_notifications.before IS NULL THEN 'Z' ELSE list_notifications.before END
+     AND n.in_app
      AND (n.read_at IS NULL OR NOT coalesce(list_notifications.unread_only, false))
      AND (n.expires_at IS NULL OR n.expires_at > statement_timestamp())
    ORDER BY n.id DESC
@@ -184,6 +264,7 @@ END;
 CREATE FUNCTION mark_notification_read(notification_id text, user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_have_user();
   WITH marked AS (
     UPDATE notifications SET read_at = now()
      WHERE id = mark_notification_read.notification_id AND user_id = mark_notification_read.user_id
@@ -214,6 +295,27 @@ BEGIN ATOMIC
   RETURNING *;
 END;
 
+-- How far one kind of data was synchronized; the state that is not given stays.
+CREATE FUNCTION put_sync_state(
+  user_id text, sync_type text, last_sync timestamptz DEFAULT now(), metadata jsonb DEFAULT NULL
+) RETURNS sync_state
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO sync_state AS s (user_id, sync_type, last_sync, metadata)
+  VALUES (put_sync_state.user_id, put_sync_state.sync_type, coalesce(put_sync_state.last_sync, now()),
+          coalesce(put_sync_state.metadata, '{}'))
+  ON CONFLICT ON CONSTRAINT sync_state_user_type_key DO UPDATE
+     SET last_sync = EXCLUDED.last_sync, metadata = coalesce(put_sync_state.metadata, s.metadata)
+  RETURNING *;
+END;
+
+CREATE FUNCTION get_sync_state(user_id text, sync_type text) RETURNS SETOF sync_state
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+  SELECT s.* FROM sync_state s
+   WHERE s.user_id = get_sync_state.user_id AND s.sync_type = get_sync_state.sync_type;
+END;
+
 SELECT pin_search_path('use_token', 'lock_pair', 'request_friend', 'answer_friend', 'block_user', 'notify_user');
 
 COMMENT ON FUNCTION issue_token(text, bytea, timestamptz) IS
@@ -229,9 +331,20 @@ COMMENT ON FUNCTION answer_friend(text, text, boolean) IS 'Accepts or rejects a 
 COMMENT ON FUNCTION block_user(text, text) IS 'Blocks a user, and ends a friendship or request between the two.';
 COMMENT ON FUNCTION unblock_user(text, text) IS 'Removes a block; false if there was none.';
 COMMENT ON FUNCTION notify_user(text, text, jsonb, text, text, timestamptz) IS
-  'Creates a notification and returns its id; NULL if the user''s preferences exclude it. SECURITY DEFINER: reads the preferences of the recipient.';
+  'Creates a notification, and returns its id and by which channels the user wants it: in_app, email, push. No notification and a NULL id if by none. SECURITY DEFINER: reads the preferences of the recipient.';
+COMMENT ON FUNCTION get_notification_preferences(text) IS
+  'Which notifications a user wants, with the defaults where they have chosen nothing.';
+COMMENT ON FUNCTION set_notification_preferences(text, boolean, boolean, boolean, boolean, boolean, boolean, jsonb) IS
+  'Sets which notifications a user wants; what is NULL stays. "other" has true or false by further kinds; null removes a kind.';
+COMMENT ON FUNCTION remove_relationship(text, text) IS
+  'Ends a friendship or request of either side, or the user''s own block; false if there was none.';
+COMMENT ON FUNCTION list_relationships(text, text, text) IS
+  'The friendships and requests of a user in both directions, and their blocks, newest first; of one type or status if given.';
+COMMENT ON FUNCTION put_sync_state(text, text, timestamptz, jsonb) IS
+  'Writes how far one kind of data of a user was synchronized; metadata stays unless it is given.';
+COMMENT ON FUNCTION get_sync_state(text, text) IS 'How far one kind of data of a user was synchronized, or no row.';
 COMMENT ON FUNCTION list_notifications(text, integer, text, boolean) IS
-  'A page of a user''s notifications that have not expired, newest first; "before" is the last id of the previous page.';
+  'A page of a user''s notifications to show in the application that have not expired, newest first; "before" is the last id of the previous page.';
 COMMENT ON FUNCTION mark_notification_read(text, text) IS 'Marks a notification as read; false if there is no such unread one.';
 COMMENT ON FUNCTION put_setting(text, text, jsonb) IS
-  'Sets theme, notifications_enabled, or a key of preferences; null removes a key of preferences, and resets the others to their defaults.';
+  'Sets theme, notifications_enabled, or a key of preferences; null removes a key of preferences, and resets the others to their defaults. A key has 1 to 50 characters.';

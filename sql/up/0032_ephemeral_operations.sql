@@ -14,6 +14,7 @@ BEGIN
   ON CONFLICT (channel_id, user_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
   RETURNING expires_at INTO until;
   IF NOT FOUND THEN
+    PERFORM must_have_user(start_typing.user_id);
     RAISE EXCEPTION 'only a member may write to a channel' USING ERRCODE = 'insufficient_privilege',
       DETAIL = format('The channel is %s, the user %s.', left(start_typing.channel_id, 40), left(start_typing.user_id, 40));
   END IF;
@@ -28,7 +29,8 @@ BEGIN ATOMIC
    WHERE t.channel_id = list_typing.channel_id AND t.expires_at > clock_timestamp();
 END;
 
--- Both are SECURITY DEFINER: the user of a session is not known before it is read; its id is the proof.
+-- These are SECURITY DEFINER: the user of a session is not known before it is read; its id is the proof. A DELETE by the
+-- application would find only sessions of the acting user, and silently delete no other.
 CREATE FUNCTION put_session(session_hash bytea, data jsonb, expires_at timestamptz, user_id text DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -41,7 +43,29 @@ END;
 CREATE FUNCTION get_session(session_hash bytea) RETURNS SETOF sessions
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
 BEGIN ATOMIC
-  SELECT s.* FROM sessions s WHERE s.session_hash = get_session.session_hash AND s.expires_at > clock_timestamp();
+  SELECT s.* FROM sessions s
+   WHERE s.session_hash = get_session.session_hash AND s.expires_at > clock_timestamp()
+     AND NOT EXISTS (SELECT FROM users u WHERE u.id = s.user_id AND (u.deleted_at IS NOT NULL OR NOT u.is_active));
+END;
+
+CREATE FUNCTION end_session(session_hash bytea) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+BEGIN ATOMIC
+  WITH ended AS (
+    DELETE FROM sessions WHERE session_hash = end_session.session_hash
+    RETURNING 1)
+  SELECT EXISTS (SELECT FROM ended);
+END;
+
+-- Of all sessions of a user only that user may dispose, so the caller must act as them.
+CREATE FUNCTION end_sessions(user_id text) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+BEGIN ATOMIC
+  SELECT must_act_as(end_sessions.user_id);
+  WITH ended AS (
+    DELETE FROM sessions WHERE user_id = end_sessions.user_id
+    RETURNING 1)
+  SELECT count(*) FROM ended;
 END;
 
 -- One statement, so that every concurrent call is counted. A call over the limit writes nothing: a flood of calls
@@ -63,7 +87,9 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM hit);
 END;
 
--- SECURITY DEFINER: it deletes rows of all users. Rows that other sessions have locked are left for the next call.
+-- Users who have been silent for 90 seconds are offline when read (find_presence); here their rows become so, too, and
+-- clients learn of it by an event. Files that no message took within a day are deleted.
+-- SECURITY DEFINER: it changes rows of all users. Rows that other sessions have locked are left for the next call.
 CREATE FUNCTION purge_expired() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -76,12 +102,19 @@ BEGIN ATOMIC
        n AS (DELETE FROM notifications WHERE id IN
               (SELECT id FROM notifications WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
        k AS (DELETE FROM refresh_tokens WHERE id IN
-              (SELECT id FROM refresh_tokens WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1)
+              (SELECT id FROM refresh_tokens WHERE expires_at <= now() FOR UPDATE SKIP LOCKED) RETURNING 1),
+       f AS (DELETE FROM files WHERE id IN
+              (SELECT id FROM files WHERE message_id IS NULL AND created_at <= now() - interval '1 day'
+                  FOR UPDATE SKIP LOCKED) RETURNING 1),
+       p AS (UPDATE user_status SET status = 'offline' WHERE user_id IN
+              (SELECT user_id FROM user_status
+                WHERE status <> 'offline' AND (last_seen <= now() - interval '90 seconds') IS NOT FALSE
+                  FOR UPDATE SKIP LOCKED) RETURNING 1)
   SELECT (SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
-       + (SELECT count(*) FROM n) + (SELECT count(*) FROM k);
+       + (SELECT count(*) FROM n) + (SELECT count(*) FROM k) + (SELECT count(*) FROM f) + (SELECT count(*) FROM p);
 END;
 
-SELECT pin_search_path('start_typing', 'put_session', 'get_session', 'purge_expired');
+SELECT pin_search_path('start_typing', 'put_session', 'get_session', 'end_session', 'end_sessions', 'purge_expired');
 
 COMMENT ON FUNCTION start_typing(text, text, interval) IS
   'Marks a member as typing for the given time; returns the end of that time. Raises 42501 if the user is not a member.';
@@ -89,8 +122,12 @@ COMMENT ON FUNCTION list_typing(text) IS 'The users who are typing in the channe
 COMMENT ON FUNCTION put_session(bytea, jsonb, timestamptz, text) IS
   'Writes a session under the SHA-256 digest of its id. SECURITY DEFINER: the id is the proof.';
 COMMENT ON FUNCTION get_session(bytea) IS
-  'The session with this digest, or no row if it has expired or does not exist. SECURITY DEFINER: the id is the proof.';
+  'The session with this digest, or no row if it has expired or does not exist, or its user may no longer log in. SECURITY DEFINER: the id is the proof.';
+COMMENT ON FUNCTION end_session(bytea) IS
+  'Deletes the session with this digest; false if there is none. SECURITY DEFINER: the id is the proof.';
+COMMENT ON FUNCTION end_sessions(text) IS
+  'Deletes all sessions of a user and returns their number. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
 COMMENT ON FUNCTION hit_rate_limit(text, integer, interval) IS
   'Counts a call, and returns whether it is within max calls per window of this length; the window begins with the first call.';
 COMMENT ON FUNCTION purge_expired() IS
-  'Deletes expired sessions, rate limits, typing indicators, notifications and tokens, and returns their number. SECURITY DEFINER: deletes rows of all users.';
+  'Deletes expired sessions, rate limits, typing indicators, notifications and tokens, and files that have had no message for a day, sets users who have been silent for 90 seconds to offline, and returns the number of rows. SECURITY DEFINER: changes rows of all users.';

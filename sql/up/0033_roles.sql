@@ -39,6 +39,9 @@ REVOKE EXECUTE ON FUNCTION use_token(bytea) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION notify_user(text, text, jsonb, text, text, timestamptz) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION put_session(bytea, jsonb, timestamptz, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION get_session(bytea) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION end_session(bytea) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION end_sessions(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION settle_message_status(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION purge_expired() FROM PUBLIC;
 
 DO $$
@@ -61,7 +64,8 @@ BEGIN
       ('chat_app', 'EXECUTE ON FUNCTION
            open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
-           put_session(bytea, jsonb, timestamptz, text), get_session(bytea), purge_expired()'),
+           put_session(bytea, jsonb, timestamptz, text), get_session(bytea), end_session(bytea), end_sessions(text),
+           settle_message_status(text), purge_expired()'),
       ('chat_readonly', 'SELECT ON public_users,
            profiles, user_settings, user_status, relationships, channels, channel_members, messages, message_edits,
            message_deliveries, message_reads, reactions, files, typing_indicators, notifications, notification_preferences, sync_state'),

@@ -1,5 +1,5 @@
 -- Row-level security: a transaction sees and changes what its user may see and change (acting_user()); without a user
--- it sees nothing. This protects against a forgotten WHERE, not against someone who runs arbitrary SQL as chat_app,
+-- it sees nothing, and a row that it writes is refused with the reason (must_act()). This protects against a forgotten WHERE, not against someone who runs arbitrary SQL as chat_app,
 -- because they can set chat.user_id. It does not apply to the owner of the tables: FORCE is not set.
 --
 -- The policies name no role (except chat_readonly's): they apply to every role that is granted a table, and the schema
@@ -25,12 +25,12 @@ RETURN NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_empty_c
 -- Owners and admins of a channel add others; every user may join a public channel; the creator is the first member.
 CREATE FUNCTION may_add_member(channel_id text, user_id text, role text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
-RETURN runs_channel(may_add_member.channel_id)
+RETURN must_act() IS NOT NULL AND (runs_channel(may_add_member.channel_id)
     OR may_add_member.user_id = acting_user() AND EXISTS (
          SELECT FROM channels c
           WHERE c.id = may_add_member.channel_id AND c.deleted_at IS NULL
             AND (c.type = 'public' AND may_add_member.role = 'member'
-                 OR c.created_by = acting_user() AND is_empty_channel(c.id)));
+                 OR c.created_by = acting_user() AND is_empty_channel(c.id))));
 
 -- A policy sees only the new row. Without reading the current one, members could make themselves owners, and move
 -- their membership to any channel. VOLATILE reads as late as the row itself: an update of the read marker that
@@ -102,7 +102,7 @@ CREATE POLICY channels_read ON channels FOR SELECT
          OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = channels.id AND m.user_id = acting_user())
          OR created_by = acting_user() AND is_empty_channel(id));  -- the creator sees it before becoming a member
 CREATE POLICY channels_create ON channels FOR INSERT
-  WITH CHECK (created_by = acting_user() AND type <> 'direct');
+  WITH CHECK (created_by = must_act() AND type <> 'direct');
 CREATE POLICY channels_change ON channels FOR UPDATE
   USING (runs_channel(id))
   WITH CHECK (may_change_channel(id, type, direct_low, direct_high));
@@ -127,7 +127,7 @@ ALTER TABLE messages ENABLE ROW LEVEL SECURITY;
 CREATE POLICY messages_read ON messages FOR SELECT
   USING (EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
 CREATE POLICY messages_send ON messages FOR INSERT
-  WITH CHECK (user_id = acting_user()
+  WITH CHECK (user_id = must_act()
               AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
 -- Owners and admins of the channel may delete a message, but not change what its author wrote.
 CREATE POLICY messages_change ON messages FOR UPDATE
@@ -146,7 +146,7 @@ ALTER TABLE message_deliveries ENABLE ROW LEVEL SECURITY;
 CREATE POLICY message_deliveries_read ON message_deliveries FOR SELECT
   USING (user_id = acting_user() OR EXISTS (SELECT FROM messages m WHERE m.id = message_deliveries.message_id));
 CREATE POLICY message_deliveries_write ON message_deliveries FOR INSERT
-  WITH CHECK (user_id = acting_user() AND EXISTS (SELECT FROM messages m WHERE m.id = message_deliveries.message_id));
+  WITH CHECK (user_id = must_act() AND EXISTS (SELECT FROM messages m WHERE m.id = message_deliveries.message_id));
 CREATE POLICY message_deliveries_delete ON message_deliveries FOR DELETE
   USING (user_id = acting_user());
 
@@ -154,7 +154,7 @@ ALTER TABLE message_reads ENABLE ROW LEVEL SECURITY;
 CREATE POLICY message_reads_read ON message_reads FOR SELECT
   USING (user_id = acting_user() OR EXISTS (SELECT FROM messages m WHERE m.id = message_reads.message_id));
 CREATE POLICY message_reads_write ON message_reads FOR INSERT
-  WITH CHECK (user_id = acting_user() AND EXISTS (SELECT FROM messages m WHERE m.id = message_reads.message_id));
+  WITH CHECK (user_id = must_act() AND EXISTS (SELECT FROM messages m WHERE m.id = message_reads.message_id));
 CREATE POLICY message_reads_delete ON message_reads FOR DELETE
   USING (user_id = acting_user());
 
@@ -162,22 +162,25 @@ ALTER TABLE reactions ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reactions_read ON reactions FOR SELECT
   USING (EXISTS (SELECT FROM messages m WHERE m.id = reactions.message_id));
 CREATE POLICY reactions_add ON reactions FOR INSERT
-  WITH CHECK (user_id = acting_user() AND EXISTS (SELECT FROM messages m WHERE m.id = reactions.message_id));
+  WITH CHECK (user_id = must_act() AND EXISTS (SELECT FROM messages m WHERE m.id = reactions.message_id));
 CREATE POLICY reactions_remove ON reactions FOR DELETE
   USING (user_id = acting_user());
 
 ALTER TABLE files ENABLE ROW LEVEL SECURITY;
 CREATE POLICY files_read ON files FOR SELECT
-  USING (EXISTS (SELECT FROM messages m WHERE m.id = files.message_id));
+  USING (user_id = acting_user() OR EXISTS (SELECT FROM messages m WHERE m.id = files.message_id));
 CREATE POLICY files_write ON files FOR ALL
-  USING (EXISTS (SELECT FROM messages m WHERE m.id = files.message_id AND m.user_id = acting_user()));
+  USING (user_id = acting_user())
+  WITH CHECK (user_id = must_act()
+              AND (message_id IS NULL
+                   OR EXISTS (SELECT FROM messages m WHERE m.id = files.message_id AND m.user_id = acting_user())));
 
 ALTER TABLE typing_indicators ENABLE ROW LEVEL SECURITY;
 CREATE POLICY typing_indicators_read ON typing_indicators FOR SELECT
   USING (sees_channel(channel_id));
 CREATE POLICY typing_indicators_write ON typing_indicators FOR ALL
   USING (user_id = acting_user())
-  WITH CHECK (user_id = acting_user() AND sees_channel(channel_id));
+  WITH CHECK (user_id = must_act() AND sees_channel(channel_id));
 
 -- Data of one user
 
@@ -185,7 +188,7 @@ ALTER TABLE relationships ENABLE ROW LEVEL SECURITY;
 CREATE POLICY relationships_read ON relationships FOR SELECT
   USING (acting_user() IN (user_id, related_user_id));
 CREATE POLICY relationships_make ON relationships FOR INSERT
-  WITH CHECK (user_id = acting_user() AND (type = 'blocked' OR status = 'pending'));
+  WITH CHECK (user_id = must_act() AND (type = 'blocked' OR status = 'pending'));
 -- The user who was asked answers; the user who asked may only turn the request into a block. Only the blocking user
 -- may remove a block.
 CREATE POLICY relationships_change ON relationships FOR UPDATE
@@ -195,22 +198,22 @@ CREATE POLICY relationships_end ON relationships FOR DELETE
   USING (user_id = acting_user() OR related_user_id = acting_user() AND type = 'friend');
 
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY;
-CREATE POLICY notifications_own ON notifications USING (user_id = acting_user());
+CREATE POLICY notifications_own ON notifications USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 ALTER TABLE notification_preferences ENABLE ROW LEVEL SECURITY;
-CREATE POLICY notification_preferences_own ON notification_preferences USING (user_id = acting_user());
+CREATE POLICY notification_preferences_own ON notification_preferences USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
-CREATE POLICY sessions_own ON sessions USING (user_id = acting_user());
+CREATE POLICY sessions_own ON sessions USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 ALTER TABLE refresh_tokens ENABLE ROW LEVEL SECURITY;
-CREATE POLICY refresh_tokens_own ON refresh_tokens USING (user_id = acting_user());
+CREATE POLICY refresh_tokens_own ON refresh_tokens USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 ALTER TABLE sync_state ENABLE ROW LEVEL SECURITY;
-CREATE POLICY sync_state_own ON sync_state USING (user_id = acting_user());
+CREATE POLICY sync_state_own ON sync_state USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 ALTER TABLE user_settings ENABLE ROW LEVEL SECURITY;
-CREATE POLICY user_settings_own ON user_settings USING (user_id = acting_user());
+CREATE POLICY user_settings_own ON user_settings USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
 
 -- Reports read all rows of the tables that they are granted.
 DO $$

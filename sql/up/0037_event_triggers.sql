@@ -1,8 +1,8 @@
 -- The writers of the change log: for each table a function, log_<table>(), and three statement-level triggers that call
 -- it. They differ in names only, so they are generated from one template and a list of tables.
 --
--- An update is an event if a relevant column changed: not updated_at, not a heartbeat, not the read marker (the
--- receipt reports that). This is computed as new rows EXCEPT old rows, without a join, over the listed columns, so a
+-- An update is an event if a relevant column changed: not updated_at, not a heartbeat, not the read marker or the status
+-- of a message (the receipt reports those). This is computed as new rows EXCEPT old rows, without a join, over the listed columns, so a
 -- statement that touches no row, or changes none, writes nothing.
 --
 -- A trigger or a function that runs within a statement may change a row that the statement has just written: its event
@@ -26,7 +26,7 @@ BEGIN
     SELECT * FROM (VALUES
       -- table, its key, channel (of_message: that of the message), user, and the columns that matter
       ('messages', 'id', 'r.channel_id', 'r.user_id',
-       'id, channel_id, user_id, content, content_type, status, reply_to_id, metadata, deleted_at'),
+       'id, channel_id, user_id, content, content_type, reply_to_id, metadata, deleted_at'),
       ('reactions', 'id', 'of_message', 'r.user_id', 'id, message_id, user_id, emoji'),
       ('channels', 'id', 'r.id', 'r.created_by',
        'id, type, name, description, avatar_url, created_by, metadata, archived_at, deleted_at'),
@@ -34,10 +34,9 @@ BEGIN
       ('message_reads', 'message_id, user_id', 'of_message', 'r.user_id', 'message_id, user_id, read_at'),
       ('message_deliveries', 'message_id, user_id', 'of_message', 'r.user_id', 'message_id, user_id, delivered_at'),
       ('user_status', 'user_id', 'NULL::text', 'r.user_id', 'user_id, status, custom_status'),
-      ('files', 'id', 'of_message', '(SELECT m.user_id FROM messages m WHERE m.id = r.message_id)',
-       'id, message_id, name, type, size, url'),
+      ('files', 'id', 'of_message', 'r.user_id', 'id, user_id, message_id, name, type, size, url'),
       ('notifications', 'id', 'NULL::text', 'r.user_id',
-       'id, user_id, type, content, related_type, related_id, read_at, expires_at'),
+       'id, user_id, type, content, related_type, related_id, in_app, read_at, expires_at'),
       ('relationships', 'id', 'NULL::text', 'r.user_id', 'id, user_id, related_user_id, type, status'),
       -- as text, because citext takes a change of case for none
       ('users', 'id', 'NULL::text', 'r.id',

@@ -512,7 +512,7 @@ def create_other_tables(database: Database) -> None:
 
 
 def drop_a_table(database: Database) -> None:
-    database.execute("DROP TABLE files")
+    database.execute("DROP TABLE files CASCADE")
 
 
 def rename_a_column(database: Database) -> None:

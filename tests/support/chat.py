@@ -217,7 +217,14 @@ def create_world(conn: Conn) -> dict[str, str]:
 
 def fill_ids(ids: dict[str, str], *values: Any) -> list[Any]:
     """Replace each value in braces by the id of that name."""
-    return [ids[v[1:-1]] if isinstance(v, str) and v[:1] == "{" else v for v in values]
+    return [
+        fill_ids(ids, *v)
+        if isinstance(v, list)
+        else ids[v[1:-1]]
+        if isinstance(v, str) and v[:1] == "{"
+        else v
+        for v in values
+    ]
 
 
 def members(conn: Conn, channel: str) -> dict[str, str]:

@@ -56,8 +56,8 @@ INSERT INTO reactions (id, message_id, user_id, emoji) VALUES ('{THUMB}', '{HI}'
 INSERT INTO message_reads (message_id, user_id) VALUES ('{HI}', '{BOB}');
 INSERT INTO message_deliveries (message_id, user_id) VALUES ('{HI}', '{BOB}');
 INSERT INTO user_status (user_id, status) VALUES ('{ADA}', 'online');
-INSERT INTO files (id, message_id, name, type, size, url) VALUES
-  ('{FILE}', '{HI}', 'a.png', 'image/png', 1, 'x');
+INSERT INTO files (id, user_id, message_id, name, type, size, url) VALUES
+  ('{FILE}', '{ADA}', '{HI}', 'a.png', 'image/png', 1, 'x');
 INSERT INTO notifications (id, user_id, type) VALUES ('{NOTE}', '{ADA}', 'news');
 INSERT INTO relationships (id, user_id, related_user_id, type) VALUES
   ('{FRIEND}', '{ADA}', '{BOB}', 'friend');
@@ -114,11 +114,10 @@ TABLES = {
         {
             "content": "'changed'",
             "content_type": "'image'",
-            "status": "'read'",
             "reply_to_id": f"'{YO}'",
             "metadata": """'{"a": 1}'""",
         },
-        {"edited_at": "now()", "client_message_id": "'c1'"},
+        {"edited_at": "now()", "client_message_id": "'c1'", "status": "'read'"},
     ),
     "reactions": Table(
         f"id = '{THUMB}'",
@@ -178,8 +177,16 @@ TABLES = {
     "files": Table(
         f"id = '{FILE}'",
         (FILE, HALL, ADA),
-        {"id": NEW, "message_id": YO, "name": "b", "type": "image/png", "size": 2, "url": "y"},
-        (NEW, HALL, ADA),
+        {
+            "id": NEW,
+            "user_id": BOB,
+            "message_id": YO,
+            "name": "b",
+            "type": "c",
+            "size": 2,
+            "url": "y",
+        },
+        (NEW, HALL, BOB),
         {"message_id": f"'{YO}'", "name": "'b'", "type": "'b'", "size": "2", "url": "'b'"},
         {},
     ),
@@ -193,6 +200,7 @@ TABLES = {
             "content": """'{"a": 1}'""",
             "related_type": "'message'",
             "related_id": f"'{HI}'",
+            "in_app": "false",
             "read_at": "now()",
             "expires_at": "now()",
         },

@@ -43,7 +43,7 @@ VISIBLE_ROWS = {
     "message_deliveries": f"{OWN} OR {MY_MESSAGES}",
     "message_reads": f"{OWN} OR {MY_MESSAGES}",
     "reactions": MY_MESSAGES,
-    "files": MY_MESSAGES,
+    "files": f"{OWN} OR {MY_MESSAGES}",
     "typing_indicators": MINE,
     "relationships": "%(me)s IN (user_id, related_user_id)",
     "notifications": OWN,
@@ -73,11 +73,16 @@ def create_furnished_world(conn: Conn) -> dict[str, str]:
     call(conn, "add_reaction", first, bob, "👍")
     call(conn, "request_friend", bob, ada)
     call(conn, "block_user", ada, eve)
-    for message in ("first", "second"):
-        insert(conn, "files", message_id=ids[message], name="a", type="b", size=1, url="c")
+    for message, who in (("first", ada), ("second", bob), (None, bob), (None, eve)):
+        home = ids[message] if message else None
+        file = insert(
+            conn, "files", user_id=who, message_id=home, name="a", type="b", size=1, url="c"
+        )
+        if who == bob and not message:
+            ids["upload of bob"] = file
     for name in ("ada", "bob", "eve"):
         who = ids[name]
-        ids[f"told {name}"] = call_value(conn, "notify_user", who, "system")
+        ids[f"told {name}"] = call(conn, "notify_user", who, "system")["id"]
         call(conn, "put_setting", who, "theme", Jsonb("dark"))
         call(conn, "put_session", digest(name), {"who": name}, LATER, who)
         call(conn, "issue_token", who, digest(name), LATER)

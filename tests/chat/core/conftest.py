@@ -52,7 +52,7 @@ def full(migrated: Conn, ids: dict[str, str]) -> dict[str, str]:
         migrated, "messages", channel_id=ids["group"], user_id=ada, content="x", reply_to_id=message
     )
     insert(migrated, "reactions", message_id=message, user_id=ada, emoji="👍")
-    insert(migrated, "files", message_id=message, name="a", type="b", size=1, url="c")
+    insert(migrated, "files", user_id=ada, message_id=message, name="a", type="b", size=1, url="c")
     insert(migrated, "message_reads", message_id=message, user_id=bob)
     insert(migrated, "channel_members", channel_id=ids["public"], user_id=bob)
     for table in ("user_settings", "user_status"):

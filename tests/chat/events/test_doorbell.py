@@ -53,10 +53,10 @@ def test_a_notification_says_what_has_changed_and_no_more(
     database: Database, listener: Conn
 ) -> None:
     with database.connect() as conn:
-        some = "CASE id WHEN %s THEN 'read' ELSE status END"  # updates all rows, and changes one
+        some = "CASE id WHEN %s THEN 'read' ELSE content END"  # updates all rows, and changes one
         for statement, table, op, channel, ids in (
             (f"{INSERT_MESSAGES} ('{NEW}', '{HALL}', '{ADA}', 'a')", "messages", "insert", HALL, [NEW]),
-            (f"UPDATE messages SET status = {some}", "messages", "update", HALL, [NEW]),
+            (f"UPDATE messages SET content = {some}", "messages", "update", HALL, [NEW]),
             ("UPDATE messages SET deleted_at = now() WHERE id = %s", "messages", "delete", HALL, [NEW]),
             ("DELETE FROM messages WHERE id = %s", "messages", "delete", HALL, [NEW]),
             ("UPDATE channels SET name = name || %s", "channels", "update", None, [HALL, ROOM]),

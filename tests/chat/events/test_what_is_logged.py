@@ -139,7 +139,7 @@ CASES: dict[str, tuple[str, Events]] = {
         [message("update", HI)],
     ),
     "all rows changed": (
-        "UPDATE messages SET status = 'read'",
+        "UPDATE messages SET content = 'read'",
         [message("update", HI), message("update", YO)],
     ),
     "a soft delete": (
@@ -147,7 +147,7 @@ CASES: dict[str, tuple[str, Events]] = {
         [message("delete", HI)],
     ),
     "some deleted, some changed": (
-        f"UPDATE messages SET status = 'read', deleted_at = CASE id WHEN '{YO}' THEN now() END",
+        f"UPDATE messages SET content = 'read', deleted_at = CASE id WHEN '{YO}' THEN now() END",
         [message("update", HI), message("delete", YO)],
     ),
     "a soft delete undone": (
@@ -166,7 +166,7 @@ CASES: dict[str, tuple[str, Events]] = {
             ("reactions", "delete", THUMB, None, BOB),
             ("message_reads", "delete", f"{HI}:{BOB}", None, BOB),
             ("message_deliveries", "delete", f"{HI}:{BOB}", None, BOB),
-            ("files", "delete", FILE, None, None),
+            ("files", "delete", FILE, None, ADA),
         ],
     ),
     "a message that another answers": (
@@ -191,8 +191,8 @@ CASES: dict[str, tuple[str, Events]] = {
         [("channels", "update", ROOM, ROOM, None)],
     ),
     "a change and back in two statements": (
-        f"UPDATE messages SET status = 'read' WHERE id = '{HI}';"
-        f"UPDATE messages SET status = 'sending' WHERE id = '{HI}'",
+        f"UPDATE messages SET content = 'read' WHERE id = '{HI}';"
+        f"UPDATE messages SET content = 'Hi' WHERE id = '{HI}'",
         [message("update", HI), message("update", HI)],
     ),
     "a row that comes and goes": (
@@ -200,8 +200,8 @@ CASES: dict[str, tuple[str, Events]] = {
         [message("insert", NEW), message("delete", NEW)],
     ),
     "a savepoint rolled back": (
-        f"SAVEPOINT s; UPDATE messages SET status = 'read'; ROLLBACK TO s;"
-        f"UPDATE messages SET status = 'read' WHERE id = '{HI}'",
+        f"SAVEPOINT s; UPDATE messages SET content = 'read'; ROLLBACK TO s;"
+        f"UPDATE messages SET content = 'read' WHERE id = '{HI}'",
         [message("update", HI)],
     ),
     "ON CONFLICT DO UPDATE, there": (
@@ -225,7 +225,7 @@ CASES: dict[str, tuple[str, Events]] = {
         [],
     ),
     "two changes in one statement": (
-        f"WITH a AS (UPDATE messages SET status = 'read' WHERE id = '{HI}' RETURNING *),"
+        f"WITH a AS (UPDATE messages SET content = 'read' WHERE id = '{HI}' RETURNING *),"
         f" b AS (DELETE FROM notifications RETURNING *) {INSERT_STATUS} ('{BOB}', 'busy')",
         [
             message("update", HI),

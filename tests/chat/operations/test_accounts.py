@@ -22,6 +22,7 @@ from tests.support.chat import (
     insert,
     relationships,
     rows,
+    value,
 )
 
 
@@ -121,8 +122,6 @@ def test_a_friend_request_to_a_deleted_user_is_refused(
     [
         (None, {}, "message", True),
         ("user_settings", {"notifications_enabled": False}, "message", False),
-        ("notification_preferences", {"in_app": False}, "message", False),
-        ("notification_preferences", {"email": False, "push": False}, "message", True),
         ("notification_preferences", {"on_message": False}, "message", False),
         ("notification_preferences", {"on_message": False}, "message.mention", False),
         ("notification_preferences", {"on_message": False}, "messages", True),
@@ -140,16 +139,99 @@ def test_a_user_who_has_turned_notifications_off_gets_none(
 ) -> None:
     if table:
         insert(chat, table, user_id=ids["ada"], **wish)
-    notification = call_value(
-        chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"]
-    )
+    answer = call(chat, "notify_user", ids["ada"], type_, {"k": 1}, "message", ids["first"])
+    notification = answer["id"]
     assert (notification is not None) is told
+    assert (answer["in_app"], answer["email"], answer["push"]) == (told, told, told)
     assert ids_of(rows(chat, "list_notifications", ids["ada"])) == ([notification] if told else [])
+
+
+@pytest.mark.parametrize("in_app", [True, False])
+@pytest.mark.parametrize("email", [True, False])
+@pytest.mark.parametrize("push", [True, False])
+def test_a_notification_is_kept_if_any_channel_is_wanted_and_shown_if_the_application_is(
+    chat: Conn, ids: dict[str, str], in_app: bool, email: bool, push: bool
+) -> None:
+    ada = ids["ada"]
+    call(chat, "set_notification_preferences", ada, in_app=in_app, email=email, push=push)
+    answer = call(chat, "notify_user", ada, "system")
+    assert (answer["in_app"], answer["email"], answer["push"]) == (in_app, email, push)
+    assert (answer["id"] is not None) is (in_app or email or push)
+    assert value(chat, "SELECT count(*) FROM notifications") == (in_app or email or push)
+    shown = [answer["id"]] if in_app else []
+    assert ids_of(rows(chat, "list_notifications", ada)) == shown
+    assert ids_of(rows(chat, "list_notifications", ada, unread_only=True)) == shown
+
+
+def test_preferences_have_defaults_and_what_is_not_given_stays(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    ada = ids["ada"]
+    defaults = {
+        "user_id": ada, "in_app": True, "email": True, "push": True, "on_message": True,
+        "on_friend_request": True, "on_system": True, "other": {},
+    }  # fmt: skip
+    assert call(chat, "get_notification_preferences", ada) == defaults
+    call(chat, "set_notification_preferences", ada, email=False, other=Jsonb({"poll": False}))
+    call(chat, "set_notification_preferences", ada, on_system=False, other=Jsonb({"game": True}))
+    expected = {
+        **defaults, "email": False, "on_system": False, "other": {"poll": False, "game": True}
+    }  # fmt: skip
+    assert call(chat, "get_notification_preferences", ada) == expected
+    call(chat, "set_notification_preferences", ada, email=True, other=Jsonb({"poll": None}))
+    assert call(chat, "get_notification_preferences", ada) == {
+        **expected, "email": True, "other": {"game": True}
+    }  # fmt: skip
+    assert call(chat, "get_notification_preferences", ids["bob"])["email"] is True
+
+
+def test_relationships_are_listed_from_both_sides_without_the_blocks_of_others(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
+    call(chat, "request_friend", bob, ada)
+    call(chat, "block_user", eve, ada)
+    call(chat, "block_user", ada, eve)
+
+    def listed(*args: Any, **named: Any) -> list[tuple[str, str]]:
+        found = rows(chat, "list_relationships", *args, **named)
+        return [(r["user_id"], r["related_user_id"]) for r in found]
+
+    assert listed(ada) == [(ada, eve), (bob, ada)]
+    assert listed(bob) == listed(ada, "friend") == listed(ada, status="pending") == [(bob, ada)]
+    assert listed(ada, "blocked") == listed(ada, None, "accepted") == [(ada, eve)]
+    assert listed(ada, "friend", "accepted") == []
+
+
+def test_a_relationship_is_removed_from_either_side_but_not_the_block_of_another(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    ada, bob, eve = ids["ada"], ids["bob"], ids["eve"]
+    for who, other in ((ada, bob), (bob, ada)):
+        call(chat, "request_friend", ada, bob)
+        assert call_value(chat, "remove_relationship", who, other) is True
+        assert call_value(chat, "remove_relationship", who, other) is False
+    call(chat, "block_user", eve, ada)
+    assert call_value(chat, "remove_relationship", ada, eve) is False
+    assert call_value(chat, "remove_relationship", eve, ada) is True
+    assert relationships(chat) == set()
+
+
+def test_the_state_of_a_synchronization_is_kept_by_kind(chat: Conn, ids: dict[str, str]) -> None:
+    ada = ids["ada"]
+    call(chat, "put_sync_state", ada, "messages", "yesterday", Jsonb({"cursor": "x"}))
+    call(chat, "put_sync_state", ada, "contacts", metadata=Jsonb({"n": 1}))
+    later = call(chat, "put_sync_state", ada, "messages")
+    assert later["metadata"] == {"cursor": "x"}
+    assert later["last_sync"] == value(chat, "SELECT now()")
+    assert call(chat, "get_sync_state", ada, "messages") == later
+    assert call(chat, "get_sync_state", ada, "contacts")["metadata"] == {"n": 1}
+    assert rows(chat, "get_sync_state", ids["bob"], "messages") == []
 
 
 def test_notifications_come_in_pages_and_are_read_once(chat: Conn, ids: dict[str, str]) -> None:
     ada = ids["ada"]
-    notification = [call_value(chat, "notify_user", ada, "system", {"n": n}) for n in range(5)]
+    notification = [call(chat, "notify_user", ada, "system", {"n": n})["id"] for n in range(5)]
     notification.reverse()
     assert ids_of(rows(chat, "list_notifications", ada, 2)) == notification[:2]
     assert ids_of(rows(chat, "list_notifications", ada, 9, notification[1])) == notification[2:]

@@ -64,6 +64,45 @@ def test_a_group_with_101_members_is_not_created(chat: Conn, ids: dict[str, str]
     )
 
 
+def test_a_group_has_another_member_unless_it_is_meant_to_be_alone(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    ada, bob = ids["ada"], ids["bob"]
+    alone = call(chat, "create_channel", ada, "group", "Later", alone=True)["id"]
+    assert members(chat, alone) == {ada: "owner"}
+    led = call(chat, "create_channel", ada, "group", "Led", admins=[bob])["id"]
+    assert members(chat, led) == {ada: "owner", bob: "admin"}
+
+
+def test_a_deleted_channel_is_in_no_list_and_its_messages_stay(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    room = ids["room"]
+    assert call(chat, "delete_channel", room)["deleted_at"] is not None
+    assert rows(chat, "find_channel", room) == []
+    assert room not in ids_of(rows(chat, "list_channels", ids["ada"]))
+    assert_call_fails(chat, WRONG_STATE, "send_message", room, ids["ada"], "x")
+    assert value(chat, "SELECT count(*) FROM messages WHERE channel_id = %s", room) == 3
+
+
+def test_members_are_listed_in_pages_with_what_others_see_of_them(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    room, ada, bob = ids["room"], ids["ada"], ids["bob"]
+    call(chat, "update_user", bob, {"full_name": "Bob B", "display_name": "B"})
+    first, second = rows(chat, "list_members", room)
+    assert (first["user_id"], first["role"]) == (ada, "owner")
+    assert (second["username"], second["full_name"], second["display_name"]) == (
+        "bob", "Bob B", "B"
+    )  # fmt: skip
+    assert not {"email", "password_hash", "muted_until"} & set(second)
+    assert rows(chat, "list_members", room, 1) == [first]
+    assert rows(chat, "list_members", room, 1, ada) == [second]
+    assert rows(chat, "list_members", room, None, bob) == []
+    call_value(chat, "delete_user", bob)
+    assert rows(chat, "list_members", room) == [first]
+
+
 def test_a_channel_is_changed_archived_and_restored(chat: Conn, ids: dict[str, str]) -> None:
     room = ids["room"]
     before = call(chat, "find_channel", room)

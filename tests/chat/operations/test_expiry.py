@@ -68,11 +68,34 @@ def test_only_expired_rows_are_purged(chat: Conn, ids: dict[str, str]) -> None:
     call(chat, "issue_token", ids["ada"], digest("t2"), "tomorrow")
     call(chat, "start_typing", ids["room"], ids["bob"])
     call_value(chat, "hit_rate_limit", "k2", 1, "1 h")
-    assert call_value(chat, "purge_expired") == 5
+    file = {"user_id": ids["ada"], "name": "a", "type": "b", "size": 1, "url": "c"}
+    for message, at in ((None, "yesterday"), (None, "now"), (ids["first"], "yesterday")):
+        insert(chat, "files", **file, message_id=message, created_at=at)
+    for name, age in (("ada", "91 s"), ("bob", "89 s"), ("eve", "1 h")):
+        call(chat, "set_presence", ids[name], "away" if name != "eve" else "offline")
+        chat.execute("UPDATE user_status SET last_seen = now() - %s::interval WHERE user_id = %s",
+                     [age, ids[name]])  # fmt: skip
+    assert call_value(chat, "purge_expired") == 7
+    states = chat.execute("SELECT status FROM user_status ORDER BY user_id").fetchall()
+    assert states == [("offline",), ("away",), ("offline",)]
+    assert value(chat, "SELECT count(*) FROM files") == 2
     assert call_value(chat, "purge_expired") == 0
     left = ("notifications", "sessions", "refresh_tokens", "typing_indicators", "rate_limits")
     counts = [value(chat, f"SELECT count(*) FROM {table}") for table in left]
     assert counts == [2, 1, 1, 1, 1]
+
+
+def test_a_session_is_ended_by_its_id_and_all_of_a_user_together(
+    chat: Conn, ids: dict[str, str]
+) -> None:
+    for name, who in (("1", "ada"), ("2", "ada"), ("3", "ada"), ("4", "bob")):
+        call(chat, "put_session", digest(name), {}, LATER, ids[who])
+    call(chat, "put_session", digest("guest"), {}, LATER)
+    assert call_value(chat, "end_session", digest("1")) is True
+    assert call_value(chat, "end_session", digest("1")) is False
+    assert call_value(chat, "end_session", digest("guest")) is True
+    assert call_value(chat, "end_sessions", ids["ada"]) == 2
+    assert value(chat, "SELECT user_id FROM sessions") == ids["bob"]
 
 
 def test_a_purge_reads_no_table_that_may_be_large_as_a_whole(chat: Conn) -> None:

@@ -66,6 +66,8 @@ TABLE_RULES: list[tuple[str, Row, str, str | None]] = [
     ("notifications", {"user_id": "{nobody}"}, FOREIGN_KEY, "notifications_user_id_fkey"),
     ("notifications", {"content": "[]"}, CHECK, "notifications_content_object"),
     ("notifications", {"related_type": "x" * 51}, TOO_LONG, None),
+    ("notifications", {"related_id": "x" * 256}, TOO_LONG, None),
+    ("notifications", {"in_app": None}, NOT_NULL, "in_app"),
     *[("notifications", {"type": wrong}, CHECK, "notifications_type_format")
       for wrong in ("", "System", "a b", "1a", "x" * 51, "a\n", "ä", "a-b")],
     ("notification_preferences", {"user_id": "{nobody}"}, FOREIGN_KEY,
@@ -109,6 +111,7 @@ def test_a_row_that_violates_a_constraint_is_refused(
         ("sessions", {"user_id": None}),
         ("rate_limits", {"key": "x" * 500}),
         ("notifications", {"type": "a" + "_.9" * 16 + "z"}),
+        ("notifications", {"related_id": "🙂 any text/" * 23}),
         ("message_edits", {"edited_by": "{ada}"}),
     ],
 )
@@ -143,7 +146,7 @@ DEFAULTS: list[tuple[str, Row]] = [
     ("refresh_tokens", {"revoked_at": None}),
     ("sessions", {"data": {}}),
     ("rate_limits", {"hits": 1}),
-    ("notifications", {"content": {}, "read_at": None, "expires_at": None}),
+    ("notifications", {"content": {}, "read_at": None, "expires_at": None, "in_app": True}),
     ("notification_preferences", {
         "in_app": True, "email": True, "push": True, "on_message": True,
         "on_friend_request": True, "on_system": True, "other": {}}),

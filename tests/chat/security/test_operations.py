@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -17,6 +18,8 @@ from tests.support.chat import (
     call_value,
     create_people,
     digest,
+    ids_of,
+    insert,
     members,
     race,
     relationships,
@@ -42,6 +45,39 @@ RIGHTFUL: list[tuple[str | None, str, list[Any], bool]] = [
     ("ada", "touch_last_seen", ["{ada}"], True),
     ("ada", "set_presence", ["{ada}", "away"], True),
     ("ada", "erase_user", ["{ada}"], True),
+    ("ada", "delete_user", ["{ada}"], True),
+    ("ada", "find_presence", ["{bob}"], True),
+    ("bob", "list_presence", ["{room}"], True),
+    ("eve", "list_presence", ["{room}"], False),
+    ("ada", "put_profile", ["{ada}", "x"], True),
+    ("ada", "get_profile", ["{bob}"], True),
+    ("ada", "delete_channel", ["{room}"], True),
+    ("bob", "list_members", ["{room}"], True),
+    ("eve", "list_members", ["{room}"], False),
+    ("bob", "list_files", ["{first}"], True),
+    ("eve", "list_files", ["{first}"], False),
+    ("bob", "list_replies", ["{second}"], False),
+    ("ada", "count_unread", ["{ada}"], True),
+    ("eve", "count_unread", ["{bob}"], False),
+    ("ada", "set_message_status", ["{first}", "{ada}", "read"], True),
+    (None, "settle_message_status", ["{first}"], False),
+    ("ada", "get_sync_state", ["{ada}", "x"], True),
+    ("bob", "get_sync_state", ["{ada}", "x"], False),
+    ("ada", "put_sync_state", ["{ada}", "y"], True),
+    ("ada", "get_notification_preferences", ["{ada}"], True),
+    ("ousted", "get_notification_preferences", ["{ousted}"], True),
+    ("bob", "get_notification_preferences", ["{ada}"], False),
+    (None, "get_notification_preferences", ["{ada}"], False),
+    ("ada", "set_notification_preferences", ["{ada}", False], True),
+    ("ada", "list_relationships", ["{ada}"], True),
+    ("eve", "list_relationships", ["{eve}"], False),
+    ("bob", "list_relationships", ["{ada}"], True),
+    ("bob", "remove_relationship", ["{bob}", "{ada}"], True),
+    ("ada", "remove_relationship", ["{ada}", "{eve}"], True),
+    ("eve", "remove_relationship", ["{eve}", "{ada}"], False),
+    (None, "end_session", [digest("ada")], True),
+    (None, "end_session", [digest("guest")], True),
+    ("ada", "end_sessions", ["{ada}"], True),
     ("ada", "find_channel", ["{room}"], True),
     ("ada", "update_channel", ["{room}", {"name": "N"}], True),
     ("ada", "update_channel", ["{room}", {"type": "private"}], True),
@@ -129,7 +165,20 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
     (None, "open_direct_channel", [None, "{bob}"], FORBIDDEN),
     (None, "erase_user", ["{ada}"], FORBIDDEN),
     (None, "erase_user", [None], FORBIDDEN),
-    (None, "mark_read", ["{first}", "{bob}"], NO_DATA),
+    ("bob", "delete_channel", ["{room}"], NO_DATA),
+    ("eve", "delete_channel", ["{room}"], NO_DATA),
+    ("bob", "delete_channel", ["{direct}"], NO_DATA),
+    ("bob", "set_message_status", ["{first}", "{bob}", "error"], FORBIDDEN),
+    ("ada", "set_message_status", ["{second}", "{bob}", "error"], FORBIDDEN),
+    ("eve", "set_message_status", ["{first}", "{ada}", "error"], FORBIDDEN),
+    ("eve", "set_message_status", ["{first}", "{eve}", "error"], NO_DATA),
+    ("eve", "attach_files", ["{first}", []], NO_DATA),
+    ("ada", "attach_files", ["{second}", ["{upload of bob}"]], NO_DATA),
+    ("ada", "attach_files", ["{first}", ["{upload of bob}"]], NO_DATA),
+    ("bob", "put_sync_state", ["{ada}", "x"], FORBIDDEN),
+    ("bob", "set_notification_preferences", ["{ada}", False], FORBIDDEN),
+    ("bob", "end_sessions", ["{ada}"], FORBIDDEN),
+    ("bob", "end_sessions", [None], FORBIDDEN),
     ("eve", "search_messages", ["{ada}", "first"], FORBIDDEN),
     ("eve", "search_messages", [None, "first"], FORBIDDEN),
     ("eve", "open_direct_channel", ["{ada}", "{bob}"], FORBIDDEN),
@@ -190,6 +239,114 @@ def test_operations_that_the_user_may_not_call_are_refused(
 ) -> None:
     with scene.act_as(who) as conn:
         assert_call_fails(conn, state, function, *scene.fill(args))
+
+
+# Calls that write or refuse, with arguments that would do for their user.
+WITHOUT_USER: list[tuple[str, list[Any]]] = [
+    ("create_channel", ["{ada}", "public", "x"]),
+    ("update_channel", ["{room}", {"name": "x"}]),
+    ("archive_channel", ["{room}"]),
+    ("delete_channel", ["{room}"]),
+    ("open_direct_channel", ["{ada}", "{bob}"]),
+    ("add_member", ["{room}", "{eve}"]),
+    ("remove_member", ["{room}", "{bob}"]),
+    ("set_role", ["{room}", "{bob}", "admin"]),
+    ("send_message", ["{room}", "{ada}", "x"]),
+    ("send_message", ["{room}", "{ada}", "x", "a1"]),
+    ("edit_message", ["{first}", "{ada}", "x"]),
+    ("delete_message", ["{first}", "{ada}"]),
+    ("set_message_status", ["{first}", "{ada}", "error"]),
+    ("search_messages", ["{ada}", "first"]),
+    ("mark_read", ["{second}", "{ada}"]),
+    ("mark_delivered", ["{second}", "{ada}"]),
+    ("add_reaction", ["{first}", "{ada}", "x"]),
+    ("remove_reaction", ["{first}", "{bob}", "👍"]),
+    ("attach_files", ["{second}", ["{upload of bob}"]]),
+    ("issue_token", ["{ada}", digest("new"), LATER]),
+    ("revoke_tokens", ["{ada}"]),
+    ("request_friend", ["{bob}", "{eve}"]),
+    ("answer_friend", ["{ada}", "{bob}", True]),
+    ("block_user", ["{ada}", "{bob}"]),
+    ("unblock_user", ["{ada}", "{eve}"]),
+    ("remove_relationship", ["{ada}", "{bob}"]),
+    ("set_notification_preferences", ["{ada}", False]),
+    ("mark_notification_read", ["{told ada}", "{ada}"]),
+    ("put_setting", ["{ada}", "k", Jsonb(1)]),
+    ("put_sync_state", ["{ada}", "y"]),
+    ("start_typing", ["{room}", "{ada}"]),
+    ("end_sessions", ["{ada}"]),
+    ("erase_user", ["{ada}"]),
+]
+
+
+@pytest.mark.parametrize(("function", "args"), WITHOUT_USER)
+def test_a_call_without_a_user_says_just_that_and_how_to_set_one(
+    scene: Scene, function: str, args: list[Any]
+) -> None:
+    with (
+        scene.act_as(None) as conn,
+        pytest.raises(psycopg.Error) as caught,
+        conn.transaction(),
+    ):
+        rows(conn, function, *scene.fill(args))
+    diag = caught.value.diag
+    assert (diag.sqlstate, diag.message_primary) == (FORBIDDEN, "chat.user_id is not set")
+    assert "set_config('chat.user_id'" in str(diag.message_hint)
+
+
+@pytest.mark.parametrize("function", ["send_message", "start_typing"])
+def test_nobody_is_told_that_a_member_is_none(scene: Scene, function: str) -> None:
+    args = [scene.ids["room"], scene.ids["ada"], *(["x"] if function == "send_message" else [])]
+    with (
+        scene.act_as("eve") as conn,
+        pytest.raises(psycopg.Error, match="only the user themselves") as caught,
+        conn.transaction(),
+    ):
+        rows(conn, function, *args)
+    assert caught.value.sqlstate == FORBIDDEN
+
+
+def test_a_receipt_moves_the_status_of_a_message_that_the_reader_may_not_change(
+    scene: Scene,
+) -> None:
+    ada, bob, room = (scene.ids[name] for name in ("ada", "bob", "room"))
+    with scene.act_as("ada") as conn:
+        message = send(conn, room, ada)
+        state = "SELECT status FROM messages WHERE id = %s"
+        assert value(conn, state, message) == "sending"
+    for function, status in (("mark_delivered", "delivered"), ("mark_read", "read")):
+        with scene.act_as("bob") as conn:
+            call_value(conn, function, message, bob)
+            assert value(conn, state, message) == status
+
+
+def test_an_upload_is_its_owners_alone_until_it_is_sent(scene: Scene) -> None:
+    bob, upload = scene.ids["bob"], scene.ids["upload of bob"]
+    for who, count in (("bob", 1), ("ada", 0)):
+        with scene.act_as(who) as conn:
+            assert value(conn, "SELECT count(*) FROM files WHERE id = %s", upload) == count
+    with scene.act_as("bob") as conn:
+        attached = call(conn, "attach_files", scene.ids["second"], [upload])
+        assert attached["message_id"] == scene.ids["second"]
+        assert_call_fails(conn, NO_DATA, "attach_files", scene.ids["old"], [upload])
+        new = insert(conn, "files", user_id=bob, name="a", type="b", size=1, url="c")
+        assert value(conn, "SELECT user_id FROM files WHERE id = %s", new) == bob
+    with scene.act_as("ada") as conn:
+        assert upload in ids_of(rows(conn, "list_files", scene.ids["second"]))
+        assert conn.execute("DELETE FROM files WHERE id = %s", [upload]).rowcount == 0
+
+
+def test_a_notification_by_e_mail_alone_is_kept_and_not_shown(scene: Scene) -> None:
+    ada = scene.ids["ada"]
+    with scene.act_as("ada") as conn:
+        call(conn, "set_notification_preferences", ada, in_app=False, push=False)
+        before = rows(conn, "list_notifications", ada)
+    with scene.act_as("bob") as conn:
+        answer = call(conn, "notify_user", ada, "message.mention")
+        assert (answer["in_app"], answer["email"], answer["push"]) == (False, True, False)
+    with scene.act_as("ada") as conn:
+        assert rows(conn, "list_notifications", ada) == before
+        assert value(conn, "SELECT in_app FROM notifications WHERE id = %s", answer["id"]) is False
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "group"])

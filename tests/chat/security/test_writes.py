@@ -14,6 +14,7 @@ from tests.support.chat import (
     Conn,
     assert_insert_fails,
     digest,
+    insert,
 )
 from tests.support.chat_security import CLOSED, OPEN, VISIBLE_ROWS, Scene
 
@@ -21,7 +22,7 @@ from tests.support.chat_security import CLOSED, OPEN, VISIBLE_ROWS, Scene
 STATEMENTS: list[tuple[str, str, int | str]] = [
     *[("eve", f"DELETE FROM {table}", count) for table, count in {
         "channels": 1, "channel_members": 1, "messages": 1, "message_deliveries": 0,
-        "message_reads": 0, "reactions": 0, "files": 0, "typing_indicators": 0,
+        "message_reads": 0, "reactions": 0, "files": 1, "typing_indicators": 0,
         "relationships": 0, "notifications": 1, "notification_preferences": 1, "sessions": 1,
         "refresh_tokens": 1, "sync_state": 1, "user_settings": 1}.items()],
     *[("ousted", f"DELETE FROM {table}", 0) for table in VISIBLE_ROWS if table != "message_edits"],
@@ -35,7 +36,7 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
         "message_deliveries SET delivered_at = now()": 0,
         "message_reads SET read_at = now()": 0,
         "reactions SET emoji = 'x'": 0,
-        "files SET url = 'x'": 0,
+        "files SET url = 'x'": 1,
         "typing_indicators SET expires_at = now()": 0,
         "relationships SET status = 'rejected'": 0,
         "relationships SET type = 'friend'": 0,
@@ -68,7 +69,8 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
     ("bob", "DELETE FROM message_edits", FORBIDDEN),
     ("bob", "DELETE FROM message_reads", 1),
     ("bob", "DELETE FROM reactions", 1),
-    ("bob", "DELETE FROM files", 1),
+    ("bob", "DELETE FROM files", 2),
+    ("bob", "UPDATE files SET user_id = '{ada}'", FORBIDDEN),
     ("bob", "UPDATE files SET message_id = '{first}'", FORBIDDEN),
     ("bob", "UPDATE typing_indicators SET expires_at = now()", 1),
     ("bob", "UPDATE typing_indicators SET channel_id = '{hall}'", FORBIDDEN),
@@ -124,7 +126,11 @@ INSERTS: list[tuple[str | None, str, dict[str, Any]]] = [
     ("bob", "message_reads", {"message_id": "{first}", "user_id": "{ada}"}),
     ("eve", "reactions", {"message_id": "{first}", "user_id": "{eve}", "emoji": "x"}),
     ("bob", "reactions", {"message_id": "{first}", "user_id": "{ada}", "emoji": "x"}),
-    ("bob", "files", {"message_id": "{first}", "name": "a", "type": "b", "size": 1, "url": "c"}),
+    ("ada", "files", {"user_id": "{bob}", "name": "a", "type": "b", "size": 1, "url": "c"}),
+    ("bob", "files", {"user_id": "{ada}", "message_id": "{first}", "name": "a", "type": "b",
+                      "size": 1, "url": "c"}),
+    ("bob", "files", {"user_id": "{bob}", "message_id": "{first}", "name": "a", "type": "b",
+                      "size": 1, "url": "c"}),
     ("eve", "typing_indicators", {"channel_id": "{room}", "user_id": "{eve}", "expires_at": LATER}),
     ("bob", "typing_indicators", {"channel_id": "{group}", "user_id": "{ada}",
                                   "expires_at": LATER}),
@@ -219,3 +225,19 @@ def test_the_pair_of_a_direct_channel_does_not_change(scene: Scene) -> None:
                 conn.execute(f"UPDATE channels SET {change} WHERE type = 'direct'")
             assert caught.value.sqlstate == FORBIDDEN
         assert conn.execute("UPDATE channels SET description = 'x'").rowcount == 6
+
+
+@pytest.mark.parametrize(("table", "row"), [(t, r) for who, t, r in INSERTS if who])
+def test_a_policy_that_refuses_a_row_without_a_user_says_just_that(
+    scene: Scene, table: str, row: dict[str, Any]
+) -> None:
+    """Except of edits, which the application may not write at all."""
+    if table == "message_edits":
+        return
+    values = dict(zip(row, scene.fill(list(row.values())), strict=True))
+    with (
+        scene.act_as(None) as conn,
+        pytest.raises(psycopg.Error, match=r"chat\.user_id is not set"),
+        conn.transaction(),
+    ):
+        insert(conn, table, **values)
