@@ -307,6 +307,14 @@ class Code(Enum):
         "Files and history disagree, or the history can't be read.",
         "`chatdb migrate status` lists every problem, each with its remedy.",
     )
+    HIDDEN_HISTORY = (
+        "hidden-history",
+        Exit.FAILED,
+        "Row-level security hides rows of the history from the role, so it can't be told what is "
+        "applied. Nothing was changed.",
+        "Connect as the owner of the history or as a role with BYPASSRLS, or turn row-level security "
+        "off for its tables.",
+    )
     RESYNCHRONISE = (
         "resynchronise",
         Exit.DISAGREE,

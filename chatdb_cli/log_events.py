@@ -143,7 +143,8 @@ EVENTS: dict[str, LogEvent] = {
         ("warn",),
         "A migration waits for a lock that other sessions hold, or for another migrator.",
         {
-            "lock": "`migration`: another migrator runs; `statement`: a lock of a statement",
+            "lock": "`migration`: another migrator runs; `statement`: a lock of a statement; "
+            "`history`: a lock on a table of the history",
             **_MIGRATION,
             "blockers": _BLOCKERS,
         },

@@ -46,6 +46,8 @@ class Remedy(Enum):
     SNAPSHOT = "format_snapshot()"
     # Arguments.
     ALLOW_DATA_LOSS = "allow_data_loss=True"
+    ALLOW_NON_EMPTY = "allow_non_empty=True"
+    ALLOW_READ_ONLY_OVERRIDE = "the setting allow_read_only_override"
     ALLOW_OUT_OF_ORDER = "allow_out_of_order=True"
     DIRECTORY = "the argument directory"
     DIRECTORY_SHIPPED = "directory='@chat'"

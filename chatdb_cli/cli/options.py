@@ -172,6 +172,13 @@ _TIMING: dict[str, Any] = {
                      help="How long to wait for another migrator; 0s is no wait (default 60s)."),
     ],
 }  # fmt: skip
+_READ_ONLY: dict[str, Any] = {
+    "allow_read_only_override": Annotated[
+        bool,
+        typer.Option("--allow-read-only-override",
+                     help="Write although default_transaction_read_only is on."),
+    ],
+}  # fmt: skip
 _OTHER_SIDE = "Comparison"
 # The other side of a comparison, and its own tunnel.
 AGAINST: dict[str, Any] = {
@@ -218,7 +225,7 @@ _WAIT_FOR_SERVER: dict[str, Any] = {
 }  # fmt: skip
 CONNECTED = _SHARED | _OUTPUT
 SERVING = _SERVING | CONNECTED
-MIGRATING = _TIMING | CONNECTED
+MIGRATING = _TIMING | _READ_ONLY | CONNECTED
 APPLYING = _WAIT_FOR_SERVER | MIGRATING
 REHEARSING = _SCRATCH | CONNECTED
 VERIFYING = REHEARSING | AGAINST
@@ -264,6 +271,12 @@ AllowDataLoss = Annotated[
     bool,
     typer.Option(
         "--allow-data-loss", help="Roll back even if rows are deleted; do not check first."
+    ),
+]
+AllowNonEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--allow-non-empty", help="Also into a schema that holds tables and has no history."
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation in production.")]

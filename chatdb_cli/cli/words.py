@@ -29,6 +29,8 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.DOCS: "chatdb docs",
     Remedy.SNAPSHOT: '"chatdb migrate snapshot"',
     Remedy.ALLOW_DATA_LOSS: "--allow-data-loss",
+    Remedy.ALLOW_NON_EMPTY: "--allow-non-empty",
+    Remedy.ALLOW_READ_ONLY_OVERRIDE: "--allow-read-only-override",
     Remedy.ALLOW_OUT_OF_ORDER: "--allow-out-of-order",
     Remedy.DIRECTORY: "--dir",
     Remedy.DIRECTORY_SHIPPED: "--dir @chat",

@@ -14,6 +14,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from chatdb_cli.history.access import Access
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -132,6 +134,12 @@ class History(NamedTuple):
             nodes keep what a coordinator forgets in a crash.
         strangers: the tables of the history that belong to a role which this session does not trust.
         read_at: when the session began to read, by the server's clock, in seconds since 1970.
+        encoding: of the database, by PostgreSQL's name for it.
+        is_standby: the server is a standby: nothing can be written.
+        is_read_only: transactions are read-only unless they say otherwise.
+        access: which tables of the history can be read.
+        other_histories: the other schemas that hold a history, without chatdb's own test schemas.
+        search_path: what the role or the database sets, or None.
     """
 
     pid: int
@@ -148,6 +156,12 @@ class History(NamedTuple):
     has_citus: bool = False
     read_at: float = 0.0
     strangers: tuple[str, ...] = ()
+    encoding: str = "UTF8"
+    is_standby: bool = False
+    is_read_only: bool = False
+    access: Access = Access("", "")
+    other_histories: tuple[str, ...] = ()
+    search_path: str | None = None
 
     @property
     def exists(self) -> bool:

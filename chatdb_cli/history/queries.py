@@ -105,12 +105,17 @@ FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner
                      AND (r.oid = o.oid OR NOT r.rolsuper AND pg_has_role(r.oid, o.oid, 'MEMBER')
                           OR EXISTS (SELECT FROM pg_auth_members m
                                      WHERE m.member = r.oid AND m.roleid = o.oid)))"""
-# Which session, server and database is this?  Which of the history's tables exist, which of them are
-# another role's and which of these have columns of types that are no part of PostgreSQL, whose functions
-# would run?  Which other relations does the schema hold?
+# Which session, server and database is this, and may it be written?  Which of the history's tables
+# exist, which of them are another role's and which of these have columns of types that are no part of
+# PostgreSQL, whose functions would run?  Which of them hide rows from this role, and which may it not
+# read?  Which other relations does the schema hold, and which other schemas hold a history (chatdb marks
+# its own test schemas)?  Which search_path do the role and the database set?
 INSPECT: Final = f"""\
 SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
        current_database() AS database, session_user::text AS "user",
+       getdatabaseencoding()::text AS encoding,
+       pg_is_in_recovery() AS is_standby,
+       current_setting('default_transaction_read_only')::bool AS is_read_only,
        n.oid IS NOT NULL AS schema_exists,
        ARRAY(SELECT relname::text FROM pg_class c
              WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
@@ -123,6 +128,22 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
                            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                              AND t.typnamespace <> 'pg_catalog'::regnamespace)
              ORDER BY 1) AS unreadable,
+       ARRAY(SELECT relname::text FROM pg_class c
+             WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p') AND row_security_active(c.oid)
+               AND relname IN ('_yoyo_migration', '_yoyo_log', 'chatdb_migration', 'yoyo_lock'))
+           AS hidden,
+       ARRAY(SELECT relname::text FROM pg_class c
+             WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
+               AND NOT (has_table_privilege(c.oid, 'SELECT')
+                        AND has_schema_privilege(n.oid, 'USAGE'))
+               AND relname IN ('_yoyo_migration', '_yoyo_log', 'chatdb_migration', 'yoyo_lock')
+             ORDER BY 1)
+           AS forbidden,
+       EXISTS (SELECT FROM pg_class c
+               WHERE c.relnamespace = n.oid AND relname = '_yoyo_migration'
+                 AND NOT EXISTS (SELECT FROM pg_attribute a
+                                 WHERE a.attrelid = c.oid AND a.attname = 'migration_id'))
+           AS is_old_yoyo,
        EXISTS (SELECT FROM pg_class c
                WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
                  AND relname NOT IN {_TABLES}
@@ -130,10 +151,23 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
                                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                                    AND d.deptype = 'e'))
            AS other_relations,
+       ARRAY(SELECT o.nspname::text
+             FROM pg_class c JOIN pg_namespace o ON o.oid = c.relnamespace
+             WHERE c.relname = '_yoyo_migration' AND c.relkind IN ('r', 'p')
+               AND o.oid IS DISTINCT FROM n.oid
+               AND coalesce(obj_description(o.oid, 'pg_namespace'), '') NOT LIKE 'chatdb: %'
+             ORDER BY 1)
+           AS other_histories,
        ARRAY(SELECT DISTINCT e.nspname::text
              FROM pg_extension x JOIN pg_namespace e ON e.oid = x.extnamespace
              WHERE e.nspname NOT IN ('pg_catalog', 'public') ORDER BY 1)
            AS extension_schemas,
+       (SELECT substr(setting, length('search_path=') + 1)
+        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS setting
+        WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+          AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+          AND starts_with(setting, 'search_path=')
+        ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1) AS search_path,
        EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') AS has_citus,
        extract(epoch FROM clock_timestamp())::float8 AS read_at
 FROM (VALUES (1)) one (row) LEFT JOIN pg_namespace n ON n.nspname = {{name}}"""
@@ -207,12 +241,17 @@ _INSERT_ROW = (
     ON CONFLICT DO NOTHING
     RETURNING 1"""
 )
-# The time of the claim in milliseconds; the division fails if no row was changed, as an assertion.
+# The time of the claim in milliseconds; the division fails if no row was changed, as an assertion.  The
+# search path of the file ends with the schemas that hold extensions now: an earlier file of the same run
+# may have created one.
 _CLAIM_TIME = "extract(epoch FROM clock_timestamp()) * 1000 / count(*)"
 _SETTINGS = """\
 set_config('lock_timeout', {lock_timeout}, true),
        set_config('statement_timeout', {statement_timeout}, true),
-       set_config('search_path', {path}, true)"""
+       set_config('search_path', concat_ws(', ', {path}, (
+           SELECT string_agg(DISTINCT quote_ident(nspname), ', ')
+           FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+           WHERE nspname <> 'pg_catalog' AND nspname <> 'public')), true)"""
 # Claim a migration that is to be applied, and set what its file starts with.  Only one transaction can
 # insert the version, and only if the newest version is still the one that the plan was made for.
 CLAIM_UP: Final = f"""\

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
+from chatdb_cli.history.access import Access, require_readable
 from chatdb_cli.history.model import (
     HISTORY_TABLES,
     AppliedMigration,
@@ -53,6 +54,14 @@ class _Inspection(NamedTuple):
     extension_schemas: Sequence[str]
     has_citus: bool
     read_at: float
+    encoding: str
+    is_standby: bool
+    is_read_only: bool
+    hidden: Sequence[str]
+    forbidden: Sequence[str]
+    is_old_yoyo: bool
+    other_histories: Sequence[str]
+    search_path: str | None
 
 
 class HistoryRow(NamedTuple):
@@ -120,39 +129,56 @@ class _TextsRow(NamedTuple):
     down_text: str | None
 
 
-def read_history(conn: psycopg.Connection[Any], schema: str) -> History:
+def read_history(
+    conn: psycopg.Connection[Any], schema: str, lock_timeout_ms: int | None = None
+) -> History:
     """Read the history in two round trips, or three if a yoyo client has ever locked its tables.
 
     Writes nothing, takes no lock, and needs no right but to read the tables.
 
+    Args:
+        conn: an idle connection.
+        schema: the target's schema.
+        lock_timeout_ms: how long to wait for another session that has locked one of the tables, in
+            milliseconds; None is what the session has.
+
     Raises:
-        ChatdbError: `REFUSED`, a table of another role has types of its own.
-        psycopg.Error: the server's error, also where row-level security would hide rows.
+        ChatdbError: `REFUSED`, a table of another role has types of its own; or the history would look
+            empty, or can't be read (`access.py`).
+        psycopg.errors.LockNotAvailable: another session held a lock for longer.
     """
     quoting = Quoting(conn, schema)
-    (inspection,) = fetch(conn, _Inspection, quoting.fill(queries.INSPECT, name=schema))
-    tables = frozenset(inspection.tables)
+    (seen,) = fetch(conn, _Inspection, quoting.fill(queries.INSPECT, name=schema))
+    tables = frozenset(seen.tables)
     history = History(
-        inspection.pid,
-        inspection.server_version,
-        inspection.database,
-        inspection.user,
-        inspection.schema_exists,
+        seen.pid,
+        seen.server_version,
+        seen.database,
+        seen.user,
+        seen.schema_exists,
         tables & HISTORY_TABLES,
-        inspection.other_relations,
-        tuple(inspection.extension_schemas),
-        has_citus=inspection.has_citus,
-        read_at=inspection.read_at,
-        strangers=tuple(inspection.strangers),
+        seen.other_relations,
+        tuple(seen.extension_schemas),
+        has_citus=seen.has_citus,
+        read_at=seen.read_at,
+        strangers=tuple(seen.strangers),
+        encoding=seen.encoding,
+        is_standby=seen.is_standby,
+        is_read_only=seen.is_read_only,
+        access=Access(seen.user, schema, seen.hidden, seen.forbidden, seen.is_old_yoyo),
+        other_histories=tuple(seen.other_histories),
+        search_path=seen.search_path,
     )
-    if inspection.unreadable:  # reading them would run functions of their owner
-        raise strangers_error(history._replace(strangers=tuple(inspection.unreadable)), schema)
+    if seen.unreadable:  # reading them would run functions of their owner
+        raise strangers_error(history._replace(strangers=tuple(seen.unreadable)), schema)
     if not history.exists:
         return history
-    rows = fetch(conn, HistoryRow, quoting.fill(history_statement(tables)))
+    require_readable(history.access)
+    rows = fetch(conn, HistoryRow, quoting.fill(history_statement(tables)), lock_timeout_ms)
     lock = None
     if "yoyo_lock" in tables:
-        lock = next(iter(fetch(conn, YoyoLock, quoting.fill(queries.READ_YOYO_LOCK))), None)
+        query = quoting.fill(queries.READ_YOYO_LOCK)
+        lock = next(iter(fetch(conn, YoyoLock, query, lock_timeout_ms)), None)
     return history._replace(
         applied=applied_migrations(rows),
         to_adopt=not all(row.is_adopted for row in rows),
@@ -222,18 +248,24 @@ def require_schema(past: History, schema: str) -> None:
 
 
 def read_texts(
-    conn: psycopg.Connection[Any], schema: str, ids: Sequence[str]
+    conn: psycopg.Connection[Any],
+    schema: str,
+    ids: Sequence[str],
+    lock_timeout_ms: int | None = None,
 ) -> dict[str, AppliedTexts]:
     """Return the up and down texts with which migrations were applied, by id."""
     import json
 
     query = Quoting(conn, schema).fill(queries.READ_TEXTS, ids=json.dumps(list(ids)))
-    rows = fetch(conn, _TextsRow, query)
+    rows = fetch(conn, _TextsRow, query, lock_timeout_ms)
     return {row.id: AppliedTexts(row.up_text, row.down_text) for row in rows}
 
 
 def read_log(
-    conn: psycopg.Connection[Any], schema: str, limit: int | None = None
+    conn: psycopg.Connection[Any],
+    schema: str,
+    limit: int | None = None,
+    lock_timeout_ms: int | None = None,
 ) -> tuple[LogEntry, ...]:
     """Return the audit log, newest first.
 
@@ -241,6 +273,7 @@ def read_log(
         conn: a connection to the target.
         schema: its schema.
         limit: how many entries at most; None for all.
+        lock_timeout_ms: as for `read_history`.
     """
     statement = Quoting(conn, schema).fill(queries.READ_LOG, limit=limit)
-    return tuple(fetch(conn, LogEntry, statement))
+    return tuple(fetch(conn, LogEntry, statement, lock_timeout_ms))

@@ -1,6 +1,8 @@
 """The engine: files against history, plans, and running them.
 
     migrator          the entry: status, up, down, redo, baseline, repair
+    reading           the history is read, and a lock on it waited for
+    entry             whether a run may begin in this database
     compare, plan     where files and history disagree; the steps of a request
     preflight         the files of the steps, refused before anything runs
     state             what a run knows: history, remaining steps, results

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING
 from psycopg import Error, errors
 
 from chatdb_cli.errors import ChatdbError, Code, Location, Terminated
+from chatdb_cli.migrate.entry import path_hint
 from chatdb_cli.migrate.transaction import Part
-from chatdb_cli.postgres.diagnosis import server_error, statement_error, unexpected_error
+from chatdb_cli.postgres.diagnosis import (
+    server_error,
+    server_message,
+    statement_error,
+    unexpected_error,
+)
+from chatdb_cli.postgres.hints import hint_for
 from chatdb_cli.postgres.pipeline import Outcome
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE, sqlstate_of
+from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
@@ -26,9 +34,13 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.state import RunState
     from chatdb_cli.postgres.blockers import Backend
 
+# The record fails if the file did something to the history: 42501 is reported if row-level security was
+# forced on its owner, the division by zero if its rows are gone or hidden.
 _HISTORY_GONE = (
     sqlstate_of(errors.UndefinedTable),
     sqlstate_of(errors.InvalidSchemaName),
+    sqlstate_of(errors.UndefinedColumn),
+    sqlstate_of(errors.InsufficientPrivilege),
     ASSERTION_FAILED,
 )
 _HISTORY_UNWRITABLE = "the history can't be written"
@@ -67,18 +79,45 @@ def explain(
             "a trigger on its tables may keep rows out"
         )
     if message.part is Part.RECORD and error.sqlstate in _HISTORY_GONE:
-        what = "the file dropped or emptied chatdb's own tables, which hold the history"
-        if error.sqlstate == ASSERTION_FAILED:
-            what += ", or a trigger on them keeps a row out"
+        return _explain_lost_history(error, loaded, notes)
     failure = server_error(error, code, what)
+    if message.part is Part.SETTLE:
+        failure = failure.with_(
+            hint=hint_for(error.sqlstate, error.diag)
+            or Advice(f"correct the file and run {{{loaded.step.direction}}} again")
+        )
+    if error.sqlstate == ASSERTION_FAILED:  # the division by zero is chatdb's own
+        failure = failure.with_(message=what, hint=Advice("look at {status}, and run {up} again"))
     return failure.with_(place=Location(loaded.script.path), notes=failure.notes + notes)
 
 
-def explain_tables(outcome: Outcome, schema: str) -> ChatdbError:
+def _explain_lost_history(error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
+    """Return the error of a file after which chatdb's own tables are not as they were."""
+    hidden = error.sqlstate in (ASSERTION_FAILED, sqlstate_of(errors.InsufficientPrivilege))
+    how = "emptied, renamed, moved or hidden" if hidden else "dropped, renamed or moved"
+    server = () if error.sqlstate == ASSERTION_FAILED else (server_message(error),)
+    also = "" if server else "; or a trigger on them keeps a row out"
+    return ChatdbError(
+        Code.STATEMENT,
+        f"the file has {how} the history: chatdb's own tables, or their schema{also}",
+        place=Location(loaded.script.path),
+        hint="leave the tables of the history, their schema and its name, their owner and their "
+        "row-level security as they are: _yoyo_migration, _yoyo_log, _yoyo_version, chatdb_migration",
+        sqlstate=error.sqlstate if server else None,
+        notes=(*server, *notes),
+    )
+
+
+def explain_tables(outcome: Outcome, state: RunState) -> ChatdbError:
     """Return the error of what is sent before any step: it creates the tables of the history."""
     assert outcome.error is not None  # noqa: S101
-    what = f"the tables of the history can't be created in schema {schema!r}"
-    return server_error(outcome.error, Code.STATEMENT, what)
+    what = f"the tables of the history can't be created in schema {state.target.schema!r}"
+    failure = server_error(outcome.error, Code.STATEMENT, what)
+    if isinstance(outcome.error, errors.InsufficientPrivilege) and (
+        hint := path_hint(state.history, state.target)
+    ):
+        return failure.with_(hint=hint)
+    return failure
 
 
 def explain_end(problem: BaseException) -> ChatdbError:

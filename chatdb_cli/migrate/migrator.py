@@ -21,14 +21,14 @@ from chatdb_cli.closing import Closing
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
+from chatdb_cli.history.access import require_readable
 from chatdb_cli.history.read import (
-    read_history,
     read_log,
     read_texts,
     require_own_tables,
     require_schema,
 )
-from chatdb_cli.migrate import compare, plan
+from chatdb_cli.migrate import compare, entry, plan
 from chatdb_cli.migrate.model import (
     Options,
     Plan,
@@ -37,6 +37,7 @@ from chatdb_cli.migrate.model import (
     Run,
     Status,
 )
+from chatdb_cli.migrate.reading import read_patiently, read_target_history
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import Target, require_target
@@ -164,7 +165,7 @@ class Migrator(Closing):
             compare.states(files, history.applied),
             pending,
             tuple(problems),
-            compare.warnings(files, history.applied),
+            (*compare.warnings(files, history.applied), *self._overruled(history)),
         )
 
     def is_whole(self) -> bool:
@@ -188,8 +189,14 @@ class Migrator(Closing):
             past = self._read(conn)
             if not past.exists:
                 return ()
+            require_readable(past.access, audit_log=True)
             with explain_failures("the audit log can't be read"):
-                return read_log(conn, self.target.schema, limit)
+                return read_patiently(
+                    conn,
+                    self.target,
+                    lambda limit_ms: read_log(conn, self.target.schema, limit, limit_ms),
+                    self._report,
+                )
 
     def up(
         self,
@@ -197,6 +204,7 @@ class Migrator(Closing):
         to: str | None = None,
         steps: int | None = None,
         allow_out_of_order: bool = False,
+        allow_non_empty: bool = False,
         dry_run: bool = False,
     ) -> Run:
         """Apply what is pending.
@@ -205,6 +213,8 @@ class Migrator(Closing):
             to: the last version to apply.
             steps: the highest number of migrations to apply.
             allow_out_of_order: also apply a file that is older than the newest applied one.
+            allow_non_empty: create the objects of the files also in a schema that holds others and has
+                no history.
             dry_run: only return what would be sent; acquires no lock and writes nothing.
 
         Raises:
@@ -226,6 +236,8 @@ class Migrator(Closing):
             if first.steps or first.problems:  # the history keeps the down files, too
                 files = self._read_files()
                 first = plan_up(past)
+            if first.steps and not first.problems and not dry_run:
+                entry.require_empty(past, self.target, override=allow_non_empty)
             return self._migrate(conn, past, files, first, "up", plan_up, dry_run=dry_run)
 
     def down(
@@ -384,6 +396,7 @@ class Migrator(Closing):
         from chatdb_cli.migrate.session import write_history
 
         require_own_tables(history, self.target.schema)
+        self._require_writable(history)
         return write_history(conn, self.target, history, self._options, self._report)
 
     def _report(self, text: str) -> None:
@@ -405,9 +418,19 @@ class Migrator(Closing):
 
     def _read(self, conn: psycopg.Connection[Any]) -> History:
         with explain_failures("the history can't be read"):
-            past = read_history(conn, self.target.schema)
+            past = read_target_history(conn, self.target, self._report)
         require_schema(past, self.target.schema)
+        entry.require_own_history(past, self.target)
         return past
+
+    def _require_writable(self, past: History) -> None:
+        facts = entry.Writability(past.database, past.user, past.is_standby, past.is_read_only)
+        override = self.target.settings.allow_read_only_override
+        entry.require_writable(facts, override=override)
+
+    def _overruled(self, past: History) -> tuple[str, ...]:
+        warning = entry.path_hint(past, self.target)
+        return (warning,) if warning else ()
 
     def _migrate(
         self,
@@ -423,6 +446,9 @@ class Migrator(Closing):
     ) -> Run:
         if first.problems:
             _refuse_problems(first.problems, files, _refusals(first, past))
+        first = first._replace(warnings=first.warnings + self._overruled(past))
+        if first.steps and not dry_run:
+            self._require_writable(past)
         if not first.steps:
             self._progress(Progress("planned"))
             return Run(self.target, direction, (), compare.current(past.applied), first.warnings)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BEGIN: Final = "BEGIN ISOLATION LEVEL {isolation} READ WRITE NOT DEFERRABLE"
 RESET_ROLE: Final = ("RESET SESSION AUTHORIZATION", "RESET ROLE")
 RESETS: Final = (*RESET_ROLE, "RESET ALL")
+# A role may have a statement_timeout that is too short for the statements of the frame.
+NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 # Set what chatdb's own statements need, for this transaction: they find the names of pg_catalog alone.
 # The claim sets the search_path of the file.
 SETTINGS: Final = """\
@@ -38,7 +40,14 @@ WAIT: Final = ",\n       " + _WAITS.format(is_local="true")
 # Have chatdb's own statements find the names of pg_catalog alone again; without pg_temp, a temporary
 # object would come first.  Then the names that the file finds.
 PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
-SEARCH_PATH: Final = "SET LOCAL search_path = {path}"
+_PATH = """\
+pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', {path}, (
+           SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
+           FROM pg_catalog.pg_extension e
+           JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+           WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'
+             AND n.nspname OPERATOR(pg_catalog.<>) 'public')), %s)"""
+SEARCH_PATH: Final = "SELECT " + _PATH % "true"
 # After RESET ALL: wait for the disk, or do not.
 SYNCHRONOUS_COMMIT: Final = "SELECT " + _WAITS.format(is_local="true")
 ASYNCHRONOUS_COMMIT: Final = "SET LOCAL synchronous_commit = off"
@@ -55,15 +64,14 @@ LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock({key})"
 # The timeouts while a transaction with one snapshot waits for other migrators: SET takes no snapshot, so
 # the claim sees what was committed in that time.
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = {lock_timeout}"
-NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 # Set what the statements of a file outside a transaction start with, for this session.
-SESSION_SETTINGS: Final = """\
+SESSION_SETTINGS: Final = f"""\
 SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),
-       pg_catalog.set_config('search_path', {path}, false),
-       pg_catalog.set_config('lock_timeout', {lock_timeout}, false),
-       pg_catalog.set_config('statement_timeout', {statement_timeout}, false),
+       {_PATH % "false"},
+       pg_catalog.set_config('lock_timeout', {{lock_timeout}}, false),
+       pg_catalog.set_config('statement_timeout', {{statement_timeout}}, false),
        pg_catalog.set_config('default_transaction_read_only', 'off', false),
-       """ + _WAITS.format(is_local="false")
+       {_WAITS.format(is_local="false")}"""
 # Write the journal as the role that logged in: the file may have set another.
 OWN_ROLE: Final = ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL ROLE NONE")
 # Let a statement wait for locks without a limit; afterwards, restore the limit of the file.
@@ -122,7 +130,13 @@ DROP_INDEX: Final = "DROP INDEX CONCURRENTLY IF EXISTS {index}"
 # everything that the file may have changed in the session.
 SETTLE: Final = ("SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL")
 DEALLOCATE: Final = "DEALLOCATE ALL"
-CLEAN: Final = (*RESETS, DEALLOCATE, "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES")
+CLEAN: Final = (
+    *RESETS,
+    DEALLOCATE,
+    "UNLISTEN *",
+    "DISCARD TEMP",
+    "DISCARD SEQUENCES",
+)
 # Only through a pooler, where chatdb holds no session-level lock: the file may have acquired one, and
 # the next client of this session would keep it.
 _UNLOCK_ALL: Final = "SELECT pg_catalog.pg_advisory_unlock_all()"

@@ -20,9 +20,11 @@ from chatdb_cli.errors import ChatdbError
 from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.ending import end_old_session
 from chatdb_cli.migrate.transaction import Part, StepTag
-from chatdb_cli.postgres.advisory_lock import AdvisoryLock, locked_error
+from chatdb_cli.postgres.advisory_lock import HISTORY_LOCKED, AdvisoryLock, locked_error
+from chatdb_cli.postgres.blockers import HIDDEN_SESSION
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.logged import log_failure
+from chatdb_cli.postgres.own import keep_session
 from chatdb_cli.postgres.sqlstates import (
     ASSERTION_FAILED,
     LOCK_NOT_AVAILABLE,
@@ -164,10 +166,20 @@ class Recovery:
         elif error.sqlstate != LOCK_NOT_AVAILABLE:
             raise self._failure(outcome)
         elif self._patience.is_over:
-            raise locked_error(next(iter(self._blockers.blockers), None), error.sqlstate)
+            raise self._locked(outcome, error)
         else:
             text = log.warning("lock_wait", "waiting for another migrator", lock="migration")
             self._tracker.waiting(text)
+
+    def _locked(self, outcome: Outcome, error: psycopg.Error) -> ChatdbError:
+        """Return the error of a run that waited for another session until its time was over."""
+        blocker = next(iter(self._blockers.blockers), None)
+        holder = HIDDEN_SESSION if blocker is None and self._blockers.hidden else blocker
+        part = outcome.message.part if outcome.message else None
+        migrates = blocker is None or (blocker.application or "").startswith("chatdb ")
+        if part is Part.LOCK or migrates:
+            return locked_error(holder, error.sqlstate)
+        return locked_error(holder, error.sqlstate, HISTORY_LOCKED)
 
     def _pause(self, outcome: Outcome, error: psycopg.Error) -> None:
         """Wait a little before the whole file is tried again."""
@@ -193,6 +205,8 @@ class Recovery:
             name=step.name if step else None,
         )
         self._tracker.waiting(text, step)
+        if not self._session.pooled:
+            keep_session(self._session.conn)
         time.sleep(pause_s)
         before, fingerprint = self._state.history, self._state.fingerprint
         self._state.replace_history(self._session.read_history())
@@ -209,7 +223,7 @@ class Recovery:
         """Return the error of the step that failed, and note it in the audit log."""
         step, state = _step_of(outcome), self._state
         if step is None:
-            error = failure.explain_tables(outcome, state.target.schema)
+            error = failure.explain_tables(outcome, state)
         else:
             error = self._explain(outcome, step)
             self._tracker.finish(step, "failed", error=error)

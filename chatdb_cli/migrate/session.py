@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from chatdb_cli import log
-from chatdb_cli.history.read import read_history
 from chatdb_cli.history.write import find_author
 from chatdb_cli.migrate import queries
 from chatdb_cli.migrate.mark import new_mark
+from chatdb_cli.migrate.reading import read_target_history
 from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
 from chatdb_cli.postgres.blockers import Waiting
 from chatdb_cli.postgres.pooler import is_pooled
@@ -73,7 +73,7 @@ class Session:
 
     def read_history(self) -> History:
         """Read the history of the target's schema."""
-        return read_history(self.conn, self.target.schema)
+        return read_target_history(self.conn, self.target)
 
     def transaction(
         self, history: History, *, prepared: bool = False, watch: StatementWatch | None = None

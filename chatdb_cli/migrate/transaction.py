@@ -157,7 +157,7 @@ class MigrationTransaction:
         self._has_citus = history.has_citus
         self._server_version = history.server_version
         self._unrecorded = {a.number for a in history.applied if not a.recorded}
-        self.search_path = self._quoting.path(history.extension_schemas)
+        self.search_path = self._quoting.path(())  # the server adds the schemas of extensions
 
     # --- before the first migration, and after the last -------------------------------------------
 
@@ -300,6 +300,7 @@ class MigrationTransaction:
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
         if keeps_prepared:
             rest = tuple(s for s in rest if s != queries.DEALLOCATE)
+        rest = (rest[0], queries.NO_STATEMENT_TIMEOUT, *rest[1:])  # the first is RESET ALL
         return [
             *(self._guard(guard.before, path=guard.path or self._file_path)),
             *self._file(script, statements),
@@ -325,7 +326,7 @@ class MigrationTransaction:
 
     @property
     def _file_path(self) -> str:
-        return queries.SEARCH_PATH.format(path=self.search_path)
+        return self._quoting.fill(queries.SEARCH_PATH, path=self.search_path)
 
     def _file(self, script: Script, statements: Sequence[Statement] | None) -> list[Message]:
         """Return the statements of the file, the check of what they deferred, and what watches them."""
@@ -344,14 +345,15 @@ class MigrationTransaction:
     def _settings_of_record(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
         """Return the settings that the record needs after RESET ALL.
 
-        In a session of its own two suffice, in place of the long SELECT: the record names its schema,
-        and its timeouts are the defaults.  `history/prepared.py` has the gain of both together.
+        In a session of its own three suffice, in place of the long SELECT: the record names its schema,
+        and its other timeouts are the defaults.  `history/prepared.py` has the gain of both together.
         """
         if not self._prepared:
-            return [self.settings(timeouts, wait_for_disk=wait_for_disk)]
+            return [self.settings(timeouts.for_claim, wait_for_disk=wait_for_disk)]
         waits = wait_for_disk or self._has_citus
         commit = queries.SYNCHRONOUS_COMMIT if waits else queries.ASYNCHRONOUS_COMMIT
-        return [to_message(s, Part.FRAME) for s in (queries.PG_CATALOG_ONLY, commit)]
+        limit = self._quoting.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
+        return [to_message(s, Part.FRAME) for s in (queries.PG_CATALOG_ONLY, limit, commit)]
 
     def record(self, step: Step, *, prepared: bool = False) -> Message:
         """Return the message that records a step as done.
@@ -434,7 +436,6 @@ class MigrationTransaction:
         return [
             *begin,
             to_message(limit, Part.FRAME),
-            to_message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
             to_message(self.writer.lock_before_snapshot(), Part.LOCK),
             settings,
             *self.mark(),
@@ -491,7 +492,7 @@ def exclusive_settings(quoting: Quoting, path: str, timeouts: Timeouts) -> tuple
     """
     settings = quoting.fill(queries.SETTINGS, **timeouts.settings)
     lock = queries.LOCK.format(key=quoting.lock_key)
-    return settings, lock, queries.SEARCH_PATH.format(path=path)
+    return settings, lock, quoting.fill(queries.SEARCH_PATH, path=path)
 
 
 def file_messages(
@@ -519,5 +520,5 @@ def script_text(messages: Iterable[Message]) -> str:
 # BEGIN, and the reset of what an earlier user of the session may have set.
 START = (
     to_message(queries.BEGIN.format(isolation="READ COMMITTED"), Part.FRAME),
-    *(to_message(s, Part.FRAME) for s in queries.RESETS),
+    *(to_message(s, Part.FRAME) for s in (*queries.RESETS, queries.NO_STATEMENT_TIMEOUT)),
 )

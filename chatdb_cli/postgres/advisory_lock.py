@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres import queries
-from chatdb_cli.postgres.blockers import backend_from_row
-from chatdb_cli.postgres.own import fetch
+from chatdb_cli.postgres.blockers import HIDDEN_SESSION, Backend, backend_from_row
+from chatdb_cli.postgres.own import fetch, keep_session
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from chatdb_cli.postgres.blockers import Backend
 
 # The pause between two tries, in seconds: it doubles from the first to the longest.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
@@ -84,11 +83,16 @@ class AdvisoryLock:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise locked_error(holder)
-            if holder and holder.pid != reported_pid:
-                reported_pid = holder.pid
+            pid = holder if isinstance(holder, str) else holder and holder.pid
+            if pid and pid != reported_pid:
+                reported_pid = pid
                 text = f"waiting for another migrator: {holder}"
-                blockers = [asdict(holder)] if log.enabled() else []
+                blockers = []
+                if log.enabled() and isinstance(holder, Backend):
+                    blockers = [asdict(holder)]
                 self._report(log.warning("lock_wait", text, lock="migration", blockers=blockers))
+            if pause == _FIRST_PAUSE_S:
+                keep_session(self._conn)
             time.sleep(min(pause, remaining))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.held = True
@@ -132,24 +136,58 @@ def hold_lock(
     """
     lock = AdvisoryLock(conn, schema, wait_ms, report)
     lock.acquire()
+    keep_session(conn)  # it waits for what others do in the block
     try:
         yield
     finally:
         lock.release()
 
 
-def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | None:
-    sql = queries.LOCK_HOLDER.format(key=key)
-    return next(iter(fetch(conn, backend_from_row, sql, as_login=True)), None)
+def _holder(conn: psycopg.Connection[Any], key: str) -> Backend | str | None:
+    """Return the session that holds the lock; a text if this role may not see it; None if it is gone."""
+    return find_session(conn, queries.LOCK_HOLDER.format(key=key))
 
 
-def locked_error(holder: Backend | None, sqlstate: str | None = None) -> ChatdbError:
-    """Return the error of a migrator that waited for another one until its time was over."""
-    end = f"; if it hangs, end it: SELECT pg_terminate_backend({holder.pid})" if holder else ""
+def table_holder(conn: psycopg.Connection[Any], schema: str) -> Backend | str | None:
+    """Return the session that keeps others from reading a table of the history, as `_holder` does.
+
+    Args:
+        conn: an idle connection.
+        schema: the schema of the history.
+    """
+    return find_session(conn, Quoting(conn, schema).fill(queries.TABLE_HOLDER, name=schema))
+
+
+def find_session(conn: psycopg.Connection[Any], sql: str) -> Backend | str | None:
+    """Return the session that a statement finds; a text if this role may not see it, or None."""
+    from psycopg.errors import InsufficientPrivilege
+
+    try:
+        return next(iter(fetch(conn, backend_from_row, sql, as_login=True)), None)
+    except InsufficientPrivilege:
+        return HIDDEN_SESSION
+
+
+_MIGRATOR_RUNS = "another migrator is running on this target, and did not finish in time"
+HISTORY_LOCKED = "another session has locked the history, and did not release it in time"
+
+
+def locked_error(
+    holder: Backend | str | None, sqlstate: str | None = None, what: str = _MIGRATOR_RUNS
+) -> ChatdbError:
+    """Return the error of a migrator that waited for another session until its time was over.
+
+    Args:
+        holder: that session, a text in its place, or None if it is not known.
+        sqlstate: the server's, if it reported the end of the waiting.
+        what: what it waited for.
+    """
+    end = ""
+    if holder and not isinstance(holder, str):
+        end = f"; if it hangs, end it: SELECT pg_terminate_backend({holder.pid})"
     return ChatdbError(
         Code.LOCKED,
-        "another migrator is running on this target, and did not finish in time"
-        + (f": {holder}" if holder else ""),
+        what + (f": {holder}" if holder else ""),
         hint=Advice("wait for it, or wait longer with {wait}{end}", end=end),
         sqlstate=sqlstate,
     )

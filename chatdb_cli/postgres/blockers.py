@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 _LONGEST_QUERY = 100
 # The default of track_activity_query_size, in bytes: the server stores no more of a statement.
 _CUT_AT = 1023
+# In place of a session that this role may not see.
+HIDDEN_SESSION = (
+    "a session that can't be seen: this role may not read pg_locks and pg_stat_activity "
+    "(GRANT SELECT on both, or pg_monitor, shows it)"
+)
 # How long the server is silent before a statement is taken to wait, in seconds.
 _SILENCE_S = 0.5
 
@@ -110,6 +115,7 @@ class BlockerWatch:
 
     Attributes:
         blockers: the sessions that blocked it last.
+        hidden: this role may not see which sessions block another one.
     """
 
     def __init__(
@@ -127,6 +133,7 @@ class BlockerWatch:
         self._conn: psycopg.Connection[Any] | None = None
         self._can_ask = True
         self.blockers: tuple[Backend, ...] = ()
+        self.hidden = False
 
     @property
     def on_idle(self) -> OnIdle:
@@ -189,11 +196,18 @@ class BlockerWatch:
         conn.pgconn.send_query(self._question)
 
     def _answer(self, conn: psycopg.Connection[Any]) -> tuple[Backend, ...]:
+        from psycopg.pq import DiagnosticField
+
+        from chatdb_cli.postgres.sqlstates import INSUFFICIENT_PRIVILEGE
+
         conn.pgconn.consume_input()
         if conn.pgconn.is_busy():
             return ()
         blockers: tuple[Backend, ...] = ()
         while result := conn.pgconn.get_result():
+            if result.error_field(DiagnosticField.SQLSTATE) == INSUFFICIENT_PRIVILEGE.encode():
+                self.hidden, self._can_ask = True, False
+                return ()
             if result.ntuples:
                 rows = (_row(result, n) for n in range(result.ntuples))
                 blockers = tuple(backend_from_row(**row) for row in rows)
@@ -208,22 +222,32 @@ class BlockerWatch:
 
 
 def backend_from_row(
-    *, pid: str, age_s: str | None, query: str | None, **others: str | None
+    *, pid: str, age_s: str | None, user: str | None, query: str | None, **others: str | None
 ) -> Backend:
-    """Return a session of the server from the columns of a row, all of them text."""
+    """Return a session of the server from the columns of a row, all of them text.
+
+    User and query are in hexadecimal: the server may have cut them in the middle of a character.
+    """
     # Masked as a whole: what its first line belongs to may be on another line, or cut off by the server.
-    is_cut = len((query or "").encode()) >= _CUT_AT
-    masked = mask(query or "", everything=is_cut).strip()
-    query = next(iter(masked.splitlines()), "").strip()
-    if len(query) > _LONGEST_QUERY:
-        query = query[: _LONGEST_QUERY - 3] + "..."
-    return Backend(pid=int(pid), age_s=int(age_s or 0), query=query, **others)
+    is_cut = len(query or "") // 2 >= _CUT_AT
+    masked = mask(_from_hex(query) or "", everything=is_cut).strip()
+    text = next(iter(masked.splitlines()), "").strip()
+    if len(text) > _LONGEST_QUERY:
+        text = text[: _LONGEST_QUERY - 3] + "..."
+    return Backend(pid=int(pid), age_s=int(age_s or 0), user=_from_hex(user), query=text, **others)
+
+
+def _from_hex(text: str | None) -> str | None:
+    return None if text is None else bytes.fromhex(text).decode(errors="replace").rstrip("\ufffd")
 
 
 def _row(result: PGresult, number: int) -> dict[str, Any]:
     """Return a row of a result as text, by the names of its columns."""
     values = {n: result.get_value(number, n) for n in range(result.nfields)}
-    return {(result.fname(n) or b"").decode(): v and v.decode() for n, v in values.items()}
+    return {
+        (result.fname(n) or b"").decode(): v and v.decode(errors="replace")
+        for n, v in values.items()
+    }
 
 
 def _age(seconds: int) -> str:

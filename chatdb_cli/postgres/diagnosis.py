@@ -132,17 +132,30 @@ def server_error(error: psycopg.Error, code: Code, what: str) -> ChatdbError:
     """
     from chatdb_cli.postgres.hints import hint_for
 
-    message = (
-        error.diag.message_primary or str(error).strip().partition("\n")[0] or "no reason given"
-    )
     return ChatdbError(
         code,
-        f"{what}: {mask_message(message)}",
+        f"{what}: {server_message(error)}",
         inner=_inner(error.diag),
         sqlstate=error.sqlstate,
-        hint=hint_for(error.sqlstate, error.diag),
+        hint=hint_for(error.sqlstate, error.diag) or _WAYS_OUT.get(code, _WAY_OUT),
         notes=tuple(_facts(error.diag)),
     )
+
+
+# What to do about a statement of chatdb's own that failed, where its SQLSTATE has no hint.
+_WAY_OUT = Advice(
+    "run it again; if it fails again, look at {status} and at the server's log, and report it with what "
+    "CHATDB_DEBUG=1 prints"
+)
+_WAYS_OUT = {
+    Code.LOST: Advice("run the same command again to continue; {status} shows what was done"),
+}
+
+
+def server_message(error: psycopg.Error) -> str:
+    """Return what the server says, in one line and without secrets."""
+    text = error.diag.message_primary or str(error).strip().partition("\n")[0]
+    return mask_message(text or "no reason given")
 
 
 def unexpected_error(

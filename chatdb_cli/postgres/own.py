@@ -1,6 +1,7 @@
 """Send chatdb's own statements so that names in them are found in pg_catalog alone.
 
     fetch           the rows of a statement
+    keep_session    keep the server from ending an idle session
     in_pg_catalog   the text that is sent for it
 
 In a schema where others may create objects, an operator or a function of theirs can fit the arguments of
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     import psycopg
 
 _T = TypeVar("_T")
+_IDLE_SESSION_TIMEOUT_SINCE = 140000
 
 
 def fetch(
     conn: psycopg.Connection[Any],
     row_type: Callable[..., _T],
     sql: str,
+    lock_timeout_ms: int | None = None,
     *,
     as_login: bool = False,
 ) -> list[_T]:
@@ -41,6 +44,7 @@ def fetch(
         conn: a connection that is idle and in autocommit mode, or in a transaction that has not failed.
         row_type: called with the columns of each row, by their names.
         sql: the statement, with its values in it (`quoting.py`).
+        lock_timeout_ms: how long it may wait for a lock, in milliseconds; None is what the session has.
         as_login: send it as the role that logged in.  The default of that role can be another one
             (`ALTER ROLE ... SET role`), which does not see what the sessions of its login do.
 
@@ -51,6 +55,8 @@ def fetch(
     from psycopg.rows import kwargs_row
 
     idle = conn.info.transaction_status is TransactionStatus.IDLE
+    if lock_timeout_ms is not None:
+        sql = f"{queries.LOCK_TIMEOUT.format(milliseconds=max(1, lock_timeout_ms))};\n{sql}"
     with conn.cursor(row_factory=kwargs_row(row_type)) as cursor:
         cursor.execute(
             in_pg_catalog(sql, restore=not idle, as_login=as_login).encode(), prepare=False
@@ -58,6 +64,16 @@ def fetch(
         while cursor.description is None and cursor.nextset():
             pass
         return cursor.fetchall()
+
+
+def keep_session(conn: psycopg.Connection[Any]) -> None:
+    """Keep the server from ending an idle session, for which a role or a database may set a time.
+
+    Args:
+        conn: an idle connection with a session of its own: a pooler would give the setting to others.
+    """
+    if conn.info.server_version >= _IDLE_SESSION_TIMEOUT_SINCE:
+        conn.execute(queries.NO_IDLE_TIMEOUT)
 
 
 def in_pg_catalog(sql: str, *, restore: bool = False, as_login: bool = False) -> str:

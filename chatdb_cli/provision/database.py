@@ -15,6 +15,7 @@ from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
+from chatdb_cli.migrate.entry import Writability, require_writable
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, server_error
@@ -44,7 +45,7 @@ _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25
 
 
 def setup(
-    settings: Settings, directory: str | Path | None = None
+    settings: Settings, directory: str | Path | None = None, *, allow_non_empty: bool = False
 ) -> ConnectionPool[psycopg.Connection[Any]]:
     """Create database and schema if missing, apply every migration, and return an open pool.
 
@@ -54,6 +55,7 @@ def setup(
         settings: from `load_settings`; if they name no database, the project's embedded server is used,
             and created if missing.
         directory: the folder with `up/` and `down/`, as for `Migrator`.
+        allow_non_empty: as for `Migrator.up`.
 
     Raises:
         ChatdbError: no connection, a missing privilege, or a migration that failed.
@@ -64,7 +66,7 @@ def setup(
     target = open_target(with_embedded_default(settings))
     try:
         create_database(target)
-        Migrator(target, directory).up()
+        Migrator(target, directory).up(allow_non_empty=allow_non_empty)
         return open_pool(target, owned=True)
     except BaseException:
         target.close()
@@ -112,7 +114,7 @@ def connect_or_create(
 def _create_database(target: Target, report: Callable[[str], None]) -> None:
     from psycopg import errors
 
-    with _maintenance_connection(target, report) as conn:
+    with _maintenance_connection(target, report) as conn, _read_write(conn, target):
         sql = queries.CREATE_DATABASE.format(
             database=Quoting(conn, target.schema).identifier(target.database)
         )
@@ -172,6 +174,23 @@ def _maintenance_connection(
     )
 
 
+@contextmanager
+def _read_write(conn: psycopg.Connection[Any], target: Target) -> Iterator[None]:
+    """Let statements that run outside of a transaction write, if the settings allow that."""
+    _require_writable(conn, target)
+    conn.execute(queries.SESSION_READ_WRITE)
+    try:
+        yield
+    finally:
+        if not conn.closed:  # a pooler would give the session to another client
+            conn.execute(queries.SESSION_DEFAULT)
+
+
+def _require_writable(conn: psycopg.Connection[Any], target: Target) -> None:
+    (facts,) = fetch(conn, Writability, queries.WRITABILITY)
+    require_writable(facts, override=target.settings.allow_read_only_override)
+
+
 def _create_schema(
     conn: psycopg.Connection[Any], target: Target, report: Callable[[str], None]
 ) -> None:
@@ -180,8 +199,10 @@ def _create_schema(
     quoting = Quoting(conn, target.schema)
     if fetch(conn, dict, quoting.fill(queries.SCHEMA_EXISTS, name=target.schema)):
         return
+    _require_writable(conn, target)
+    create = f"{queries.READ_WRITE};\n{quoting.fill(queries.CREATE_SCHEMA)}"
     try:
-        conn.execute(quoting.fill(queries.CREATE_SCHEMA))
+        conn.execute(create.encode())
     except (errors.DuplicateSchema, errors.UniqueViolation):
         return  # another session created it at the same moment
     except errors.Error as error:

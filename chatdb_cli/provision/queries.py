@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
+# May this session write?
+WRITABILITY: Final = """\
+SELECT current_database() AS database, session_user::text AS "user",
+       pg_is_in_recovery() AS is_standby,
+       current_setting('default_transaction_read_only')::bool AS is_read_only"""
+# Write although transactions are read-only by default: for one transaction, or for statements that run
+# outside of one.
+READ_WRITE: Final = "SET LOCAL transaction_read_only = off"
+SESSION_READ_WRITE: Final = "SET default_transaction_read_only = off"
+SESSION_DEFAULT: Final = "RESET default_transaction_read_only"
 # Create what is missing: the database, the schema.
 CREATE_DATABASE: Final = "CREATE DATABASE {database}"
 SCHEMA_EXISTS: Final = "SELECT oid::text FROM pg_namespace WHERE nspname = {name}"

@@ -100,7 +100,7 @@ def setup_test_schema(
                 _reset(conn, target, exists=row is not None)
                 text = f"created schema {target.schema}"
                 report(log.info("created", text, kind="schema", name=target.schema))
-                run = migrator.up()
+                run = migrator.up(allow_non_empty=True)
             _empty(conn, target)
             return run
 
@@ -108,7 +108,9 @@ def setup_test_schema(
 def settings_for_tests(settings: Settings, schema: str) -> Settings:
     """Return settings that name a test schema: in `TEST_DATABASE_URL`, else in the usual database."""
     database = settings.test_database or settings.database
-    return with_embedded_default(replace(settings, database=database, schema=schema))
+    return with_embedded_default(
+        replace(settings, database=database, schema=schema, schema_named=True)
+    )
 
 
 def _reset(conn: psycopg.Connection[Any], target: Target, *, exists: bool) -> None:

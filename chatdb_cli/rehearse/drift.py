@@ -23,9 +23,10 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.model import NO_DIRECTIVES, Script, checksum
 from chatdb_cli.files.read import read_migrations
-from chatdb_cli.history.read import read_history, read_texts, require_schema
+from chatdb_cli.history.read import read_texts, require_schema
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.migrate.reading import read_target_history
 from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
@@ -80,12 +81,12 @@ def check_drift(
             current = None
             # The version is told, not needed: a role without privileges can compare, too.
             with suppress(errors.InsufficientPrivilege):
-                current = compare.current(read_history(conn, target.schema).applied)
+                current = compare.current(read_target_history(conn, target).applied)
             live = _read(conn, against.schemas)
         expected, what = against, "the snapshot"
     else:
         with _live(target, report) as conn:
-            past = read_history(conn, target.schema)
+            past = read_target_history(conn, target)
             require_schema(past, target.schema)
             current = compare.current(past.applied)
             scripts = _applied_scripts(conn, target, directory, past)
@@ -210,7 +211,7 @@ def _build(place: ScratchPlace, target: Target, scripts: Sequence[_Script]) -> S
 
 def _apply(scratch: Target, folder: Path, sources: dict[Path, str]) -> None:
     try:
-        Migrator(scratch, folder).up()
+        Migrator(scratch, folder).up(allow_non_empty=True)
     except ChatdbError as error:
         if error.code in (Code.INTERRUPTED, Code.TERMINATED):
             message = f"{error.code.slug}; nothing was changed, and the scratch database is dropped"

@@ -95,7 +95,11 @@ class Stage(Closing):
         """Apply every migration before a position that is not applied; return the one that failed."""
         if self.applied >= position:
             return None
-        error = self._run(lambda m: m.up(steps=position - self.applied, allow_out_of_order=True))
+        error = self._run(
+            lambda m: m.up(
+                steps=position - self.applied, allow_out_of_order=True, allow_non_empty=True
+            )
+        )
         if error is None:
             self.applied = position
             return None
@@ -111,7 +115,7 @@ class Stage(Closing):
         Raises:
             ChatdbError: the files can't be applied at all.
         """
-        error = self._run(lambda m: m.up(steps=1, allow_out_of_order=True))
+        error = self._run(lambda m: m.up(steps=1, allow_out_of_order=True, allow_non_empty=True))
         if error is not None and not isinstance(error, MigrationError):
             raise error
         self.applied += error is None

@@ -187,7 +187,9 @@ class ScratchPlace(Closing):
 
     def _target_of(self, name: str) -> Target:
         on_server = self.server.target
-        settings = replace(self._target.settings, bastion=None)
+        settings = replace(
+            self._target.settings, bastion=None, allow_read_only_override=True, schema_named=True
+        )
         return replace(
             on_server,
             database=name,

@@ -15,8 +15,9 @@ from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError, Code, Terminated
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
-from chatdb_cli.history.read import read_history, require_schema
+from chatdb_cli.history.read import require_schema
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.reading import read_target_history
 from chatdb_cli.migrate.transaction import Timeouts, exclusive_settings
 from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel, connect
@@ -47,13 +48,13 @@ def seed_transaction(
         explain_failures("the seed was not finished", Code.STATEMENT),
         connect(target) as conn,
     ):
-        past = read_history(conn, target.schema)
+        read_target_history(conn, target)  # waits for a lock on it, before anything is locked
         quoting = Quoting(conn, target.schema)
         try:
             with conn.transaction():
-                _prepare(conn, quoting, target, past)
+                _prepare(conn, quoting, target)
                 # Read the history again under the lock: a migrator may just have ended.
-                _refuse_other_version(read_history(conn, target.schema), target, folder)
+                _refuse_other_version(read_target_history(conn, target), target, folder)
                 yield conn, quoting
                 complete = True
         except KeyboardInterrupt as signal:
@@ -71,13 +72,10 @@ def seed_transaction(
             raise
 
 
-def _prepare(
-    conn: psycopg.Connection[Any], quoting: Quoting, target: Target, past: History
-) -> None:
+def _prepare(conn: psycopg.Connection[Any], quoting: Quoting, target: Target) -> None:
     settings = target.settings
     timeouts = Timeouts(settings.lock_timeout_ms, settings.statement_timeout_ms, 0)
-    path = quoting.path(past.extension_schemas)
-    for statement in exclusive_settings(quoting, path, timeouts):
+    for statement in exclusive_settings(quoting, quoting.path(()), timeouts):
         conn.execute(statement.encode())
 
 

@@ -90,6 +90,7 @@ def settings_against(settings: Settings) -> Settings | None:
         settings,
         database=other.database,
         schema=other.schema or settings.schema,
+        schema_named=other.schema is not None or settings.schema_named,
         bastion=other.bastion,
         against=None,
         embeddable=None,

@@ -63,6 +63,7 @@ def load_settings(
         ) from None
     arguments = dict(flags or {})
     insecure = arguments.pop("insecure", None) is True
+    override = arguments.pop("allow_read_only_override", None) is True
     if arguments.pop("no_tunnel", None):
         arguments["ssh_enabled"] = "false"
     project = read_project_file(cwd)
@@ -100,6 +101,8 @@ def load_settings(
         bastion=bastion,
         warnings=tuple(warnings),
         insecure=insecure,
+        allow_read_only_override=override,
+        schema_named=source_of(sources, "CHATDB_SCHEMA") is not None,
         lint=project.lint,
         counts=project.counts,
         health_listen=_health_listen(sources),

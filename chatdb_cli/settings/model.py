@@ -144,6 +144,9 @@ class Settings:
         counts: the table `[counts]` of the project file.
         insecure: allow an unprotected connection in production.  It has a flag and no variable, so that
             the protection is never turned off for good.
+        allow_read_only_override: write although transactions are read-only by default; as `insecure`, it
+            has a flag alone.
+        schema_named: a setting names the schema; else it is the default.
     """
 
     database: Database | None
@@ -178,6 +181,8 @@ class Settings:
     lint: LintSettings = NO_LINT
     counts: CountsSettings = NO_COUNTS
     insecure: bool = False
+    allow_read_only_override: bool = False
+    schema_named: bool = True
     embeddable: Database | None = None
     test_database: Database | None = None
     scratch_database: Database | None = None

@@ -14,7 +14,8 @@ from chatdb_cli.counts.sequences import read_sequences
 from chatdb_cli.errors import Code
 from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
-from chatdb_cli.history.read import read_history, require_schema
+from chatdb_cli.history.read import require_schema
+from chatdb_cli.migrate.reading import read_target_history
 from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel
 from chatdb_cli.postgres.diagnosis import explain_failures
@@ -129,7 +130,7 @@ def check_invariants(request: Request, database: SharedDatabase) -> Outcome:
         blame_tunnel(target),
         explain_failures("the invariants can't be read", Code.LOGIN),
     ):
-        past = read_history(conn, target.schema)
+        past = read_target_history(conn, target)
         require_schema(past, target.schema)
         conn.execute(queries.BEGIN)
         try:

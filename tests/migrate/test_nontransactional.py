@@ -42,14 +42,14 @@ def shared(server: Server) -> Iterator[Database]:
 def fails(project: Project, database: Database, what: str = "up", **flags: Any) -> MigrationError:
     migrator = project.migrator(database, **flags)
     with pytest.raises(MigrationError) as caught:
-        migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
+        migrator.up(allow_non_empty=True) if what == "up" else migrator.down(allow_data_loss=True)
     return caught.value
 
 
 def refuses(project: Project, database: Database, what: str = "up") -> ChatdbError:
     migrator = project.migrator(database)
     with pytest.raises(ChatdbError) as caught:
-        migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
+        migrator.up(allow_non_empty=True) if what == "up" else migrator.down(allow_data_loss=True)
     assert not isinstance(caught.value, MigrationError)
     assert caught.value.hint
     return caught.value
@@ -173,7 +173,9 @@ def test_a_client_killed_at_any_statement_leaves_each_done_once_and_the_next_run
             killed.append(kill_before(number, project, shared, schema, what, kinds="EQ"))
             migrator = project.migrator(shared, schema=schema)
             for state in states(
-                migrator.up() if what == "up" else migrator.down(allow_data_loss=True)
+                migrator.up(allow_non_empty=True)
+                if what == "up"
+                else migrator.down(allow_data_loss=True)
             ):
                 resumed[f"{what.strip('!')} {state}"] += 1
             rows = shared.query(f"SELECT n FROM {schema}.seen ORDER BY n")
@@ -291,7 +293,7 @@ def test_a_failed_statement_may_be_corrected_and_only_its_invalid_index_is_dropp
     first_try, corrected, valid = CORRECTIONS[correction]
     database.execute("CREATE TABLE u (n int PRIMARY KEY)")
     project.write("1_t", "CREATE TABLE t (n int, m int);\nINSERT INTO t VALUES (1, 1), (1, 1);")
-    project.migrator(database).up()
+    project.migrator(database).up(allow_non_empty=True)
     leave_invalid(database, "made_before")
     project.write("2_index", f"{ALONE}INSERT INTO t VALUES (2);\n{first_try}")
     fails(project, database)
@@ -637,7 +639,7 @@ def test_an_invalid_index_that_was_there_before_is_not_hidden_by_if_not_exists(
         conn.execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (n)")
     project.write("1_i", f"{ALONE}CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (n);")
     with pytest.raises(MigrationError) as caught:
-        project.migrator(database).up()
+        project.migrator(database).up(allow_non_empty=True)
     assert (caught.value.exit, caught.value.sqlstate) == (5, "55000")
     assert "DROP INDEX CONCURRENTLY public.i" in caught.value.message
     database.execute("DROP INDEX i")

@@ -177,7 +177,9 @@ def test_a_lock_of_another_session_is_reported_with_its_holder(
         with conn.transaction():
             conn.execute("LOCK TABLE busy")
             pid = conn.info.backend_pid
-            result = chatdb("migrate", "up", "--lock-timeout", "1s", "--retries", "2")
+            result = chatdb(
+                "migrate", "up", "--lock-timeout", "1s", "--retries", "2", "--allow-non-empty"
+            )
     who = rf"pid {pid} \(user postgres, idle in transaction, since [-0-9: ]+Z, \d+ s ago\)"
     found = re.search(f"  = it waited for ({who}): LOCK TABLE busy\n", error_text(result))
     assert found
@@ -199,11 +201,18 @@ SELECT pg_terminate_backend(PID), or try longer with --retries or --lock-timeout
 
 
 @on_first_server
-def test_a_database_that_is_read_only_by_default_is_migrated(
+def test_a_database_that_is_read_only_by_default_is_migrated_only_if_that_is_confirmed(
     project: Project, chatdb: Chatdb, database: Database
 ) -> None:
     with database.connect() as conn:
         conn.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
     project.write_tables(1)
     assert chatdb("migrate", "status").code == 0
-    assert chatdb("migrate", "up").code == 0  # a run says READ WRITE itself; a standby refuses it
+    result = chatdb("migrate", "up")
+    assert result.code == 8
+    assert "--allow-read-only-override" in error_text(result)
+    assert chatdb("migrate", "up", "--dry-run").code == 0
+    assert chatdb("migrate", "up", "--allow-read-only-override").code == 0
+    assert chatdb("migrate", "up").code == 0  # nothing is written
+    assert chatdb("migrate", "down").code == 8
+    assert chatdb("migrate", "down", "--allow-read-only-override").code == 0

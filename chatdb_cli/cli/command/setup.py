@@ -8,7 +8,7 @@ import typer
 
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
-from chatdb_cli.cli.options import MIGRATING
+from chatdb_cli.cli.options import MIGRATING, AllowNonEmpty
 from chatdb_cli.cli.render.setup import render_setup
 from chatdb_cli.errors import ChatdbError, Code
 
@@ -37,6 +37,7 @@ def setup(
             "--name", metavar="NAME", help="With --test: the schema's name (default test)."
         ),
     ] = None,
+    allow_non_empty: AllowNonEmpty = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="With --test: do not ask for confirmation in production.")
     ] = False,
@@ -58,7 +59,7 @@ def setup(
     elif name is not None:
         raise ChatdbError(Code.USAGE, "--name is for --test", hint="add --test")
     else:
-        _set_up(context, seed=seed)
+        _set_up(context, seed=seed, allow_non_empty=allow_non_empty)
 
 
 def _require_files(context: Context) -> None:
@@ -78,7 +79,7 @@ def _require_files(context: Context) -> None:
         raise error.with_(notes=(*error.notes, note)) from None
 
 
-def _set_up(context: Context, *, seed: bool) -> None:
+def _set_up(context: Context, *, seed: bool, allow_non_empty: bool) -> None:
     from chatdb_cli.provision.database import create_database, with_embedded_default
 
     target = context.target(with_embedded_default(context.settings))
@@ -89,7 +90,7 @@ def _set_up(context: Context, *, seed: bool) -> None:
 
         require_seedable(target)
     create_database(target, context.out.say)
-    run = migrator.up()
+    run = migrator.up(allow_non_empty=allow_non_empty)
     context.out.close()
     context.out.warn(*run.warnings)
     context.out.result(render_setup(run, _seed(target) if seed else None))

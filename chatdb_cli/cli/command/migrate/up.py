@@ -8,7 +8,7 @@ import typer
 
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
-from chatdb_cli.cli.options import APPLYING, DryRun, SyncEach, steps_option
+from chatdb_cli.cli.options import APPLYING, AllowNonEmpty, DryRun, SyncEach, steps_option
 from chatdb_cli.cli.render.migrate import render_run
 
 
@@ -26,6 +26,7 @@ def up(
             "--allow-out-of-order", help="Also apply a file older than the newest applied one."
         ),
     ] = False,
+    allow_non_empty: AllowNonEmpty = False,
     sync_each: SyncEach = False,
 ) -> None:
     """Apply pending migrations."""
@@ -34,7 +35,11 @@ def up(
     if not dry_run:
         context.out.target(target)
     run = context.migrator(target, sync_each=sync_each).up(
-        to=to, steps=steps, allow_out_of_order=allow_out_of_order, dry_run=dry_run
+        to=to,
+        steps=steps,
+        allow_out_of_order=allow_out_of_order,
+        allow_non_empty=allow_non_empty,
+        dry_run=dry_run,
     )
     context.out.warn(*run.warnings)
     context.out.result(render_run(run, dry=dry_run))
