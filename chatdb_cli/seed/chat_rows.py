@@ -57,7 +57,7 @@ COLUMNS = {
     "reactions": ("id", "message_id", "user_id", "emoji", "created_at"),
     "files": (
         "id", "user_id", "message_id", "name", "type", "size", "url", "created_at", "updated_at",
-    ),  # fmt: skip
+    ),
     "notifications": (
         "id", "user_id", "type", "related_type", "related_id", "read_at", "created_at", "updated_at",
     ),
