@@ -20,7 +20,7 @@ from chatdb_cli.lint.rule import LoadedRule, load_rules
 from chatdb_cli.lint.schema import Schema
 from chatdb_cli.plural import plural
 from chatdb_cli.syntax.location import locate
-from chatdb_cli.syntax.secrets import is_secret, mask
+from chatdb_cli.syntax.secrets import is_secret, mask, mask_message
 from chatdb_cli.syntax.tree.model import Span
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class _Run:
         return Finding(
             rule.id,
             severity,
-            mask(message),
+            mask_message(message),
             "not shown: the file is secret" if is_secret(text) else mask(problem.safe),
             place,
             found.file.version or None,

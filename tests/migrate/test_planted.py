@@ -12,6 +12,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.settings.load import load_settings
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.paths import ROOT
@@ -213,3 +217,92 @@ def test_no_command_runs_what_another_role_has_planted(
             words,
             log.read_bytes()[begin:][-3000:],
         )
+
+
+# Tables by the names of the history, each with something of their owner's that others would run.
+PLANTED_TABLES = {
+    "a trigger": """
+        CREATE TABLE public.chatdb_migration (version numeric PRIMARY KEY, migration_id text,
+            up_checksum text, down_checksum text, up_text text, down_text text, duration_ms int,
+            unfinished text, statements_done text[], statement_begun text, relations_before text[],
+            claimed_at timestamptz, client text, chatdb_version text);
+        CREATE TABLE public._yoyo_migration (migration_id text, applied_at_utc timestamp);
+        CREATE FUNCTION public.fire() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'planted: trigger'; END $$;
+        CREATE TRIGGER fire BEFORE INSERT ON public.chatdb_migration EXECUTE FUNCTION public.fire()""",
+    "a type with a cast": """
+        CREATE TYPE public.id AS ENUM ('0001_t1');
+        CREATE FUNCTION public.fire(public.id) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'planted: cast'; END $$;
+        CREATE CAST (public.id AS text) WITH FUNCTION public.fire(public.id) AS IMPLICIT;
+        CREATE TABLE public._yoyo_migration (migration_id public.id, applied_at_utc timestamp);
+        INSERT INTO public._yoyo_migration VALUES ('0001_t1')""",
+    "a policy": """
+        CREATE TABLE public._yoyo_migration (migration_id text, applied_at_utc timestamp);
+        CREATE FUNCTION public.fire() RETURNS bool LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'planted: policy'; END $$;
+        ALTER TABLE public._yoyo_migration ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY fire ON public._yoyo_migration USING (public.fire());
+        INSERT INTO public._yoyo_migration VALUES ('0001_t1', now())""",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED_TABLES)
+def test_tables_of_the_history_that_another_role_has_planted_are_refused_with_their_owner(
+    database: Database,
+    project: Project,
+    offline: Chatdb,
+    owner_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    planted: str,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", owner_url)
+    with as_role(database, INTRUDER) as conn:
+        conn.execute(PLANTED_TABLES[planted].encode())
+        conn.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {OWNER}")
+    project.write_tables(1, 2)
+    # Another superuser is not a member of the role that owns the tables, either.
+    for url in (owner_url, database.url):
+        monkeypatch.setenv("DATABASE_URL", url)
+        for words in (("up",), ("baseline", "1"), ("status", "--check"), ("history",)):
+            result = offline("migrate", *words)
+            assert "planted:" not in result.out + result.err, words
+            is_read = words[0] in ("status", "history")
+            if planted == "a trigger" and is_read:  # reading them runs nothing
+                assert words[0] == "history" or result.code == 6
+                assert words[0] == "history" or f"owner: {INTRUDER}" in result.out
+            elif planted == "a policy" and url == owner_url and is_read:
+                assert result.code, words
+            elif planted != "a policy":
+                assert result.code == 8, (words, result.err)
+                assert f"(owner: {INTRUDER})" in result.err
+                assert "revoke CREATE on the schema" in result.err.replace("\n", " ")
+            else:
+                assert result.code or is_read, words
+    assert database.tables() == set()
+
+
+def test_a_history_of_a_role_that_is_trusted_is_used(
+    database: Database, project: Project, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(url: str) -> None:
+        settings = load_settings({"database_url": url}, environ={}, cwd=project.path)
+        Migrator(open_target(settings), project.sql).up()
+
+    project.write_tables(1)
+    migrate(owner_url)
+    project.write_tables(2)
+    with pytest.raises(ChatdbError) as caught:
+        migrate(database.url)  # a superuser would run the triggers of the owner
+    assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
+    database.execute(f"GRANT {OWNER} TO postgres")
+    migrate(database.url)
+    database.execute(f"REVOKE {OWNER} FROM postgres; GRANT {OWNER} TO {INTRUDER}")
+    project.write_tables(3)
+    migrate(owner_url.replace(OWNER, INTRUDER))  # a member of the role
+    database.execute(f"REVOKE {OWNER} FROM {INTRUDER}; ALTER SCHEMA public OWNER TO {OWNER}")
+    database.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {INTRUDER}")
+    project.write_tables(4)
+    migrate(owner_url.replace(OWNER, INTRUDER))  # the owner of the schema owns the history
+    assert database.tables() == {"t1", "t2", "t3", "t4"}
+    database.execute("ALTER SCHEMA public OWNER TO postgres")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.syntax.scan import skip_blanks
+from chatdb_cli.syntax.secrets import hide, is_secret
 from chatdb_cli.syntax.tree.locations import character_offsets
 from chatdb_cli.syntax.tree.model import Span, Statement
 from chatdb_cli.syntax.tree.statements import read_statement
@@ -45,7 +46,8 @@ def parse_statements(text: str) -> tuple[Statement[Body], ...] | Unreadable:
     try:
         tree = postgast.parse(text)
     except postgast.PgQueryError as error:
-        return Unreadable(str(error.message), max(error.cursorpos - 1, 0))
+        message = hide(str(error.message), text, everything=is_secret(text))
+        return Unreadable(message, max(error.cursorpos - 1, 0))
     return tuple(_statements(text, tree))
 
 
