@@ -17,6 +17,7 @@ from chatdb_cli.files.model import checksum
 from chatdb_cli.history import queries
 from chatdb_cli.history.model import BEFORE_CORRELATION_ID, number_of, version_of
 from chatdb_cli.history.prepared import execute_prepared, prepare_statements
+from chatdb_cli.postgres.encodings import fit_comments, storable
 from chatdb_cli.syntax.secrets import mask
 
 if TYPE_CHECKING:
@@ -75,9 +76,13 @@ class HistoryWriter:
         author: who runs chatdb.
         prepared: the session has executed `prepare`, so that claims and records can be executed by
             name.
+        encoding: of the database, by PostgreSQL's name for it.
     """
 
-    def __init__(self, quoting: Quoting, author: Author, *, prepared: bool = False) -> None:
+    def __init__(
+        self, quoting: Quoting, author: Author, *, prepared: bool = False, encoding: str = "UTF8"
+    ) -> None:
+        self._encoding = encoding
         self._quoting = quoting
         self._author = author
         self._prepared = prepared
@@ -193,7 +198,7 @@ class HistoryWriter:
             direction=direction,
             statements_done=_array(statements_done),
             up_checksum=script.checksum if up else None,
-            up_text=_kept(script) if up else None,
+            up_text=self._shown(script) if up else None,
         )
 
     def journal_begun(
@@ -303,7 +308,7 @@ class HistoryWriter:
         return self._fill(
             queries.REPAIR_CHANGED,
             migration_id=migration.id,
-            **_file_values(migration.up, migration.down),
+            **_file_values(migration.up, migration.down, self._encoding),
             old_id=applied.id,
             old_up_checksum=applied.up_checksum,
             old_down_checksum=applied.down_checksum,
@@ -343,12 +348,16 @@ class HistoryWriter:
         return {
             "version": number_of(version_of(migration_id)),
             "migration_id": migration_id,
-            **_file_values(up, down),
+            **_file_values(up, down, self._encoding),
             "client": f"{user}@{host}",
             "chatdb_version": version,
             "unfinished": None,
             "statements_done": None,
         }
+
+    def _shown(self, script: Script) -> str | None:
+        text = _kept(script)
+        return text and storable(text, self._encoding)
 
     def _comment(self, text: str) -> str:
         """Return a comment of the audit log, which has no column of its own for the id of the run."""
@@ -365,18 +374,23 @@ class HistoryWriter:
         return self._quoting.fill(template, **values)
 
 
-def _file_values(up: Script, down: Script | None) -> dict[str, str | None]:
+def _file_values(up: Script, down: Script | None, encoding: str) -> dict[str, str | None]:
     """Return the columns that hold the files of a migration.
 
     A down text that holds a password is not kept: it could not run with the password masked.  Of a
     secret file only the checksum is kept, and so of the down file of a secret up file.
     """
     down_text = _kept(down) if down and not up.directives.secret else None
+    up_text = _kept(up)
+    runs = down is not None and down_text == down.text
+    if runs and down_text is not None:
+        down_text, lacking = fit_comments(down_text, encoding)
+        runs = lacking is None  # it could not run without the character
     return {
         "up_checksum": up.checksum,
         "down_checksum": down.checksum if down else None,
-        "up_text": _kept(up),
-        "down_text": down_text if down and down_text == down.text else None,
+        "up_text": up_text and storable(up_text, encoding),
+        "down_text": down_text if runs else None,
     }
 
 

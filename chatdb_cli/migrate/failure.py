@@ -68,7 +68,9 @@ def explain(
     assert message is not None  # noqa: S101
     notes = (fate_of(outcome, loaded, state),)
     if message.part is Part.FILE:
-        return _explain_statement(error, message.number, loaded, blockers, notes)
+        return _explain_statement(
+            error, message.number, loaded, blockers, notes, state.history.encoding
+        )
     code, what = Code.STATEMENT, _WHAT_FAILED.get(message.part)
     if what is None:
         what = f"{message.sql.decode()!r} failed"
@@ -208,6 +210,7 @@ def _explain_statement(
     loaded: LoadedStep,
     blockers: Sequence[Backend],
     notes: tuple[str, ...],
+    encoding: str,
 ) -> ChatdbError:
     """Return the error of a statement of the file."""
     script = loaded.script
@@ -219,6 +222,7 @@ def _explain_statement(
         statement,
         statements=loaded.statements,
         direction=loaded.step.direction,
+        encoding=encoding,
         notes=notes,
     )
     if error.sqlstate != LOCK_NOT_AVAILABLE:

@@ -10,6 +10,8 @@ guard refuses (`guards/`).
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +21,10 @@ from chatdb_cli.history.read import read_texts
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.file_checks import check_down, check_statements, combine
 from chatdb_cli.migrate.model import LoadedStep
+from chatdb_cli.postgres.encodings import fit_comments, unstorable
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.effects import does_something
+from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.state import RunState
 
 
+# As the server reports it, when it is sent such a character.
+_UNTRANSLATABLE_CHARACTER = "22P05"
+
+
 class Rules(NamedTuple):
     """What the connection and the options require of files.
 
@@ -42,11 +50,13 @@ class Rules(NamedTuple):
             that asks for it runs outside of one.
         refusals: each returns why a file can't run, or None; called in order.
         server_version: as a number, such as 180001.
+        encoding: of the database, by PostgreSQL's name for it.
     """
 
     prepare: Prepare | None = None
     refusals: Sequence[Callable[[LoadedStep], ChatdbError | None]] = ()
     server_version: int = 0
+    encoding: str = "UTF8"
 
 
 def load(
@@ -97,7 +107,8 @@ class Preflight:
         refusals = [guard.refuse]
         if session.pooled:
             refusals.append(refuse_behind_pooler)
-        self._rules = Rules(guard.prepare, refusals, state.history.server_version)
+        history = state.history
+        self._rules = Rules(guard.prepare, refusals, history.server_version, history.encoding)
 
     def load(self, steps: Iterable[Step]) -> None:
         """Load every step that is not yet loaded as it has to run now.
@@ -153,7 +164,7 @@ def _load_step(
     rules: Rules,
     resumes: AppliedMigration | None,
 ) -> LoadedStep:
-    script = _script(step, texts)
+    script = _fitted(step, _script(step, texts), rules.encoding)
     statements = split_statements(script.text)
     if error := check_statements(script, statements) or _check_empty_down(step, script, texts):
         raise error
@@ -167,6 +178,33 @@ def _load_step(
         if error := refuse(loaded):
             raise error
     return loaded
+
+
+def _fitted(step: Step, script: Script, encoding: str) -> Script:
+    """Return a file as a database of this encoding can have it: only its comments may change.
+
+    Raises:
+        ChatdbError: `STATEMENT`, the encoding lacks a character.
+    """
+    if missing := unstorable(step.id, encoding):
+        raise _lacking(min(missing), encoding).with_(place=Location(script.path))
+    text, offset = fit_comments(script.text, encoding)
+    if offset is not None:
+        place = locate(script.text, offset, script.file)
+        raise _lacking(script.text[offset], encoding).with_(place=place)
+    return script if text is script.text else replace(script, text=text)
+
+
+def _lacking(char: str, encoding: str) -> ChatdbError:
+    name = unicodedata.name(char, "unnamed")
+    return ChatdbError(
+        Code.STATEMENT,
+        f"the encoding of the database, {encoding}, lacks the character {char!r} (U+{ord(char):04X} "
+        f"{name})",
+        hint="write it in another way, or use a database whose encoding is UTF8",
+        sqlstate=_UNTRANSLATABLE_CHARACTER,
+        notes=("nothing was changed",),
+    )
 
 
 def _check_empty_down(

@@ -148,7 +148,9 @@ class MigrationTransaction:
         mark: RunMark | None = None,
     ) -> None:
         self._quoting = Quoting(conn, schema)
-        self.writer = HistoryWriter(self._quoting, author, prepared=prepared)
+        self.writer = HistoryWriter(
+            self._quoting, author, prepared=prepared, encoding=history.encoding
+        )
         self._watched = watched
         self._application = application
         self._prepared = prepared

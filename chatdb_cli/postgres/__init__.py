@@ -9,6 +9,7 @@
     pipeline            many transactions over one connection
     own                 chatdb's own statements, whose names are found in pg_catalog alone
     advisory_lock       the migration lock
+    encodings           which characters a database can store
     blockers            which sessions block a statement
     quoting             names and values as SQL, quoted by libpq, and the keys of the locks
     diagnosis           an exception of psycopg as an error of chatdb

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import IN_FUNCTION, ChatdbError, Code, Location
+from chatdb_cli.postgres.encodings import character_position
 from chatdb_cli.remedy import Advice
 from chatdb_cli.syntax.function_body import find_failed_line
 from chatdb_cli.syntax.location import locate
@@ -37,6 +38,7 @@ def statement_error(
     *,
     statements: Sequence[Statement] | None = None,
     direction: str = "up",
+    encoding: str = "UTF8",
     notes: tuple[str, ...] = (),
 ) -> ChatdbError:
     """Return the error of a statement of a file, with its location and the line.
@@ -48,6 +50,7 @@ def statement_error(
         statement: the statement that failed.
         statements: all statements of the file, for the lines of functions that it creates.
         direction: up or down, which continues when the file is correct.
+        encoding: of the database, by PostgreSQL's name for it.
         notes: what happened to the run; the last notes of the error.
     """
     from chatdb_cli.postgres.hints import hint_for
@@ -56,7 +59,7 @@ def statement_error(
     position = diag.statement_position
     if position is not None:
         # PostgreSQL counts characters of what was sent, from 1.
-        offset = statement.offset + int(position) - 1
+        offset = statement.offset + character_position(int(position), statement.text, encoding) - 1
         offset = min(offset, len(text.rstrip()))  # "at end of input" is after the last word
         place = locate(text, offset, path)
     else:

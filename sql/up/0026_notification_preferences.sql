@@ -26,7 +26,7 @@ COMMENT ON TABLE notification_preferences IS 'Which notifications users want, an
 COMMENT ON COLUMN notification_preferences.in_app IS 'Whether the application shows notifications.';
 COMMENT ON COLUMN notification_preferences.email IS 'Whether notifications are sent by e-mail.';
 COMMENT ON COLUMN notification_preferences.push IS 'Whether notifications are sent by push.';
-COMMENT ON COLUMN notification_preferences.on_message IS 'Whether the user wants notifications about messages: types "message" and "message.…".';
-COMMENT ON COLUMN notification_preferences.on_friend_request IS 'Whether the user wants notifications about friend requests: types "friend_request" and "friend_request.…".';
-COMMENT ON COLUMN notification_preferences.on_system IS 'Whether the user wants notifications from the system: types "system" and "system.…".';
+COMMENT ON COLUMN notification_preferences.on_message IS 'Whether the user wants notifications about messages: types "message" and "message..*".';
+COMMENT ON COLUMN notification_preferences.on_friend_request IS 'Whether the user wants notifications about friend requests: types "friend_request" and "friend_request..*".';
+COMMENT ON COLUMN notification_preferences.on_system IS 'Whether the user wants notifications from the system: types "system" and "system..*".';
 COMMENT ON COLUMN notification_preferences.other IS 'true or false for further kinds, by the first part of the type.';
