@@ -25,6 +25,7 @@ from chatdb_cli.postgres.hints import hint_for
 from chatdb_cli.postgres.pipeline import Outcome
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED, LOCK_NOT_AVAILABLE, sqlstate_of
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.effects import find_lasting_effects, is_undone_whole
 from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
@@ -165,31 +166,59 @@ def explain_cut(
 
 def fate_of(outcome: Outcome, loaded: LoadedStep, state: RunState) -> str:
     """Return what became of the transaction of a step that failed, and what stays of the run."""
-    piecewise = (
-        not loaded.transactional
-        and outcome.message is not None
-        and outcome.message.part is not Part.CLAIM
-    )
-    return fate(loaded.step, state, piecewise=piecewise)
+    message = outcome.message
+    piecewise = not loaded.transactional and message is not None and message.part is not Part.CLAIM
+    last = message.number if message is not None and message.part is Part.FILE else None
+    return fate(loaded.step, state, piecewise=piecewise, last=last)
 
 
-def fate(step: Step, state: RunState, *, piecewise: bool) -> str:
+def fate(step: Step, state: RunState, *, piecewise: bool, last: int | None = None) -> str:
     """Return what became of a step that failed, and what stays of the run.
 
     Args:
         step: the step.
         state: the run so far, with the history as it is now.
         piecewise: the step ran outside of a transaction.
+        last: the number of the statement that failed; None if any of them may have run.
     """
-    rest = what_stays(state) or "nothing else was changed"
+    is_whole = not piecewise and is_undone(state, step, last)
+    rest = what_stays(state) or f"{'nothing else' if is_whole else 'no other version'} was changed"
     if not piecewise:
-        return f"{step.version} was rolled back; {rest}"
+        return f"{step.version} was rolled back{_lasting_effects(state, step)}; {rest}"
     unfinished = state.unfinished_of(step)
     count = len(unfinished.statements_done) if unfinished else 0
     verb = "are" if count > 1 else "is"
     return (
         f"{step.version} stopped part-way: {count or 'none'} of its statements {verb} done; {rest}"
     )
+
+
+def is_undone(
+    state: RunState, step: Step, last: int | None = None, *, trust_triggers: bool = False
+) -> bool:
+    """Return whether the rollback of a step undoes everything that its file can have done.
+
+    Args:
+        state: the run so far.
+        step: the step.
+        last: the number of the last statement that ran; None if any of them may have run.
+        trust_triggers: a statement that deletes or updates rows does nothing but that.
+    """
+    loaded = state.loaded.get(step.key)
+    if loaded is None or not loaded.transactional or loaded.statements is None:
+        return False
+    ran = loaded.statements if last is None else loaded.statements[: last + 1]
+    return is_undone_whole(ran, trust_triggers=trust_triggers)
+
+
+def _lasting_effects(state: RunState, step: Step) -> str:
+    """Return what the text of a file shows that no rollback undoes; empty if there is nothing."""
+    loaded = state.loaded.get(step.key)
+    if loaded is None:
+        return ""
+    effects = find_lasting_effects(loaded.script.text, loaded.statements)
+    names = ", ".join(dict.fromkeys(effect.what for effect in effects))
+    return f", except for what {names} did, which no rollback undoes" if names else ""
 
 
 def what_stays(state: RunState) -> str:

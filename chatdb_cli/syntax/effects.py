@@ -32,6 +32,42 @@ _IDLE = re.compile(
 )
 
 
+# Statements that change the catalog alone: they run no function of a user, and advance no sequence ...
+_CATALOG_ALONE = frozenset(
+    (
+        "alter_enum_stmt",
+        "alter_function_stmt",
+        "alter_object_schema_stmt",
+        "alter_owner_stmt",
+        "alter_policy_stmt",
+        "alter_seq_stmt",
+        "comment_stmt",
+        "composite_type_stmt",
+        "constraints_set_stmt",
+        "create_domain_stmt",
+        "create_enum_stmt",
+        "create_function_stmt",
+        "create_policy_stmt",
+        "create_range_stmt",
+        "create_schema_stmt",
+        "create_seq_stmt",
+        "create_stats_stmt",
+        "create_stmt",
+        "create_trig_stmt",
+        "drop_stmt",
+        "grant_stmt",
+        "lock_stmt",
+        "rename_stmt",
+        "rule_stmt",
+        "variable_set_stmt",
+        "view_stmt",
+    )
+)
+# ... and statements that do neither if they call no function for the rows that exist.
+_CATALOG_AND_ROWS = frozenset(("alter_domain_stmt", "alter_table_stmt", "index_stmt"))
+_ROWS = frozenset(("delete_stmt", "truncate_stmt", "update_stmt"))
+
+
 @dataclass(frozen=True, slots=True)
 class ConcurrentIndexStatement:
     """A statement that builds or drops an index CONCURRENTLY, in several transactions.
@@ -103,6 +139,33 @@ def does_something(text: str) -> bool:
 def _leaves_database(words: list[str]) -> bool:
     """Return whether a COPY, as a list of words, writes a file or runs a program."""
     return "PROGRAM" in words or any(a == "TO" and b[0] == "'" for a, b in pairwise(words))
+
+
+def is_undone_whole(
+    statements: Iterable[Statement] | None, *, trust_triggers: bool = False
+) -> bool:
+    """Return whether a rollback undoes everything that statements can have done.
+
+    A function, a trigger or a default may advance a sequence or write over dblink, which stays; so this
+    is true only of statements that run none.
+
+    Args:
+        statements: the statements that ran, or None if their file could not be split.
+        trust_triggers: a statement that deletes or updates rows does nothing but that.
+    """
+    with_rows = _CATALOG_AND_ROWS | _ROWS if trust_triggers else _CATALOG_AND_ROWS
+    return statements is not None and all(_is_undone(s.text, with_rows) for s in statements)
+
+
+def _is_undone(statement: str, with_rows: frozenset[str]) -> bool:
+    import postgast
+
+    try:
+        node = postgast.parse(statement).stmts[0].stmt
+    except (postgast.PgQueryError, IndexError):
+        return False
+    kind = node.WhichOneof("node")
+    return kind in _CATALOG_ALONE or (kind in with_rows and "func_call {" not in str(node))
 
 
 def is_setting(statement: str) -> bool:
@@ -178,7 +241,7 @@ def index_statement_on(statement: str, schema: str, table: str) -> str:
     index.concurrent = index.if_not_exists = False
     index.idxname = index.relation.catalogname = ""
     index.relation.schemaname, index.relation.relname = schema, table
-    return postgast.deparse(tree)
+    return str(postgast.deparse(tree))
 
 
 def without_concurrently(statement: str) -> str:

@@ -158,3 +158,41 @@ def test_a_down_stopped_by_an_invalid_file_names_that_file_alone(
         project.migrator(database).down()
     assert caught.value.place is not None
     assert caught.value.place.file == project.sql / "down" / "0002_t2.sql"
+
+
+# What a file did before it failed, and what the error says about that.
+DONE = {
+    "a table": ("CREATE TABLE t (id int);", "nothing else was changed"),
+    "a column": ("CREATE TABLE t (id serial); ALTER TABLE t ADD x int DEFAULT 1;", "nothing else"),
+    "setval": ("SELECT setval('s', 99);", "except for what setval did, which no rollback undoes"),
+    "nextval": ("DO $$ BEGIN PERFORM nextval('s'); END $$;", "except for what nextval did"),
+    "an insert": ("INSERT INTO numbered VALUES (DEFAULT);", "no other version was changed"),
+    "a default of rows": ("ALTER TABLE numbered ADD y int DEFAULT nextval('s');", "nextval did"),
+    "a function": ("SELECT advance();", "no other version was changed"),
+    "a function in an index": ("CREATE INDEX ON numbered (fixed(id));", "no other version"),
+    "no transaction": (
+        "-- chatdb: transactional: false\nSELECT setval('s', 99);",
+        "no other version",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DONE)
+def test_an_error_says_that_nothing_else_was_changed_only_if_that_is_true(
+    project: Project, database: Database, case: str
+) -> None:
+    database.execute(
+        "CREATE SEQUENCE s; CREATE TABLE numbered (id serial); INSERT INTO numbered DEFAULT VALUES;"
+        "CREATE FUNCTION advance() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('s') $$;"
+        "CREATE FUNCTION fixed(int) RETURNS int IMMUTABLE LANGUAGE sql RETURN $1"
+    )
+    done, told = DONE[case]
+    sequences = "SELECT (SELECT last_value FROM s), (SELECT last_value FROM numbered_id_seq)"
+    before = database.query(sequences)
+    project.write("0001_bad", f"{done}\nDROP TABLE absent;\nINSERT INTO numbered VALUES (DEFAULT);")
+    with pytest.raises(MigrationError) as caught:
+        project.migrator(database).up()
+    (note,) = caught.value.notes
+    assert told in note
+    if database.query(sequences) != before:
+        assert "nothing else" not in note

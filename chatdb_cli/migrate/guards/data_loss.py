@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from chatdb_cli.errors import ChatdbError, Code, Location
-from chatdb_cli.migrate.failure import what_stays
+from chatdb_cli.migrate.failure import is_undone, what_stays
 from chatdb_cli.migrate.guards.effects import find_traits
 from chatdb_cli.migrate.guards.trial import DataLossTrial
 from chatdb_cli.migrate.transaction import Guard, Part, StepTag
@@ -224,13 +224,16 @@ class DataLossCheck:
 
     def _refuse_loss(self, steps: Sequence[Step]) -> ChatdbError:
         what = steps[0].id if len(steps) == 1 else f"{len(steps)} migrations"
+        # The trial has run the files, and was rolled back.
+        is_whole = all(is_undone(self._state, step, trust_triggers=True) for step in steps)
+        unchanged = "nothing was changed" if is_whole else "no version was rolled back"
         return ChatdbError(
             Code.REFUSED,
             f"rolling back {what} would delete rows",
             hint=Advice(
                 "first copy the rows that are needed; if they may be deleted, give {allow_data_loss}"
             ),
-            notes=(what_stays(self._state) or "nothing was changed",),
+            notes=(what_stays(self._state) or unchanged,),
         )
 
 
