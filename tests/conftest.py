@@ -6,6 +6,7 @@ PostgreSQL of this machine: the embedded one and each that is installed (tests/s
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -53,6 +54,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("markexpr") != "quick" or not collection_path.match("test_*.py"):
         return None
     return "mark.quick" not in collection_path.read_text(encoding="utf-8") or None
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector ignore modules and tests, which it would visit again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ class Server:
     spare: list[Database] = field(default_factory=list)
     pristine: list[Any] = field(default_factory=list)
     _bin: list[Path] = field(default_factory=list)
+    _session: psycopg.Connection[Any] | None = None
 
     @property
     def bin(self) -> Path:
@@ -83,12 +84,32 @@ class Server:
         return self.embedded.url(database)
 
     def execute(self, sql: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            conn.execute(sql)
+        self._run(sql)
+
+    def query_one(self, sql: str) -> Any:
+        return (self._run(sql).fetchone() or (None,))[0]
+
+    def _run(self, sql: str) -> psycopg.Cursor[Any]:
+        """Run statements in one session that is kept: a new one costs more than most statements."""
+        if self._session and not self._session.closed:
+            try:
+                return self._session.execute(sql)
+            except psycopg.OperationalError:
+                if not self._session.closed:
+                    raise
+        # The first, or the server was restarted.
+        self._session = psycopg.connect(self.url("postgres"), autocommit=True)
+        return self._session.execute(sql)
+
+    def __del__(self) -> None:
+        if self._session:
+            self._session.close()
 
     def create(self, template: str = "template0") -> Database:
+        """Create a database; without fsync, a copy of the files costs half of one through the WAL."""
         name = f"t_{uuid.uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        strategy = "STRATEGY file_copy" if self.version >= 15 else ""
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
         return Database(self, name)
 
     def empty(self) -> Database:
@@ -97,15 +118,13 @@ class Server:
             return self.spare.pop()
         database = self.create()
         if not self.pristine:
-            database.execute(CLEAR_DATABASE.format(database.name))
-            self.pristine = database.query(COUNT_CONTENTS)
+            self.pristine = self._clear(database)
         return database
 
     def release(self, database: Database) -> None:
         """Clear a database, which is ten times as fast as creating one; drop it if anything is left."""
         try:
-            database.execute(CLEAR_DATABASE.format(database.name))
-            cleared = database.query(COUNT_CONTENTS) == self.pristine
+            cleared = self._clear(database) == self.pristine
         except psycopg.Error:
             cleared = False
         if cleared:
@@ -113,9 +132,11 @@ class Server:
         elif self.query_one(f"SELECT count(*) FROM pg_database WHERE datname = '{database.name}'"):
             database.drop()
 
-    def query_one(self, sql: str) -> Any:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            return (conn.execute(sql).fetchone() or (None,))[0]
+    def _clear(self, database: Database) -> list[Any]:
+        """Remove what a test created; return what is counted in the database afterwards."""
+        with database.connect() as conn:
+            conn.execute(CLEAR_DATABASE.format(database.name))
+            return conn.execute(COUNT_CONTENTS).fetchall()
 
     def chat(self) -> Database:
         """Return a database with the chat schema, cloned from one that was migrated once."""
@@ -150,6 +171,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         running = Server(embedded, NAMES[request.param])
         try:
             running.execute("ALTER SYSTEM SET fsync = off")
+            running.execute("ALTER SYSTEM SET jit = off")
             running.execute("SELECT pg_reload_conf()")
             yield running
         finally:
