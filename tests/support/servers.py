@@ -65,6 +65,7 @@ class Server:
     templates: dict[str, str] = field(default_factory=dict)
     spare: list[Database] = field(default_factory=list)
     pristine: list[Any] = field(default_factory=list)
+    keeps_session: bool = False  # not for a server that a test stops, or whose sessions it counts
     _bin: list[Path] = field(default_factory=list)
     _session: psycopg.Connection[Any] | None = None
 
@@ -84,22 +85,26 @@ class Server:
         return self.embedded.url(database)
 
     def execute(self, sql: str) -> None:
-        self._run(sql)
+        with self._connect() as conn:
+            conn.execute(sql)
 
     def query_one(self, sql: str) -> Any:
-        return (self._run(sql).fetchone() or (None,))[0]
+        with self._connect() as conn:
+            return (conn.execute(sql).fetchone() or (None,))[0]
 
-    def _run(self, sql: str) -> psycopg.Cursor[Any]:
-        """Run statements in one session that is kept: a new one costs more than most statements."""
+    @contextmanager
+    def _connect(self) -> Iterator[psycopg.Connection[Any]]:
+        """Yield a session, one that is kept if possible: a new one costs more than most statements."""
         if self._session and not self._session.closed:
-            try:
-                return self._session.execute(sql)
-            except psycopg.OperationalError:
-                if not self._session.closed:
-                    raise
-        # The first, or the server was restarted.
-        self._session = psycopg.connect(self.url("postgres"), autocommit=True)
-        return self._session.execute(sql)
+            yield self._session
+            return
+        conn = psycopg.connect(self.url("postgres"), autocommit=True)
+        if self.keeps_session:
+            self._session = conn
+            yield conn
+            return
+        with conn:
+            yield conn
 
     def __del__(self) -> None:
         if self._session:
@@ -168,7 +173,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         Path(folder).chmod(0o711)  # as root the server runs as another user
         embedded = EmbeddedServer(Path(folder) / ".chatdb", programs=request.param)
         embedded.start()
-        running = Server(embedded, NAMES[request.param])
+        running = Server(embedded, NAMES[request.param], keeps_session=True)
         try:
             running.execute("ALTER SYSTEM SET fsync = off")
             running.execute("ALTER SYSTEM SET jit = off")
