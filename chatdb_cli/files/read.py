@@ -25,7 +25,7 @@ from chatdb_cli.syntax.statements import split_statements
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chatdb_cli.files.entries import Entries
     from chatdb_cli.files.model import Direction, Folder
@@ -128,7 +128,7 @@ def make_script(path: Path | str, text: str, direction: Direction) -> Script:
 
 
 def find_refused_statement(
-    script: Script, statements: tuple[Statement, ...] | None
+    script: Script, statements: Sequence[Statement] | None
 ) -> ChatdbError | None:
     """Return the error for the first statement of a file that no migration may contain, or None.
 

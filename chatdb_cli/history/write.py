@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Values = dict[str, str | int | None]
 # The width of yoyo's columns.
 _LONGEST = 255
+# The characters of the largest up file whose text the history keeps, which is also sent as a literal.
+_LARGEST_KEPT = 8 << 20
 
 
 class Author(NamedTuple):
@@ -320,6 +322,14 @@ class HistoryWriter:
             queries.REPAIR_MISSING, old_id=applied.id, old_up_checksum=applied.up_checksum
         )
 
+    def give_up(self, migration_id: str, direction: Direction) -> str:
+        """Return the statement that undoes the claim of a file of which no statement is done."""
+        if direction == "down":
+            return self._fill(queries.GIVE_UP_DOWN, migration_id=migration_id)
+        return self._fill(
+            queries.FORGET_UNFINISHED, migration_id=migration_id, direction=direction, number=0
+        )
+
     def forget_unfinished(self, applied: AppliedMigration) -> str:
         """Return the statement that removes a migration that stopped part-way."""
         assert applied.unfinished is not None  # noqa: S101
@@ -356,7 +366,7 @@ class HistoryWriter:
         }
 
     def _shown(self, script: Script) -> str | None:
-        text = _kept(script)
+        text = _kept_up(script)
         return text and storable(text, self._encoding)
 
     def _comment(self, text: str) -> str:
@@ -377,11 +387,14 @@ class HistoryWriter:
 def _file_values(up: Script, down: Script | None, encoding: str) -> dict[str, str | None]:
     """Return the columns that hold the files of a migration.
 
+    The text of a very large up file is not kept: it only shows what a changed file was, and would take
+    several times its size in memory.
+
     A down text that holds a password is not kept: it could not run with the password masked.  Of a
     secret file only the checksum is kept, and so of the down file of a secret up file.
     """
     down_text = _kept(down) if down and not up.directives.secret else None
-    up_text = _kept(up)
+    up_text = _kept_up(up)
     runs = down is not None and down_text == down.text
     if runs and down_text is not None:
         down_text, lacking = fit_comments(down_text, encoding)
@@ -397,6 +410,11 @@ def _file_values(up: Script, down: Script | None, encoding: str) -> dict[str, st
 def _kept(script: Script) -> str | None:
     """Return the text of a file as the history keeps it, or None for a secret one."""
     return None if script.directives.secret else mask(script.text)
+
+
+def _kept_up(script: Script) -> str | None:
+    """Return the text of an up file as the history keeps it, or None for a very large one."""
+    return None if len(script.text) > _LARGEST_KEPT else _kept(script)
 
 
 def _array(values: Sequence[str]) -> str:

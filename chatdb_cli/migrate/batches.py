@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.migrate.nontransactional import NontransactionalFile
 from chatdb_cli.migrate.transaction import StepTag, file_messages
+from chatdb_cli.postgres.messages import join
 from chatdb_cli.postgres.pipeline import Batch
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Batches:
                 guard=guard_of(step),
             )
             if lock and is_last and n == len(steps):
-                messages.append(writer.release_lock(lock.release_sql))
+                messages = join(messages, [writer.release_lock(lock.release_sql)])
             yield Batch(messages, StepTag(step, durable))
 
     def nontransactional(self, step: Step) -> NontransactionalFile:

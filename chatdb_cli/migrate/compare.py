@@ -75,7 +75,7 @@ def problems(files: Files, applied: Sequence[AppliedMigration]) -> tuple[Finding
             row.unfinished and has_other_name(on_disk.get(row.number), row)
         ):
             result.append(_changed_problem(on_disk[row.number], row))
-        elif row.unfinished:
+        elif row.unfinished and not (is_untouched(row) and row.number not in on_disk):
             result.append(_unfinished(on_disk.get(row.number), row, row.unfinished))
     result += [_out_of_order(m, newest) for m, newest in out_of_order(files, applied)]
     return tuple(result)
@@ -109,6 +109,17 @@ def _other_folder_problem(files: Files, applied: Iterable[AppliedMigration]) -> 
         f"none of the {len(rows)} applied migrations ({rows[0].id} to {rows[-1].id}) is in "
         f"{files.folder.path / 'up'}",
         Advice(hint),
+    )
+
+
+def is_untouched(row: AppliedMigration) -> bool:
+    """Return whether a file was begun outside a transaction, and none of its statements is done.
+
+    It was killed in between, so its claim was not given up; it blocks no other file.
+    """
+    unfinished = row.unfinished
+    return unfinished is not None and not (
+        unfinished.direction == "down" or unfinished.statements_done or unfinished.statement_begun
     )
 
 
@@ -198,10 +209,15 @@ def out_of_order(
     files: Files, applied: Sequence[AppliedMigration]
 ) -> tuple[tuple[Migration, Migration], ...]:
     """Return each pending migration that comes before the last applied one, with that one."""
-    done = {a.number for a in applied}
+    done = {a.number for a in applied if not is_untouched(a)}
+    begun = {a.number for a in applied}
     last = max((n for n, m in enumerate(files.migrations) if m.number in done), default=0)
     before = files.migrations[:last]
-    return tuple((m, files.migrations[last]) for m in before if m.number not in done)
+    return tuple(
+        (m, files.migrations[last])
+        for m in before
+        if m.number not in done and m.number not in begun
+    )
 
 
 def changed_downs(files: Files, applied: Iterable[AppliedMigration]) -> Iterator[str]:

@@ -52,6 +52,22 @@ _WHAT_FAILED = {
     Part.CLAIM: _HISTORY_UNWRITABLE,
 }
 
+# Objects that an earlier tool, or a person, has created.
+_EXISTS_ALREADY = tuple(
+    map(
+        sqlstate_of,
+        (
+            errors.DuplicateTable,
+            errors.DuplicateObject,
+            errors.DuplicateSchema,
+            errors.DuplicateFunction,
+        ),
+    )
+)
+_SEE_BASELINE = Advice(
+    "the history was empty: if the database has this schema already, record its version with {baseline}"
+)
+
 
 def explain(
     outcome: Outcome, loaded: LoadedStep, state: RunState, blockers: Sequence[Backend] = ()
@@ -67,7 +83,9 @@ def explain(
     error, message = outcome.error, outcome.message
     assert error is not None  # noqa: S101  (a failed message has an error)
     assert message is not None  # noqa: S101
-    notes = (fate_of(outcome, loaded, state),)
+    notes: tuple[str, ...] = (fate_of(outcome, loaded, state),)
+    if state.was_empty and error.sqlstate in _EXISTS_ALREADY:
+        notes = (*notes, _SEE_BASELINE)
     if message.part is Part.FILE:
         return _explain_statement(
             error, message.number, loaded, blockers, notes, state.history.encoding
@@ -186,7 +204,10 @@ def fate(step: Step, state: RunState, *, piecewise: bool, last: int | None = Non
     if not piecewise:
         return f"{step.version} was rolled back{_lasting_effects(state, step)}; {rest}"
     unfinished = state.unfinished_of(step)
-    count = len(unfinished.statements_done) if unfinished else 0
+    if unfinished is None:
+        verb = "pending" if step.direction == "up" else "applied"
+        return f"none of the statements of {step.version} is done: it is {verb} as before; {rest}"
+    count = len(unfinished.statements_done)
     verb = "are" if count > 1 else "is"
     return (
         f"{step.version} stopped part-way: {count or 'none'} of its statements {verb} done; {rest}"

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 _NEWEST_GRAMMAR = 18
 
 
-def check_statements(
-    script: Script, statements: tuple[Statement, ...] | None
-) -> ChatdbError | None:
+def check_statements(script: Script, statements: Sequence[Statement] | None) -> ChatdbError | None:
     """Return why a file can't run, as far as its text shows, or None.
 
     Args:

@@ -78,6 +78,12 @@ class Journal:
             to_message(queries.COMMIT, Part.COMMIT),
         ]
 
+    def give_up(self) -> list[Message]:
+        """Return the transaction that undoes the claim, if no statement of the file is done."""
+        return self._transaction.history_only(
+            [self._writer.give_up(self.step.id, self.step.direction)], self._timeouts
+        )
+
     def session_settings(self) -> Message:
         """Return the message that has the settings which the file starts with."""
         return self._transaction.session_settings(self._timeouts)

@@ -22,7 +22,7 @@ from chatdb_cli.errors import ChatdbError
 from chatdb_cli.history.model import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chatdb_cli.files.model import Direction, Folder, Migration, Script
     from chatdb_cli.findings import Finding
@@ -74,7 +74,7 @@ class LoadedStep(NamedTuple):
 
     step: Step
     script: Script
-    statements: tuple[Statement, ...] | None
+    statements: Sequence[Statement] | None
     down: Script | None
     transactional: bool
 

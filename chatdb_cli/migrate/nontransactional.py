@@ -14,6 +14,7 @@ rest of the run (`runner.py`).
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -94,7 +95,8 @@ class NontransactionalFile:
         self._messages = messages
         self._down = down
         self._unfinished = unfinished
-        self._current = next(iter(messages[self._first :]), _END)
+        self._current = messages[self._first] if self._first < len(messages) else _END
+        self._indexes_before: frozenset[str] = frozenset()
         self._first_is_done = False  # the statement that was running when the last run ended
         self._other_index: str | None = None  # the one that has the name of its index
         self._report = report
@@ -119,7 +121,23 @@ class NontransactionalFile:
             outcome = self._outcome(interrupt=signal)
         if outcome.is_bad and not (outcome.lost or self._conn.closed):
             self._reset_session()
+            if self._is_untouched(outcome):
+                self._send(self._journal.give_up())
         return outcome
+
+    def _is_untouched(self, outcome: Outcome) -> bool:
+        """Return whether a file failed at its first statement, and that statement has left nothing.
+
+        Then its claim is given up, so that it is pending as before and blocks no other file.
+        """
+        message = outcome.message
+        if message is None or message.part is not Part.FILE or message.number != 0 or self._first:
+            return False
+        index = parse_concurrent_index_statement(message.sql.decode())
+        if index is None:
+            return True
+        new = (i for i in self._find_indexes(index) if i.oid not in self._indexes_before)
+        return index.kind == "drop" or not any(not i.is_valid for i in new)
 
     def script(self, expected_version: int | None) -> list[Message]:
         """Return all that `run` would send, each statement of the file outside a transaction."""
@@ -133,7 +151,7 @@ class NontransactionalFile:
                     messages += self._journal.drop_index(name, unlimited=unlimited)
             finally:
                 self._reset_session()
-        for number, message in enumerate(self._messages[self._first :], self._first):
+        for number, message in islice(enumerate(self._messages), self._first, None):
             if not (self._first_is_done and number == self._first):
                 messages.append(message)
             messages += self._journal.done(number, message)
@@ -175,7 +193,7 @@ class NontransactionalFile:
             outcome = self._drop_invalid_indexes(self._statement_begun)
         if self._other_index is not None and not outcome.is_bad:
             return self._outcome(_other_index_error(self._other_index))
-        for number, message in enumerate(self._messages[self._first :], self._first):
+        for number, message in islice(enumerate(self._messages), self._first, None):
             if outcome.is_bad:
                 return outcome
             outcome = self._run_statement(number, message)
@@ -248,6 +266,7 @@ class NontransactionalFile:
                 f"so: drop it first, with DROP INDEX CONCURRENTLY {invalid}"
             )
             return self._outcome(error)
+        self._indexes_before = frozenset(relations)
         begun = self._journal.begun(number, message, relations, unlimited=unlimited)
         outcome = self._send(begun)
         if not outcome.is_bad:

@@ -14,6 +14,7 @@ from chatdb_cli.migrate.compare import (
     current,
     duplicate_problems,
     invalid_problems,
+    is_untouched,
     missing_problem,
     pending,
     problems,
@@ -58,7 +59,7 @@ def up(
     wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
     if to is not None:
         target = known_migration(to, files)
-        highest = max((a.number for a in applied), default=-1)
+        highest = max((a.number for a in applied if not is_untouched(a)), default=-1)
         if target.number < highest and target.number not in {m.number for m in wanted}:
             raise ChatdbError(
                 Code.USAGE,
@@ -114,7 +115,7 @@ def down(
             down.
     """
     position_of = _positions(files)
-    with_version = (a for a in applied if a.number >= 0)
+    with_version = (a for a in applied if a.number >= 0 and not is_untouched(a))
     newest_first = sorted(with_version, key=lambda a: (position_of(a.number), a.id), reverse=True)
     if to is not None and parse_version(to) != 0:
         stays = position_of(known_number(to, files, applied))

@@ -39,6 +39,7 @@ class RunState:
         applied: the version of each applied or unfinished migration, by number, now.
         unfinished: the migrations that stopped part-way, by number.
         steps: the steps of the current plan.
+        was_empty: nothing was applied before the run.
         results: the result of each step that is done or failed, by its key.
         loaded: the file of each step, by its key.
     """
@@ -56,6 +57,7 @@ class RunState:
         self.plan = plan
         self._replan = replan
         self.steps = plan.steps
+        self.was_empty = not history.applied
         self.loaded: dict[tuple[Direction, int], LoadedStep] = {}
         self.results: dict[tuple[Direction, int], StepResult] = {}
         self.replace_history(history)

@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.history.tables import create_tables
 from chatdb_cli.history.write import HistoryWriter
 from chatdb_cli.migrate import queries
+from chatdb_cli.postgres.messages import Lazy, join
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.syntax.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -223,7 +225,7 @@ class MigrationTransaction:
         *,
         wait_for_disk: bool,
         guard: Guard | None = None,
-    ) -> list[Message]:
+    ) -> Sequence[Message]:
         """Return the whole transaction of one migration.
 
         Args:
@@ -241,15 +243,17 @@ class MigrationTransaction:
         guard, isolation = guard or Guard(), script.directives.isolation
         if guard.snapshot and isolation == "READ COMMITTED":
             isolation = "REPEATABLE READ"
-        return [
-            *self.begin(isolation, timeouts, wait_for_disk=wait_for_disk),
-            self._claim(step, script, down, expected_version, timeouts),
-            *self._guarded(script, statements, guard, keeps_prepared=keeps_prepared),
+        begin = self.begin(isolation, timeouts, wait_for_disk=wait_for_disk)
+        begin.append(self._claim(step, script, down, expected_version, timeouts))
+        end = [
             *self._settings_of_record(timeouts, wait_for_disk=wait_for_disk),
             self.record(step, prepared=keeps_prepared),
             *(self._prepare() if self._prepared and not keeps_prepared else ()),
             to_message(queries.COMMIT, Part.COMMIT),
         ]
+        return join(
+            begin, *self._guarded(script, statements, guard, keeps_prepared=keeps_prepared), end
+        )
 
     def begin_trial(self, timeouts: Timeouts) -> list[Message]:
         """Return the messages that begin a transaction in which files are tried; it never commits."""
@@ -263,16 +267,16 @@ class MigrationTransaction:
         expected_version: int | None,
         timeouts: Timeouts,
         guard: Guard,
-    ) -> list[Message]:
+    ) -> Sequence[Message]:
         """Return the claim and the statements of one file inside such a transaction.
 
         The arguments are those of `migration`.
         """
-        return [
+        begin = [
             self.settings(timeouts.for_claim, wait_for_disk=False),
             self._claim(step, script, None, expected_version, timeouts),
-            *self._guarded(script, statements, guard, keeps_prepared=False),
         ]
+        return join(begin, *self._guarded(script, statements, guard, keeps_prepared=False))
 
     def _claim(
         self,
@@ -296,19 +300,21 @@ class MigrationTransaction:
         guard: Guard,
         *,
         keeps_prepared: bool,
-    ) -> list[Message]:
-        """Return the statements of the file, and those that reset the session after it."""
+    ) -> list[Sequence[Message]]:
+        """Return the statements of the file, and those that reset the session after it, part by part."""
         clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
         if keeps_prepared:
             rest = tuple(s for s in rest if s != queries.DEALLOCATE)
         rest = (rest[0], queries.NO_STATEMENT_TIMEOUT, *rest[1:])  # the first is RESET ALL
         return [
-            *(self._guard(guard.before, path=guard.path or self._file_path)),
+            self._guard(guard.before, path=guard.path or self._file_path),
             *self._file(script, statements),
-            *(to_message(s, Part.FRAME) for s in role),
-            *self._guard(guard.after),
-            *(to_message(s, Part.FRAME) for s in rest),
+            [
+                *(to_message(s, Part.FRAME) for s in role),
+                *self._guard(guard.after),
+                *(to_message(s, Part.FRAME) for s in rest),
+            ],
         ]
 
     def _guard(self, statements: Sequence[str], path: str | None = None) -> list[Message]:
@@ -330,19 +336,17 @@ class MigrationTransaction:
     def _file_path(self) -> str:
         return self._quoting.fill(queries.SEARCH_PATH, path=self.search_path)
 
-    def _file(self, script: Script, statements: Sequence[Statement] | None) -> list[Message]:
+    def _file(
+        self, script: Script, statements: Sequence[Statement] | None
+    ) -> list[Sequence[Message]]:
         """Return the statements of the file, the check of what they deferred, and what watches them."""
         file = file_messages(script, statements, flush=self._watched)
         settle = [to_message(s, Part.SETTLE) for s in queries.SETTLE]
         if self._watch is None:
-            return [*file, *settle]
+            return [file, settle]
         after = to_message(self._watch.after, Part.WATCH)
-        return [
-            to_message(self._watch.before, Part.WATCH),
-            *(message for statement in file for message in (statement, after)),
-            *settle,
-            after,
-        ]
+        watched = (message for statement in file for message in (statement, after))
+        return [[to_message(self._watch.before, Part.WATCH), *watched, *settle, after]]
 
     def _settings_of_record(self, timeouts: Timeouts, *, wait_for_disk: bool) -> list[Message]:
         """Return the settings that the record needs after RESET ALL.
@@ -499,7 +503,7 @@ def exclusive_settings(quoting: Quoting, path: str, timeouts: Timeouts) -> tuple
 
 def file_messages(
     script: Script, statements: Sequence[Statement] | None, *, flush: bool = False
-) -> list[Message]:
+) -> Sequence[Message]:
     """Return the statements of a file; a file that could not be split is one message.
 
     Args:
@@ -507,10 +511,14 @@ def file_messages(
         statements: its statements, or None if it could not be split.
         flush: the result of each statement is wanted as soon as it is there.
     """
+
+    def make(number: int, statement: Statement) -> Message:
+        return Message(statement.text.encode(), Part.FILE, number, flush=flush)
+
+    if isinstance(statements, Statements):
+        return Lazy(statements, make)
     if statements is not None:
-        return [
-            Message(s.text.encode(), Part.FILE, n, flush=flush) for n, s in enumerate(statements)
-        ]
+        return [make(number, statement) for number, statement in enumerate(statements)]
     return [Message(script.text.encode(), Part.FILE, 0, simple_query=True)]
 
 

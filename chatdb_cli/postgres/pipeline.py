@@ -279,17 +279,28 @@ class _Run:
         The COMMIT is sent with the rest, so that a client that freezes or dies leaves no open
         transaction.
         """
-        messages = batch.messages
-        size = sum(len(m.sql) for m in messages) or 1
-        for n, message in enumerate(messages, 1):
+        size, drained, last = 0, 0, len(batch.messages)
+        for n, message in enumerate(batch.messages, 1):
+            size += len(message.sql) or 1
             self.pgconn.send_query_params(message.sql, None)
-            self.in_flight.add(_Sent(batch, message, size if ends and n == len(messages) else 0))
+            self.in_flight.add(_Sent(batch, message, size if ends and n == last else 0))
             if len(self.in_flight) == 1:
                 self._request_single_rows()
             if message.flush:
                 self.pgconn.send_flush_request()
+            if size - drained > MAX_BYTES:  # a large file is not kept in libpq's buffer
+                self._drain()
+                drained = size
+                if self.error is not None:
+                    return
         self.pgconn.send_flush_request()
         self.in_flight.add_batch(size)
+
+    def _drain(self) -> None:
+        """Wait until libpq has written what was sent, and read the results that arrive meanwhile."""
+        while self.pgconn.flush():
+            self._wait()
+            self._read()
 
     def _request_single_rows(self) -> None:
         """Receive the rows of the next statement one by one, and discard each.

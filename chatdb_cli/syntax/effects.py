@@ -15,7 +15,7 @@ from chatdb_cli.syntax.scan import scan_tokens
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, Literal
 
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
@@ -98,7 +98,7 @@ class LastingEffect(NamedTuple):
 
 
 def find_lasting_effects(
-    text: str, statements: tuple[Statement, ...] | None
+    text: str, statements: Sequence[Statement] | None
 ) -> Iterator[LastingEffect]:
     """Yield each effect that is not rolled back, if the text itself shows it.
 

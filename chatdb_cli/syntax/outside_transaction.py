@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CANDIDATE = re.compile(
     r"\s*(?:VACUUM|CLUSTER|REINDEX|DISCARD|(?:COMMIT|ROLLBACK)\s+PREPARED"
-    r"|(?:CREATE|DROP|ALTER)\s.*?\b(?:CONCURRENTLY|DATABASE|TABLESPACE|SYSTEM|SUBSCRIPTION))\b",
+    r"|(?:CREATE|DROP|ALTER)\s.{0,1000}?\b(?:CONCURRENTLY|DATABASE|TABLESPACE|SYSTEM|SUBSCRIPTION))\b",
     re.IGNORECASE | re.DOTALL,
 )
 # REINDEX of all that a schema, a database or the catalogs hold, as the parser numbers its kinds.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatdb_cli.syntax.scan import scan_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chatdb_cli.syntax.statements import Statement
 
 _WORD = re.compile(r"[A-Za-z]+")
@@ -39,7 +41,7 @@ class Refusal(NamedTuple):
     hint: str
 
 
-def find_refusal(text: str, statements: tuple[Statement, ...] | None) -> Refusal | None:
+def find_refusal(text: str, statements: Sequence[Statement] | None) -> Refusal | None:
     """Return the first statement of a file that no migration may contain, or None.
 
     Transaction control would end the transaction that keeps a migration atomic; COPY from or to the

@@ -35,7 +35,7 @@ class ServerEffect(NamedTuple):
 
 
 def find_server_effects(
-    text: str, statements: tuple[Statement, ...] | None
+    text: str, statements: Sequence[Statement] | None
 ) -> Iterator[ServerEffect]:
     """Yield each statement that drops or alters a role, a tablespace, a database or the server.
 

@@ -68,7 +68,10 @@ def _table(status: Status) -> Table:
 
 
 def _summary(status: Status) -> str:
-    counts = f"{len(status.applied)} applied, {len(status.pending)} pending"
+    unfinished = sum(state == "unfinished" for _, state in status.applied)
+    counts = f"{len(status.applied) - unfinished} applied, {len(status.pending)} pending"
+    if unfinished:
+        counts += f", {unfinished} unfinished"
     where = f"{status.target.where}, schema {status.target.schema}"
     lines = [f"current {status.current or 'none'}; {counts}", one_line(where)]
     problems = _problems(status)

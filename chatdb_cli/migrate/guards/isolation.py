@@ -30,6 +30,7 @@ from chatdb_cli.syntax.location import locate
 from chatdb_cli.syntax.statements import Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from chatdb_cli.files.model import Script
@@ -68,8 +69,8 @@ class Isolation:
         self.after = names.fill(queries.OUTSIDE_AFTER, **self._values)
 
     def prepare(
-        self, script: Script, statements: tuple[Statement, ...] | None
-    ) -> tuple[Statement, ...] | None:
+        self, script: Script, statements: Sequence[Statement] | None
+    ) -> Sequence[Statement] | None:
         """Return a file's statements as they can run in a transaction, where they can be rolled back.
 
         In a schema without rows an index is built without CONCURRENTLY, and VACUUM has nothing to do.
@@ -116,7 +117,7 @@ class Isolation:
         return failure.with_(place=Location(loaded.script.path), notes=failure.notes + notes)
 
     def _explain_reach(
-        self, script: Script, statements: tuple[Statement, ...] | None, notes: tuple[str, ...]
+        self, script: Script, statements: Sequence[Statement] | None, notes: tuple[str, ...]
     ) -> ChatdbError:
         """Find the statement that reached outside, by running the file again and rolling back."""
         place = Location(script.path)

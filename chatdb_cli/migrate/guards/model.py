@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from psycopg import Error
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.pipeline import Outcome
     from chatdb_cli.syntax.statements import Statement
 
-    Prepare = Callable[[Script, tuple[Statement, ...] | None], tuple[Statement, ...] | None]
+    Prepare = Callable[[Script, Sequence[Statement] | None], Sequence[Statement] | None]
 
 
 class RunGuard(Protocol):

@@ -33,6 +33,7 @@ from chatdb_cli.migrate.guards.relations import (
 )
 from chatdb_cli.migrate.guards.statements import GuardStatements
 from chatdb_cli.migrate.transaction import Guard, Part
+from chatdb_cli.postgres.messages import join
 from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import TRANSIENT
@@ -344,7 +345,7 @@ def _opened(opening: Sequence[Message], files: Iterable[Batch]) -> Iterator[Batc
     """Yield the batches of files, with these messages before the first."""
     first = list(opening)
     for batch in files:
-        yield batch._replace(messages=[*first, *batch.messages])
+        yield batch._replace(messages=join(first, batch.messages))
         first = []
 
 
