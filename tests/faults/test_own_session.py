@@ -51,21 +51,10 @@ WAYS = [
 
 
 @pytest.fixture
-def owner(database: Database, server: Server) -> Iterator[str]:
-    """The role that owns everything in the database, and which each login becomes by default."""
+def owner(server: Server, other_role: str) -> str:
+    """The role that each login becomes by default; PgBouncer may log in."""
     allow_owner_login(server)
-    server.execute("CREATE ROLE t_owner")
-    database.execute(
-        f"ALTER SCHEMA public OWNER TO t_owner; GRANT ALL ON DATABASE {database.name} TO t_owner; "
-        f"GRANT pg_monitor TO t_owner; "
-        f"ALTER ROLE postgres IN DATABASE {database.name} SET role = t_owner"
-    )
-    yield "t_owner"
-    database.execute(
-        f"SET ROLE NONE; ALTER ROLE postgres IN DATABASE {database.name} RESET role; "
-        "DROP OWNED BY t_owner CASCADE"
-    )
-    server.execute("DROP ROLE t_owner")
+    return other_role
 
 
 @contextmanager

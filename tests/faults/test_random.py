@@ -30,6 +30,12 @@ from tests.support.project import Project, migrator_through
 from tests.support.proxy import Proxy
 from tests.support.servers import on_first_server, socket_of
 
+# A file that goes on when it is canceled.
+SWALLOW = """DO $$ BEGIN FOR n IN 1..4 LOOP
+    BEGIN PERFORM pg_sleep(0.005); EXCEPTION WHEN query_canceled THEN NULL; END;
+END LOOP; END $$;"""
+# What another branch has in place of the last file, in a directory of its own.
+OTHER = ("5_others", "CREATE TABLE others (id int);", "DROP TABLE others;")
 FILES = {
     "1_people": (
         "CREATE TABLE people (id int PRIMARY KEY, name text);\n"
@@ -48,16 +54,18 @@ FILES = {
         "DROP INDEX CONCURRENTLY IF EXISTS rooms_owner;",
     ),
     "4_names": (
+        "SET application_name = 'mine';\n"
         "CREATE FUNCTION short(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN left($1, 3);\n"
         "CREATE VIEW names AS SELECT short(name) AS name FROM people;",
         "DROP VIEW names;\nDROP FUNCTION short(text);",
     ),
     "5_words": (
-        "CREATE TABLE words (id int, person int REFERENCES people ON DELETE CASCADE);\n"
+        f"{SWALLOW}\nCREATE TABLE words (id int, person int REFERENCES people ON DELETE CASCADE);\n"
         "CREATE INDEX words_person ON words (person);",
         "DROP TABLE words;",
     ),
 }
+LAST = "5_words"
 INDEXES = ("rooms_owner", "people_room")
 SNAPSHOT = """
 SELECT 'relation', c.relname, c.relkind::text, coalesce(i.indisvalid, true)::text, coalesce(
@@ -87,6 +95,11 @@ REMAINING_LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 Answer = tuple[int, Any, str | None]
 
 
+def branch_of(project: Project) -> Project:
+    """Return the project of another branch, which has another last file."""
+    return Project(project.path / "branch")
+
+
 class Victim:
     """A command in a child process, and what a fault needs to strike it."""
 
@@ -95,6 +108,7 @@ class Victim:
         self.database = database
         self.schema = schema
         self.rivals: list[BaseProcess] = []
+        self.branch = branch_of(project)
         self._answers = CONTEXT.SimpleQueue()
         self._started = threading.Event()
 
@@ -145,11 +159,18 @@ def freeze(victim: Victim) -> None:
 
 
 def end_session(victim: Victim) -> None:
-    victim.database.query(f"SELECT pg_terminate_backend(pid) FROM ({CHATDB_BACKENDS}) b")
+    with victim.database.connect() as conn:
+        conn.execute("SET ROLE NONE")
+        conn.execute(f"SELECT pg_terminate_backend(pid) FROM ({CHATDB_BACKENDS}) b")
 
 
 def start_rival(victim: Victim) -> None:
     url, files = victim.database.url, str(victim.project.sql)
+    victim.rivals.append(start_child(url, files, "up", victim.schema))
+
+
+def start_other_branch(victim: Victim) -> None:
+    url, files = victim.database.url, str(victim.branch.sql)
     victim.rivals.append(start_child(url, files, "up", victim.schema))
 
 
@@ -182,6 +203,7 @@ KINDS = {
     "stalled": Kind(stall),
     "frozen": Kind(freeze),
     "rival": Kind(start_rival),
+    "other branch": Kind(start_other_branch),
 }
 DEADLY = [name for name, kind in KINDS.items() if kind.deadly]
 HARMLESS = [name for name, kind in KINDS.items() if not kind.deadly]
@@ -225,11 +247,13 @@ class Course:
 
     Attributes:
         snapshots: the schema at each version, from no version to the last.
+        other: the schema at the last version of the other branch.
         up: the length of the step up from each version.
         down: the length of the step down to each version.
     """
 
     snapshots: list[Any] = field(default_factory=list)
+    other: Any = None
     up: list[Length] = field(default_factory=list)
     down: list[Length] = field(default_factory=list)
 
@@ -251,14 +275,21 @@ class Course:
 
 
 @pytest.fixture
-def course(project: Project, database: Database) -> Course:
+def course(project: Project, database: Database, other_role: str) -> Course:
+    branch = branch_of(project)
     for stem, (up, down) in FILES.items():
         project.write(stem, up, down)
+        if stem != LAST:
+            branch.write(stem, up, down)
+    branch.write(*OTHER)
     database.execute("CREATE SCHEMA course")
     course = Course([database.query(SNAPSHOT.format("course"))])
     # One up and down first, so that the tables of the history exist.
     project.migrator(database, schema="course").up()
     project.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
+    branch.migrator(database, schema="course").up()
+    course.other = database.query(SNAPSHOT.format("course"))
+    branch.migrator(database, schema="course").down(everything=True, allow_data_loss=True)
     for _ in FILES:
         with Proxy(socket_of(database.server)) as proxy:
             migrator_through(proxy, project, database, schema="course").up(steps=1)
@@ -320,6 +351,19 @@ def check_schema(status: Status, course: Course, database: Database, schema: str
     assert database.query(REMAINING_LOCKS) == [(0,)]
 
 
+def check_other_branch(
+    status: Status, course: Course, project: Project, database: Database, schema: str
+) -> bool:
+    """Return whether the other branch has applied its last file; check that, and roll it back."""
+    if not status.applied or status.applied[-1][0].id != OTHER[0]:
+        return False
+    assert [(p.code, p.version) for p in status.problems] == [("changed", "5")]
+    assert OTHER[0] in status.problems[0].message
+    assert database.query(SNAPSHOT.format(schema)) == course.other
+    branch_of(project).migrator(database, schema=schema).down()
+    return True
+
+
 def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
     """Check that what a run reported is true."""
     if answer is None:
@@ -328,7 +372,7 @@ def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
     code, message, current = answer
     # It finished, or the fault stopped it, or a file that an earlier run left unfinished did.
     assert code in {0, *KINDS[fault.kind].exits, 6}, message
-    if fault.kind != "rival" and current != child.UNKNOWN:
+    if fault.kind not in ("rival", "other branch") and current != child.UNKNOWN:
         assert current == status.current, message
 
 
@@ -341,7 +385,7 @@ def test_after_any_fault_each_version_is_whole_or_absent_and_the_next_run_contin
     course: Course,
     request: pytest.FixtureRequest,
 ) -> None:
-    days = 250 if request.config.getoption("--long") else 10
+    days = 1000 if request.config.getoption("--long") else 10
     seed = request.config.getoption("--seed") or random.randrange(1 << 32)
     request.node.add_report_section("setup", "faults", f"--seed {seed}")
     dice = random.Random(seed + half)
@@ -358,6 +402,11 @@ def test_after_any_fault_each_version_is_whole_or_absent_and_the_next_run_contin
             request.node.add_report_section("call", "faults", f"{schema}: {fault}")
             hit, answer = run_with_fault(fault, Victim(project, database, schema))
             status = migrator.status()
+            if check_other_branch(status, course, project, database, schema):
+                assert fault.kind == "other branch"
+                # An up never reports the file of another branch as done.
+                assert fault.command != "up" or answer is None or answer[0] != 0
+                status = migrator.status()
             check_schema(status, course, database, schema)
             struck[fault.kind] += hit
             stopped[fault.kind] += answer is None or answer[0] != 0

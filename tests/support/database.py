@@ -138,6 +138,26 @@ def database(server: Server) -> Iterator[Database]:
 
 
 @pytest.fixture
+def other_role(database: Database) -> Iterator[str]:
+    """The role that owns everything in the database, and which each login there becomes by default."""
+    server, name = database.server, "t_owner"
+    server.execute(
+        f"DO $$ BEGIN CREATE ROLE {name}; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    database.execute(
+        f"ALTER SCHEMA public OWNER TO {name}; GRANT ALL ON DATABASE {database.name} TO {name}; "
+        f"GRANT pg_monitor TO {name}; "
+        f"ALTER ROLE postgres IN DATABASE {database.name} SET role = {name}"
+    )
+    yield name
+    database.execute(
+        f"SET ROLE NONE; ALTER ROLE postgres IN DATABASE {database.name} RESET role; "
+        f"DROP OWNED BY {name} CASCADE"
+    )
+
+
+@pytest.fixture
 def migrated(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a database with the whole shipped schema."""
     database = server.chat()
