@@ -120,6 +120,7 @@ OPERATIONS = [
     Operation("search, a common word", f"SELECT * FROM search_messages({ME}, 'next release', 20)"),
     Operation("send a message", f"SELECT send_message({MINE}, {ME}, 'One more message ' || :n)"),
     Operation("mark as read", f"SELECT mark_read(m.id, {ME}) FROM {NEWEST}"),
+    Operation("mark as delivered", f"SELECT mark_delivered(m.id, {ME}) FROM {NEWEST}"),
     Operation("react", f"SELECT add_reaction(m.id, {ME}, ':' || :n) FROM {NEWEST}"),
 ]  # fmt: skip
 # What the pages would cost without a key, for the reader to compare.
@@ -211,7 +212,7 @@ def cells(
     largest = names[sizes[-1]]
     p50: dict[int, list[float]] = {size: [] for size in sizes}
     p99: dict[int, list[float]] = {size: [] for size in sizes}
-    alone50, alone99, growth, secured = [], [], [], []
+    alone50, alone99, growth, secured, calm, queued = [], [], [], [], [], []
     for size in sizes:
         bench.time(names[size], operation, clients)  # warm
     for _ in range(rounds):
@@ -222,6 +223,9 @@ def cells(
         held = bench.time(largest, operation, clients, "chat_app")
         secured.append(at(0.5, held) / p50[sizes[-1]][-1])
         growth.append(p99[sizes[-1]][-1] / p99[sizes[0]][-1])
+        computing = bench.time(largest, COMPUTING, clients)
+        queued.append(p99[sizes[-1]][-1] / at(0.99, computing))
+        calm.append(at(0.99, bench.time(largest, operation, os.cpu_count() or 1)))
         alone = bench.time(largest, operation, 1)
         alone50.append(at(0.5, alone))
         alone99.append(at(0.99, alone))
@@ -229,7 +233,8 @@ def cells(
     found = [f"{median(p50[n]):.2f} / {median(p99[n]):.2f}" if n in p50 else "-" for n in names]
     grown = f"{median(growth):.2f}" if len(sizes) > 1 else "-"
     one = f"{median(alone50):.2f} / {median(alone99):.2f}"
-    return " | ".join([*found, grown, f"{median(secured):.2f}", one])
+    held_up = f"{median(queued):.2f} | {median(calm):.2f}"
+    return " | ".join([*found, grown, held_up, f"{median(secured):.2f}", one])
 
 
 def rows(bench: Bench, sizes: list[int], clients: int, rounds: int) -> Iterator[str]:
@@ -267,14 +272,16 @@ prepared statements, {words.seconds} s each, the median of {words.rounds} rounds
 {os.cpu_count()} processors for clients and server together. They are all busy, so calls wait for each
 other: compare the last row, which reads no table.
 
-| p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | row-level security | one client |
-|---|{"---:|" * (len(sizes) + 3)}
+| p50 / p99, ms | {" | ".join(f"{n:,}" for n in sizes)} | growth | of computing \
+| {os.cpu_count()} clients | row-level security | one client |
+|---|{"---:|" * (len(sizes) + 5)}
 {table}
 
 The first columns are numbers of messages, with one channel per 500 messages, at least 100; the user is a
 member of 50 channels unless the row says otherwise. "Growth" is p99 at the largest size divided by p99
-at the smallest. The last two columns are for {sizes[-1]:,} messages: p50 as a member of `chat_app`
-divided by p50 as the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients
+at the smallest. "Of computing" is p99 divided by that of the last row, which reads no table, in the same
+round; the next column is p99 with as many clients as processors. These and the last two columns are for
+{sizes[-1]:,} messages: p50 as a member of `chat_app` divided by p50 as the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients
 takes {bench.nothing(words.clients)} ms here.
 
 `generate_ulid()` takes {bench.ids():.2f} times as long as `gen_random_uuid()` (the best of 30, in turn).
