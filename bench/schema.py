@@ -281,8 +281,8 @@ The first columns are numbers of messages, with one channel per 500 messages, at
 member of 50 channels unless the row says otherwise. "Growth" is p99 at the largest size divided by p99
 at the smallest. "Of computing" is p99 divided by that of the last row, which reads no table, in the same
 round; the next column is p99 with as many clients as processors. These and the last two columns are for
-{sizes[-1]:,} messages: p50 as a member of `chat_app` divided by p50 as the owner, and p50 / p99 of a single client. A `SELECT 1` by {words.clients} clients
-takes {bench.nothing(words.clients)} ms here.
+{sizes[-1]:,} messages: p50 as a member of `chat_app` divided by p50 as the owner, and p50 / p99 of a
+single client. A `SELECT 1` by {words.clients} clients takes {bench.nothing(words.clients)} ms here.
 
 `generate_ulid()` takes {bench.ids():.2f} times as long as `gen_random_uuid()` (the best of 30, in turn).
 """

@@ -11,12 +11,15 @@ from psycopg.types.json import Jsonb
 
 from tests.support.chat import (
     LATER,
+    NO_DATA,
     TwoSessions,
     call,
     call_value,
     digest,
     ids_of,
+    insert,
     members,
+    race,
     relationships,
     rows,
     send,
@@ -218,3 +221,29 @@ def test_a_rate_limit_counts_exactly_under_concurrent_hits(two: TwoSessions) -> 
     for hitter in hitters:
         hitter.join(60)
     assert (answers.count(True), answers.count(False)) == (25, 15)
+
+
+def test_of_two_messages_that_want_the_same_upload_one_gets_it(two: TwoSessions) -> None:
+    ada, _, room, first = two.room()
+    second = send(two.first, room, ada)
+    file = insert(two.first, "files", user_id=ada, name="a", type="b", size=1, url="c")
+    error = race(
+        two.first, two.second,
+        lambda: rows(two.first, "attach_files", first, [file]),
+        lambda: rows(two.second, "attach_files", second, [file]),
+    )  # fmt: skip
+    assert isinstance(error, psycopg.Error)
+    assert error.sqlstate == NO_DATA
+    assert [f["id"] for f in rows(two.first, "list_files", first)] == [file]
+
+
+def test_a_purge_leaves_a_user_whose_heartbeat_comes_at_the_same_moment(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
+    for who in (ada, bob):
+        call(two.first, "set_presence", who, "online")
+    two.first.execute("UPDATE user_status SET last_seen = now() - interval '1 hour'")
+    with two.first.transaction():
+        call(two.first, "set_presence", ada, "away")
+        rows(two.second, "purge_expired")
+    states = [call(two.first, "find_presence", who)["status"] for who in (ada, bob)]
+    assert states == ["away", "offline"]
