@@ -156,7 +156,11 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.postgres.target import open_target as open_target
     from chatdb_cli.postgres.target import open_tunnel as open_tunnel
     from chatdb_cli.postgres.wait import wait_for_server as wait_for_server
-    from chatdb_cli.provision.database import setup as setup
+    from chatdb_cli.provision.clear import clear_test_data as clear_test_data
+    from chatdb_cli.provision.setup import setup as setup
+    from chatdb_cli.provision.test_database import drop_test_database as drop_test_database
+    from chatdb_cli.provision.test_database import setup_test_database as setup_test_database
+    from chatdb_cli.provision.test_schema import drop_test_schema as drop_test_schema
     from chatdb_cli.provision.test_schema import settings_for_tests as settings_for_tests
     from chatdb_cli.provision.test_schema import setup_test_schema as setup_test_schema
     from chatdb_cli.rehearse.drift import check_drift as check_drift
@@ -291,12 +295,15 @@ _EXPORTS = {
     "check_drift": "rehearse.drift",
     "check_health": "health.check",
     "check_tunnel": "postgres.target",
+    "clear_test_data": "provision.clear",
     "compare_counts": "counts.compare",
     "compare_snapshots": "catalog.diff",
     "compare_with_saved": "counts.compare",
     "connect": "postgres.connect",
     "count_rows": "counts.count",
     "describe_schema": "docs.describe",
+    "drop_test_database": "provision.test_database",
+    "drop_test_schema": "provision.test_schema",
     "find_rule": "lint.rule",
     "format_snapshot": "catalog.snapshot_text",
     "is_healthy": "health.check",
@@ -324,7 +331,8 @@ _EXPORTS = {
     "seed_small": "seed.files:seed_files",
     "settings_against": "settings.against",
     "settings_for_tests": "provision.test_schema",
-    "setup": "provision.database",
+    "setup": "provision.setup",
+    "setup_test_database": "provision.test_database",
     "setup_test_schema": "provision.test_schema",
     "signals_deferred": "signals",
     "verify_project": "verify.verify",

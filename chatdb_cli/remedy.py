@@ -36,6 +36,8 @@ class Remedy(Enum):
     SETUP = "setup()"
     INIT = "init_project()"
     INIT_CHAT = "init_project(chat=True)"
+    SETUP_TEST = "setup_test_schema()"
+    SETUP_TEST_DATABASE = "setup_test_database()"
     SETUP_EMBEDDED = "setup() with settings that set embedded"
     SERVER_START = "EmbeddedServer.start()"
     SERVER_DESTROY = "EmbeddedServer.destroy()"
@@ -57,7 +59,7 @@ class Remedy(Enum):
     SCALE = "seed_at_scale()"
     RANDOM_SEED = "random_seed={number}"
     RANDOM_SEED_ALONE = "random_seed"
-    TEST_SCHEMA_NAME = "the argument schema"
+    TEST_SCHEMA_NAME = "the argument name"
     PORT = "port"
     # Settings.
     WAIT = "the setting wait"

@@ -20,6 +20,8 @@ COMMAND_LINE: dict[Remedy, str] = {
     Remedy.SETUP: '"chatdb setup"',
     Remedy.INIT: '"chatdb init"',
     Remedy.INIT_CHAT: '"chatdb init --chat"',
+    Remedy.SETUP_TEST: '"chatdb setup --test"',
+    Remedy.SETUP_TEST_DATABASE: '"chatdb setup --test --database"',
     Remedy.SETUP_EMBEDDED: '"chatdb setup --embedded"',
     Remedy.SERVER_START: '"chatdb server start"',
     Remedy.SERVER_DESTROY: '"chatdb server destroy"',

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files, Folder
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
-    from chatdb_cli.migrate.model import MarkRequest, Marks, StatementWatch, Step
+    from chatdb_cli.migrate.model import Confines, MarkRequest, Marks, StatementWatch, Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
 
 
@@ -70,7 +70,7 @@ class Migrator(Closing):
             default the settings' own, else `./sql`.
         progress: called as things happen.
         sync_each: every COMMIT waits for the disk.
-        confined: nothing outside of the target's schema may change.
+        confined: what keeps the files inside of the target's schema, or None if nothing does.
         watch: what is sent around the statements of each file, or None.
     """
 
@@ -81,7 +81,7 @@ class Migrator(Closing):
         *,
         progress: Callable[[Progress], None] = ignore,
         sync_each: bool = False,
-        confined: bool = False,
+        confined: Confines | None = None,
         watch: StatementWatch | None = None,
     ) -> None:
         self._owned = isinstance(target, Settings)
@@ -167,12 +167,6 @@ class Migrator(Closing):
             tuple(problems),
             (*compare.warnings(files, history.applied), *self._overruled(history)),
         )
-
-    def is_whole(self) -> bool:
-        """Return whether exactly the files are applied, as they are now; writes nothing."""
-        status = self.status()
-        states = {state for _, state in status.applied}
-        return states == {"applied"} and not (status.pending or status.problems)
 
     def history(self, limit: int | None = None) -> tuple[LogEntry, ...]:
         """Return the audit log, newest first; writes nothing.

@@ -3,6 +3,7 @@
     Step, Plan       one migration in one direction; steps in order, and problems
     LoadedStep       a step with its file, split into statements
     Options          how a run behaves; StatementWatch is what watches its statements
+    Confines         what keeps the files of a run inside of a test schema
     Run, StepResult  each step of a run, and the current version
     Loss             rows that a down migration would delete
     MigrationError   an error, with the run so far
@@ -217,6 +218,21 @@ class StatementWatch(NamedTuple):
     note: Callable[[Step, str], None]
 
 
+class Confines(NamedTuple):
+    """What confines a run to its schema.
+
+    Attributes:
+        role: the role that owns what the schema holds; its rights are all that a file has.  None if
+            there is none: then the files are only watched.
+        extensions: the schemas where the extensions of the files go, the first that exists.
+        mark: the comment of the roles that the files create.
+    """
+
+    role: str | None
+    extensions: tuple[str, ...]
+    mark: str
+
+
 class Options(NamedTuple):
     """How a run behaves.
 
@@ -228,7 +244,7 @@ class Options(NamedTuple):
             failure.
         sync_each: every COMMIT waits for the disk, not only the last.
         allow_data_loss: allow a down migration to delete rows, without checking.
-        confined: nothing outside of the target's schema may change.
+        confined: what keeps the files inside of the target's schema, or None if nothing does.
         watch: what is sent around the statements of each file, or None.
     """
 
@@ -238,7 +254,7 @@ class Options(NamedTuple):
     retries: int = 0
     sync_each: bool = False
     allow_data_loss: bool = False
-    confined: bool = False
+    confined: Confines | None = None
     watch: StatementWatch | None = None
 
 
@@ -309,6 +325,12 @@ class Status:
     pending: tuple[Migration, ...]
     problems: tuple[Finding, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Exactly the files are applied, as they are now."""
+        states = {state for _, state in self.applied}
+        return states == {"applied"} and not (self.pending or self.problems)
 
 
 class Mark(NamedTuple):

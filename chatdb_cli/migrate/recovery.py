@@ -240,10 +240,12 @@ class Recovery:
         if not loaded.transactional:  # the history knows how many of its statements are done
             with suppress(psycopg.Error):  # the file may have dropped it
                 state.replace_history(self._session.read_history())
+        outcome = self._guard.seen(outcome, loaded)
         if outcome.message and outcome.error and outcome.message.part is Part.GUARD:
             fate = failure.fate_of(outcome, loaded, state)
             return self._guard.explain(outcome.error, loaded, (fate,))
-        return failure.explain(outcome, loaded, state, self._blockers.blockers)
+        error = failure.explain(outcome, loaded, state, self._blockers.blockers)
+        return self._guard.reword(error, outcome)
 
 
 def recover(

@@ -84,10 +84,9 @@ class Runner:
         data_loss = DataLossCheck(session, state, patience, self._blockers.on_idle)
         self._guard: RunGuard = data_loss
         if options.confined:
-            from chatdb_cli.migrate.guards.confined import ConfinedGuard
-            from chatdb_cli.migrate.guards.isolation import Isolation
+            from chatdb_cli.migrate.confine.guard import ConfinedGuard
 
-            self._guard = ConfinedGuard(Isolation(session.conn, target.schema), data_loss)
+            self._guard = ConfinedGuard(session, options.confined, data_loss)
         preflight = Preflight(session, state, self._guard)
         preflight.load(state.steps)
         self._recovery = Recovery(

@@ -48,6 +48,7 @@ class Session:
         mark: marks the transactions of the run behind a pooler; None if the session is the run's own.
         read_at: when the session existed, by the server's clock, in seconds since 1970.
         keeps_prepared: statements that are prepared stay prepared, unless a file deallocates them.
+        prepares: statements of the guard that are prepared beside those of the migrations.
     """
 
     def __init__(self, conn: psycopg.Connection[Any], target: Target, past: History) -> None:
@@ -59,6 +60,7 @@ class Session:
         is_direct = conn.info.backend_pid == past.pid and not self.pooled
         self.mark = None if is_direct else new_mark()
         self.keeps_prepared = is_direct
+        self.prepares: tuple[str, ...] = ()
         self._author = find_author(target.correlation_id)
 
     @property
@@ -95,6 +97,7 @@ class Session:
             prepared=prepared,
             watch=watch,
             mark=self.mark,
+            prepares=self.prepares,
         )
 
     def roll_back(self) -> None:

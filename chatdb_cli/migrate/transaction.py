@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from chatdb_cli.history.tables import create_tables
 from chatdb_cli.history.write import HistoryWriter
@@ -26,10 +26,11 @@ from chatdb_cli.migrate import queries
 from chatdb_cli.postgres.messages import Lazy, join
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
+from chatdb_cli.syntax.effects import is_setting
 from chatdb_cli.syntax.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     import psycopg
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import StatementWatch, Step
     from chatdb_cli.syntax.statements import Statement
 
+# The statements of a file, or of a part of it, with their numbers; None for one that could not be split.
+Piece: TypeAlias = "Sequence[tuple[int, Statement]] | None"
 _TRANSACTION_TIMEOUT_SINCE = 170000
 _CHANGES_PREPARED = re.compile("prepare|deallocate|discard", re.IGNORECASE)
 
@@ -109,12 +112,17 @@ class Guard(NamedTuple):
         after: the statements after it, as the role that migrates.
         snapshot: all statements of the transaction see one snapshot.
         path: the statement that sets another search path for the file, or None.
+        file: returns the messages of the file's statements, each with its number, in place of the
+            statements themselves; a file that needs no transaction then commits after each of them.
+        commit: the statements before the COMMIT.
     """
 
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     snapshot: bool = False
     path: str | None = None
+    file: Callable[[Script, Sequence[tuple[int, Statement]] | None], list[Message]] | None = None
+    commit: Sequence[str] = ()
 
 
 class MigrationTransaction:
@@ -131,6 +139,7 @@ class MigrationTransaction:
         prepared: the messages of `prepare_statements` are sent before those of the migrations.
         watch: what is sent around the statements of each file, or None.
         mark: marks each transaction as one of the run; a session of its own needs none.
+        prepares: statements of a guard that are prepared beside those of the migrations.
 
     Attributes:
         writer: returns the statements that write the history.
@@ -148,7 +157,9 @@ class MigrationTransaction:
         prepared: bool = False,
         watch: StatementWatch | None = None,
         mark: RunMark | None = None,
+        prepares: Sequence[str] = (),
     ) -> None:
+        self._prepares = prepares
         self._quoting = Quoting(conn, schema)
         self.writer = HistoryWriter(
             self._quoting, author, prepared=prepared, encoding=history.encoding
@@ -210,7 +221,8 @@ class MigrationTransaction:
         ]
 
     def _prepare(self) -> list[Message]:
-        return [to_message(statement, Part.FRAME) for statement in self.writer.prepare()]
+        statements = (*self.writer.prepare(), *self._prepares)
+        return [to_message(statement, Part.FRAME) for statement in statements]
 
     # --- a migration ------------------------------------------------------------------------------
 
@@ -243,17 +255,42 @@ class MigrationTransaction:
         guard, isolation = guard or Guard(), script.directives.isolation
         if guard.snapshot and isolation == "READ COMMITTED":
             isolation = "REPEATABLE READ"
-        begin = self.begin(isolation, timeouts, wait_for_disk=wait_for_disk)
+        pieces: list[Piece] = []
+        last: Piece = None
+        if guard.file:
+            *pieces, last = _pieces(script, statements)
+        begin = [
+            *(
+                message
+                for piece in pieces
+                for message in self._piece(script, piece, guard, isolation, timeouts)
+            ),
+            *self.begin(isolation, timeouts, wait_for_disk=wait_for_disk),
+        ]
         begin.append(self._claim(step, script, down, expected_version, timeouts))
         end = [
             *self._settings_of_record(timeouts, wait_for_disk=wait_for_disk),
             self.record(step, prepared=keeps_prepared),
             *(self._prepare() if self._prepared and not keeps_prepared else ()),
+            *(to_message(s, Part.FRAME) for s in guard.commit),
             to_message(queries.COMMIT, Part.COMMIT),
         ]
-        return join(
-            begin, *self._guarded(script, statements, guard, keeps_prepared=keeps_prepared), end
-        )
+        file = self._guarded(script, statements, guard, last, keeps_prepared=keeps_prepared)
+        return join(begin, *file, end)
+
+    def _piece(
+        self, script: Script, piece: Piece, guard: Guard, isolation: str, timeouts: Timeouts
+    ) -> list[Message]:
+        """Return the transaction of a statement that commits before the file is claimed."""
+        keeps_prepared = self._prepared and not _CHANGES_PREPARED.search(script.text)
+        file = self._guarded(script, None, guard, piece, keeps_prepared=keeps_prepared)
+        return [
+            *self.begin(isolation, timeouts, wait_for_disk=False),
+            self.settings(timeouts, wait_for_disk=False),
+            *(message for part in file for message in part),
+            *(to_message(s, Part.FRAME) for s in guard.commit),
+            to_message(queries.COMMIT, Part.FRAME),
+        ]
 
     def begin_trial(self, timeouts: Timeouts) -> list[Message]:
         """Return the messages that begin a transaction in which files are tried; it never commits."""
@@ -298,37 +335,50 @@ class MigrationTransaction:
         script: Script,
         statements: Sequence[Statement] | None,
         guard: Guard,
+        piece: Piece = None,
         *,
         keeps_prepared: bool,
     ) -> list[Sequence[Message]]:
-        """Return the statements of the file, and those that reset the session after it, part by part."""
+        """Return the statements of the file, and those that reset the session after it, part by part.
+
+        Args:
+            script: the file.
+            statements: its statements, where the guard does not send them itself.
+            guard: runs before and after the file.
+            piece: the statements that the guard sends, with their numbers.
+            keeps_prepared: the statements of the session that are prepared stay so.
+        """
         clean = queries.CLEAN if self._application is None else queries.CLEAN_POOLED
         role, rest = clean[: len(queries.RESET_ROLE)], clean[len(queries.RESET_ROLE) :]
         if keeps_prepared:
             rest = tuple(s for s in rest if s != queries.DEALLOCATE)
         rest = (rest[0], queries.NO_STATEMENT_TIMEOUT, *rest[1:])  # the first is RESET ALL
+        alone = guard.file is None or script.directives.transactional
         return [
             self._guard(guard.before, path=guard.path or self._file_path),
-            *self._file(script, statements),
+            *self._file(script, statements, guard, piece),
             [
                 *(to_message(s, Part.FRAME) for s in role),
-                *self._guard(guard.after),
+                *self._guard(guard.after, number=-1 if alone or not piece else piece[-1][0]),
                 *(to_message(s, Part.FRAME) for s in rest),
             ],
         ]
 
-    def _guard(self, statements: Sequence[str], path: str | None = None) -> list[Message]:
+    def _guard(
+        self, statements: Sequence[str], path: str | None = None, number: int = -1
+    ) -> list[Message]:
         """Return the statements of a guard, whose names are found in pg_catalog alone.
 
         Args:
             statements: the statements.
             path: the statement that sets the search path after them, or None.
+            number: the only statement of the file that they watch, or -1 for all of them.
         """
-        if not statements:
+        if not statements and path in (None, self._file_path):
             return []
         return [
             to_message(queries.PG_CATALOG_ONLY, Part.FRAME),
-            *(to_message(s, Part.GUARD) for s in statements),
+            *(Message(s.encode(), Part.GUARD, number) for s in statements),
             *([to_message(path, Part.FRAME)] if path else []),
         ]
 
@@ -337,11 +387,13 @@ class MigrationTransaction:
         return self._quoting.fill(queries.SEARCH_PATH, path=self.search_path)
 
     def _file(
-        self, script: Script, statements: Sequence[Statement] | None
+        self, script: Script, statements: Sequence[Statement] | None, guard: Guard, piece: Piece
     ) -> list[Sequence[Message]]:
         """Return the statements of the file, the check of what they deferred, and what watches them."""
-        file = file_messages(script, statements, flush=self._watched)
         settle = [to_message(s, Part.SETTLE) for s in queries.SETTLE]
+        if guard.file:
+            return [guard.file(script, piece), settle]
+        file = file_messages(script, statements, flush=self._watched)
         if self._watch is None:
             return [file, settle]
         after = to_message(self._watch.after, Part.WATCH)
@@ -481,6 +533,27 @@ class MigrationTransaction:
         """Return the message that has the session's settings for a file outside a transaction."""
         sql = self._quoting.fill(queries.SESSION_SETTINGS, **self.file_settings(timeouts))
         return to_message(sql, Part.FRAME)
+
+
+def _pieces(script: Script, statements: Sequence[Statement] | None) -> list[Piece]:
+    """Return the parts of a file that commit one after the other; the last one with its record.
+
+    Only a file that needs no transaction, and that a guard runs in one, has more than one.  Each starts
+    with the settings of those before it.
+    """
+    if not statements:
+        return [None if statements is None else []]
+    numbered = list(enumerate(statements))
+    if script.directives.transactional:
+        return [numbered]
+    pieces: list[Piece] = []
+    settings: list[tuple[int, Statement]] = []
+    for number, statement in numbered:
+        if is_setting(statement.text):
+            settings.append((number, statement))
+        else:
+            pieces.append([*settings, (number, statement)])
+    return pieces or [numbered]
 
 
 def to_message(sql: str, part: Part) -> Message:

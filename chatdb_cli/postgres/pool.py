@@ -19,6 +19,8 @@ from chatdb_cli.postgres.through_tunnel import with_password
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import psycopg
     from psycopg_pool import ConnectionPool
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
 
-def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.Connection[Any]]:
+def open_pool(
+    target: Target, *, owned: bool = False, path: Sequence[str] = ()
+) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return an open pool whose connections have the target's schema first in their search_path.
 
     The settings give its size and idle time; a connection that was lost is replaced when it is
@@ -37,6 +41,7 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
     Args:
         target: the database to connect to.
         owned: closing the pool also closes the target.
+        path: the schemas of the search_path; by default the target's, then `public`.
 
     Raises:
         ChatdbError: `REFUSED` for a schema other than public through a pooler in transaction mode,
@@ -72,8 +77,9 @@ def open_pool(target: Target, *, owned: bool = False) -> ConnectionPool[psycopg.
                 None  # a prepared statement exists in one session of the server
             )
         if target.schema != "public":
-            path = Quoting(conn, target.schema).path(())
-            conn.execute(queries.SET_SEARCH_PATH, (path,))
+            quoting = Quoting(conn, target.schema)
+            schemas = ", ".join(map(quoting.identifier, path)) if path else quoting.path(())
+            conn.execute(queries.SET_SEARCH_PATH, (schemas,))
         conn.commit()
 
     def check(conn: psycopg.Connection[Any]) -> None:

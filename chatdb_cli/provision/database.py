@@ -14,26 +14,19 @@ from typing import TYPE_CHECKING
 from chatdb_cli import log
 from chatdb_cli.callbacks import ignore
 from chatdb_cli.errors import ChatdbError, Code
-from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.migrate.entry import Writability, require_writable
-from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures, server_error
 from chatdb_cli.postgres.own import fetch
-from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import UNDEFINED_DATABASE
-from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import queries
-from chatdb_cli.settings.model import require_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from typing import Any
 
     import psycopg
-    from psycopg_pool import ConnectionPool
 
     from chatdb_cli.postgres.model import Target
     from chatdb_cli.settings.model import Settings
@@ -42,35 +35,6 @@ if TYPE_CHECKING:
 _MAINTENANCE_DATABASES = ("postgres", "template1")
 # CREATE DATABASE fails while another session is connected to the template: how often and when to retry.
 _TEMPLATE_TRIES, _TEMPLATE_PAUSE_S = 20, 0.25
-
-
-def setup(
-    settings: Settings, directory: str | Path | None = None, *, allow_non_empty: bool = False
-) -> ConnectionPool[psycopg.Connection[Any]]:
-    """Create database and schema if missing, apply every migration, and return an open pool.
-
-    Idempotent.
-
-    Args:
-        settings: from `load_settings`; if they name no database, the project's embedded server is used,
-            and created if missing.
-        directory: the folder with `up/` and `down/`, as for `Migrator`.
-        allow_non_empty: as for `Migrator.up`.
-
-    Raises:
-        ChatdbError: no connection, a missing privilege, or a migration that failed.
-    """
-    require_settings(settings)
-    # A wrong folder is reported before anything is created.
-    choose_folder(str(directory) if directory is not None else settings.directory)
-    target = open_target(with_embedded_default(settings))
-    try:
-        create_database(target)
-        Migrator(target, directory).up(allow_non_empty=allow_non_empty)
-        return open_pool(target, owned=True)
-    except BaseException:
-        target.close()
-        raise
 
 
 def with_embedded_default(settings: Settings) -> Settings:
@@ -114,7 +78,7 @@ def connect_or_create(
 def _create_database(target: Target, report: Callable[[str], None]) -> None:
     from psycopg import errors
 
-    with _maintenance_connection(target, report) as conn, _read_write(conn, target):
+    with maintenance_connection(target, report) as conn, _read_write(conn, target):
         sql = queries.CREATE_DATABASE.format(
             database=Quoting(conn, target.schema).identifier(target.database)
         )
@@ -147,7 +111,7 @@ def _create_database(target: Target, report: Callable[[str], None]) -> None:
         )
 
 
-def _maintenance_connection(
+def maintenance_connection(
     target: Target, report: Callable[[str], None]
 ) -> psycopg.Connection[Any]:
     """Connect to a database that exists on every server.

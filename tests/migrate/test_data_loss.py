@@ -9,7 +9,7 @@ import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate.migrator import Migrator
-from chatdb_cli.migrate.model import Loss, MigrationError, Progress
+from chatdb_cli.migrate.model import Confines, Loss, MigrationError, Progress
 from tests.support.database import Database
 from tests.support.project import Project, migrator_through, states
 from tests.support.proxy import WAITING, Proxy
@@ -658,15 +658,16 @@ def test_the_error_lists_the_rows_that_would_be_lost(before: Project, database: 
 def test_a_down_that_is_confined_to_its_schema_is_checked_for_rows_like_any_other(
     project: Project, database: Database
 ) -> None:
+    confined = Confines(None, ("public",), "")
     project.write("0001_t", "CREATE TABLE t (id int);", "DROP TABLE t;")
-    Migrator(database.target(), project.sql, confined=True).up()
+    Migrator(database.target(), project.sql, confined=confined).up()
     database.execute("INSERT INTO t VALUES (1)")
     for request in ("down", "redo"):
-        migrator = Migrator(database.target(), project.sql, confined=True)
+        migrator = Migrator(database.target(), project.sql, confined=confined)
         with pytest.raises(MigrationError) as caught:
             getattr(migrator, request)()
         assert caught.value.code is Code.REFUSED
         assert caught.value.run.losses == (dropped("t", 1),)
         assert database.query("SELECT id FROM t") == [(1,)]
-    migrator = Migrator(database.target(), project.sql, confined=True)
+    migrator = Migrator(database.target(), project.sql, confined=confined)
     assert states(migrator.down(allow_data_loss=True)) == ["reverted"]

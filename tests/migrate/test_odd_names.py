@@ -41,7 +41,7 @@ def test_braces_and_percent_signs_in_names_are_only_characters(
 
     assert states(migrator().up(dry_run=True)) == ["planned"] * 3
     assert states(migrator().up()) == ["applied"] * 3
-    assert migrator().is_whole()
+    assert migrator().status().is_whole
     assert states(migrator().redo()) == ["reverted", "applied"]
     database.execute(f'INSERT INTO "{ODD}".{table} VALUES (1, 2)')
     with pytest.raises(MigrationError) as caught:

@@ -17,7 +17,7 @@ from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import Loss, MigrationError, Progress
 from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
+from chatdb_cli.provision.test_schema import make_test_schema, settings_for_tests
 from tests.support.children import run_concurrently
 from tests.support.database import COUNT_APPLIED, Database, wait_for_no_sessions, wait_for_session
 from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
@@ -290,15 +290,15 @@ def test_a_test_schema_is_isolated_through_a_pooler_too(
     with pooled(database) as pooler:
         settings = database.settings(database_url=pooler.url(database.name))
         target = open_target(settings_for_tests(settings, "test"))
-        assert states(setup_test_schema(target, project.sql)) == ["applied"]
-        assert setup_test_schema(target, project.sql).steps == ()
+        assert states(make_test_schema(target, project.sql).run) == ["applied"]
+        assert make_test_schema(target, project.sql).run.steps == ()
         project.write("0002_bad", "SELECT 1;\nDROP TABLE IF EXISTS users;")
         with pytest.raises(MigrationError) as caught:
-            setup_test_schema(target, project.sql)
+            make_test_schema(target, project.sql)
     assert caught.value.exit == 8
     assert caught.value.place is not None
     assert caught.value.place.line == 2
-    assert "table public.users" in caught.value.message
+    assert "table users" in caught.value.message
     assert database.tables() == {"users"}
 
 

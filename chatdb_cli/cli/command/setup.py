@@ -9,12 +9,12 @@ import typer
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import MIGRATING, AllowNonEmpty
-from chatdb_cli.cli.render.setup import render_setup
+from chatdb_cli.cli.render.setup import render_dropped, render_setup, render_test_setup
 from chatdb_cli.errors import ChatdbError, Code
 
 if TYPE_CHECKING:
-    from chatdb_cli.migrate.model import Run
     from chatdb_cli.postgres.model import Target
+    from chatdb_cli.provision.model import SetupForTests
     from chatdb_cli.seed.model import Seeded
 
 
@@ -38,6 +38,16 @@ def setup(
         ),
     ] = None,
     allow_non_empty: AllowNonEmpty = False,
+    database: Annotated[
+        bool,
+        typer.Option(
+            "--database",
+            help="With --test: a database of its own, TEST_DATABASE_URL or <database>_test.",
+        ),
+    ] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="With --test: drop what --test has made.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="With --test: do not ask for confirmation in production.")
     ] = False,
@@ -51,15 +61,35 @@ def setup(
         raise ChatdbError(
             Code.USAGE, "--test creates a schema without rows", hint="omit --seed or --test"
         )
-    _require_files(context)
-    if test:
-        run = _set_up_tests(context, name or "test", yes=yes)
-        context.out.warn(*run.warnings)
-        context.out.result(render_setup(run, None))
-    elif name is not None:
-        raise ChatdbError(Code.USAGE, "--name is for --test", hint="add --test")
-    else:
+    _refuse_without_test(test=test, name=name, database=database, drop=drop)
+    if not drop:
+        _require_files(context)
+    if not test:
         _set_up(context, seed=seed, allow_non_empty=allow_non_empty)
+    elif drop:
+        _drop(context, name or "test", database=database, yes=yes)
+    else:
+        made = (
+            _set_up_test_database(context, yes=yes)
+            if database
+            else _set_up_tests(context, name or "test", yes=yes)
+        )
+        context.out.close()
+        context.out.warn(*made.run.warnings, *made.warnings)
+        context.out.result(render_test_setup(made))
+
+
+def _refuse_without_test(*, test: bool, name: str | None, database: bool, drop: bool) -> None:
+    """Refuse the options of --test without it, and a name for a database."""
+    for given, flag in ((name is not None, "--name"), (database, "--database"), (drop, "--drop")):
+        if given and not test:
+            raise ChatdbError(Code.USAGE, f"{flag} is for --test", hint="add --test")
+    if name is not None and database:
+        raise ChatdbError(
+            Code.USAGE,
+            "--name is the name of a test schema, not of a test database",
+            hint="omit --name, and set TEST_DATABASE_URL",
+        )
 
 
 def _require_files(context: Context) -> None:
@@ -102,9 +132,22 @@ def _seed(target: Target) -> Seeded:
     return seed_files(target)
 
 
-def _set_up_tests(context: Context, name: str, *, yes: bool) -> Run:
+def _set_up_tests(context: Context, name: str, *, yes: bool) -> SetupForTests:
     from chatdb_cli.cli.progress import migration_progress
-    from chatdb_cli.provision.test_schema import settings_for_tests, setup_test_schema
+    from chatdb_cli.provision.test_schema import make_test_schema
+
+    target = _test_schema(context, name)
+    context.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
+    return make_test_schema(
+        target,
+        home=context.settings.schema,
+        report=context.out.say,
+        progress=migration_progress(context.out),
+    )
+
+
+def _test_schema(context: Context, name: str) -> Target:
+    from chatdb_cli.provision.test_schema import settings_for_tests
     from chatdb_cli.settings import parse
 
     try:
@@ -113,7 +156,45 @@ def _set_up_tests(context: Context, name: str, *, yes: bool) -> Run:
         raise ChatdbError(Code.USAGE, f"--name {name!r} {error}") from None
     target = context.target(settings_for_tests(context.settings, name))
     context.out.target(target)
-    context.confirm_in_production(f"reset schema {name!r}", target.database, yes=yes)
-    return setup_test_schema(
-        target, report=context.out.say, progress=migration_progress(context.out)
+    return target
+
+
+def _set_up_test_database(context: Context, *, yes: bool) -> SetupForTests:
+    from chatdb_cli.cli.progress import migration_progress
+    from chatdb_cli.provision.test_database import make_test_database
+
+    target = _test_database(context)
+    context.confirm_in_production(f"reset database {target.database!r}", target.database, yes=yes)
+    return make_test_database(
+        target,
+        None,
+        context.settings,
+        report=context.out.say,
+        progress=migration_progress(context.out),
     )
+
+
+def _test_database(context: Context) -> Target:
+    from chatdb_cli.provision.test_database import in_test_database, settings_for_test_database
+
+    target = in_test_database(context.target(settings_for_test_database(context.settings)))
+    context.out.target(target)
+    return target
+
+
+def _drop(context: Context, name: str, *, database: bool, yes: bool) -> None:
+    if database:
+        from chatdb_cli.provision.test_database import remove_test_database
+
+        target = _test_database(context)
+        context.confirm_in_production(
+            f"drop database {target.database!r}", target.database, yes=yes
+        )
+        dropped = remove_test_database(target, context.out.say)
+    else:
+        from chatdb_cli.provision.test_schema import remove_test_schema
+
+        target = _test_schema(context, name)
+        context.confirm_in_production(f"drop schema {name!r}", target.database, yes=yes)
+        dropped = remove_test_schema(target, context.out.say)
+    context.out.result(render_dropped(target, dropped))

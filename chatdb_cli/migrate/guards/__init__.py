@@ -6,15 +6,13 @@
                  the answers of the server; what each file did; which of that is a loss
     watches      statements that keep rows and values until a file has run, and then compare
     statements   the statements of a trial and of the guards, for the relations at hand
-    isolation    keeps files inside a test schema
-    confined     both, for a run that is confined to its schema
     model        what a run expects of a guard
     queries      every statement that this package sends
 
-What belongs here: the loss of data, leaving a test schema.  What does not belong here: the transaction
-around the file (`migrate/transaction.py`).
+What belongs here: the loss of data.  What does not belong here: the transaction around the file
+(`migrate/transaction.py`), leaving a test schema (`migrate/confine/`).
 
 A new guard implements `model.RunGuard`.  `runner.Runner` chooses the guard of a run; one that
-watches beside another is combined as in `confined.py`.  A check of the text alone belongs in
+watches beside another is combined as in `confine/guard.py`.  A check of the text alone belongs in
 `syntax/refusal.py`.
 """

@@ -186,6 +186,14 @@ class DataLossCheck:
                 raise self._refuse_loss(steps)
         return steps, outcome, () if outcome.is_bad else trial.guards
 
+    def seen(self, outcome: Outcome, loaded: LoadedStep) -> Outcome:  # noqa: ARG002
+        """Return the outcome: the statements are sent as they are."""
+        return outcome
+
+    def reword(self, failure: ChatdbError, outcome: Outcome) -> ChatdbError:  # noqa: ARG002
+        """Return the error as it is."""
+        return failure
+
     def explain(self, error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
         """Return the error of a down that failed at a statement of its guard, or of a trial."""
         code = Code.LOCKED if error.sqlstate == LOCK_NOT_AVAILABLE else Code.REFUSED

@@ -54,6 +54,12 @@ class RunGuard(Protocol):
     def guard_of(self, step: Step) -> Guard | None:
         """Return the statements that watch a step."""
 
+    def seen(self, outcome: Outcome, loaded: LoadedStep) -> Outcome:
+        """Return an outcome with the statement of the file that failed, whatever was sent for it."""
+
+    def reword(self, failure: ChatdbError, outcome: Outcome) -> ChatdbError:
+        """Return the error of a step that failed at a statement of its own, in the guard's words."""
+
     def explain(self, error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
         """Return the error of a step that failed at one of these statements."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Final, LiteralString
+    from typing import Final
 
 # Begin a transaction that sees one snapshot, and end a trial or a search.
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE"
@@ -180,104 +180,3 @@ SELECT 1 / (
            AND c.oid <> ALL ({{measured}}::oid[]))
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric
 )::int"""  # noqa: S608
-# What is the oid of the test schema, and which extensions does the database have?
-TEST_SCHEMA: Final = """\
-SELECT (SELECT oid::text FROM pg_namespace WHERE nspname = {name}) AS schema,
-       (SELECT coalesce(array_agg(oid::text), '{{}}') FROM pg_extension) AS extensions"""
-# Search for unqualified names in the test schema, and then in the schemas of extensions.
-TEST_PATH: Final = """\
-SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', {path}, (
-    SELECT string_agg(DISTINCT quote_ident(nspname), ', ')
-    FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
-    WHERE nspname <> 'pg_catalog')), true)"""
-# What is outside of the test schema {test}: the number of rows of each catalog, and a checksum that
-# changes with any row.  A new extension and all that belongs to it are left out.
-_INSIDE_RELATION: Final = """\
-{0} IN (SELECT oid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
-        SELECT reltoastrelid FROM pg_class WHERE relnamespace = {{test}}::oid UNION ALL
-        SELECT indexrelid FROM pg_index WHERE indrelid IN (
-            SELECT reltoastrelid FROM pg_class WHERE relnamespace = {{test}}::oid))"""
-_BY_NAMESPACE: Final = {
-    "pg_proc": "pronamespace", "pg_type": "typnamespace", "pg_constraint": "connamespace",
-    "pg_operator": "oprnamespace", "pg_opclass": "opcnamespace", "pg_opfamily": "opfnamespace",
-    "pg_collation": "collnamespace", "pg_conversion": "connamespace",
-    "pg_statistic_ext": "stxnamespace", "pg_ts_config": "cfgnamespace",
-    "pg_ts_dict": "dictnamespace", "pg_default_acl": "defaclnamespace", "pg_namespace": "oid",
-}  # fmt: skip
-_BY_RELATION: Final = {
-    "pg_class": "oid", "pg_attribute": "attrelid", "pg_index": "indexrelid",
-    "pg_attrdef": "adrelid", "pg_trigger": "tgrelid", "pg_rewrite": "ev_class",
-    "pg_policy": "polrelid", "pg_inherits": "inhrelid", "pg_sequence": "seqrelid",
-}  # fmt: skip
-_OF_THE_DATABASE: Final = {
-    "pg_cast": "oid", "pg_language": "oid", "pg_event_trigger": "oid", "pg_publication": "oid",
-    "pg_publication_rel": "oid", "pg_foreign_server": "oid", "pg_foreign_data_wrapper": "oid",
-    "pg_largeobject_metadata": "oid", "pg_db_role_setting": "setrole",
-}  # fmt: skip
-# Only a superuser may read the catalog itself; its view hides the options of others.
-_USER_MAPPINGS: Final = """\
-SELECT 'pg_user_mapping', 'pg_user_mapping'::regclass::oid, umid,
-       md5(concat_ws(' ', srvid, umuser, umoptions)) FROM pg_user_mappings"""
-_ENUMS: Final = """\
-enumtypid IN (SELECT oid FROM pg_type WHERE typnamespace = {test}::oid)"""
-_NEW: Final = """\
-RECURSIVE new (class, object) AS (
-    SELECT 'pg_extension'::regclass::oid, oid FROM pg_extension WHERE oid <> ALL ({known}::oid[])
-    UNION SELECT 'pg_namespace'::regclass, oid FROM pg_namespace
-    WHERE nspname ~ '^pg_(toast_)?temp_'
-    UNION SELECT classid, objid FROM new JOIN pg_depend ON refclassid = class AND refobjid = object
-    WHERE deptype IN ('e', 'i', 'a') OR refclassid = 'pg_namespace'::regclass
-)"""
-
-
-def _outside() -> str:
-    """Return the SQL that selects (class, object, xmin) of everything outside, catalog by catalog."""
-    relation = _INSIDE_RELATION.format
-    parts = [
-        *((c, "oid", c, f"{key} = {{test}}::oid") for c, key in _BY_NAMESPACE.items()),
-        *(
-            (c, key, "pg_class", relation(key).format(test="{test}"))
-            for c, key in _BY_RELATION.items()
-        ),
-        *((c, key, c, "false") for c, key in _OF_THE_DATABASE.items()),
-        ("pg_enum", "enumtypid", "pg_type", _ENUMS),
-    ]
-    catalogs = (
-        f"SELECT '{c}'::text AS catalog, '{of}'::regclass::oid AS class, {key} AS object, "  # noqa: S608
-        f"t.xmin::text AS version FROM {c} t WHERE ({inside}) IS NOT TRUE"
-        for c, key, of, inside in parts
-    )
-    return " UNION ALL ".join((*catalogs, _USER_MAPPINGS))
-
-
-_OUTSIDE: Final = f"""\
-SELECT catalog, class, object, version FROM ({_outside()}) o
-WHERE (class, object) NOT IN (SELECT class, object FROM new)"""  # noqa: S608
-_SUM: Final = f"""\
-(SELECT string_agg(concat_ws(' ', catalog, count, sum), ',' ORDER BY catalog) FROM (
-    SELECT catalog, count(*), sum(hashtextextended(concat_ws(' ', object, version), 0))
-    FROM ({_OUTSIDE}) o GROUP BY catalog) c)"""  # noqa: S608
-_LOCKED: Final = f"""\
-SELECT c.oid, mode FROM pg_locks JOIN pg_class c ON c.oid = relation
-WHERE pid = pg_backend_pid() AND locktype = 'relation'
-  AND mode NOT IN ('AccessShareLock', 'RowShareLock')
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND relpersistence <> 't' AND c.oid >= 16384 AND relkind <> 't'
-  AND ({_INSIDE_RELATION.format("c.oid").format(test="{test}")}) IS NOT TRUE
-  AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
-                  WHERE i.indexrelid = c.oid AND t.relkind = 't')
-  AND ('pg_class'::regclass::oid, c.oid) NOT IN (SELECT class, object FROM new)"""  # noqa: S608
-OUTSIDE_BEFORE: Final = f"""\
-WITH {_NEW} SELECT set_config('chatdb.outside', {_SUM}, true)"""
-OUTSIDE_AFTER: Final = f"""\
-WITH {_NEW} SELECT 1 / (current_setting('chatdb.outside', true) = {_SUM}
-                AND NOT EXISTS ({_LOCKED}))::int"""
-# If the checksum has changed: which objects are outside, and in which version?
-OUTSIDE_LIST: Final = f"""\
-WITH {_NEW} SELECT class, object, catalog || version FROM ({_OUTSIDE}) o"""  # noqa: S608
-# Which relations outside has the transaction locked?
-OUTSIDE_LOCKS: Final = f"""\
-WITH {_NEW} SELECT 'pg_class'::regclass::oid, oid, mode FROM ({_LOCKED}) l"""  # noqa: S608
-# What is the name of an object?
-DESCRIBE: Final[LiteralString] = """\
-SELECT type, identity FROM pg_identify_object(%s::oid, %s::oid, 0) WHERE identity IS NOT NULL"""
