@@ -74,7 +74,7 @@ class Batches:
         if not history.complete:
             yield Batch(writer.create_tables(history, self._patience.timeouts()))
         if prepared:
-            yield Batch(writer.prepare_statements())
+            yield Batch(writer.prepare_statements(self._patience.timeouts()))
         for n, (step, expected_version) in enumerate(state.expected_versions(steps), 1):
             loaded = state.loaded[step.key]
             if not loaded.transactional:  # only a dry run writes such a step here

@@ -20,7 +20,12 @@ from chatdb_cli.errors import ChatdbError
 from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.ending import end_old_session
 from chatdb_cli.migrate.transaction import Part, StepTag
-from chatdb_cli.postgres.advisory_lock import HISTORY_LOCKED, AdvisoryLock, locked_error
+from chatdb_cli.postgres.advisory_lock import (
+    HISTORY_LOCKED,
+    AdvisoryLock,
+    locked_error,
+    table_holder,
+)
 from chatdb_cli.postgres.blockers import HIDDEN_SESSION
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.logged import log_failure
@@ -176,6 +181,10 @@ class Recovery:
         blocker = next(iter(self._blockers.blockers), None)
         holder = HIDDEN_SESSION if blocker is None and self._blockers.hidden else blocker
         part = outcome.message.part if outcome.message else None
+        if part is not Part.LOCK and blocker is None:
+            found = table_holder(self._session.conn, self._session.target.schema)
+            if found is not None:
+                return locked_error(found, error.sqlstate, HISTORY_LOCKED)
         migrates = blocker is None or (blocker.application or "").startswith("chatdb ")
         if part is Part.LOCK or migrates:
             return locked_error(holder, error.sqlstate)

@@ -210,13 +210,19 @@ class MigrationTransaction:
         """
         return to_message(release_sql, Part.RELEASE_LOCK)
 
-    def prepare_statements(self) -> list[Message]:
-        """Return the transaction that prepares the statements which every migration executes."""
+    def prepare_statements(self, timeouts: Timeouts) -> list[Message]:
+        """Return the transaction that prepares the statements which every migration executes.
+
+        Each waits for a session that has locked a table of the history.
+        """
+        limit = self._quoting.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
         return [
             START[0],
             to_message(queries.PG_CATALOG_ONLY, Part.FRAME),
+            to_message(limit, Part.FRAME),
+            to_message(queries.NO_STATEMENT_TIMEOUT, Part.FRAME),
             to_message(queries.DEALLOCATE, Part.FRAME),
-            *self._prepare(),
+            *(m._replace(part=Part.CLAIM) for m in self._prepare()),
             to_message(queries.COMMIT, Part.COMMIT),
         ]
 

@@ -62,20 +62,21 @@ JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 )
-# Which session holds a lock that keeps others from reading a table of the history?
+# Which other session holds a lock that keeps this one from a table of the history?
 TABLE_HOLDER: Final = (
     "SELECT coalesce(l.pid, 0)::text AS pid,\n"  # noqa: S608  (constants alone)
     + _SESSION.replace("{since}", "coalesce(a.xact_start, a.backend_start)")
     + """
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a USING (pid)
-WHERE l.granted AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+WHERE l.granted AND l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()
+  AND l.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND l.relation IN (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE n.nspname = {name}
                        AND c.relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
                                          'chatdb_migration', 'yoyo_lock'))
-LIMIT 1"""
+ORDER BY l.mode <> 'AccessExclusiveLock' LIMIT 1"""
 )
 # The condition on the session that waits: its process ID; or through a pooler, which hides that, a lock
 # that it holds; or its name.
