@@ -13,7 +13,7 @@ from chatdb_cli.docs.read import read_schema
 from chatdb_cli.docs.update import write_schema_docs
 from chatdb_cli.embedded.server import EmbeddedServer
 from chatdb_cli.migrate.migrator import Migrator
-from chatdb_cli.postgres.target import EMBEDDED_DATABASE, open_target
+from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 
 PATH = Path(__file__).with_name("schema.md")
@@ -27,7 +27,7 @@ def main() -> None:
         server = EmbeddedServer(Path(folder) / ".chatdb")
         server.start()
         try:
-            url = server.url(EMBEDDED_DATABASE)
+            url = server.url()
             target = open_target(load_settings({"database_url": url}, environ={}, cwd=Path(folder)))
             Migrator(target, SQL).up()
             write_schema_docs(PATH, read_schema(target))

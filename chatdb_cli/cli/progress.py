@@ -12,6 +12,7 @@ from chatdb_cli import log
 from chatdb_cli.cli.render.migrate import step_line
 from chatdb_cli.cli.render.rehearse import version_line
 from chatdb_cli.cli.render.styles import STYLES
+from chatdb_cli.cli.render.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,8 @@ def migration_progress(out: Output) -> Callable[[Progress], None]:
 
     def show(event: Progress) -> None:
         if event.kind in ("notice", "waiting"):
-            out.line(out.recorded(event.text, f"{event.step.version} " if event.step else ""))
+            before = f"{event.step.version} " if event.step else ""
+            out.line(out.recorded(shortened(event.text), before))
         elif event.kind == "planned":
             out.open_bar(event.total)
         elif event.kind == "started" and out.bar and event.step:

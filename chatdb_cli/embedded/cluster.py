@@ -13,6 +13,7 @@ from chatdb_cli.embedded.process import start_process
 from chatdb_cli.embedded.programs import major_version
 from chatdb_cli.embedded.unix_socket import SUPERUSER
 from chatdb_cli.remedy import Advice
+from chatdb_cli.syntax.identifiers import quote_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +60,11 @@ def create_data_directory(home: Home, user: struct_passwd, programs: Path, alive
     raise program_failure(f'initdb could not create the data directory "{base / "data"}"', output)
 
 
-def create_database(keywords: Mapping[str, str]) -> None:
+def create_database(name: str, keywords: Mapping[str, str]) -> None:
     """Create the database that `EmbeddedServer.url` and `EmbeddedServer.params` name.
 
     Args:
+        name: of the database.
         keywords: libpq's, for the database `postgres` of the running server.
 
     Raises:
@@ -72,7 +74,8 @@ def create_database(keywords: Mapping[str, str]) -> None:
 
     try:
         with psycopg.connect(**keywords, autocommit=True) as connection:  # type: ignore[arg-type]
-            connection.execute(queries.CREATE_DATABASE)
+            statement = queries.CREATE_DATABASE.format(name=quote_identifier(name))
+            connection.execute(statement.encode())
     except psycopg.Error as error:
         raise server_failure(
             f"can't create the database of the embedded server: {error}",

@@ -1,7 +1,8 @@
 """The home of an embedded server: the files of `.chatdb`, who owns them, and the lock on them.
 
     home                the project's `.chatdb`
-    ├── server.json     the marker: chatdb created this folder; it names directories outside of home
+    ├── server.json     the marker: chatdb created this folder; it names directories outside of home,
+    │                   and the database
     ├── lock            locked by the one chatdb that starts, stops or removes the server
     ├── .gitignore      keeps all of this out of a repository
     └── (base)          home itself, or a directory outside if the server's user can't enter home
@@ -17,6 +18,7 @@ of the original.  What does not belong here: what the files hold (`cluster.py`, 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _MARKER = "server.json"
 _LOCK_SECONDS = 120.0
+# PostgreSQL cuts longer names.
+_LONGEST_NAME = 63
 _FILES = ("log", "log.old", "hba.conf", "ident.conf", "alive", ".gitignore")
 
 
@@ -71,6 +75,10 @@ class Home:
         outside = self._outside_folders()
         return outside.get("sockets", outside.get("base", self.path)) / "run"
 
+    def database(self) -> str:
+        """Return the name of the database: that of the project's folder when it was created."""
+        return _read_marker(self.path).get("database") or database_name(self.path.parent.name)
+
     def major_version(self) -> str | None:
         """Return the major version of PostgreSQL that the data belongs to, or None without data."""
         if not self.has_data():
@@ -87,7 +95,8 @@ class Home:
 
     def _outside_folders(self) -> dict[str, Path]:
         """Read from the marker which directories outside (`base`, `sockets`) belong to this home."""
-        folders = {kind: Path(path) for kind, path in _read_marker(self.path).items()}
+        marker = _read_marker(self.path)
+        folders = {kind: Path(marker[kind]) for kind in ("base", "sockets") if kind in marker}
         return {kind: path for kind, path in folders.items() if self._owns(kind, path)}
 
     def _owns(self, kind: str, outside: Path) -> bool:
@@ -220,7 +229,7 @@ class Home:
             outside.pop("sockets", None)
         elif "sockets" not in outside:
             outside["sockets"] = self._create_outside_folder(user, _temporary_folders())
-        marker = {kind: str(path) for kind, path in outside.items()}
+        marker = {kind: str(path) for kind, path in outside.items()} | {"database": self.database()}
         self.write_file(self.path / _MARKER, json.dumps(marker))
         self.write_file(self.path / ".gitignore", "*\n")
         for folder in outside.values():
@@ -303,8 +312,14 @@ class Home:
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
+def database_name(folder: str) -> str:
+    """Return the name of the database for a folder: lower case, digits and underscores."""
+    name = re.sub(r"[^a-z0-9_]+", "_", folder.lower()).strip("_")[:_LONGEST_NAME] or "project"
+    return f"{name}_db" if name in ("postgres", "template0", "template1") else name
+
+
 def _read_marker(home: Path) -> dict[str, str]:
-    """Return the directories outside that the marker of a home names, by their kind."""
+    """Return what the marker of a home names: directories outside, by their kind, and the database."""
     import json
 
     marker = home / _MARKER

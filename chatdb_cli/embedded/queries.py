@@ -4,4 +4,4 @@ What does not belong here: the SQL of other packages.
 """
 
 # Creates the database that `EmbeddedServer.url` and `EmbeddedServer.params` name by default.
-CREATE_DATABASE = "CREATE DATABASE chat"
+CREATE_DATABASE = "CREATE DATABASE {name}"

@@ -31,8 +31,6 @@ from chatdb_cli.remedy import Advice
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATABASE = "chat"
-
 
 class EmbeddedServer:
     """The embedded server of one project.
@@ -105,7 +103,7 @@ class EmbeddedServer:
                         create_data_directory(home, user, programs, alive)
                     launch(home, user, programs, alive)
                     if is_new:
-                        create_database(self.params(SUPERUSER))
+                        create_database(home.database(), self.params(SUPERUSER))
                 finally:
                     os.close(alive)  # the server's processes keep it open, and with it the lock
         return True
@@ -141,18 +139,25 @@ class EmbeddedServer:
                 log=home.base() / "log",
             )
 
-    def params(self, database: str = DATABASE) -> dict[str, str]:
+    @property
+    def database(self) -> str:
+        """The name of its database: that of the project's folder when the server was created."""
+        with system_failures(f'read the state of the embedded server in "{self.home}"'):
+            return self._home.database()
+
+    def params(self, database: str | None = None) -> dict[str, str]:
         """Return libpq's keywords for a connection, including some that override PG* variables.
 
         No keyword overrides PGSERVICE: this removes it from the environment of the process.
         """
-        return connection_keywords(self._socket_folder(), database)
+        return connection_keywords(self._socket_folder(), database or self.database)
 
-    def url(self, database: str = DATABASE) -> str:
+    def url(self, database: str | None = None) -> str:
         """Return a URL for psql and other programs; it holds no password, because none is needed."""
         from urllib.parse import quote
 
-        name, host = quote(database, safe=""), quote(os.fsencode(self._socket_folder()))
+        name = quote(database or self.database, safe="")
+        host = quote(os.fsencode(self._socket_folder()))
         return f"postgresql://{SUPERUSER}@/{name}?host={host}&port={PORT}"
 
     def destroy(self) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chatdb_cli.ssh.model import TunnelStep
     from chatdb_cli.ssh.tunnel import Tunnel
 
-EMBEDDED_DATABASE = "chat"
 _LONGEST_NAME = 63  # bytes of application_name, which the server would cut
 _SAFE_SSL = ("require", "verify-ca", "verify-full")
 
@@ -67,7 +66,7 @@ def open_target(
         if server.start():
             text = f"started the embedded PostgreSQL in {settings.home}"
             report(log.info("server", text, state="started", home=settings.home))
-        params = server.params(EMBEDDED_DATABASE)
+        params = server.params()
     else:
         params = dict(database.params)
     target = _target(settings, params, database.source)

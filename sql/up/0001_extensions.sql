@@ -21,7 +21,9 @@ BEGIN
                 HINT = 'Install PostgreSQL''s contrib modules on the server (Debian and Ubuntu ship them in '
                        '"postgresql", Red Hat and Alpine in "postgresql-contrib").';
       END IF;
-      RAISE NOTICE 'the extension "%" is not available on this server: continuing without it', wanted;
+      IF wanted = 'pg_trgm' THEN
+        RAISE NOTICE 'the extension "%" is not available on this server: search will be slower', wanted;
+      END IF;
       CONTINUE;
     END IF;
 

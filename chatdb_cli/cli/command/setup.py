@@ -94,6 +94,14 @@ def _set_up(context: Context, *, seed: bool, allow_non_empty: bool) -> None:
     context.out.close()
     context.out.warn(*run.warnings)
     context.out.result(render_setup(run, _seed(target) if seed else None))
+    if context.out.form == "text":
+        database = target.settings.database
+        own = database is not None and database.embedded
+        look = ("chatdb server psql", "opens psql on it")
+        first, what = look if own else ("chatdb migrate status", "shows what is applied")
+        context.out.say(f"next: {first:<24} {what}")
+        context.out.say("      chatdb migrate new NAME  writes the files of the next migration")
+        context.out.say("      chatdb setup --test      makes a copy of the schema for tests")
 
 
 def _seed(target: Target) -> Seeded:

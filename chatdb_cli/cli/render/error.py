@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chatdb_cli import log
 from chatdb_cli.cli.render.document import Document, target_document
 from chatdb_cli.cli.render.styles import ERROR, FRAME, HINT
-from chatdb_cli.cli.render.text import one_line, pad, printable
+from chatdb_cli.cli.render.text import one_line, pad, printable, shortened
 from chatdb_cli.cli.render.text import width as text_width
 from chatdb_cli.cli.words import in_words
 from chatdb_cli.errors import IN_FUNCTION
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Run
     from chatdb_cli.postgres.model import Target
 
-# A text of this many characters is shown whole, of a longer one its start and its end.
-_LONGEST_TEXT = 1000
 # A line of this many characters is shown whole; of a longer one, so many around the error.
 _LONGEST_LINE, _WINDOW = 200, 72
 Line = tuple[str, str]  # a text and its style
@@ -85,15 +83,8 @@ def _headline(error: ChatdbError) -> Line:
         from chatdb_cli.postgres.sqlstates import sqlstate_name
 
         reason = " ".join(filter(None, (error.sqlstate, sqlstate_name(error.sqlstate))))
-    message = _shortened(in_words(error.message))
+    message = shortened(in_words(error.message))
     return f"error: {message}" + (f" [{reason}]" if reason else ""), ERROR
-
-
-def _shortened(text: str) -> str:
-    """Return a text of the server without most of a statement or a value that is in it."""
-    if len(text) <= _LONGEST_TEXT:
-        return text
-    return f"{text[: _LONGEST_TEXT - 200]}...{text[-100:]}"
 
 
 def _details(error: ChatdbError) -> list[Line]:
@@ -102,8 +93,8 @@ def _details(error: ChatdbError) -> list[Line]:
     lines = excerpt_lines(place, gutter) if place else []
     for note in _notes(error):
         first, *more = note.splitlines() or [""]
-        lines.append((f"{gutter} = {_shortened(first)}", ""))
-        lines += [(f"{gutter}   {_shortened(line)}", "") for line in more]
+        lines.append((f"{gutter} = {shortened(first)}", ""))
+        lines += [(f"{gutter}   {shortened(line)}", "") for line in more]
     if error.hint:
         lines += [("", ""), (f"hint: {in_words(error.hint)}", HINT)]
     return lines

@@ -10,6 +10,8 @@ import unicodedata
 
 # Control characters, which a terminal would obey; `printable` lets a line end and a tab pass.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# A text of this many characters is shown whole, of a longer one its start and its end.
+_LONGEST_TEXT = 1000
 _CONTROL_OR_BLANK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -43,3 +45,10 @@ def _cells(char: str) -> int:
 def pad(before: str) -> str:
     """Return blanks as wide as a text; its tabs stay tabs."""
     return "".join("\t" if c == "\t" else " " * width(c) for c in before)
+
+
+def shortened(text: str) -> str:
+    """Return a text of the server without most of a long statement or value that is in it."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[: _LONGEST_TEXT - 200]}...{text[-100:]}"

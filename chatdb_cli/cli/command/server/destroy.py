@@ -23,6 +23,8 @@ def destroy(
     home = context.settings.home
     existed = server.exists
     if existed and not yes:
-        context.confirm(f"remove the embedded server in {home} with all of its data", "chat")
+        context.confirm(
+            f"remove the embedded server in {home} with all of its data", server.database
+        )
     server.destroy()  # also if it is only partly created, or partly removed
     context.out.result(render_destroyed(home, existed=existed))
