@@ -24,6 +24,7 @@ from chatdb_cli.history.model import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from chatdb_cli.files.model import Direction, Folder, Migration, Script
     from chatdb_cli.findings import Finding
@@ -121,6 +122,8 @@ class StepResult:
         state: the result.
         duration_ms: in milliseconds, measured by the server; None if it did not run.
         sql: what would be sent, in a dry run.
+        path: in a dry run, the file; None if its text is that of the history.
+        file_sql: in a dry run, the part of `sql` that is in the file; None for a secret file.
     """
 
     direction: Direction
@@ -129,6 +132,8 @@ class StepResult:
     state: StepState
     duration_ms: int | None = None
     sql: str | None = None
+    path: Path | None = None
+    file_sql: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

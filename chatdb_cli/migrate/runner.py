@@ -25,7 +25,7 @@ from chatdb_cli.migrate.patience import Patience
 from chatdb_cli.migrate.preflight import Preflight
 from chatdb_cli.migrate.recovery import Recovery
 from chatdb_cli.migrate.tracker import StepTracker
-from chatdb_cli.migrate.transaction import StepTag, script_text
+from chatdb_cli.migrate.transaction import Part, StepTag, script_text
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import connect
@@ -104,14 +104,19 @@ class Runner:
             else:
                 step = tag.step
                 script = self._state.loaded[step.key].script
-                sql = (
-                    f"-- {script.path.name} is secret: its statements are not shown\n"
-                    if script.directives.secret
-                    else script_text(batch.messages)
+                sql, file_sql = (
+                    f"-- {script.path.name} is secret: its statements are not shown\n",
+                    None,
                 )
+                if not script.directives.secret:
+                    sql = script_text(batch.messages)
+                    file_sql = script_text(m for m in batch.messages if m.part is Part.FILE)
                 steps.append(
-                    StepResult(step.direction, step.version, step.name, "planned", sql=sql)
-                )
+                    StepResult(
+                        step.direction, step.version, step.name, "planned", sql=sql,
+                        path=script.path, file_sql=file_sql,
+                    )
+                )  # fmt: skip
         state = self._state
         return Run(
             state.target,

@@ -182,6 +182,8 @@ def _unused_variables(sources: Sequence[Source]) -> list[str]:
     warnings = []
     for source in sources[1:]:
         for variable in source.values:
+            if variable in SETTINGS and (literal := source.literal(variable)):
+                warnings.append(f"{source.label(variable, line=True)}: {literal}")
             if variable.startswith("CHATDB_") and variable not in known:
                 suggestion = parse.did_you_mean(variable, known)
                 warnings.append(f"{source.label(variable, line=True)} is not a setting{suggestion}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chatdb_cli.embedded.home import database_name
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
@@ -65,7 +66,7 @@ def test_server_destroy_asks_for_confirmation(
         assert (refused.code, refused.out) == (8, "")
         assert "--yes" in refused.err
         terminal = Terminal(project, "server", "destroy", env={})
-        terminal.expect("type 'chat' to continue: ")
+        terminal.expect(f"type '{database_name(project.path.name)}' to continue: ")
         terminal.type("n\n")
         assert terminal.end() == 8
         assert offline("server", "status", "--format", "json").document["server"]["running"]

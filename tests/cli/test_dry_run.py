@@ -11,6 +11,7 @@ from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.psql import run_psql, schema_and_history
 from tests.support.servers import on_first_server
+from tests.support.terminal import Terminal
 
 
 def _timeless(script: str) -> str:
@@ -38,6 +39,9 @@ AWKWARD = {
 }
 
 
+EMPTY = "warning: sql/up/0005_empty.sql has no statement\n"
+
+
 def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
     project: Project, chatdb: Chatdb, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,7 +57,7 @@ def test_a_dry_run_is_a_script_that_does_the_same_in_psql(
             monkeypatch.setenv("DATABASE_URL", other.url)
             printed = chatdb("migrate", *line.split(), "--dry-run")
             document = chatdb("migrate", *line.split(), "--dry-run", "--format", "json").document
-            assert (printed.code, printed.err) == (0, "")
+            assert (printed.code, printed.err.replace(EMPTY, "")) == (0, "")
             monkeypatch.setenv("DATABASE_URL", database.url)
             assert chatdb("migrate", *line.split()).code == 0
             assert {s["state"] for s in document["steps"]} == {"planned"}
@@ -94,3 +98,26 @@ def test_a_script_that_is_outdated_changes_nothing(
     with pytest.raises(AssertionError, match="ERROR"):
         run_psql(database, script)
     assert database.applied() == ["0001_t1"]
+
+
+@pytest.mark.quick
+@on_first_server
+def test_on_a_terminal_it_shows_the_statements_of_each_file_and_with_v_the_whole_script(
+    project: Project, chatdb: Chatdb, database: Database
+) -> None:
+    project.write_tables(1)
+    assert chatdb("migrate", "up").code == 0
+    screens = []
+    for flags in ((), ("-v",)):
+        terminal = Terminal(
+            project, "migrate", "down", "--dry-run", *flags, env={"DATABASE_URL": database.url}
+        )
+        assert terminal.end() == 0
+        screens.append(terminal.text)
+    for screen in screens:
+        assert "-- down 0001 t1: sql/down/0001_t1.sql" in screen
+        assert "DROP TABLE t1" in screen
+        assert "No rows were looked at" in screen
+    assert "COMMIT" not in screens[0]
+    assert "-v also shows" in screens[0]
+    assert "COMMIT" in screens[1]

@@ -25,7 +25,20 @@ def test_usual_env_files_are_read(project, text):
 
 def test_values_are_literal(project):
     project.write(".env", "CHATDB_DIR=${HOME}/$X\n")
-    assert project.load(HOME="/h", X="x").directory == "${HOME}/$X"
+    settings = project.load(HOME="/h", X="x")
+    assert settings.directory == "${HOME}/$X"
+    assert settings.warnings == (
+        "CHATDB_DIR from ./.env line 1: ${...} is taken as it is: nothing is interpolated in ./.env; "
+        "write the value",
+    )
+    assert not project.load(CHATDB_DIR="${X}").warnings  # of the environment: a shell's business
+
+
+def test_a_wrong_value_that_holds_a_variable_is_explained_and_its_name_is_not_shown(project):
+    project.write(".env", "CHATDB_DATABASE_URL=${hunter2}\n")
+    error = project.error()
+    assert "nothing is interpolated in ./.env" in error.hint
+    assert "hunter2" not in error.message + error.hint
 
 
 @pytest.mark.parametrize(

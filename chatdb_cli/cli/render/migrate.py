@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.model import Loss, Progress, Run, StepResult
 
 
-def render_run(run: Run, *, dry: bool = False) -> Rendered:
-    """Render a run.
+def render_run(run: Run) -> Rendered:
+    """Render a run: what became of each step."""
+    return Rendered(run_document(run), (run_summary(run),))
+
+
+def render_dry_run(run: Run, *, folded: bool) -> Rendered:
+    """Render a dry run, the text as a script that psql runs.
 
     Args:
-        run: what became of each step.
-        dry: render the text as a script that psql runs.
+        run: what would be sent.
+        folded: show only the statements of the files, for a person to read.
     """
-    return Rendered(run_document(run), (_script(run) if dry else run_summary(run),))
+    return Rendered(run_document(run), (_outline(run) if folded else _script(run),))
 
 
 def run_document(run: Run) -> Document:
@@ -95,8 +100,36 @@ def _script(run: Run) -> str:
     parts.append("\\set ON_ERROR_STOP on\n\\encoding UTF8\n")
     if run.prepare_sql:
         parts.append(f"\n-- the tables of the history\n{run.prepare_sql}")
-    parts += [f"\n-- {s.direction} {one_line(f'{s.version} {s.name}')}\n{s.sql}" for s in run.steps]
-    return "".join(parts)
+    parts += [f"\n{_heading(step)}{step.sql}" for step in run.steps]
+    return "".join(parts) + _about_rows(run)
+
+
+def _outline(run: Run) -> str:
+    """Return the statements of the files of a dry run; psql would not record them."""
+    head = f"-- {one_line(str(run.target))}\n"
+    if not run.steps:
+        return f"{head}-- {run_summary(run)}\n"
+    note = "-- -v also shows what is sent around each file: it locks, records and commits.\n"
+    parts = [
+        f"\n{_heading(step)}{step.sql if step.file_sql is None else step.file_sql}"
+        for step in run.steps
+    ]
+    return "".join((head, note, *parts)) + _about_rows(run)
+
+
+def _heading(step: StepResult) -> str:
+    file = f": {one_line(str(step.path))}" if step.path else ""
+    return f"-- {step.direction} {one_line(f'{step.version} {step.name}')}{file}\n"
+
+
+def _about_rows(run: Run) -> str:
+    """Return a note that no rows were looked at, for a run that could lose some."""
+    if run.direction == "up":
+        return ""
+    return (
+        "\n-- No rows were looked at: that takes locks.  Without --dry-run this is first run in a\n"
+        "-- transaction that is rolled back, and refused if rows or values would be lost.\n"
+    )
 
 
 def step_line(event: Progress) -> str:

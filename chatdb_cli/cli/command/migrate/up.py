@@ -9,7 +9,7 @@ import typer
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import APPLYING, AllowNonEmpty, DryRun, SyncEach, steps_option
-from chatdb_cli.cli.render.migrate import render_run
+from chatdb_cli.cli.render.migrate import render_dry_run, render_run
 
 
 @command(APPLYING)
@@ -42,4 +42,9 @@ def up(
         dry_run=dry_run,
     )
     context.out.warn(*run.warnings)
-    context.out.result(render_run(run, dry=dry_run))
+    if dry_run:
+        # A pipe or a file gets the script as it is, for psql.
+        folded = context.out.window is not None and not context.settings.verbose
+        context.out.result(render_dry_run(run, folded=folded))
+    else:
+        context.out.result(render_run(run))
