@@ -205,3 +205,20 @@ def test_a_password_is_neither_kept_nor_shown(
     result = chatdb("migrate", "repair")
     assert MARK not in result.out + result.err
     database.execute("ALTER ROLE postgres PASSWORD NULL")
+
+
+def test_the_statement_of_a_session_that_blocks_is_shown_without_its_password(
+    chatdb: Chatdb, database: Database, project: Project
+) -> None:
+    project.write_tables(1)
+    chatdb("migrate", "up")
+    project.write("0002_t", "ALTER TABLE t1 ADD COLUMN a int;")
+    with database.connect() as conn:
+        # The first line alone does not say that it has to do with a password.
+        query = f"BEGIN; LOCK TABLE t1; SELECT '{MARK}', 'shown no more',\n format('PASSWORD %L', 'x')"
+        conn.execute(query.encode())
+        result = chatdb("migrate", "up", "--lock-timeout", "300ms", "--retries", "0")
+        assert result.code == 7
+        assert f"pid {conn.info.backend_pid}" in result.err
+        assert f"LOCK TABLE t1; SELECT '{'•' * len(MARK)}'" in result.err
+        assert MARK not in result.out + result.err
