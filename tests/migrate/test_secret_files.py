@@ -215,7 +215,9 @@ def test_the_statement_of_a_session_that_blocks_is_shown_without_its_password(
     project.write("0002_t", "ALTER TABLE t1 ADD COLUMN a int;")
     with database.connect() as conn:
         # The first line alone does not say that it has to do with a password.
-        query = f"BEGIN; LOCK TABLE t1; SELECT '{MARK}', 'shown no more',\n format('PASSWORD %L', 'x')"
+        query = (
+            f"BEGIN; LOCK TABLE t1; SELECT '{MARK}', 'shown no more',\n format('PASSWORD %L', 'x')"
+        )
         conn.execute(query.encode())
         result = chatdb("migrate", "up", "--lock-timeout", "300ms", "--retries", "0")
         assert result.code == 7
