@@ -15,6 +15,7 @@
     index_check       whether an index is the one that a statement makes
     tracker           completed messages into results and progress
     guards/           statements that watch a file while it runs
+    confine/          what keeps the files of a run inside of a test schema
     patience          how long to wait, how often to try again
     failure           a failure as an error: what failed, what stays
     mark, ending      what marks the transactions of a run behind a pooler; ending a lost run
