@@ -110,6 +110,8 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.events.listener import listen as listen
     from chatdb_cli.events.model import Batch as Batch
     from chatdb_cli.events.model import Change as Change
+    from chatdb_cli.files.init import InitResult as InitResult
+    from chatdb_cli.files.init import init_project as init_project
     from chatdb_cli.files.model import Directives as Directives
     from chatdb_cli.files.model import Folder as Folder
     from chatdb_cli.files.model import Migration as Migration
@@ -140,6 +142,8 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.migrate.live import read_live_database as read_live_database
     from chatdb_cli.migrate.migrator import Migrator as Migrator
     from chatdb_cli.migrate.model import Loss as Loss
+    from chatdb_cli.migrate.model import Mark as Mark
+    from chatdb_cli.migrate.model import Marks as Marks
     from chatdb_cli.migrate.model import MigrationError as MigrationError
     from chatdb_cli.migrate.model import Progress as Progress
     from chatdb_cli.migrate.model import Repair as Repair
@@ -261,7 +265,11 @@ _EXPORTS = {
     "Relation": "docs.model",
     "Remedy": "remedy",
     "Repair": "migrate.model",
+    "InitResult": "files.init",
+    "Mark": "migrate.model",
+    "Marks": "migrate.model",
     "Repairs": "migrate.model",
+    "init_project": "files.init",
     "RowDifference": "counts.differences",
     "Rule": "lint.rule",
     "Run": "migrate.model",

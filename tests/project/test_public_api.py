@@ -22,6 +22,7 @@ from tests.support.paths import ROOT
 EXPORTS: dict[str, str] = chatdb_cli._EXPORTS
 # Each command, and the name of the library that does the same.
 COUNTERPARTS = {
+    "init": "init_project",
     "setup": "setup",
     "seed": "seed_files",
     "docs": "write_schema_docs",
@@ -33,6 +34,8 @@ COUNTERPARTS = {
     "migrate down": "Migrator.down",
     "migrate redo": "Migrator.redo",
     "migrate baseline": "Migrator.baseline",
+    "migrate mark": "Migrator.mark",
+    "migrate unmark": "Migrator.mark",
     "migrate repair": "Migrator.repair",
     "migrate status": "Migrator.status",
     "migrate history": "Migrator.history",
