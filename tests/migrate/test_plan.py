@@ -182,10 +182,18 @@ def test_rolling_back_is_only_suggested_where_a_down_file_exists() -> None:
 
 def test_an_unfinished_migration_without_its_file_needs_the_file_back() -> None:
     (problem,) = compare.problems(
-        files(A), [*applied(A), row(B)._replace(unfinished=Unfinished("up"))]
+        files(A), [*applied(A), row(B)._replace(unfinished=Unfinished("up", ("sha256:x",)))]
     )
     assert (problem.code, problem.version) == ("unfinished", "0002")
     assert problem.hint.startswith("restore its file")
+
+
+def test_a_file_of_which_nothing_was_done_blocks_no_other() -> None:
+    begun = [*applied(A), row(C)._replace(unfinished=Unfinished("up"), recorded=False)]
+    assert compare.problems(files(A, B), begun) == ()
+    assert compare.out_of_order(files(A, B, C), begun) == ()
+    assert steps(plan.down(files(A, B, C), begun)) == ["down 0001"]
+    assert steps(plan.up(files(A, B, C), begun, to=B)) == ["up 0002"]
 
 
 def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
