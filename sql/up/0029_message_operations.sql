@@ -225,6 +225,49 @@ BEGIN
 END
 $$;
 
+-- Every new receipt, by whatever means it is written. Of a thousand receipts in one statement, each would keep an
+-- advisory lock, and a load does not compete with clients: it waits for rows that are locked.
+CREATE FUNCTION settle_statuses() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+DECLARE
+  one text;
+BEGIN
+  IF TG_RELID NOT IN ('message_reads'::regclass, 'message_deliveries'::regclass) THEN
+    RAISE EXCEPTION 'settle_statuses() is a trigger of the tables of receipts alone' USING ERRCODE = 'trigger_protocol_violated';
+  ELSIF EXISTS (SELECT FROM added OFFSET 1000) THEN
+    UPDATE messages m SET status = CASE TG_RELID WHEN 'message_reads'::regclass THEN 'read' ELSE 'delivered' END
+     WHERE (m.status = 'sending' OR m.status = 'delivered' AND TG_RELID = 'message_reads'::regclass)
+       AND m.id IN (SELECT r.message_id FROM added r WHERE r.user_id <> m.user_id);
+    RETURN NULL;
+  END IF;
+  FOR one IN
+    SELECT DISTINCT m.id
+      FROM added r
+      JOIN messages m ON m.id = r.message_id AND m.user_id <> r.user_id
+     WHERE m.status = 'sending' OR m.status = 'delivered' AND TG_RELID = 'message_reads'::regclass
+     ORDER BY m.id
+  LOOP
+    PERFORM settle_message_status(one);
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION settle_statuses() FROM PUBLIC;
+
+CREATE TRIGGER message_reads_settle_status
+  AFTER INSERT ON message_reads
+  REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION settle_statuses();
+
+CREATE TRIGGER message_deliveries_settle_status
+  AFTER INSERT ON message_deliveries
+  REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION settle_statuses();
+
 CREATE FUNCTION set_message_status(message_id text, user_id text, status text) RETURNS messages
 LANGUAGE plpgsql
 AS $$
@@ -282,7 +325,8 @@ BEGIN
   END IF;
   INSERT INTO message_reads (message_id, user_id) VALUES (mark_read.message_id, mark_read.user_id)
   ON CONFLICT DO NOTHING;
-  IF author <> mark_read.user_id AND state IN ('sending', 'delivered') THEN
+  -- a trigger does this for a new receipt; a repeated call makes up for one that had to leave it to another session
+  IF NOT FOUND AND author <> mark_read.user_id AND state IN ('sending', 'delivered') THEN
     PERFORM settle_message_status(mark_read.message_id);
   END IF;
   RETURN marker;
@@ -305,8 +349,9 @@ BEGIN
   written := FOUND;
   IF written OR EXISTS (SELECT FROM message_deliveries
                          WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id) THEN
-    IF EXISTS (SELECT FROM messages
-                WHERE id = mark_delivered.message_id AND status = 'sending' AND user_id <> mark_delivered.user_id) THEN
+    IF NOT written
+       AND EXISTS (SELECT FROM messages
+                    WHERE id = mark_delivered.message_id AND status = 'sending' AND user_id <> mark_delivered.user_id) THEN
       PERFORM settle_message_status(mark_delivered.message_id);
     END IF;
     RETURN written;
@@ -404,7 +449,7 @@ BEGIN ATOMIC
 END;
 
 SELECT pin_search_path('send_message', 'edit_message', 'delete_message', 'search_messages', 'settle_message_status',
-                       'set_message_status', 'mark_read', 'mark_delivered', 'add_reaction', 'attach_files');
+                       'settle_statuses', 'set_message_status', 'mark_read', 'mark_delivered', 'add_reaction', 'attach_files');
 
 COMMENT ON FUNCTION send_message(text, text, text, text, text, text, jsonb) IS
   'Writes a message, or returns the existing one if the user has sent this client_message_id before. Raises 42501 if the user is not a member, 55000 if the channel is archived or deleted, 23503 for a reply to a message of another channel.';
@@ -421,7 +466,9 @@ COMMENT ON FUNCTION search_messages(text, text, integer, text, text) IS
 COMMENT ON FUNCTION list_replies(text, integer, text) IS
   'A page of the live replies to a message, newest first. "before" is the last id of the previous page.';
 COMMENT ON FUNCTION settle_message_status(text) IS
-  'Moves the status of a message forward to what the receipts of others say; mark_read() and mark_delivered() call it. SECURITY DEFINER: the row belongs to the author.';
+  'Moves the status of a message forward to what the receipts of others say; triggers call it for each new receipt. SECURITY DEFINER: the row belongs to the author.';
+COMMENT ON FUNCTION settle_statuses() IS
+  'Trigger: moves the status of messages that have new receipts, see settle_message_status().';
 COMMENT ON FUNCTION set_message_status(text, text, text) IS
   'Sets what the author''s client knows about a message: error if it failed, sending for another try, or forward. Raises 42501 if the user is not the author, 55000 if the status would go back, P0002 if there is no such message.';
 COMMENT ON FUNCTION mark_read(text, text) IS

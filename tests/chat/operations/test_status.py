@@ -11,7 +11,6 @@ from tests.support.chat import (
     assert_call_fails,
     call,
     call_value,
-    insert,
     race,
     rows,
     send,
@@ -47,13 +46,37 @@ def test_a_message_that_is_read_at_once_skips_delivered(chat: Conn, ids: dict[st
     assert value(chat, STATUS, ids["first"]) == "read"
 
 
-def test_a_receipt_that_came_without_the_operation_is_taken_into_account_by_the_next(
+@pytest.mark.parametrize("count", [1, 3, 1500])
+def test_receipts_written_by_sql_move_their_messages_too(
+    chat: Conn, ids: dict[str, str], count: int
+) -> None:
+    ada, bob = ids["ada"], ids["bob"]
+    chat.execute(
+        "INSERT INTO messages (channel_id, user_id, content, client_message_id)"
+        " SELECT %s, %s, 'x', 'load' || n FROM generate_series(1, %s) n",
+        [ids["room"], ada, count],
+    )
+    new = "client_message_id LIKE 'load%%'"
+    for table, status in (("message_deliveries", "delivered"), ("message_reads", "read")):
+        for who, expected in ((ada, None), (bob, status)):
+            chat.execute(
+                f"INSERT INTO {table} (message_id, user_id) SELECT id, %s FROM messages WHERE {new}",
+                [who],
+            )
+            if expected:
+                states = f"SELECT status, count(*) FROM messages WHERE {new} GROUP BY 1"
+                assert chat.execute(states, []).fetchall() == [(expected, count)]
+
+
+def test_a_repeated_receipt_makes_up_for_one_that_did_not_move_the_message(
     chat: Conn, ids: dict[str, str]
 ) -> None:
-    insert(chat, "message_reads", message_id=ids["first"], user_id=ids["bob"])
-    assert value(chat, STATUS, ids["first"]) == "sending"
-    call_value(chat, "mark_delivered", ids["first"], ids["bob"])
-    assert value(chat, STATUS, ids["first"]) == "read"
+    first, bob = ids["first"], ids["bob"]
+    for function, status in (("mark_delivered", "delivered"), ("mark_read", "read")):
+        rows(chat, function, first, bob)
+        chat.execute("UPDATE messages SET status = 'sending' WHERE id = %s", [first])
+        rows(chat, function, first, bob)
+        assert value(chat, STATUS, first) == status
 
 
 FORWARD = {
