@@ -254,6 +254,8 @@ class Recovery:
             fate = failure.fate_of(outcome, loaded, state)
             return self._guard.explain(outcome.error, loaded, (fate,))
         error = failure.explain(outcome, loaded, state, self._blockers.blockers)
+        if self._blockers.hidden and error.sqlstate == LOCK_NOT_AVAILABLE:
+            error = error.with_(notes=(f"it waited for {HIDDEN_SESSION}", *error.notes))
         return self._guard.reword(error, outcome)
 
 

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from chatdb_cli.postgres.quoting import Quoting
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database, wait_for_session
-from tests.support.errors import error_text
+from tests.support.errors import SECRET, error_text
 from tests.support.project import Project, command_environment
 from tests.support.servers import Server
 
@@ -297,22 +298,30 @@ def test_a_locked_history_ends_within_the_wait_and_names_the_session_that_holds_
 
 
 def test_a_role_that_may_not_see_who_holds_the_lock_is_told_so(
-    project: Project, chatdb: Chatdb, database: Database, reader: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    project.write_tables(1)
-    database.execute(f"GRANT ALL ON SCHEMA public TO {reader}; "
-                     "REVOKE SELECT ON pg_locks, pg_stat_activity FROM PUBLIC")  # fmt: skip
-    role = as_role(database, reader)
-    from chatdb_cli.postgres.quoting import Quoting
-
-    with database.connect() as other:
-        other.execute(f"SELECT pg_advisory_lock({Quoting(other, 'public').session_key})")
-        monkeypatch.setenv("DATABASE_URL", role)
-        result = chatdb("migrate", "up", "--wait", "50ms")
-    database.execute("GRANT SELECT ON pg_locks, pg_stat_activity TO PUBLIC")
-    assert result.code == 7
-    assert "another migrator is running" in error_text(result)
+    project: Project, chatdb: Chatdb, database: Database, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("0001_a", "LOCK TABLE busy;")
+    database.execute(
+        f"GRANT ALL ON SCHEMA public TO {role}; CREATE TABLE busy (); GRANT ALL ON busy TO {role}; "
+        "REVOKE SELECT ON pg_locks, pg_stat_activity FROM PUBLIC"
+    )
+    monkeypatch.setenv("DATABASE_URL", database.url.replace("postgres@", f"{role}:{SECRET}@"))
+    up = ("migrate", "up", "--allow-non-empty", "--lock-timeout", "600ms", "--retries", "0")
+    try:
+        with database.connect() as other:
+            other.execute(f"SELECT pg_advisory_lock({Quoting(other, 'public').session_key})")
+            result = chatdb(*up, "--wait", "50ms")
+            assert result.code == 7
+            assert "can't be seen" in error_text(result)
+        with database.connect() as other, other.transaction():
+            other.execute("LOCK TABLE busy")
+            result = chatdb(*up)
+            assert result.code == 7
+            assert "can't be seen" in error_text(result)
+    finally:
+        database.execute(
+            f"GRANT SELECT ON pg_locks, pg_stat_activity TO PUBLIC; DROP OWNED BY {role}"
+        )
 
 
 def test_no_timeout_of_the_database_ends_a_run(
