@@ -64,9 +64,11 @@ $(BIN)/python:
 	  { rm -rf $(VENV); echo "error: $(PYTHON) cannot create a virtual environment (on Debian: apt install python3-venv)" >&2; exit 1; }
 
 $(VENV)/.chatdb: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@echo 'installing chatdb and its libraries into $(VENV): a minute, the first time'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo 'installing chatdb, its libraries and those of its tests into $(VENV): a minute, the first time'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.chatdb

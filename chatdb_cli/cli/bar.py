@@ -25,12 +25,19 @@ class Bar:
     """
 
     def __init__(self, console: Console, total: int, *, facts: bool = False) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None if facts else 40),
             TextColumn("{task.fields[facts]}", markup=False) if facts else MofNCompleteColumn(),
+            TimeElapsedColumn(),
             console=console,
             transient=True,
             expand=facts,

@@ -74,7 +74,9 @@ class Source(NamedTuple):
         """Return why `${NAME}` in a value of a file is not what its author meant, or None."""
         if not self.lines or not re.search(r"\$\{\w+\}", self.values[variable]):
             return None  # the name is not repeated: it may be a part of a password
-        return f"${{...}} is taken as it is: nothing is interpolated in {self.where}; write the value"
+        return (
+            f"${{...}} is taken as it is: nothing is interpolated in {self.where}; write the value"
+        )
 
     def names_database(self) -> str | None:
         """Return the URL variable, or `POSTGRES_*`, that names a database here, or None."""
