@@ -46,7 +46,8 @@ SECTIONS = {
         "open_target", "Target", "connect", "open_pool", "wait_for_server",
     ),
     "Setup": (
-        "init_project", "InitResult", "setup", "setup_test_schema", "setup_test_database", "clear_test_data",
+        "init_project", "InitResult",
+        "setup", "setup_test_schema", "setup_test_database", "clear_test_data",
         "drop_test_schema", "drop_test_database", "settings_for_tests",
     ),
     "Migrations": (
