@@ -256,7 +256,9 @@ class Snapshot(Closing):
         with self.explained(), ExitStack() as stack:
             others: list[Opening] = []
             if self.source.connections > 1 and len(works) > 1:
-                pool = stack.enter_context(open_pool(self._target))
+                # Longer than connecting takes at most: a connection less makes the count slower.
+                wait = self._target.settings.connect_timeout_ms / 1000 + 3
+                pool = stack.enter_context(open_pool(self._target, wait=wait))
                 others = [pool.connection] * (self.source.connections - 1)
                 self._exported = self._export()
             self._crew = Crew(self.connection, others, self._join, row_factory, self._report)

@@ -7,6 +7,7 @@
     sql_text    PostgreSQL's SQL, shortened for people
     update      the file: written, or only compared
     markdown    the document
+    groups      the groups of functions that a user names in its head
     mermaid     its diagrams
     escape      names and comments made harmless
 

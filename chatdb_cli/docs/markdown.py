@@ -21,6 +21,7 @@ from chatdb_cli.docs.escape import (
     escape_prose,
     escape_text,
 )
+from chatdb_cli.docs.groups import group_functions
 from chatdb_cli.docs.mermaid import write_diagrams
 from chatdb_cli.docs.sql_text import split_list
 
@@ -58,7 +59,7 @@ def schema_markdown(docs: SchemaDocs, current: str | None = None) -> str:
         parts.append("## Views")
     for view in docs.views:
         parts += _relation(view, _Links(""), [])
-    parts += _functions(docs.functions)
+    parts += _functions(docs.functions, head)
     if docs.types:
         parts += ["## Types", _bullets(map(_type, docs.types))]
     if not (docs.tables or docs.views or docs.functions or docs.types):
@@ -171,22 +172,41 @@ def _policy(policy: Policy) -> str:
     return _item(policy.name, text, policy.comment)
 
 
-def _functions(functions: Sequence[Function]) -> Iterator[str]:
+def _functions(functions: Sequence[Function], head: str) -> Iterator[str]:
     titles = {
         "function": "Functions", "procedure": "Procedures", "aggregate": "Aggregates",
         "window function": "Window functions", "trigger function": "Trigger functions",
     }  # fmt: skip
     for kind, title in titles.items():
-        group = [f for f in functions if f.kind == kind]
-        if group:
-            yield f"## {title}"
-        for n, function in enumerate(group):
-            if n == 0 or group[n - 1].name != function.name:
-                yield f"### {escape_text(function.name)}"
-            yield code_fence("sql", _signature(function))
-            if function.comment:
-                yield escape_prose(function.comment)
-            yield f"*{', '.join(_properties(function))}*"
+        of_kind = [f for f in functions if f.kind == kind]
+        if not of_kind:
+            continue
+        yield f"## {title}"
+        groups = list(group_functions(head if kind == "function" else "", of_kind))
+        if groups[0][0]:
+            yield _table(("group", "functions"), [(escape_cell(t), _index(g)) for t, g in groups])
+        for group_title, group in groups:
+            if group_title:
+                yield f"### {escape_text(group_title)}"
+            yield from _descriptions(group, "####" if group_title else "###")
+
+
+def _index(functions: Iterable[Function]) -> str:
+    names = dict.fromkeys(function.name for function in functions)
+    return ", ".join(
+        f"[{escape_text(name)}](#{name})" if re.fullmatch(r"\w+", name) else code_span(name)
+        for name in names
+    )
+
+
+def _descriptions(functions: Sequence[Function], level: str) -> Iterator[str]:
+    for n, function in enumerate(functions):
+        if n == 0 or functions[n - 1].name != function.name:
+            yield f"{level} {escape_text(function.name)}"
+        yield code_fence("sql", _signature(function))
+        if function.comment:
+            yield escape_prose(function.comment)
+        yield f"*{', '.join(_properties(function))}*"
 
 
 def _signature(function: Function) -> str:

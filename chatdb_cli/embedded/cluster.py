@@ -1,4 +1,4 @@
-"""The cluster of the embedded server: its data directory, made by initdb, and its database.
+"""The cluster of the embedded server: its data directory, made by initdb, its database, its roles.
 
 What does not belong here: starting the server on it (`postmaster.py`).
 """
@@ -81,3 +81,29 @@ def create_database(name: str, keywords: Mapping[str, str]) -> None:
             f"can't create the database of the embedded server: {error}",
             Advice("look at the log, then run {setup}"),
         ) from None
+
+
+def require_role(keywords: Mapping[str, str], role: str) -> None:
+    """Raise an error if the running server has no role of this name.
+
+    Args:
+        keywords: libpq's, for a database of the running server.
+        role: the name of the role.
+
+    Raises:
+        ChatdbError: SERVER, there is no such role, or the server refused.
+    """
+    import psycopg
+
+    try:
+        with psycopg.connect(**keywords, autocommit=True) as connection:  # type: ignore[arg-type]
+            if connection.execute(queries.FIND_ROLE, (role,)).fetchone():
+                return
+    except psycopg.Error as error:
+        raise server_failure(
+            f"can't look up the role {role!r}: {error}", Advice("look at the log of the server")
+        ) from None
+    raise server_failure(
+        f"the embedded server has no role {role!r}",
+        Advice("create it with CREATE ROLE; {up} creates those of the chat schema"),
+    )

@@ -8,11 +8,12 @@ What does not belong here: how each step is done (`home.py`, `cluster.py`, `post
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chatdb_cli.embedded.cluster import create_data_directory, create_database
+from chatdb_cli.embedded.cluster import create_data_directory, create_database, require_role
 from chatdb_cli.embedded.failures import USE_ANOTHER_SERVER, server_failure, system_failures
 from chatdb_cli.embedded.home import Home
 from chatdb_cli.embedded.model import ServerStatus
@@ -152,13 +153,36 @@ class EmbeddedServer:
         """
         return connection_keywords(self._socket_folder(), database or self.database)
 
-    def url(self, database: str | None = None) -> str:
-        """Return a URL for psql and other programs; it holds no password, because none is needed."""
+    def url(self, database: str | None = None, *, role: str | None = None) -> str:
+        """Return a URL for psql and other programs; it holds no password, because none is needed.
+
+        Args:
+            database: the name of the database; by default that of the project.
+            role: a role that sessions act as from their start, as after SET ROLE: with its rights alone
+                and under its row-level security.  It needs no right to log in.
+
+        Raises:
+            ChatdbError: SERVER, there is no server; or it is not running, or has no such role.
+        """
         from urllib.parse import quote
 
         name = quote(database or self.database, safe="")
         host = quote(os.fsencode(self._socket_folder()))
-        return f"postgresql://{SUPERUSER}@/{name}?host={host}&port={PORT}"
+        url = f"postgresql://{SUPERUSER}@/{name}?host={host}&port={PORT}"
+        return url if role is None else f"{url}&options={quote(self.options(role), safe='')}"
+
+    def options(self, role: str) -> str:
+        """Return libpq's `options`, with which sessions act as a role from their start.
+
+        Args:
+            role: as for `url`.
+
+        Raises:
+            ChatdbError: SERVER, the server is not running, or has no such role.
+        """
+        require_role(self.params(SUPERUSER), role)
+        escaped = re.sub(r"([\\\s])", r"\\\1", role)
+        return f"-c role={escaped}"
 
     def destroy(self) -> None:
         """Stop the server and remove its data, with every row in it, and chatdb's other files.

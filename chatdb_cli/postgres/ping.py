@@ -1,8 +1,5 @@
 """Whether a connection answers, within a time.
 
-    ping               whether it answers; a silent connection is closed
-    require_answer     the same as the check of a pool
-
 The check of psycopg's own pool waits for ever if the server hangs.  What does not belong here: whether a
 server accepts a new connection (`wait.py`).
 """
@@ -52,19 +49,3 @@ def _readable(socket: int, timeout_s: float) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(socket, selectors.EVENT_READ)
         return bool(selector.select(timeout_s))
-
-
-def require_answer(conn: psycopg.Connection[Any], timeout_s: float) -> None:
-    """Raise an error if a connection does not answer in time; it is closed then.
-
-    Args:
-        conn: as for `ping`.
-        timeout_s: how long to wait, in seconds.
-
-    Raises:
-        psycopg.OperationalError: there was no answer.
-    """
-    import psycopg
-
-    if not ping(conn, timeout_s):
-        raise psycopg.OperationalError("the connection does not answer")

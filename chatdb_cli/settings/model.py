@@ -128,6 +128,7 @@ class Settings:
         bastion: the host of the SSH tunnel, or None for no tunnel.
         health_thresholds: limits of the health checks, by name, as they were given; or None.
         health_cursors: the files of the cursors that are compared with the change log, by name; or None.
+        pool_wait_ms: how long a caller waits for a connection of a pool; None: `connect_timeout_ms`.
         metrics_top: how many tables, indexes and statements get metrics of their own.
         health_listen: the address of the HTTP server, as host and port; either is None if it is not
             given.  None for no server.
@@ -160,6 +161,7 @@ class Settings:
     connect_retry_delay_ms: int
     pool_size: int
     pool_idle_ms: int
+    pool_wait_ms: int | None
     lock_timeout_ms: int
     statement_timeout_ms: int
     retries: int

@@ -41,6 +41,17 @@ def duration_ms(text: str) -> int:
     return milliseconds
 
 
+def positive_duration_ms(text: str) -> int:
+    """Read a duration, as `duration_ms` does, that is more than 0.
+
+    Raises:
+        ValueError: it is 0, or is not a duration.
+    """
+    if milliseconds := duration_ms(text):
+        return milliseconds
+    raise ValueError("must be more than 0")
+
+
 def choice(*names: str) -> Callable[[str], str]:
     """Return a parser that accepts one of several words."""
 

@@ -97,6 +97,7 @@ SETTINGS = {
         Setting("CHATDB_CONNECT_RETRY_DELAY", parse.duration_ms, "1s", "connect_retry_delay_ms"),
         Setting("CHATDB_POOL_SIZE", parse.count(1), "20", "pool_size"),
         Setting("CHATDB_POOL_IDLE", parse.duration_ms, "30s", "pool_idle_ms"),
+        Setting("CHATDB_POOL_WAIT", parse.positive_duration_ms, field="pool_wait_ms"),
         Setting("CHATDB_POOLER", parse.choice("session", "transaction"), field="pooler"),
         # Migrations.
         Setting("CHATDB_LOCK_TIMEOUT", parse.duration_ms, "5s", "lock_timeout_ms"),

@@ -71,6 +71,47 @@ def test_a_named_schema_gives_the_same_text_whatever_the_database_has_set(
     assert text(database) == document
 
 
+def test_schema_md_has_each_function_in_one_group_and_the_internals_apart() -> None:
+    text = (DOCS / "schema.md").read_text(encoding="utf-8")
+    (groups,) = re.findall(
+        r"^<!-- chatdb docs functions\n(.*?)^-->", text, re.MULTILINE | re.DOTALL
+    )
+    named = [name for line in groups.splitlines() for name in line.partition(":")[2].split()]
+    functions = text.partition("\n## Functions\n")[2].partition("\n## Trigger functions\n")[0]
+    assert re.findall(r"^#### (\w+)$", functions, re.MULTILINE) == named
+    assert len(set(named)) == len(named)
+    internals = functions.partition("\n### Internals")[2]
+    for comment in ("For policies:", "For the triggers:", "For the change log:", "For operations:"):
+        assert comment not in functions.removesuffix(internals)
+
+
+GROUPED = """# Mine
+
+<!-- chatdb docs functions
+Both: pick doing lengthy nothing
+None: nothing
+-->
+"""
+
+
+def test_functions_are_grouped_as_the_head_says_and_the_others_come_last(
+    database: Database,
+) -> None:
+    database.execute("CREATE FUNCTION plain() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    database.execute("CREATE FUNCTION pick() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    database.execute("CREATE FUNCTION pick(n int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    schema = read_schema(database.target())
+    grouped = schema_markdown(schema, GROUPED)
+    assert re.findall("^##.*", grouped, re.MULTILINE) == [
+        "## Functions", "### Both", "#### pick", "### Other functions", "#### plain",
+    ]  # fmt: skip
+    assert "| Both | [pick](#pick) |" in grouped
+    assert schema_markdown(schema, grouped) == grouped
+    assert re.findall("^##.*", schema_markdown(schema), re.MULTILINE) == [
+        "## Functions", "### pick", "### plain",
+    ]  # fmt: skip
+
+
 # --- any schema -----------------------------------------------------------------------------------
 
 WORLD = """

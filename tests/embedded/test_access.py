@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from chatdb_cli.embedded.server import EmbeddedServer
-from tests.support.embedded import Make, as_nobody, as_root, query, sockets_of
+from tests.support.embedded import (
+    Make,
+    as_nobody,
+    as_root,
+    assert_refused,
+    connect,
+    query,
+    sockets_of,
+)
 
 
 @as_root
@@ -56,6 +67,45 @@ def test_the_url_works_in_psql_unchanged(running: EmbeddedServer) -> None:
     ]
     assert subprocess.check_output(command, env={}, text=True) == "postgres\n"
     assert running.url("a b/c").startswith("postgresql://postgres@/a%20b%2Fc?host=/")
+
+
+@pytest.mark.parametrize("name", ["app", "odd role\\'\"%"])
+def test_a_url_acts_as_a_role_with_its_rights_alone(name: str, running: EmbeddedServer) -> None:
+    with connect(running) as conn:
+        conn.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+        conn.execute("CREATE TABLE IF NOT EXISTS secret (n int)")
+    with psycopg.connect(running.url("postgres", role=name)) as conn:
+        assert conn.execute("SELECT current_user").fetchone() == (name,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("SELECT * FROM secret")
+    assert_refused(lambda: running.url(role=name + "x"), repr(name + "x"), "CREATE ROLE")
+
+
+def psql(server: EmbeddedServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `chatdb server psql` on a server that the environment does not name."""
+    environment = {**os.environ, "CHATDB_HOME": str(server.home), "PGUSER": "mallory"}
+    command = [sys.executable, "-m", "chatdb_cli", "server", "psql", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_psql_does_what_its_arguments_say_or_refuses(running: EmbeddedServer) -> None:
+    query(running, "CREATE ROLE chat_app")
+    ask = ("-XAtc", "SELECT current_user, current_database()")
+    for arguments, answer in {
+        (): f"postgres|{running.database}\n",
+        ("-d", "template1"): "postgres|template1\n",
+    }.items():
+        assert psql(running, "--", *ask, *arguments).stdout == answer
+    for option in (["-U", "chat_app"], ["--user", "chat_app"]):
+        assert psql(running, *option, "--", *ask).stdout == f"chat_app|{running.database}\n"
+    for arguments, words in {
+        ("-U", "nobody"): "the embedded server has no role 'nobody'",
+        ("--", "-U", "chat_app"): "before --",
+        ("--", "--username=chat_app"): "before --",
+    }.items():
+        refused = psql(running, *arguments)
+        assert refused.returncode != 0
+        assert words in refused.stderr
 
 
 def test_variables_of_the_environment_do_not_redirect_a_connection(

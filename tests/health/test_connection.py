@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 import psycopg
@@ -20,6 +20,7 @@ from chatdb_cli.health.check import check_connection, check_health, is_healthy
 from chatdb_cli.health.watch import HealthWatch
 from chatdb_cli.postgres.connect import connect
 from chatdb_cli.postgres.pool import open_pool
+from chatdb_cli.postgres.target import open_target
 from tests.support.database import Database, wait_for_no_sessions
 from tests.support.health import as_nobody, check_of, health_of, row_of
 from tests.support.pooler import PGBOUNCER, allow_owner_login, pooled
@@ -228,13 +229,16 @@ def test_a_pool_whose_clients_wait_is_degraded(database: Database) -> None:
 
 @pytest.mark.quick
 def test_a_pool_is_healthy_while_its_database_answers(database: Database) -> None:
-    with database.target() as target, open_pool(target) as pool:
-        assert is_healthy(pool)
-        with pool.connection() as conn:
-            pid = conn.info.backend_pid
-        with frozen(pid):
+    answering = Event()
+    answering.set()
+    with Proxy(socket_of(database.server), on_message=lambda *_: answering.wait(60)) as proxy:
+        settings = database.settings(database_url=proxy.url(database.name))
+        with open_target(settings) as target, open_pool(target) as pool:
+            assert is_healthy(pool, timeout_s=60)
+            answering.clear()
             assert not is_healthy(pool, timeout_s=0.5)
-        assert is_healthy(pool)
+            answering.set()
+            assert is_healthy(pool, timeout_s=60)
     assert not is_healthy(pool)  # it is closed
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.postgres.connect import backoff_s
@@ -14,6 +18,8 @@ from chatdb_cli.postgres.pool import open_pool
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from tests.support.database import Database
+from tests.support.proxy import Proxy
+from tests.support.servers import socket_of
 
 SERVICE = "[far]\nhost=10.9.9.9\nport=5433\nuser=app\ndbname=shop\n"
 
@@ -126,3 +132,44 @@ def test_a_pool_uses_the_schema_of_the_target(database: Database) -> None:
 @pytest.mark.parametrize(("tries", "nominal"), [(0, 0.1), (3, 0.8), (6, 5.0), (100_000, 5.0)])
 def test_the_pause_between_two_tries_doubles_up_to_its_limit(tries: int, nominal: float) -> None:
     assert 0.5 * nominal <= backoff_s(tries, 0.1, 5.0) < 1.5 * nominal
+
+
+def test_a_caller_waits_for_a_connection_of_a_pool_as_long_as_is_set_and_no_longer(
+    database: Database,
+) -> None:
+    answering = threading.Event()
+    answering.set()
+    flags = {"pool_wait": "300ms", "pool_size": "1"}
+    with Proxy(socket_of(database.server), on_message=lambda *_: answering.wait(60)) as proxy:
+        url = proxy.url(database.name)
+        settings = load_settings({"database_url": url, **flags}, environ={}, cwd=Path("/"))
+        with (
+            open_target(settings) as target,
+            open_pool(target) as by_setting,
+            open_pool(target, wait=0.6) as by_argument,
+        ):
+            for pool, wait in ((by_setting, 0.3), (by_argument, 0.6)):
+                with pool.connection(timeout=60):
+                    assert wait <= time_out(pool) < wait + 2  # all connections are in use
+                answering.clear()
+                assert wait <= time_out(pool) < wait + 2  # the server hangs
+                answering.set()
+            with pytest.raises(ValueError, match="wait is 0, and must be more than 0"):
+                open_pool(target, wait=0)
+
+
+def test_a_connection_that_does_not_answer_is_replaced_within_the_wait(database: Database) -> None:
+    with database.target() as target, open_pool(target, wait=60) as pool:
+        with pool.connection() as conn:
+            pid = conn.info.backend_pid
+        database.execute(f"SELECT pg_terminate_backend({pid}, 60000)")
+        with pool.connection() as conn:
+            assert conn.info.backend_pid != pid
+
+
+def time_out(pool: ConnectionPool[Any]) -> float:
+    """Return how long it took to get no connection, in seconds."""
+    start = time.monotonic()
+    with pytest.raises(PoolTimeout), pool.connection():
+        pass
+    return time.monotonic() - start

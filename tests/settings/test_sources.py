@@ -31,7 +31,7 @@ def test_without_sources_every_setting_has_its_documented_default(project):
         "development",
     )
     assert (s.connect_timeout_ms, s.connect_retries, s.connect_retry_delay_ms) == (2000, 3, 1000)
-    assert (s.pool_size, s.pool_idle_ms) == (20, 30_000)
+    assert (s.pool_size, s.pool_idle_ms, s.pool_wait_ms) == (20, 30_000, None)
     assert (s.lock_timeout_ms, s.statement_timeout_ms) == (5000, 0)
     assert (s.retries, s.wait_ms) == (10, 60_000)
     assert (s.format, s.log_format, s.quiet, s.verbose, s.debug) == ("text", "text", *[False] * 3)

@@ -1,14 +1,27 @@
-"""The server of the settings, for the commands of this group."""
+"""The server of the settings and the option --user, for the commands of this group."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from chatdb_cli import log
 
 if TYPE_CHECKING:
     from chatdb_cli.cli.context import Context
     from chatdb_cli.embedded.server import EmbeddedServer
+
+
+Role = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        "-U",
+        metavar="NAME",
+        help="Act as this role, with its rights alone (chat_app: as the application).",
+    ),
+]
 
 
 def server_of(context: Context) -> EmbeddedServer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatdb_cli.cli.command.server._server import started_server
+from chatdb_cli.cli.command.server._server import Role, started_server
 from chatdb_cli.cli.commands import command
 from chatdb_cli.cli.context import Context
 from chatdb_cli.cli.options import LOCAL
@@ -10,6 +10,6 @@ from chatdb_cli.cli.render.server import render_url
 
 
 @command(LOCAL)
-def url(context: Context) -> None:
+def url(context: Context, user: Role = None) -> None:
     """Print the URL for psql and other programs, without password."""
-    context.out.result(render_url(started_server(context).url()))
+    context.out.result(render_url(started_server(context).url(role=user)))
