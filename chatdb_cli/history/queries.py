@@ -392,7 +392,7 @@ LOG: Final = _LOG % (_NEW_ID, "{operation}")
 # End a run that lost its connection: nothing of it that is still under way may be executed.
 END_RUN: Final = _LOG % ("{run}", "'ended'")
 # Is this run one that was not ended so?  The division fails if it was.
-RUN_GOES_ON: Final = "SELECT 1 / (count(*) = 0)::int FROM {schema}._yoyo_log WHERE id = {run}"
+RUN_CONTINUES: Final = "SELECT 1 / (count(*) = 0)::int FROM {schema}._yoyo_log WHERE id = {run}"
 # Accept the files of an applied migration as they are now, if its row is the one that was shown.
 REPAIR_CHANGED: Final = f"""\
 WITH accepted AS (

@@ -259,7 +259,7 @@ class HistoryWriter:
         )
 
     def end_run(self, run: str) -> str:
-        """Return the statement after which no transaction of a run passes `run_goes_on`.
+        """Return the statement after which no transaction of a run passes `run_continues`.
 
         Args:
             run: the UUID of the run.
@@ -273,13 +273,13 @@ class HistoryWriter:
             comment=self._comment("the run lost its connection"),
         )
 
-    def run_goes_on(self, run: str) -> str:
+    def run_continues(self, run: str) -> str:
         """Return the statement that fails if a run was ended.
 
         Args:
             run: the UUID of the run.
         """
-        return self._fill(queries.RUN_GOES_ON, run=run)
+        return self._fill(queries.RUN_CONTINUES, run=run)
 
     def flush(self) -> str:
         """Return a statement that changes nothing, but makes its COMMIT wait for the disk."""

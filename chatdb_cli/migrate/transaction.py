@@ -516,7 +516,7 @@ class MigrationTransaction:
         """Return the message that fails if the run was ended, because its connection was lost."""
         if self._mark is None:
             return []
-        return [to_message(self.writer.run_goes_on(self._mark.run), Part.FRAME)]
+        return [to_message(self.writer.run_continues(self._mark.run), Part.FRAME)]
 
     def settings(self, timeouts: Timeouts, *, wait_for_disk: bool) -> Message:
         """Return the message that has the transaction's settings."""

@@ -30,7 +30,7 @@ from tests.support.project import Project, migrator_through
 from tests.support.proxy import Proxy
 from tests.support.servers import on_first_server, socket_of
 
-# A file that goes on when it is canceled.
+# A file that continues when it is canceled.
 SWALLOW = """DO $$ BEGIN FOR n IN 1..4 LOOP
     BEGIN PERFORM pg_sleep(0.005); EXCEPTION WHEN query_canceled THEN NULL; END;
 END LOOP; END $$;"""
