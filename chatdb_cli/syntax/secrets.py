@@ -82,7 +82,7 @@ _KEY = re.compile(r"\((?P<columns>[^()]*)\)=\((?P<values>[^\n]*)\)")
 # What a message quotes, in the quotation marks of any language.
 _CITED = re.compile('["\u00ab\u201e\u201c\u300c](.+?)["\u00bb\u201c\u201d\u300d]', re.DOTALL)
 # In prose an apostrophe after a letter is none that begins a literal.
-_QUOTED = re.compile(r"(?<!\w)'(?P<text>(?:[^']|'')*)")
+_QUOTED = re.compile(r"(?<!\w)'(?P<text>(?:[^']|'')*)'?")
 
 
 class _Literal(NamedTuple):

@@ -186,7 +186,7 @@ def test_no_command_runs_what_another_role_has_planted(
         f"{outside}DROP INDEX CONCURRENTLY i;\n",
     )
     commands = [
-        (0, "setup"),
+        (0, "setup", "--allow-non-empty"),
         (0, "migrate", "status", "--check"),
         (0, "migrate", "history"),
         (0, "migrate", "down", "--allow-data-loss", "--yes"),
@@ -207,6 +207,9 @@ def test_no_command_runs_what_another_role_has_planted(
         (None, "seed"),
         (0, "migrate", "down", "--all", "--yes", "--allow-data-loss"),
         (0, "migrate", "baseline", "2"),
+        (None, "migrate", "mark", "3", "--yes"),
+        (None, "migrate", "unmark", "3", "--yes"),
+        (None, "migrate", "drift"),
         (0, "setup", "--test"),
     ]
     for code, *words in commands:

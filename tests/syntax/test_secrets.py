@@ -252,6 +252,10 @@ def test_a_statement_that_is_only_a_comment_is_hidden_too() -> None:
             'password authentication failed for user "ada"',
         ),
         ('column "password" doesn\'t exist', 'column "password" doesn\'t exist'),
+        (
+            "statement \"ALTER ROLE a PASSWORD 'b' NOINHERIT\" in f()",
+            "statement \"ALTER ROLE a PASSWORD '•' NOINHERIT\" in f()",
+        ),
         ("could not connect to postgres://a:bc@d/e", "could not connect to postgres://a:••@d/e"),
     ],
 )
