@@ -20,7 +20,11 @@
     failure           a failure as an error: what failed, what stays
     mark, ending      what marks the transactions of a run behind a pooler; ending a lost run
     recovery          after a failure: try again, plan again, or end with what is true
-    repair            repair and baseline: the history changes, no migration runs
+    versions          the version that a user names
+    file_checks, refusals
+                      files that can't run, by their text; why nothing runs, as one error
+    repair, marks     the history changes, no migration runs
+    origin            whether the database was set up from the shipped chat schema
     live              what a database says to the linter
     model             the values: Step, LoadedStep, Plan, Run, Options, Progress, Status
     queries           every statement that this package sends

@@ -28,10 +28,19 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.files.model import Direction, Files, Migration
+    from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.migrate.model import MarkRequest, StepState
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
     from chatdb_cli.postgres.model import Target
+
+
+def file_problems(files: Files, request: MarkRequest) -> list[Finding]:
+    """Return why the files can't be marked: a version is used twice, or a file can't be a migration."""
+    problems = [*compare.duplicate_problems(files)]
+    if request != "unmark":
+        problems += map(compare.refused_problem, files.refused)
+    return problems
 
 
 def plan_marks(

@@ -38,11 +38,11 @@ from chatdb_cli.migrate.model import (
     Status,
 )
 from chatdb_cli.migrate.reading import read_patiently, read_target_history
+from chatdb_cli.migrate.refusals import plan_refusals, refuse_contradiction, refuse_problems
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures
 from chatdb_cli.postgres.model import Target, require_target
 from chatdb_cli.postgres.target import open_target
-from chatdb_cli.remedy import Advice
 from chatdb_cli.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from chatdb_cli.files.model import Files, Folder
-    from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import History, LogEntry
     from chatdb_cli.migrate.model import Confines, MarkRequest, Marks, StatementWatch, Step
     from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
@@ -215,7 +214,7 @@ class Migrator(Closing):
             MigrationError: a migration failed; its `run` has the result of each step.
             ChatdbError: nothing ran.
         """
-        _refuse_contradiction(to=to, steps=steps)
+        refuse_contradiction(to=to, steps=steps)
         files = self._read_files(downs=False)
 
         def plan_up(past: History, remaining: Sequence[Step] | None = None) -> Plan:
@@ -256,7 +255,7 @@ class Migrator(Closing):
             MigrationError: a migration failed; its `run` has the result of each step.
             ChatdbError: nothing ran.
         """
-        _refuse_contradiction(to=to, steps=steps, everything=everything or None)
+        refuse_contradiction(to=to, steps=steps, everything=everything or None)
         files = self._read_files()
         with self._connect() as conn:
             past = self._read(conn)
@@ -287,15 +286,7 @@ class Migrator(Closing):
             )
 
     def baseline(self, version: str) -> Run:
-        """Mark everything up to a version as applied, without running it.
-
-        Args:
-            version: the last version to mark.
-
-        Raises:
-            ChatdbError: `REFUSED` if a migration was applied by running it, `USAGE` if the version is
-                unknown.
-        """
+        """Mark everything up to a version as applied, without running it; it raises as `marks` does."""
         return self.mark(self.marks("baseline", version))
 
     def marks(self, request: MarkRequest, *versions: str) -> Marks:
@@ -313,10 +304,7 @@ class Migrator(Closing):
         from chatdb_cli.migrate import marks
 
         files = self._read_files()
-        problems = [*compare.duplicate_problems(files)]
-        if request != "unmark":
-            problems += map(compare.refused_problem, files.refused)
-        _refuse_problems(problems, files)
+        refuse_problems(marks.file_problems(files, request), files)
         with self._connect() as conn:
             past = self._read(conn)
         return marks.plan_marks(self.target, files, past, request, versions)
@@ -357,7 +345,7 @@ class Migrator(Closing):
                 return Repairs(self.target, (), past)
             # A file that was not read, or is ambiguous, can't be accepted.
             problems = compare.problems(files, past.applied)
-            _refuse_problems([p for p in problems if p.code in ("duplicate", "refused")], files)
+            refuse_problems([p for p in problems if p.code in ("duplicate", "refused")], files)
             ids = [row.id for row in repair.changed(files, past)]
             texts = read_texts(conn, self.target.schema, ids) if ids else {}
         return Repairs(self.target, repair.repairs(files, past, texts), past)
@@ -439,7 +427,7 @@ class Migrator(Closing):
         guard: bool = False,
     ) -> Run:
         if first.problems:
-            _refuse_problems(first.problems, files, _refusals(first, past))
+            refuse_problems(first.problems, files, plan_refusals(first, past))
         first = first._replace(warnings=first.warnings + self._overruled(past))
         if first.steps and not dry_run:
             self._require_writable(past)
@@ -459,36 +447,3 @@ class Migrator(Closing):
             state = RunState(self.target, direction, first, past, replan)
             runner = Runner(session, state, options, self._progress)
         return runner.dry_run() if dry_run else runner.run()
-
-
-def _refusals(first: Plan, past: History) -> tuple[str, ...]:
-    """Return why files of a plan can't run, so that it is said together with the plan's problems."""
-    from chatdb_cli.migrate.file_checks import find_refusals
-
-    ups = [s.migration for s in first.steps if s.direction == "up" and s.migration]
-    return tuple(map(compare.describe, find_refusals(ups, ups, past.server_version)))
-
-
-def _refuse_problems(problems: Sequence[Finding], files: Files, more: tuple[str, ...] = ()) -> None:
-    """Raise the first problem as an error, with the others as notes.
-
-    Args:
-        problems: what stops a run; nothing is raised if there are none.
-        files: the files on disk.
-        more: further notes.
-    """
-    if not problems:
-        return
-    problem = problems[0]
-    others = (*(p.message for p in problems[1:]), *more)
-    if problem.code == "refused":  # its own error has all the facts
-        error = next(e for e in files.refused if compare.describe(e) == problem.message)
-        raise error.with_(notes=error.notes + others)
-    raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint, notes=others)
-
-
-def _refuse_contradiction(**arguments: object) -> None:
-    names = [f"{{{name}}}" for name, value in arguments.items() if value is not None]
-    if len(names) > 1:
-        message = Advice(f"{' and '.join(names)} contradict each other")
-        raise ChatdbError(Code.USAGE, message, hint="give one of them")
