@@ -449,6 +449,15 @@ RACES = {
         "INSERT INTO parted VALUES (21)",
         Loss("parted_3", None, 1, "dropped table"),
     ),
+    "a value that its new type does not hold": (
+        "ALTER TABLE typed ALTER whole TYPE int;", "UPDATE typed SET whole = 3.5 WHERE id = 1",
+        Loss("typed", "whole", 1, "changed"),
+    ),
+    "a value of an attribute": (
+        "ALTER TYPE address DROP ATTRIBUTE nothing;",
+        "UPDATE people SET home.nothing = 'n' WHERE id = 1",
+        Loss("people", "home", 1, "dropped attribute"),
+    ),
     "what a block decides by": (
         "DO $$ BEGIN IF EXISTS (SELECT FROM empty) THEN TRUNCATE moods; END IF; "
         "ALTER TABLE moods ADD COLUMN x int; END $$;",
@@ -462,6 +471,7 @@ def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
     case: str, before: Project, database: Database
 ) -> None:
     down, write, loss = RACES[case]
+    turns = 5 if loss.how == "changed" else 3
     before.write("0002_case", "", down)
     before.migrator(database).up()
     database.execute('DELETE FROM parted; DELETE FROM "Other one"."odd; ""name"')
@@ -469,10 +479,11 @@ def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
     told: list[str] = []
 
     def on_message(connection: int, kind: str, number: int) -> bool:
-        # Queries read the history and take the lock; three turns are the trial, then comes the run.
+        # Queries read the history and take the lock; three turns are the trial, and one more each time
+        # that it measures; then comes the run.
         if kind in WAITING:
             waits.append(kind)
-        elif waits[-3:] == ["S", "S", "S"] and write not in told:
+        elif waits[-turns:] == ["S"] * turns and write not in told:
             told.append(write)
             database.execute(write)
         return True
@@ -490,6 +501,57 @@ def test_rows_inserted_between_the_check_and_the_run_are_not_lost(
     assert len(database.applied()) == 2
 
 
+# --- rows elsewhere -------------------------------------------------------------------------------
+
+FAR = """
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS
+    (host '127.0.0.1', port '{port}', dbname '{database}', sslmode 'disable');
+CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS
+    (user 'postgres', password_required 'false');
+CREATE TABLE far_rows AS SELECT 1 AS id UNION SELECT 2;
+CREATE FOREIGN TABLE near (id int) SERVER far OPTIONS (table_name 'far_rows');
+CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+CREATE FOREIGN TABLE part PARTITION OF parts FOR VALUES FROM (1) TO (9) SERVER far
+    OPTIONS (table_name 'far_rows');
+"""
+FOREIGN: dict[str, tuple[str, set[Loss]]] = {
+    "DELETE": ("DELETE FROM near WHERE id = 1;", {deleted("near", 1)}),
+    "TRUNCATE of a parent": ("TRUNCATE parts;", {deleted("part", 2)}),
+    "as many new rows": (
+        "DO $$ BEGIN DELETE FROM near WHERE id = 1; INSERT INTO near VALUES (9); END $$;",
+        {Loss("near", None, 1, "changed")},
+    ),
+    "nothing deleted": (
+        "DELETE FROM near WHERE id = 7; INSERT INTO near VALUES (9); DELETE FROM near WHERE id = 9;",
+        set(),
+    ),
+    "only the definition": (
+        "DROP FOREIGN TABLE near; DROP SERVER far CASCADE; DROP EXTENSION postgres_fdw;",
+        set(),
+    ),
+}
+
+
+@on_first_server
+def test_rows_of_a_foreign_table_are_counted_and_compared(
+    project: Project, database: Database
+) -> None:
+    # The server may not log in to itself; this process may.
+    with Proxy(socket_of(database.server)) as proxy:
+        database.execute(FAR.format(port=proxy.port, database=database.name))
+        for number, (case, (down, losses)) in enumerate(FOREIGN.items(), 1):
+            project.write(f"{number:04}_case", "", down)
+            project.migrator(database).up()
+            if losses:
+                error = refused(project, database)
+                assert set(error.run.losses or ()) == losses, case
+            else:
+                assert states(project.migrator(database).down()) == ["reverted"], case
+                project.migrator(database).up()
+            assert database.query("SELECT count(*) FROM far_rows WHERE id < 3") == [(2,)]
+
+
 # --- what can't be tried --------------------------------------------------------------------------
 
 UNTRIED = {
@@ -499,6 +561,10 @@ UNTRIED = {
     "another database": (
         "CREATE TABLE x ();\n\nSELECT dblink_exec('host=there', 'DROP TABLE t')",
         3,
+    ),
+    "large objects without counters": (
+        "SELECT 1;\nSET track_counts = off; SELECT lo_unlink(1);",
+        2,
     ),
     "a program": ("COPY t1 TO PROGRAM 'cat';", 1),
     "a file": ("COPY t1 (id) TO '/nowhere/at/all';", 1),
@@ -567,6 +633,28 @@ def test_creating_a_function_that_would_delete_rows_is_allowed(
     project.write("0001_t", "CREATE SEQUENCE s;", f"-- setval(\nSELECT 'setval(1)'; {body}")
     project.migrator(database).up()
     assert states(project.migrator(database).down()) == ["reverted"]
+
+
+@on_first_server
+def test_a_function_with_an_effect_that_no_rollback_undoes_is_not_called_by_the_check(
+    project: Project, database: Database
+) -> None:
+    functions = """\
+        CREATE SEQUENCE s;
+        CREATE FUNCTION advance() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('s', 7) $$;
+        CREATE FUNCTION "Outer"() RETURNS bigint LANGUAGE sql AS 'SELECT advance()';"""
+    drop = 'DROP FUNCTION IF EXISTS "Outer"(); DROP FUNCTION advance();'
+    project.write("0001_f", functions, drop)
+    project.write("0002_call", "", 'SELECT 1;\nDO $$ BEGIN PERFORM "Outer"(); END $$;')
+    project.migrator(database).up()
+    error = refused(project, database)
+    assert "'Outer'" in error.message
+    assert "allow_data_loss=True" in (error.hint or "")
+    assert error.place is not None
+    assert error.place.file.name == "0002_call.sql"
+    assert database.query("SELECT last_value FROM s") == [(1,)]
+    assert states(project.migrator(database).down(allow_data_loss=True)) == ["reverted"]
+    assert states(project.migrator(database).down()) == ["reverted"]  # it only names them
 
 
 @on_first_server

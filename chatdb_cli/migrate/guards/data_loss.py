@@ -7,6 +7,7 @@ What does not belong here: one trial (`trial.py`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from psycopg import errors
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chatdb_cli.postgres.pipeline import Message, OnIdle
 
 _GROUP_SIZE = 50  # downs whose effects are recorded one by one in one transaction
+_OBJECT = re.compile(r"\b(?:lo_unlink|lo_put|lo_truncate(?:64)?|lowrite)\b", re.IGNORECASE)
 _ALLOW_DATA_LOSS = Advice("check the file, and if its rows may be deleted, give {allow_data_loss}")
 
 
@@ -92,14 +94,12 @@ class DataLossCheck:
         elif effect is not None:
             reason = f"ROLLBACK does not undo {effect.what}"
             place = locate(script.text, effect.offset, script.path)
+        elif (where := _OBJECT.search(script.text)) and not find_traits(script.text).counted:
+            reason = "the file switches the counting of rows"
+            place = locate(script.text, where.start(), script.path)
         else:
             return None
-        return ChatdbError(
-            Code.REFUSED,
-            f"{reason}, so it is not possible to determine which rows the file would delete",
-            hint=_ALLOW_DATA_LOSS,
-            place=place,
-        )
+        return _unknown_rows(reason, place)
 
     def is_safe(self, step: Step) -> bool:
         """Return whether a step may run: a down only if it deletes no rows, or may delete them."""
@@ -168,6 +168,8 @@ class DataLossCheck:
             guards = [*map(trial.guard, traits)]
             guards = [Guard()] * (len(steps) - len(guards)) + guards
             outcome = trial.run(self._opening, self._batches(steps, guards), traits)
+            if trial.lasting:
+                raise self._refuse_lasting(trial.lasting, steps, traits)
             if not each and not outcome.is_bad and trial.must_measure:
                 each = True
                 continue
@@ -230,6 +232,16 @@ class DataLossCheck:
             )
             yield Batch(messages, StepTag(step, durable=False))
 
+    def _refuse_lasting(
+        self, function: str, steps: Sequence[Step], traits: Sequence[Traits]
+    ) -> ChatdbError:
+        at = next((n for n, trait in enumerate(traits) if function in trait.calls), 0)
+        script = self._state.loaded[steps[at].key].script
+        reason = f"ROLLBACK does not undo what the function {function!r} does"
+        return _unknown_rows(reason, Location(script.path)).with_(
+            notes=(what_stays(self._state) or "nothing was changed",)
+        )
+
     def _refuse_loss(self, steps: Sequence[Step]) -> ChatdbError:
         what = steps[0].id if len(steps) == 1 else f"{len(steps)} migrations"
         # The trial has run the files, and was rolled back.
@@ -243,6 +255,15 @@ class DataLossCheck:
             ),
             notes=(what_stays(self._state) or unchanged,),
         )
+
+
+def _unknown_rows(reason: str, place: Location) -> ChatdbError:
+    return ChatdbError(
+        Code.REFUSED,
+        f"{reason}, so it is not possible to determine which rows the file would delete",
+        hint=_ALLOW_DATA_LOSS,
+        place=place,
+    )
 
 
 def _steps_before_failure(outcome: Outcome, steps: Sequence[Step]) -> Sequence[Step]:

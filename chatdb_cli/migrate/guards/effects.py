@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chatdb_cli.migrate.guards.relations import Relation, Touched
 
 _DROP_EXPRESSION = re.compile(r"\bdrop\s+expression\b", re.IGNORECASE)
+_DELETES = re.compile(r"\b(?:delete|truncate|merge)\b", re.IGNORECASE)
 # A call, and a function that is only named, as in DROP FUNCTION.
 _CALL = re.compile(r'(?:"((?:[^"]|"")+)"|\b([^\W\d][\w$]*))\s*\(')
 _FUNCTION_NAMED = re.compile(
@@ -37,11 +38,13 @@ class Traits(NamedTuple):
     Attributes:
         drops_expressions: a generated column may become an ordinary one before it is dropped.
         counted: the counters of rows stay on.
+        deletes: rows may be deleted.
         calls: the names of the functions that they may call.
     """
 
     drops_expressions: bool
     counted: bool
+    deletes: bool
     calls: frozenset[str]
 
 
@@ -51,6 +54,7 @@ def find_traits(text: str) -> Traits:
     return Traits(
         _DROP_EXPRESSION.search(text) is not None,
         _TRACK_COUNTS.search(text) is None,
+        _DELETES.search(text) is not None,
         frozenset(quoted.replace('""', '"') if quoted else word.lower() for quoted, word in calls),
     )
 
@@ -68,6 +72,7 @@ class Effects(NamedTuple):
         fresh: the number of relations that it dropped or altered and that did not exist before.
         rewritten: the tables whose rows are in another file after it.
         counted: `written` can be believed.
+        deletes: its text says that it may delete rows.
     """
 
     then: dict[str, Relation]
@@ -79,6 +84,7 @@ class Effects(NamedTuple):
     fresh: int
     rewritten: frozenset[str]
     counted: bool
+    deletes: bool
 
 
 def find_effects(
@@ -119,6 +125,7 @@ def find_effects(
                 oid for oid, r in kept.items() if oid in tables and r.storage != then[oid].storage
             ),
             after.counted and trait.counted,
+            trait.deletes,
         )
         before = after
 

@@ -51,7 +51,7 @@ class Counts(NamedTuple):
 def find_losses(
     counts: Counts, now: Touched, was: Mapping[str, Relation], name_of: _Display
 ) -> Iterator[Loss]:
-    """Yield what is lost with a table, a column, an attribute or a large object, or remotely.
+    """Yield what is lost with a table, a column, an attribute or a large object.
 
     Args:
         counts: what was counted.
@@ -69,9 +69,6 @@ def find_losses(
         for (oid, n), count in counted.items():
             if count:
                 yield Loss(name_of(was[oid]), was[oid].columns[n].name, count, how)
-    for oid, (before, after) in counts.foreign.items():
-        if before > after:
-            yield Loss(name_of(was[oid]), None, before - after, "deleted")
     yield from _find_objects(counts.objects, now.objects)
 
 
@@ -162,9 +159,24 @@ def find_changed(
         rows = removed.get(watch.oid)
         count = values - (rows.rows if rows else 0)
         if count > 0:
-            column = tables[watch.oid].columns.get(watch.number)
-            name = column.name if column else watch.column
-            yield Loss(name_of(tables[watch.oid]), name, count, "changed")
+            table = tables[watch.oid]
+            column = table.columns[watch.number].name if watch.number in table.columns else None
+            yield Loss(name_of(table), column, count, "changed")
+
+
+def find_foreign(
+    counts: Counts, was: Mapping[str, Relation], name_of: _Display
+) -> Iterator[tuple[str, Loss]]:
+    """Yield the rows that foreign tables have fewer, with the OID of the table.
+
+    Args:
+        counts: what was counted.
+        was: the relations as they were before.
+        name_of: returns the name of a table to show.
+    """
+    for oid, (before, after) in counts.foreign.items():
+        if before > after:
+            yield oid, Loss(name_of(was[oid]), None, before - after, "deleted")
 
 
 def _removed(table: str, rows: int, deleted: int) -> Loss:

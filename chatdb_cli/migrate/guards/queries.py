@@ -18,8 +18,21 @@ ROLLBACK: Final = "ROLLBACK"
 # roll back.
 SAVEPOINT: Final = "SAVEPOINT {savepoint}"
 ROLLBACK_TO: Final = "ROLLBACK TO SAVEPOINT {savepoint}"
-# Restore what the file starts with.
-OWN_ROW_SECURITY: Final = "RESET row_security"
+# See all rows, and each value with all its digits and in one style; then restore the file's own.
+ALIKE: Final = (
+    "SET LOCAL row_security = off",
+    "SET LOCAL extra_float_digits = 3",
+    "SET LOCAL DateStyle = ISO",
+    "SET LOCAL IntervalStyle = postgres",
+    "SET LOCAL bytea_output = hex",
+)
+OWN_STYLE: Final = (
+    "RESET row_security",
+    "RESET extra_float_digits",
+    "RESET DateStyle",
+    "RESET IntervalStyle",
+    "RESET bytea_output",
+)
 # Have the server count rows if the role, the database or the server turned that off.
 COUNTING: Final = """\
 SELECT set_config('track_counts', 'on', true)
@@ -63,6 +76,22 @@ _IS_COUNTED: Final = """\
 current_setting('track_counts') = 'on' AND NOT EXISTS (
     SELECT FROM pg_proc WHERE proname = ANY ({calls}::text[]) AND oid >= 16384
        AND concat(prosrc, proconfig) ILIKE '%track\\_counts%')"""
+# Does one of these functions do what ROLLBACK does not undo, itself or by another function?
+_LASTING: Final = """\
+WITH RECURSIVE lasting (oid, name) AS (
+    SELECT oid, proname FROM pg_proc
+    WHERE oid >= 16384
+      AND prosrc ~* '\\m(dblink\\w*|setval|lo_export|pg_terminate_backend|pg_cancel_backend)\\s*\\('
+    UNION
+    SELECT p.oid, proname FROM lasting l
+    JOIN pg_proc p ON p.oid >= 16384 AND strpos(lower(prosrc), lower(l.name) || '(') > 0
+)"""
+NO_LASTING: Final = f"""\
+{_LASTING}
+SELECT 1 / (count(*) = 0)::int FROM lasting WHERE name = ANY ({{calls}}::text[])"""  # noqa: S608
+LASTING: Final = f"""\
+{_LASTING}
+SELECT min(name) FROM lasting WHERE name = ANY ({{calls}}::text[])"""  # noqa: S608
 # What has the transaction done to relations so far?
 TOUCHED: Final = f"""\
 WITH touched AS ({_TOUCHED}), altered AS (

@@ -50,6 +50,14 @@ class GuardStatements:
             queries.TOUCHED, target=self._target, calls=_array(map(_quoted, calls))
         )
 
+    def no_lasting(self, calls: Iterable[str]) -> str:
+        """Return the statement that fails if one of these functions has lasting effects."""
+        return self._names.fill(queries.NO_LASTING, calls=_array(map(_quoted, calls)))
+
+    def lasting(self, calls: Iterable[str]) -> str:
+        """Return the query for the name of such a function."""
+        return self._names.fill(queries.LASTING, calls=_array(map(_quoted, calls)))
+
     def relations(self, oids: Iterable[str]) -> str:
         """Return the query for relations as they are."""
         return self._names.fill(queries.RELATIONS_BEFORE, oids=_array(oids))
@@ -102,14 +110,16 @@ class GuardStatements:
         """
         rewritten = [oid for oid in done.rewritten if oid not in empty]
         written = [oid for oid in done.tables if oid in suspects and oid not in rewritten]
-        values = (
+        values = [
             self._value_watch(done, oid, n, casts)
             for oid in rewritten
             for n in done.then[oid].altered(done.kept[oid])
-        )
+        ]
+        # Counts alone don't show rows that were deleted if as many were inserted.
+        whole = [*([] if done.counted else written), *(done.foreign if done.deletes else ())]
         return Watches(
             [self._row_watch(done, oid) for oid in (*rewritten, *written)],
-            [*values],
+            [*values, *(self._whole_row_watch(done, oid) for oid in whole)],
             [self._row_watch(done, oid) for oid in done.foreign],
             [self._table(done.then[oid]) for oid in rewritten],
             [self._table(done.then[oid]) for oid in written],
@@ -218,6 +228,12 @@ class GuardStatements:
             None if old.type_name == new.type_name else old.type_name,
             old.type_oid == new.type_oid or (new.type_oid, old.type_oid) in casts,
         )
+
+    def _whole_row_watch(self, done: Effects, oid: str) -> ValueWatch:
+        kept, watch = self._temporary(), self._row_watch(done, oid)
+        row = f"{kept}_row"
+        table, later = f"{watch.table} AS {row}", f"{watch.later} AS {row}"
+        return ValueWatch(oid, "", kept, table, row, later, row, None)
 
     def _temporary(self) -> str:
         self._kept += 1

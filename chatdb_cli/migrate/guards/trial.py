@@ -62,6 +62,8 @@ class DataLossTrial:
         losses: the rows that they would delete.
         must_measure: `losses` is neither complete nor exact before `measure` has run, too.
         must_cast: `measure` must run once more.
+        lasting: a function that the downs may call and whose effects are not rolled back; then they
+            were not run.
     """
 
     def __init__(self, conn: psycopg.Connection[Any], schema: str, on_idle: OnIdle) -> None:
@@ -75,6 +77,7 @@ class DataLossTrial:
         self.losses: tuple[Loss, ...] = ()
         self.must_measure = False
         self.must_cast = False
+        self.lasting: str | None = None
         self._growth: Sequence[dict[str, int]] = ()
         self._cast_back: set[ValueWatch] = set()
 
@@ -103,11 +106,16 @@ class DataLossTrial:
         batches = list(files)
         self._tag = batches[0].tag  # a failure of what follows is reported for the first file
         savepoint = _statement(queries.SAVEPOINT.format(**self._savepoint))
-        outcome, (baseline, *answers) = self._send(
-            _opened([*opening, _query(self._sql.storage), savepoint], batches)
-        )
+        calls = {name for trait in traits for name in trait.calls}
+        check = [_statement(queries.PG_CATALOG_ONLY), _query(self._sql.no_lasting(calls))]
+        opening = [*opening, *(check if calls else ()), _query(self._sql.storage), savepoint]
+        outcome, (baseline, *answers) = self._send(_opened(opening, batches))
         if outcome.is_bad:
+            if outcome.message == check[1] and not outcome.lost:
+                self._find_lasting(calls)
             return outcome
+        if calls:
+            baseline, *answers = answers
         self._storage = {oid: facts[0] for oid, facts in baseline["tables"].items()}
         self._counters = {oid: Written(*facts[1:]) for oid, facts in baseline["tables"].items()}
         self._objects = baseline["objects"]
@@ -124,6 +132,14 @@ class DataLossTrial:
         if not outcome.is_bad:
             self._conclude()
         return outcome
+
+    def _find_lasting(self, calls: Iterable[str]) -> None:
+        """Find the function of these names that does what ROLLBACK does not undo."""
+        for sql in (queries.ROLLBACK, "BEGIN", queries.PG_CATALOG_ONLY):
+            self._conn.pgconn.exec_(sql.encode())
+        row = self._conn.execute(self._sql.lasting(calls).encode()).fetchone()
+        self.lasting = row[0] if row else None
+        self._conn.pgconn.exec_(queries.ROLLBACK.encode())
 
     def _undo(self, seen: Sequence[Touched]) -> Outcome:
         """Count what is left after the downs, undo them, and read what was there before."""
@@ -203,9 +219,11 @@ class DataLossTrial:
         name_of = self._display_name
         self._relations = self._was | {use.table: use.facts for use in self._uses}
         deleted = dict(losses.find_deleted(counts, now, self._tables, name_of))
+        self._foreign = dict(losses.find_foreign(counts, self._was, name_of))
         self.losses = (
             *losses.find_losses(counts, now, self._relations, name_of),
             *deleted.values(),
+            *self._foreign.values(),
         )
         suspects = {*deleted}
         for done in self._effects:
@@ -277,7 +295,8 @@ class DataLossTrial:
         self.losses = (
             *losses.find_losses(self._counts, self._now, self._relations, name_of),
             *removed.values(),
-            *losses.find_changed(changed, removed, self._tables, name_of),
+            *self._foreign.values(),
+            *losses.find_changed(changed, removed | self._foreign, self._was, name_of),
         )
         if not self.must_cast:
             self._cast_back = {watch for watch, n in changed.items() if n and watch.old_type}

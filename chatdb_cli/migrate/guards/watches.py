@@ -48,11 +48,11 @@ class RowWatch(NamedTuple):
 
 
 class ValueWatch(NamedTuple):
-    """Keeps the values of a column.
+    """Keeps the values of a column, or whole rows.
 
     Attributes:
         oid: the table.
-        number: the number of the column.
+        number: the number of the column; empty for whole rows.
         kept: the name of the temporary table.
         table: the name of the table before the file, as SQL.
         column: the name of the column before the file, as SQL.
@@ -123,13 +123,13 @@ class Watches(NamedTuple):
         locks = ((queries.LOCK_TABLES, self.written), (queries.LOCK_REWRITTEN, self.rewritten))
         return [
             *(sql.format(tables=", ".join(sorted(names))) for sql, names in locks if names),
-            *_seeing_all_rows(keep),
+            *([*queries.ALIKE, *keep, *queries.OWN_STYLE] if keep else ()),
         ]
 
     @property
     def measure(self) -> list[str]:
         """The statements after a trial, each with a number: growth of tables, then lost values."""
-        return _seeing_all_rows(
+        return _alike(
             [
                 *(queries.MEASURE.format(measure=watch.growth) for watch in self.rows),
                 *(queries.MEASURE.format(measure=watch.lost) for watch in self.values),
@@ -162,9 +162,9 @@ class Watches(NamedTuple):
             f"{watch.lost_back if watch in cast_back else watch.lost} = 0" for watch in self.values
         ]
         conditions = " AND ".join([*rows, *values])
-        return _seeing_all_rows([queries.HOLDS.format(conditions=conditions)] if conditions else [])
+        return _alike([queries.HOLDS.format(conditions=conditions)] if conditions else [])
 
 
-def _seeing_all_rows(statements: list[str]) -> list[str]:
-    """Return statements so that they fail if a policy would hide rows from them."""
-    return [queries.ALL_ROWS, *statements, queries.OWN_ROW_SECURITY] if statements else []
+def _alike(statements: list[str]) -> list[str]:
+    """Return statements after those that set what `Watches.before` has set."""
+    return [*queries.ALIKE, *statements] if statements else []
