@@ -539,7 +539,7 @@ def test_rows_of_a_foreign_table_are_counted_and_compared(
 ) -> None:
     # The server may not log in to itself; this process may.
     with Proxy(socket_of(database.server)) as proxy:
-        database.execute(FAR.format(port=proxy.port, database=database.name))
+        project.write("0000_far", FAR.format(port=proxy.port, database=database.name), None)
         for number, (case, (down, losses)) in enumerate(FOREIGN.items(), 1):
             project.write(f"{number:04}_case", "", down)
             project.migrator(database).up()
