@@ -141,6 +141,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.log import JsonLines as JsonLines
     from chatdb_cli.migrate.live import read_live_database as read_live_database
     from chatdb_cli.migrate.migrator import Migrator as Migrator
+    from chatdb_cli.migrate.model import Confines as Confines
     from chatdb_cli.migrate.model import Loss as Loss
     from chatdb_cli.migrate.model import Mark as Mark
     from chatdb_cli.migrate.model import Marks as Marks
@@ -222,6 +223,7 @@ _EXPORTS = {
     "CountedColumn": "counts.model",
     "Counts": "counts.model",
     "CountsComparison": "counts.differences",
+    "Confines": "migrate.model",
     "CountsSettings": "settings.model",
     "Database": "settings.model",
     "Difference": "catalog.model",

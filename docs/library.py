@@ -55,7 +55,7 @@ SECTIONS = {
         "Progress", "Event", "MigrationError", "Marks", "Mark", "Repairs", "Repair",
         "LogEntry", "AppliedMigration",
         "Unfinished", "Migration", "Script", "Directives", "Folder", "History", "YoyoLock",
-        "StatementWatch",
+        "StatementWatch", "Confines",
     ),
     "Logs": ("JsonLines",),
     "Change events": (

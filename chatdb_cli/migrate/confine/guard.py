@@ -21,6 +21,7 @@ from chatdb_cli.migrate.confine.unwrap import unwrap
 from chatdb_cli.migrate.confine.watch import Watch
 from chatdb_cli.migrate.transaction import Guard, Part
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED
+from chatdb_cli.syntax.location import locate
 
 if TYPE_CHECKING:
     from psycopg import Error
@@ -53,6 +54,7 @@ class ConfinedGuard:
         self._watch = Watch(session.conn, schema, confines.role)
         self._rights = Rights(session.conn, schema, confines, self._watch.surroundings)
         self._failed_at, self._text = -1, ""
+        self._loaded: LoadedStep | None = None
         session.prepares = self._watch.prepare
 
     @property
@@ -90,6 +92,7 @@ class ConfinedGuard:
         """Return an outcome with the statement of the file that failed."""
         self._failed_at = outcome.message.number if outcome.message else -1
         seen = unwrap(outcome, loaded, self._rights.numbers)
+        self._loaded = loaded
         number = seen.message.number if seen.message else -1
         self._text = loaded.statements[number].text if loaded.statements and number >= 0 else ""
         return seen
@@ -99,8 +102,16 @@ class ConfinedGuard:
         part = outcome.message.part if outcome.message else None
         is_refused = self._confines.role is not None and failure.sqlstate in REASONS
         if is_refused and part in (Part.FILE, Part.SETTLE):
-            return explain_right(failure, self._text, self._watch)
+            return explain_right(self._placed(failure), self._text, self._watch)
         return failure
+
+    def _placed(self, failure: ChatdbError) -> ChatdbError:
+        """Return an error with a line: what was deferred failed after the last statement."""
+        loaded = self._loaded
+        if failure.place is None or failure.place.line is not None or not loaded:
+            return failure
+        last = loaded.statements[-1].offset if loaded.statements else 0
+        return failure.with_(place=locate(loaded.script.text, last, loaded.script.path))
 
     def explain(self, error: Error, loaded: LoadedStep, notes: tuple[str, ...]) -> ChatdbError:
         """Return the error of a file that changed something outside, or could not be checked."""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # There are no rows, so there is nothing to do.
 _NOTHING_TO_DO = re.compile(r"\s*(?:VACUUM\b|REINDEX\b|CLUSTER\s*(?:\(.*\)\s*)?$)", re.IGNORECASE)
 
+_DETACH = re.compile(
+    r"\s*ALTER\s+TABLE\b.*\bDETACH\s+PARTITION\b.*\b(CONCURRENTLY)\s*$", re.IGNORECASE | re.DOTALL
+)
+
 
 def prepare(script: Script, statements: Sequence[Statement] | None) -> Sequence[Statement] | None:
     """Return a file's statements as each can run in a transaction, where it can be rolled back.
@@ -35,10 +39,19 @@ def prepare(script: Script, statements: Sequence[Statement] | None) -> Sequence[
     if script.directives.transactional or statements is None:
         return statements
     return tuple(
-        s._replace(text=without_concurrently(s.text))
+        s._replace(text=_without_detach_concurrently(without_concurrently(s.text)))
         for s in statements
         if not _NOTHING_TO_DO.match(s.text)
     )
+
+
+def _without_detach_concurrently(statement: str) -> str:
+    """Return an ALTER TABLE ... DETACH PARTITION without CONCURRENTLY; blanks keep every offset."""
+    detach = _DETACH.match(statement)
+    if detach is None:
+        return statement
+    start, end = detach.span(1)
+    return statement[:start] + " " * (end - start) + statement[end:]
 
 
 def refuse(loaded: LoadedStep, schema: str) -> ChatdbError | None:
