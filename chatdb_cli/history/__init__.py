@@ -1,6 +1,7 @@
 """The history: what the database holds about its migrations.
 
     model       the values: History, AppliedMigration, Unfinished, LogEntry
+    access      whether a role can read it, and which rights it needs
     read        the tables into values
     write       the statements that claim, record, log, mark and repair
     prepared    the claim and the record as prepared statements
