@@ -331,7 +331,7 @@ GIVE_UP_DOWN: Final = """\
 UPDATE {schema}.chatdb_migration
 SET unfinished = NULL, statements_done = NULL, statement_begun = NULL, relations_before = NULL
 WHERE migration_id = {migration_id} AND unfinished = 'down' AND cardinality(statements_done) = 0
-  AND EXISTS (SELECT FROM {schema}._yoyo_migration y WHERE y.migration_id = {migration_id})"""
+  AND EXISTS (SELECT 1 FROM {schema}._yoyo_migration y WHERE y.migration_id = {migration_id})"""
 _HASH = "encode(sha256(convert_to({migration_id}, 'UTF8')), 'hex')"
 _NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
 _INSERT_YOYO_ROW = f"""\

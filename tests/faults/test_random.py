@@ -377,6 +377,7 @@ def check_answer(answer: Answer | None, fault: Fault, status: Status) -> None:
 
 
 @on_first_server
+@pytest.mark.timeout(4 * 3600)  # with --long, on a machine that does other work
 @pytest.mark.parametrize("half", [1, 2])  # two tests, so that two workers share the work
 def test_after_any_fault_each_version_is_whole_or_absent_and_the_next_run_continues(
     half: int,

@@ -114,7 +114,7 @@ def test_a_file_that_another_branch_left_part_way_is_not_continued_with_this_one
     theirs = Project(tmp_path / "theirs")
     head = "-- chatdb: transactional: false\n"
     write(project, "0002_ours", f"{head}CREATE TABLE ours (id int);\n")
-    write(theirs, "0002_theirs", f"{head}SELECT 1/0;\n")
+    write(theirs, "0002_theirs", f"{head}SELECT 1;\nSELECT 1/0;\n")
     with pytest.raises(ChatdbError):
         theirs.migrator(database).up()
     with pytest.raises(ChatdbError) as caught:
