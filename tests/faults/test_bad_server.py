@@ -176,7 +176,10 @@ def test_a_session_that_is_read_only_by_default_runs_all_files(
         f"{ALONE}CREATE INDEX CONCURRENTLY i ON t1 (id);\nVACUUM t1;",
         f"{ALONE}DROP INDEX CONCURRENTLY i;",
     )
-    assert states(project.migrator(database, allow_read_only_override=True).up()) == ["applied", "applied"]
+    assert states(project.migrator(database, allow_read_only_override=True).up()) == [
+        "applied",
+        "applied",
+    ]
     run = project.migrator(database, allow_read_only_override=True).redo(allow_data_loss=True)
     assert states(run) == ["reverted", "applied"]
     assert len(database.applied()) == 2
