@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.support.database import Database
 from tests.support.paths import ROOT
@@ -90,8 +91,8 @@ def test_a_transaction_and_a_session_act_as_the_application_as_typed(
     assert parameter
     assert variable
     assert keywords[1] == variable[1]
-    for conninfo, more in ((url, {"options": keywords[1]}), (f"{url}&{parameter[1]}", {})):
-        with psycopg.connect(conninfo, autocommit=True, **more) as conn:
+    for conninfo in (make_conninfo(url, options=keywords[1]), f"{url}&{parameter[1]}"):
+        with psycopg.connect(conninfo, autocommit=True) as conn:
             assert conn.execute("SELECT current_user").fetchone() == ("chat_app",)
             assert conn.execute("SELECT name FROM channels").fetchall() == []
     (as_application,) = (sql for sql in SQL if "SET LOCAL ROLE" in sql)
