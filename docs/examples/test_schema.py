@@ -41,7 +41,10 @@ def conn(schema: Pool) -> Iterator[Connection]:
 
 def add_user(pool: Pool) -> None:
     with pool.connection() as conn:  # commits
-        conn.execute("INSERT INTO users (email, auth0_id) VALUES ('ann@example.org', 'auth0|ann')")
+        conn.execute(
+            "INSERT INTO users (email, username, auth0_id)"
+            " VALUES ('ann@example.org', 'ann', 'auth0|ann')"
+        )
 
 
 def test_there_are_no_users_yet(conn: Connection) -> None:
