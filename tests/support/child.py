@@ -21,7 +21,7 @@ class _NotRun:
 
 
 def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -> None:
-    """Run one command as the command line does; with a `!` it may delete rows.
+    """Run one command as the command line does; with a `!`, rows may go and tables exist.
 
     It puts its exit code, its states or its message, and its last version into the queue `result`.
     """
@@ -32,8 +32,8 @@ def migrate(url: str, folder: str, what: str, schema: str, result: Any = None) -
         settings = load_settings(flags, environ={}, cwd=Path("/"))
         migrator = Migrator(open_target(settings), folder)
         allow_data_loss = what.endswith("!")
-        if what == "up":
-            run = migrator.up()
+        if what.startswith("up"):
+            run = migrator.up(allow_non_empty=what.endswith("!"))
         elif what.startswith("redo"):
             run = migrator.redo(allow_data_loss=allow_data_loss)
         else:
