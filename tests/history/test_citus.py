@@ -1,6 +1,6 @@
 """Where Citus is installed, every COMMIT waits for the disk, and the history can be a distributed table.
 
-Citus itself is not among the packages of this project: a row in pg_extension stands for it.
+Citus itself is not among the packages of this project: a row in pg_extension takes its place.
 """
 
 from __future__ import annotations

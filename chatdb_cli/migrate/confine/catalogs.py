@@ -133,7 +133,7 @@ _OTHERS: Final = (
         "(t.setrole <> 0 AND t.setrole <> ALL ({roles}::pg_catalog.oid[]))",
         words="a setting of a role or a database",
     ),
-    # Whoever creates a role becomes a member of it, from PostgreSQL 16 on.
+    # The role that creates another becomes a member of it, from PostgreSQL 16 on.
     Catalog(
         "pg_auth_members",
         "roleid",
