@@ -50,7 +50,9 @@ class Failure(NamedTuple):
 
 
 _TOO_LONG = "check host, port and firewall, or wait longer with CHATDB_CONNECT_TIMEOUT"
-_WANTS_TLS = "the server wants TLS: set sslmode=require, or verify-full to also check which server answers"
+_WANTS_TLS = (
+    "the server wants TLS: set sslmode=require, or verify-full to also check which server answers"
+)
 _NO_PRIMARY = (
     "none of the hosts is what target_session_attrs asks for: correct the hosts, or that parameter"
 )

@@ -255,7 +255,7 @@ def test_the_blocking_session_is_named_and_others_wait_no_longer_than_the_lock_t
         assert (error.code, error.exit, states(error)) == (Code.LOCKED, 7, ["failed"])
         blocker = re.compile(
             rf"pid {reader.info.backend_pid} \(report, user postgres, idle in transaction, "
-            r"since \S+ \S+Z, \d+ s ago\): SELECT 'postgresql://u:•+@h/d', \*  FROM t1$"
+            r"since \S+ \S+Z, \d+ s ago\): SELECT '•+', \*  FROM t1$"
         )
         assert blocker.search(texts[0])
         assert any(n.startswith("it waited for pid") and blocker.search(n) for n in error.notes)

@@ -183,8 +183,9 @@ hint: give the role that migrates USAGE and CREATE on schema public, or use anot
 
 @on_first_server
 def test_without_the_right_to_create_a_schema_setup_names_the_database(
-    limited: Chatdb, database: Database
+    limited: Chatdb, project: Project, database: Database
 ) -> None:
+    project.write_tables(1)
     result = run_in_every_format(limited, "setup", "--schema", "mine")
     assert result.code == 2
     assert "[42501 insufficient_privilege]" in result.err
@@ -198,7 +199,7 @@ def test_a_file_that_changes_a_table_of_another_owner_fails_and_names_the_table(
     database.execute(f"GRANT CREATE ON SCHEMA public TO {role}; CREATE TABLE theirs ()")
     project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a")
     project.write("0002_b", f"ALTER TABLE a OWNER TO {role};\nDROP TABLE theirs;")
-    result = run_in_every_format(limited, "migrate", "up", "--verbose")
+    result = run_in_every_format(limited, "migrate", "up", "--allow-non-empty", "--verbose")
     assert (
         error_text(result)
         == """\

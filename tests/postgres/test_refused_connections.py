@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -34,7 +35,7 @@ def german() -> Iterator[str]:
         made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", str(home / LOCALE)])
         if made.returncode:
             pytest.skip("no German locale can be made here")
-        more = {}
+        more: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(home, user.pw_uid, user.pw_gid)
