@@ -8,5 +8,5 @@ for check in health.checks:
     if check.status != "ok":
         print(check.status, check.name, check.message, check.hint)
 
-with chatdb_cli.setup(settings) as pool:
+with chatdb_cli.setup(settings, "@chat") as pool:
     print("ready" if chatdb_cli.is_healthy(pool) else "not ready")

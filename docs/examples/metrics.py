@@ -10,7 +10,7 @@ import chatdb_cli
 
 settings = chatdb_cli.load_settings()
 with (
-    chatdb_cli.setup(settings) as pool,
+    chatdb_cli.setup(settings, "@chat") as pool,
     chatdb_cli.HealthServer(settings, port=0, pool=pool) as server,  # port=9432, say
 ):
     with urllib.request.urlopen(f"{server.url}/metrics") as response:
