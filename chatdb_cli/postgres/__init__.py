@@ -7,6 +7,7 @@
     through_tunnel      the keywords of a connection through a tunnel
     pooler              whether a pooler is between chatdb and the server
     pipeline            many transactions over one connection
+    messages            its messages, each made when it is sent
     own                 chatdb's own statements, whose names are found in pg_catalog alone
     advisory_lock       the migration lock
     encodings           which characters a database can store

@@ -8,6 +8,10 @@
     secrets        what may be a password, hidden
     effects        what a statement does beyond its transaction
     server_effects  what changes the whole server
+    outside_transaction  statements that PostgreSQL refuses inside a transaction
+    parse_error    where the grammar stops in a text
+    function_body  where the body of a function or DO block is
+    privileged     statements that create extensions and roles
     refusal        statements that no migration may contain
     lock_modes     the modes of locks on tables, by name
     keywords       which words are reserved

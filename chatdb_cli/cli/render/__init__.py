@@ -6,6 +6,7 @@
                   server's is in `server`
     verify, junit, summary
                   a verdict; as JUnit XML, and as Markdown for a pull request
+    init, marks  the files of a new project; migrations marked as applied, or not
     lint, report  what a lint found; SARIF and the annotations of GitHub
     document      what every result has: document, text, target
     comparison    two databases, or one and a saved count
