@@ -280,8 +280,9 @@ def test_notices_of_the_server_are_logged_with_their_migration(
 
 
 def test_each_retry_of_a_connection_is_logged(
-    offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+    project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    project.write_tables(1)
     monkeypatch.setenv("CHATDB_CONNECT_RETRY_DELAY", "1ms")
     result = offline("migrate", "status", "-d", "postgresql://u:pw-mark@127.0.0.1:1/d", *JSON)
     assert result.code == 3
@@ -307,8 +308,9 @@ def test_verbose_logs_each_question_of_health(chatdb: Chatdb) -> None:
 )
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_waiting_for_a_server_and_giving_up_are_logged(
-    arguments: tuple[str, ...], form: str, offline: Chatdb
+    arguments: tuple[str, ...], form: str, project: Project, offline: Chatdb
 ) -> None:
+    project.write_tables(1)
     target = ("-d", "postgresql://u:pw-mark@127.0.0.1:1/d")
     result = offline(*arguments, *target, "--format", form, *JSON)
     assert result.code == 3
@@ -391,6 +393,7 @@ def test_a_bug_is_logged_without_its_text_and_with_its_traceback_on_request(
     def raising() -> None:
         raise KeyError("text-in-here")
 
+    project.write_tables(1)
     monkeypatch.setattr(Migrator, "status", broken)
     # pytest collects the warnings of a test and the exceptions of its threads in these places.
     with warnings.catch_warnings():
@@ -417,6 +420,7 @@ def test_a_bug_is_logged_without_its_text_and_with_its_traceback_on_request(
 def test_what_a_c_library_prints_to_stderr_is_a_record(
     project: Project, database: Database
 ) -> None:
+    project.write_tables(1)
     passwords = project.path / "pgpass"
     passwords.write_text("*:*:*:*:secret\n")
     passwords.chmod(0o644)
@@ -436,6 +440,8 @@ COMMANDS = [
 ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("migrate", "new"): ("a name",),
     ("migrate", "baseline"): ("1",),
+    ("migrate", "mark"): ("1",),
+    ("migrate", "unmark"): ("1",),
 }
 # These run until they are stopped, become another program, or start a server.
 ONLY_FAILURES = {("listen",), ("tunnel",), ("server", "psql"), ("server", "start")}

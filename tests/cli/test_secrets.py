@@ -31,7 +31,9 @@ MARK = "s3cr3t-m4rk"
 # The arguments of the commands that need some.
 ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("migrate", "new"): ("a name",),
-    ("migrate", "baseline"): ("1",),
+    ("migrate", "baseline"): ("1", "--yes"),
+    ("migrate", "mark"): ("1", "--yes"),
+    ("migrate", "unmark"): ("1", "--yes"),
     ("migrate", "repair"): ("--yes",),
     ("migrate", "down"): ("--yes", "--all"),
     ("migrate", "redo"): ("--yes",),
@@ -46,6 +48,7 @@ COMMANDS = [
 ]
 # These succeed without a database.
 WITHOUT_DATABASE = {
+    ("init",),
     ("migrate", "lint"),
     ("migrate", "new"),
     ("server", "status"),

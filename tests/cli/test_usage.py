@@ -40,9 +40,12 @@ OUTPUT |= {"--help", "--help-all"}
 TIMING = {"--retries", "--lock-timeout", "--statement-timeout", "--wait"}
 SCRATCH = {"--scratch-url", "--prelude"}
 LOCAL = {"--env-file", *OUTPUT}
+WRITING = CONNECTION | OUTPUT | TIMING | {"--allow-read-only-override"}
 OPTIONS = {
     (): {"--version", "--help"},
-    ("setup",): CONNECTION | OUTPUT | TIMING | {"--seed", "--test", "--name", "--yes"},
+    ("init",): LOCAL | {"--dir", "--chat"},
+    ("setup",): WRITING | {"--seed", "--yes", "--allow-non-empty"}
+    | {"--test", "--database", "--name", "--drop"},
     ("completion",): {"--help"},
     ("docs",): (CONNECTION - {"--dir"}) | OUTPUT | {"--output", "--check"},
     ("health",): CONNECTION | OUTPUT
@@ -61,16 +64,19 @@ OPTIONS = {
     | {"--against", "--against-schema"}
     | {"--against-" + option[2:] for option in CONNECTION if option.startswith("--ssh-")},
     ("migrate",): {"--help"},
-    ("migrate", "up"): CONNECTION | OUTPUT | TIMING
-    | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each", "--wait-for-server"},
-    ("migrate", "down"): CONNECTION | OUTPUT | TIMING
+    ("migrate", "up"): WRITING
+    | {"--to", "--steps", "--dry-run", "--allow-out-of-order", "--sync-each", "--wait-for-server"}
+    | {"--allow-non-empty"},
+    ("migrate", "down"): WRITING
     | {"--to", "--steps", "--all", "--dry-run", "--yes", "--allow-data-loss", "--sync-each"},
-    ("migrate", "redo"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes", "--allow-data-loss"},
-    ("migrate", "baseline"): CONNECTION | OUTPUT | TIMING,
-    ("migrate", "repair"): CONNECTION | OUTPUT | TIMING | {"--dry-run", "--yes"},
+    ("migrate", "redo"): WRITING | {"--dry-run", "--yes", "--allow-data-loss"},
+    ("migrate", "baseline"): WRITING | {"--dry-run", "--yes"},
+    ("migrate", "mark"): WRITING | {"--dry-run", "--yes"},
+    ("migrate", "unmark"): WRITING | {"--dry-run", "--yes"},
+    ("migrate", "repair"): WRITING | {"--dry-run", "--yes"},
     ("migrate", "status"): CONNECTION | OUTPUT | {"--check"},
     ("migrate", "history"): CONNECTION | OUTPUT | {"--limit"},
-    ("migrate", "new"): LOCAL | {"--dir"},
+    ("migrate", "new"): LOCAL | {"--dir", "--timestamp"},
     ("migrate", "lint"): CONNECTION | OUTPUT
     | {"--since", "--live", "--strict", "--fix", "--dry-run", "--report", "--explain"},
     ("migrate", "rehearse"): CONNECTION | OUTPUT | SCRATCH
@@ -81,8 +87,8 @@ OPTIONS = {
     ("server", "start"): LOCAL,
     ("server", "stop"): LOCAL,
     ("server", "status"): LOCAL,
-    ("server", "url"): LOCAL,
-    ("server", "psql"): LOCAL,
+    ("server", "url"): LOCAL | {"--user"},
+    ("server", "psql"): LOCAL | {"--user"},
     ("server", "destroy"): LOCAL | {"--yes"},
 }  # fmt: skip
 
@@ -157,7 +163,7 @@ def test_no_usage_line_has_the_marks_of_the_library_that_parses_it(offline: Chat
     [
         ("chatdb mig", {"migrate"}),
         ("chatdb migrate sta", {"status"}),
-        ("chatdb migrate up --allow", {"--allow-out-of-order"}),
+        ("chatdb migrate up --allow-o", {"--allow-out-of-order"}),
         ("chatdb migrate history --li", {"--limit"}),
         ("chatdb completion z", {"zsh"}),
     ],
@@ -208,8 +214,9 @@ USAGE = {
     "migrate status --schema pg_x": "--schema: 'pg_x' starts with pg_",
     "migrate status --env-file none": "can't read none: no such file or directory",
     "migrate status --dir none": "there is no folder none",
-    "migrate up": "no database configured",
-    "migrate status": "no database configured",
+    "migrate up": "there is no folder sql",
+    "migrate status": "there is no folder sql",
+    "migrate status --check": "no database configured",
     "server psql --bogus": "no such option: --bogus",
 }
 
@@ -217,10 +224,12 @@ USAGE = {
 @pytest.mark.parametrize("line", USAGE)
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_wrong_usage_is_exit_2(
-    line: str, form: str, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+    line: str, form: str, project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "--dir" in line:
         monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    elif USAGE[line] == "no database configured":
+        project.write_tables(1)
     if form == "json" and "--format" not in line:
         monkeypatch.setenv("CHATDB_FORMAT", "json")
     result = offline(*line.split())
@@ -255,6 +264,7 @@ def test_a_format_set_in_an_env_file_applies_to_errors_too(
     project: Project, database: Database, offline: Chatdb
 ) -> None:
     (project.path / ".env").write_text(f"CHATDB_FORMAT=json\nDATABASE_URL={database.url}\n")
+    project.write_tables(1)
     result = offline("migrate", "up", "--schema", "nowhere")
     assert result.code == 2
     assert result.document["error"]["code"] == "missing-schema"
