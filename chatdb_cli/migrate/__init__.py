@@ -10,6 +10,9 @@
     session           the server session of the run
     batches           the transactions of the steps, each when there is room for it
     transaction       the transaction of one migration, message by message
+    frame             what is around the statements of every transaction
+    messages          statements as messages
+    parts             the values that a transaction is written with: Part, Timeouts, Guard
     nontransactional, journal
                       a file that runs outside a transaction, and the record of its statements
     index_check       whether an index is the one that a statement makes

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatdb_cli.migrate.messages import file_messages
 from chatdb_cli.migrate.nontransactional import NontransactionalFile
-from chatdb_cli.migrate.transaction import StepTag, file_messages
+from chatdb_cli.migrate.parts import StepTag
 from chatdb_cli.postgres.messages import join
 from chatdb_cli.postgres.pipeline import Batch
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from chatdb_cli.migrate.model import Step
+    from chatdb_cli.migrate.parts import Guard
     from chatdb_cli.migrate.patience import Patience
     from chatdb_cli.migrate.session import Session
     from chatdb_cli.migrate.state import RunState
-    from chatdb_cli.migrate.transaction import Guard
     from chatdb_cli.postgres.advisory_lock import AdvisoryLock
 
 

@@ -14,7 +14,7 @@ from psycopg import Error, errors
 
 from chatdb_cli.errors import ChatdbError, Code, Location, Terminated
 from chatdb_cli.migrate.entry import path_hint
-from chatdb_cli.migrate.transaction import Part
+from chatdb_cli.migrate.parts import Part
 from chatdb_cli.postgres.diagnosis import (
     server_error,
     server_message,

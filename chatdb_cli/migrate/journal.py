@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatdb_cli.migrate import queries
-from chatdb_cli.migrate.transaction import START, Part, to_message
+from chatdb_cli.migrate.messages import START, to_message
+from chatdb_cli.migrate.parts import Part
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.syntax.secrets import mask
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Script
     from chatdb_cli.migrate.model import Step
-    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+    from chatdb_cli.migrate.parts import Timeouts
+    from chatdb_cli.migrate.transaction import MigrationTransaction
 
 
 class Journal:
@@ -67,12 +69,12 @@ class Journal:
         elif step.direction == "down":
             claim = writer.claim_nontransactional_down(step.id, expected_version)
         else:
-            settings = self._transaction.file_settings(self._timeouts)
+            settings = self._transaction.frame.file_settings(self._timeouts)
             claim = writer.claim_up(
                 step.id, self.script, down, expected_version, settings, nontransactional=True
             )
         return [
-            *self._transaction.begin("READ COMMITTED", self._timeouts, wait_for_disk=True),
+            *self._transaction.frame.begin("READ COMMITTED", self._timeouts, wait_for_disk=True),
             to_message(claim, Part.CLAIM),
             self.session_settings(),
             to_message(queries.COMMIT, Part.COMMIT),
@@ -86,7 +88,7 @@ class Journal:
 
     def session_settings(self) -> Message:
         """Return the message that has the settings which the file starts with."""
-        return self._transaction.session_settings(self._timeouts)
+        return self._transaction.frame.session_settings(self._timeouts)
 
     def statement(self, number: int, statement: Message) -> list[Message]:
         """Return the transaction of a statement and its line in the journal.
@@ -98,7 +100,7 @@ class Journal:
         isolation = self.script.directives.isolation
         return [
             to_message(queries.BEGIN.format(isolation=isolation), Part.FRAME),
-            *self._transaction.mark(),
+            *self._transaction.frame.mark(),
             statement,
             *(to_message(s, Part.SETTLE) for s in queries.SETTLE),
             *self.done(number, statement)[1:],
@@ -138,7 +140,7 @@ class Journal:
         return [
             START[0],
             *(to_message(s, Part.FRAME) for s in (*queries.OWN_ROLE, queries.PG_CATALOG_ONLY)),
-            *self._transaction.mark(),
+            *self._transaction.frame.mark(),
             to_message(sql, Part.RECORD),
             *([to_message(lock_timeout, Part.FRAME)] if lock_timeout else []),
             to_message(queries.COMMIT, Part.COMMIT),
@@ -167,8 +169,8 @@ class Journal:
         return [
             *START,
             *(to_message(s, Part.FRAME) for s in queries.CLEAN[len(queries.RESETS) :]),
-            self._transaction.settings(self._timeouts, wait_for_disk=True),
-            *self._transaction.mark(),
+            self._transaction.frame.settings(self._timeouts, wait_for_disk=True),
+            *self._transaction.frame.mark(),
             *([to_message(unclaim, Part.RECORD)] if self.step.direction == "down" else []),
             self._transaction.record(self.step),
             to_message(queries.COMMIT, Part.COMMIT),

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from chatdb_cli.findings import Finding
     from chatdb_cli.history.model import AppliedMigration, History
     from chatdb_cli.migrate.model import MarkRequest, StepState
-    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+    from chatdb_cli.migrate.parts import Timeouts
+    from chatdb_cli.migrate.transaction import MigrationTransaction
     from chatdb_cli.postgres.model import Target
 
 

@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Files, Folder
     from chatdb_cli.history.model import History, LogEntry
     from chatdb_cli.migrate.model import Confines, MarkRequest, Marks, StatementWatch, Step
-    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+    from chatdb_cli.migrate.parts import Timeouts
+    from chatdb_cli.migrate.transaction import MigrationTransaction
 
 
 class Migrator(Closing):

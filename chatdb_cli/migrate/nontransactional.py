@@ -25,7 +25,8 @@ from chatdb_cli import log
 from chatdb_cli.migrate import queries
 from chatdb_cli.migrate.index_check import is_index_of
 from chatdb_cli.migrate.journal import Journal, journal_text
-from chatdb_cli.migrate.transaction import Part, StepTag, to_message
+from chatdb_cli.migrate.messages import to_message
+from chatdb_cli.migrate.parts import Part, StepTag
 from chatdb_cli.postgres.pipeline import Batch, Outcome, run_pipeline
 from chatdb_cli.syntax.effects import is_setting, parse_concurrent_index_statement
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from chatdb_cli.files.model import Script
     from chatdb_cli.history.model import Unfinished
     from chatdb_cli.migrate.model import Step
-    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+    from chatdb_cli.migrate.parts import Timeouts
+    from chatdb_cli.migrate.transaction import MigrationTransaction
     from chatdb_cli.postgres.pipeline import Completed, Message, OnIdle
     from chatdb_cli.syntax.effects import ConcurrentIndexStatement
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chatdb_cli.files.model import NO_DIRECTIVES
-from chatdb_cli.migrate.transaction import Timeouts
+from chatdb_cli.migrate.parts import Timeouts
 from chatdb_cli.postgres.connect import backoff_s
 
 if TYPE_CHECKING:

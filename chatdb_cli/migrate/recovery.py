@@ -19,7 +19,7 @@ from chatdb_cli import log
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.ending import end_old_session
-from chatdb_cli.migrate.transaction import Part, StepTag
+from chatdb_cli.migrate.parts import Part, StepTag
 from chatdb_cli.postgres.advisory_lock import (
     HISTORY_LOCKED,
     AdvisoryLock,

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Files, Migration
     from chatdb_cli.history.model import AppliedMigration, History
-    from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+    from chatdb_cli.migrate.parts import Timeouts
+    from chatdb_cli.migrate.transaction import MigrationTransaction
 
 
 def changed(files: Files, past: History) -> tuple[AppliedMigration, ...]:

@@ -20,12 +20,13 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.migrate import failure
 from chatdb_cli.migrate.batches import Batches
 from chatdb_cli.migrate.guards.data_loss import DataLossCheck
+from chatdb_cli.migrate.messages import script_text
 from chatdb_cli.migrate.model import MigrationError, Run, StepResult
+from chatdb_cli.migrate.parts import Part, StepTag
 from chatdb_cli.migrate.patience import Patience
 from chatdb_cli.migrate.preflight import Preflight
 from chatdb_cli.migrate.recovery import Recovery
 from chatdb_cli.migrate.tracker import StepTracker
-from chatdb_cli.migrate.transaction import Part, StepTag, script_text
 from chatdb_cli.postgres.advisory_lock import AdvisoryLock
 from chatdb_cli.postgres.blockers import BlockerWatch
 from chatdb_cli.postgres.connect import connect

@@ -18,8 +18,9 @@ from chatdb_cli import log
 from chatdb_cli.history.write import find_author
 from chatdb_cli.migrate import queries
 from chatdb_cli.migrate.mark import new_mark
+from chatdb_cli.migrate.parts import Timeouts
 from chatdb_cli.migrate.reading import read_target_history
-from chatdb_cli.migrate.transaction import MigrationTransaction, Timeouts
+from chatdb_cli.migrate.transaction import MigrationTransaction
 from chatdb_cli.postgres.blockers import Waiting
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting

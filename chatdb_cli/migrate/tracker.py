@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli import log
 from chatdb_cli.migrate.model import Progress
-from chatdb_cli.migrate.transaction import Part
+from chatdb_cli.migrate.parts import Part
 from chatdb_cli.syntax.location import locate
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from chatdb_cli.errors import ChatdbError
     from chatdb_cli.migrate.model import StatementWatch, Step, StepState
+    from chatdb_cli.migrate.parts import StepTag
     from chatdb_cli.migrate.state import RunState
-    from chatdb_cli.migrate.transaction import StepTag
     from chatdb_cli.postgres.advisory_lock import AdvisoryLock
     from chatdb_cli.postgres.blockers import Backend
     from chatdb_cli.postgres.pipeline import Completed

@@ -7,7 +7,7 @@
 In a schema where others may create objects, an operator or a function of theirs can fit the arguments of
 a statement better than that of pg_catalog, and would run with the privileges of the role that sends it.
 So the path is set in the same message, which also works through a pooler.  Other transactions, such as
-that of a migration (`migrate/transaction.py`), set it themselves.
+that of a migration (`migrate/frame.py`), set it themselves.
 
 What does not belong here: the statements (`queries.py` of each package).
 """

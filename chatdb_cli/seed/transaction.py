@@ -17,8 +17,9 @@ from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import require_schema
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.frame import exclusive_settings
+from chatdb_cli.migrate.parts import Timeouts
 from chatdb_cli.migrate.reading import read_target_history
-from chatdb_cli.migrate.transaction import Timeouts, exclusive_settings
 from chatdb_cli.plural import plural
 from chatdb_cli.postgres.connect import blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import explain_failures

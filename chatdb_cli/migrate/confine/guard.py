@@ -19,7 +19,7 @@ from chatdb_cli.migrate.confine.explain import (
 from chatdb_cli.migrate.confine.rights import Rights
 from chatdb_cli.migrate.confine.unwrap import unwrap
 from chatdb_cli.migrate.confine.watch import Watch
-from chatdb_cli.migrate.transaction import Guard, Part
+from chatdb_cli.migrate.parts import Guard, Part
 from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED
 from chatdb_cli.syntax.location import locate
 

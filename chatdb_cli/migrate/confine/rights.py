@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatdb_cli.migrate.confine import queries
-from chatdb_cli.migrate.transaction import Part, to_message
+from chatdb_cli.migrate.messages import to_message
+from chatdb_cli.migrate.parts import Part
 from chatdb_cli.postgres.pipeline import Message
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.syntax.identifiers import quote_identifier

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from chatdb_cli.migrate.confine import queries
-from chatdb_cli.migrate.transaction import Part
+from chatdb_cli.migrate.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.migrate.failure import is_undone, what_stays
 from chatdb_cli.migrate.guards.effects import find_traits
 from chatdb_cli.migrate.guards.trial import DataLossTrial
-from chatdb_cli.migrate.transaction import Guard, Part, StepTag
+from chatdb_cli.migrate.parts import Guard, Part, StepTag
 from chatdb_cli.postgres.diagnosis import server_error
 from chatdb_cli.postgres.pipeline import Batch, Outcome
 from chatdb_cli.postgres.sqlstates import (

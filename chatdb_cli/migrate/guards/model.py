@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chatdb_cli.errors import ChatdbError
     from chatdb_cli.files.model import Script
     from chatdb_cli.migrate.model import LoadedStep, Loss, Step
-    from chatdb_cli.migrate.transaction import Guard
+    from chatdb_cli.migrate.parts import Guard
     from chatdb_cli.postgres.pipeline import Outcome
     from chatdb_cli.syntax.statements import Statement
 

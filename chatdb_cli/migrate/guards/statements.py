@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.migrate.guards import queries
 from chatdb_cli.migrate.guards.watches import RowWatch, ValueWatch, Watches
-from chatdb_cli.migrate.transaction import Guard
+from chatdb_cli.migrate.parts import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

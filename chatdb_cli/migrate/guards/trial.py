@@ -32,7 +32,7 @@ from chatdb_cli.migrate.guards.relations import (
     read_uses,
 )
 from chatdb_cli.migrate.guards.statements import GuardStatements
-from chatdb_cli.migrate.transaction import Guard, Part
+from chatdb_cli.migrate.parts import Guard, Part
 from chatdb_cli.postgres.messages import join
 from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
 from chatdb_cli.postgres.quoting import Quoting
