@@ -6,13 +6,14 @@
     write       the statements that claim, record, log, mark and repair
     prepared    the claim and the record as prepared statements
     tables      creating the tables, and adopting what yoyo applied
-    queries     every statement that this package sends, and the columns of `chatdb_migration`
+    columns     the columns of `chatdb_migration`
+    queries     every statement that this package sends
 
 What belongs here: the tables of the history, reading them, and the statements that write them.  The only
 user of yoyo.  What does not belong here: which migrations to run, and the transaction around a migration
 (`migrate/`).
 
-A new column of `chatdb_migration` is created in `queries.COLUMNS`, written in `HistoryWriter._row`
+A new column of `chatdb_migration` is created in `columns.COLUMNS`, written in `HistoryWriter._row`
 of `write.py` (or in the statement that fills it later), and read in `_Row` of `read.py`, into a
 field of `model.AppliedMigration`.  The lists of columns in the statements follow from `COLUMNS`.  A
 database whose table exists already does not get the column: that needs an ALTER TABLE in
