@@ -156,15 +156,16 @@ def test_progress_reports_each_step_as_it_begins_and_ends(
     ]
 
 
-def test_the_shipped_schema_is_not_applied_beside_other_tables_unless_it_was_named(
+def test_the_shipped_schema_is_applied_only_if_it_was_named_and_not_beside_other_tables(
     project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.path)
     with database.connect() as conn:
         conn.execute("CREATE TABLE precious (id int)")
-    with pytest.raises(ChatdbError) as caught:
-        Migrator(database.target()).up()
-    assert caught.value.exit == 8
+    for directory, exit_code in ((None, 2), ("@chat", 8)):
+        with pytest.raises(ChatdbError) as caught:
+            Migrator(database.target(), directory).up()
+        assert caught.value.exit == exit_code
     assert database.tables() == {"precious"}
 
 
