@@ -256,6 +256,7 @@ def test_a_role_that_may_not_create_or_connect_to_a_database_is_told_so(scene: S
     missing = scene.login.replace(name, "t_missing")
     assert missing != scene.login
     scene.setenv("DATABASE_URL", missing)
+    scene.project.write_tables(1)
     result = run_in_every_format(scene.call, "setup")
     assert result.code == 3
     assert (
