@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The tables whose changes are events.
 TABLES = (
     "messages", "reactions", "channels", "channel_members", "message_reads", "message_deliveries",
-    "user_status", "files", "notifications", "relationships",
+    "user_status", "files", "notifications", "relationships", "users", "profiles",
 )  # fmt: skip
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 

@@ -56,6 +56,16 @@ on_first_server = pytest.mark.parametrize(
 )
 
 
+def _is_alive(session: psycopg.Connection[Any]) -> bool:
+    """Return whether a kept session can be used: a test may have restarted the server since."""
+    try:
+        session.execute("")
+    except psycopg.OperationalError:
+        session.close()
+        return False
+    return True
+
+
 @dataclass
 class Server:
     """A running PostgreSQL."""
@@ -95,7 +105,7 @@ class Server:
     @contextmanager
     def _connect(self) -> Iterator[psycopg.Connection[Any]]:
         """Yield a session, one that is kept if possible: a new one costs more than most statements."""
-        if self._session and not self._session.closed:
+        if self._session and _is_alive(self._session):
             yield self._session
             return
         conn = psycopg.connect(self.url("postgres"), autocommit=True)
