@@ -124,6 +124,7 @@ if TYPE_CHECKING:  # for type checkers: the same names as in _EXPORTS
     from chatdb_cli.health.model import Health as Health
     from chatdb_cli.health.serve.server import HealthServer as HealthServer
     from chatdb_cli.health.watch import HealthWatch as HealthWatch
+    from chatdb_cli.history.access import HistoryAccess as HistoryAccess
     from chatdb_cli.history.model import AppliedMigration as AppliedMigration
     from chatdb_cli.history.model import History as History
     from chatdb_cli.history.model import LogEntry as LogEntry
@@ -242,6 +243,7 @@ _EXPORTS = {
     "HealthServer": "health.serve.server",
     "HealthWatch": "health.watch",
     "History": "history.model",
+    "HistoryAccess": "history.access",
     "Index": "docs.model",
     "JsonLines": "log",
     "LeftOut": "counts.model",

@@ -46,7 +46,8 @@ def write_schema_docs(path: str | Path, docs: SchemaDocs, *, check: bool = False
     """
     path = Path(path)
     try:
-        old = path.read_text(encoding="utf-8") if path.exists() else None
+        # A device or a pipe holds nothing to keep, and may never end.
+        old = path.read_text(encoding="utf-8") if path.is_file() else None
         if old is not None and MARK not in old:
             raise ChatdbError(
                 Code.REFUSED,

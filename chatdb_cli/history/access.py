@@ -1,6 +1,6 @@
 """Whether the history can be read: rows are visible, the role may read them, yoyo is not too old.
 
-    Access               what the server says about the tables of a history
+    HistoryAccess        what the server says about the tables of a history
     require_readable     refuse to read a history that would look empty, or can't be read
     reading_rights       the GRANTs that a role needs to read a history
 
@@ -9,6 +9,7 @@ What does not belong here: reading it (`read.py`), whether it may be written (`m
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code
@@ -21,7 +22,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 _AUDIT_LOG = "_yoyo_log"
 
 
-class Access(NamedTuple):
+class HistoryAccess(NamedTuple):
     """What the server says about the tables of a history.
 
     Attributes:
@@ -39,7 +40,7 @@ class Access(NamedTuple):
     is_old_yoyo: bool = False
 
 
-def require_readable(access: Access, *, audit_log: bool = False) -> None:
+def require_readable(access: HistoryAccess, *, audit_log: bool = False) -> None:
     """Refuse to read a history that would look empty, or that can't be read.
 
     Args:
@@ -62,7 +63,7 @@ def require_readable(access: Access, *, audit_log: bool = False) -> None:
             f"row-level security hides rows of the history from role {access.user!r} "
             f"({', '.join(hidden)}), so it can't be read as a whole",
             hint="read it as the owner of these tables or as a role with BYPASSRLS, or let the owner "
-            f"turn it off: ALTER TABLE {access.schema}.{hidden[0]} DISABLE ROW LEVEL SECURITY",
+            f"turn it off: ALTER TABLE {_as_sql(access.schema)}.{hidden[0]} DISABLE ROW LEVEL SECURITY",
             sqlstate=_INSUFFICIENT_PRIVILEGE,
             notes=("the history is read with row_security = off: hidden rows are an error",),
         )
@@ -76,13 +77,18 @@ def require_readable(access: Access, *, audit_log: bool = False) -> None:
         )
 
 
-def reading_rights(access: Access) -> str:
+def reading_rights(access: HistoryAccess) -> str:
     """Return the statements that give a role what `status` and `history` read."""
-    tables = ", ".join(f"{access.schema}.{name}" for name in sorted(access.unreadable))
-    return (
-        f"GRANT USAGE ON SCHEMA {access.schema} TO {access.user}; "
-        f"GRANT SELECT ON {tables} TO {access.user}"
-    )
+    schema, user = _as_sql(access.schema), _as_sql(access.user)
+    tables = ", ".join(f"{schema}.{name}" for name in sorted(access.unreadable))
+    return f"GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT SELECT ON {tables} TO {user}"
+
+
+def _as_sql(name: str) -> str:
+    """Return a name as a person would type it: in quotes only if it needs them."""
+    if re.fullmatch("[a-z_][a-z0-9_]*", name):
+        return name
+    return '"{}"'.format(name.replace('"', '""'))
 
 
 def _relevant(tables: Iterable[str], *, audit_log: bool) -> list[str]:

@@ -14,7 +14,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatdb_cli.history.access import Access
+from chatdb_cli.history.access import HistoryAccess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +159,7 @@ class History(NamedTuple):
     encoding: str = "UTF8"
     is_standby: bool = False
     is_read_only: bool = False
-    access: Access = Access("", "")
+    access: HistoryAccess = HistoryAccess("", "")
     other_histories: tuple[str, ...] = ()
     search_path: str | None = None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.history import queries
-from chatdb_cli.history.access import Access, require_readable
+from chatdb_cli.history.access import HistoryAccess, require_readable
 from chatdb_cli.history.model import (
     HISTORY_TABLES,
     AppliedMigration,
@@ -165,7 +165,7 @@ def read_history(
         encoding=seen.encoding,
         is_standby=seen.is_standby,
         is_read_only=seen.is_read_only,
-        access=Access(seen.user, schema, seen.hidden, seen.forbidden, seen.is_old_yoyo),
+        access=HistoryAccess(seen.user, schema, seen.hidden, seen.forbidden, seen.is_old_yoyo),
         other_histories=tuple(seen.other_histories),
         search_path=seen.search_path,
     )

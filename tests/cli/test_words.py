@@ -33,7 +33,9 @@ COMMAND = re.compile(
 # Strings that name a flag or a command and are no advice to a caller.
 NOT_ADVICE = {
     "chatdb: a test schema, reset by chatdb setup --test",  # the comment of the schema, in databases
+    "chatdb: a test database, reset by chatdb setup --test --database",  # that of the database
     "<!-- chatdb docs:",  # the mark in files
+    "^<!-- chatdb docs functions\\n(.*?)^-->",  # the groups in their head
     # These speak about the command line that was typed.
     "--database-url holds a password: the process list shows it",
     "--database-url contains a password: the process list shows it",

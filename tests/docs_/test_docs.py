@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -455,6 +456,11 @@ def test_a_file_that_chatdb_did_not_write_is_not_overwritten(
         (["--check"], "--check needs a file"),
         (["--output", "no/such/folder.md"], "no such file or directory"),
         (["--output", "."], "is a directory"),
+        pytest.param(
+            ["--output", "/dev/full"],
+            "no space left on device",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it"),
+        ),
     ],
 )
 def test_docs_reports_why_it_can_not_write(

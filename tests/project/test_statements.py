@@ -37,6 +37,7 @@ NOT_SENT = {
     "events/listener.py": "commands that hints name",
     "health/checks/activity.py": "commands that hints name",
     "health/checks/events.py": "commands that hints name",
+    "history/access.py": "a command that a hint names",
     "health/definition.py": "commands that hints name",
     "health/checks/schema.py": "commands that hints name",
     "health/checks/server.py": "commands that hints name",
