@@ -12,7 +12,7 @@ What does not belong here: writing the log (the triggers in `sql/up`), printing.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -289,7 +289,10 @@ class Listener(Closing):
     def _read(self, conn: psycopg.Connection[Any], cursor: str) -> tuple[tuple[Change, ...], str]:
         """Return the events after a cursor, and the cursor to continue from."""
         start = time.monotonic()
-        with conn.cursor(row_factory=class_row(_Row)) as reader:
+        own = conn.transaction() if self._polls else nullcontext()
+        with own, conn.cursor(row_factory=class_row(_Row)) as reader:
+            if self._polls:
+                reader.execute(queries.NO_STATEMENT_TIMEOUT)
             rows = reader.execute(self._query, (cursor, _PAGE)).fetchall()
         self._read_s = time.monotonic() - start
         self._has_worked = True

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
-# Receive notifications of new events; a role's own statement_timeout does not apply to a long backlog.
-EVENTS_LISTEN: Final = "SET statement_timeout = 0; LISTEN chat_events"
+# Receive notifications of new events.  Timeouts of a role or a database apply neither to a long backlog,
+# nor while there are no events.
+EVENTS_LISTEN: Final = """\
+SET statement_timeout = 0;
+SET idle_session_timeout = 0;
+LISTEN chat_events"""
+# Behind a pooler only a transaction can have settings.
+NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 # Which events came after a cursor, and from which cursor to continue?  The types are those of the
 # function, so that no other function of this name fits better.
 EVENTS_SINCE: Final = """\

@@ -1,5 +1,6 @@
 """Ask the server all questions in two round trips, and never wait for long.
 
+    keep_session    keep the server from ending the session between two checks
     open_inquiry    begin the transaction, and learn which server and session it is
     ask             send all questions in one pipeline, and return the answer to each
 
@@ -49,6 +50,18 @@ class _Statement(NamedTuple):
     row: type[Any] | None = None
     sync: bool = False
     note: Callable[[float], None] | None = None
+
+
+def keep_session(conn: psycopg.Connection[Any]) -> None:
+    """Keep the server from ending the session between two checks, unless a pooler shares it.
+
+    The connection is closed if the server does not answer in time.
+
+    Args:
+        conn: an idle connection in autocommit mode.
+    """
+    keep = queries.KEEP_SESSION.format(pid=conn.info.backend_pid)
+    _run(conn, [_Statement(keep, sync=True)])
 
 
 def open_inquiry(

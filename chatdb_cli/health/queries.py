@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
-# The columns that describe a session to a person; null where the role may not see them.
+# The columns that describe a session to a person; null where the role may not see them.  Role and query
+# are in hexadecimal: in a database whose encoding is SQL_ASCII they can be cut in a character.
 _SESSION: Final = """
        coalesce(nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')) AS application,
-       pg_get_userbyid(a.usesysid)::text AS "user", host(a.client_addr) AS client, a.state,
-       a.query"""
+       encode(replace(pg_get_userbyid(a.usesysid)::text, E'\\\\', E'\\\\\\\\')::bytea, 'hex') AS "user",
+       host(a.client_addr) AS client, a.state,
+       encode(replace(a.query, E'\\\\', E'\\\\\\\\')::bytea, 'hex') AS query"""
 # The relation c in the schema n does not belong to PostgreSQL.
 _OF_USERS: Final = "n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')"
 # Read only, and in one transaction, so that the settings apply through a pooler too.
@@ -30,6 +32,10 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('lock_timeout', {lock_timeout_ms}, true),
        pg_catalog.set_config('row_security', 'off', true),
        pg_catalog.set_config('jit', 'off', true)"""
+# Let no timeout of a role or a database end this session while it is idle, unless it is a pooler's.
+KEEP_SESSION: Final = """\
+SELECT CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {pid}
+            THEN pg_catalog.set_config('idle_session_timeout', '0', false) END"""
 # Return to here after each question: a failed one must not stop the others.
 SAVEPOINT: Final = "SAVEPOINT question"
 ROLLBACK_TO_SAVEPOINT: Final = "ROLLBACK TO SAVEPOINT question"

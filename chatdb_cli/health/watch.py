@@ -41,6 +41,7 @@ class HealthWatch(Closing):
         Raises:
             ChatdbError: `SETTINGS` for an unknown threshold or a wrong value.
         """
+        from chatdb_cli.health.ask import keep_session
         from chatdb_cli.postgres.connect import connect
 
         connect_ms = None
@@ -51,6 +52,7 @@ class HealthWatch(Closing):
             except ChatdbError as error:
                 return disconnected(error, self._target)
             connect_ms = (time.monotonic() - begun) * 1000
+            keep_session(self._conn)
         return check_connection(
             self._conn, self._target, thresholds=self._thresholds, connect_ms=connect_ms
         )

@@ -272,6 +272,24 @@ def test_a_long_backlog_is_received_completely_and_in_order(chat: Chat) -> None:
     assert numbers == chat.logged(old)
 
 
+def test_no_timeout_of_the_database_ends_a_listener(chat: Chat) -> None:
+    name, lines = chat.database.name, list[str]()
+    with chat.database.connect() as other:  # it has no such timeouts yet
+        chat.database.execute(
+            f"ALTER DATABASE {name} SET idle_session_timeout = '50ms'; "
+            f"ALTER DATABASE {name} SET statement_timeout = '200ms'"
+        )
+        heard = ListenerThread(chat, Listener(chat.database.target(), report=lines.append))
+        other.execute("SELECT pg_sleep(0.3)")
+        other.execute(
+            "INSERT INTO messages (channel_id, user_id, content) VALUES "
+            f"('{chat.channels[0]}', '{chat.users[1]}', 'after a while')"
+        )
+        chat.database.execute(f"ALTER DATABASE {name} RESET ALL")
+        assert len(heard.all()) == 1
+    assert lines == []  # the connection was not lost
+
+
 def test_two_copies_in_one_database_do_not_hear_each_other(chat: Chat) -> None:
     odd = '50%s "odd" {schema}'
     chat.database.execute(SQL("CREATE SCHEMA {}").format(Identifier(odd)).as_string())

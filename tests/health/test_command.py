@@ -233,7 +233,7 @@ def test_wait_gives_up_with_the_last_reason(
     monkeypatch.setenv("DATABASE_URL", UNREACHABLE)
     result = offline("health", "--wait", "300ms", "--format", "json")
     assert (result.code, result.document["database"]) == (3, "disconnected")
-    up = offline("migrate", "up", "--wait-for-server", "300ms")
+    up = offline("migrate", "up", "--dir", "@chat", "--wait-for-server", "300ms")
     assert up.code == 3
     assert "Connection refused" in up.err
 

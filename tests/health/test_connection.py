@@ -194,6 +194,18 @@ def test_a_watch_survives_a_restart_of_the_connection(database: Database) -> Non
         assert watch.check().database == "connected"
 
 
+def test_a_watch_is_not_ended_by_a_timeout_for_idle_sessions(database: Database) -> None:
+    database.execute(
+        f"ALTER DATABASE {database.name} SET idle_session_timeout = '50ms'; "
+        f"ALTER DATABASE {database.name} SET statement_timeout = '20ms'"
+    )
+    with database.target() as target, HealthWatch(target) as watch:
+        assert watch.check().check("connection")
+        database.execute("SET statement_timeout = 0; SELECT pg_sleep(0.3)")
+        second = watch.check()
+    assert (second.database, second.check("connection")) == ("connected", None)  # the same one
+
+
 # --- the version, the pool ------------------------------------------------------------------------
 
 
