@@ -269,8 +269,7 @@ def _drop(conn: psycopg.Connection[Any], target: Target) -> None:
     try:
         watch.begin()
         _set_lock_timeout(conn, target)
-        for sql in watch.before:
-            conn.execute(sql.encode())
+        conn.execute(watch.keep.encode())
         conn.execute(drop)
         conn.execute(watch.unchanged.encode())
         conn.execute(queries.COMMIT.encode())

@@ -21,6 +21,9 @@ BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DE
 ROLLBACK: Final = "ROLLBACK"
 # Find no function or operator but those of pg_catalog.
 PG_CATALOG_ONLY: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
+# Compile no query of the watch: they read catalogs, and are so long that it takes a minute.
+NO_JIT: Final = "SET LOCAL jit = off"
+JIT_AS_IT_WAS: Final = "SET LOCAL jit TO DEFAULT"
 # What is there before the run: the schema, its role, extensions, roles, memberships, event triggers?
 SURROUNDINGS: Final = """\
 SELECT (SELECT oid::text FROM pg_namespace WHERE nspname = {name}) AS schema,

@@ -65,7 +65,8 @@ class Watch:
         before: the statements before a file; empty if nothing has to be kept.
         after: the statements after it, which fail by a division by zero.
         prepare: the statements that prepare the longest of them, in a session of the run's own.
-        unchanged: the statement that compares what `before` has kept, and fails in the same way.
+        keep: the statement that keeps a checksum of everything outside.
+        unchanged: the statement that compares it, and fails in the same way.
         after_prepared: what to send in place of `after` then.
         surroundings: what was there before the run.
     """
@@ -83,15 +84,16 @@ class Watch:
             "roles": _array(row.role_oids),
         }
         check = self._fill(queries.no_changes(row.readable))
+        self.keep = self._fill(queries.checksum_before(row.readable))
         self.unchanged = self._fill(queries.same_checksum(row.readable))
         self.before: tuple[str, ...] = ()
         rest: tuple[str, ...] = ()
         if role is None:
-            self.before = (self._fill(queries.checksum_before(row.readable)),)
+            self.before = (queries.NO_JIT, self.keep, queries.JIT_AS_IT_WAS)
             rest = (self.unchanged,)
         self.prepare = (queries.PG_CATALOG_ONLY, f"PREPARE {_PREPARED} AS {check}")
-        self.after = (check, *rest)
-        self.after_prepared = (f"EXECUTE {_PREPARED}", *rest)
+        self.after = (queries.NO_JIT, check, *rest)
+        self.after_prepared = (queries.NO_JIT, f"EXECUTE {_PREPARED}", *rest)
 
     def changed(self) -> set[Object]:
         """Return the objects outside that this transaction has changed or locked."""
@@ -129,9 +131,10 @@ class Watch:
         return f": {', '.join(shown[:3])}{more}" if shown else ""
 
     def begin(self) -> None:
-        """Begin a transaction that sees one snapshot."""
+        """Begin a transaction that sees one snapshot, in which queries of the watch are quick."""
         self._conn.execute(queries.BEGIN_SNAPSHOT.encode())
         self._conn.execute(queries.PG_CATALOG_ONLY.encode())
+        self._conn.execute(queries.NO_JIT.encode())
 
     def _fill(self, template: str) -> str:
         for name, value in self._values.items():
