@@ -12,7 +12,6 @@ belong here: comparing (`compare.py`).
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from chatdb_cli.counts.differences import Place, place_of
 from chatdb_cli.counts.document import BrokenError, Value
 from chatdb_cli.counts.model import Checksum, CountedColumn, SequenceValue, Source, TableCount
 from chatdb_cli.errors import ChatdbError, Code, Location, errno_name
+from chatdb_cli.files.replace import is_special, replace_text
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
@@ -63,13 +63,7 @@ def save_counts(path: str | Path, counts: Counts) -> None:
     path = Path(path)
     text = json.dumps(_document(counts), indent=1, ensure_ascii=False)
     with _file_errors(path, "written"):
-        real = path.resolve()  # replace the target of a symbolic link, not the link
-        new = real.with_name(f"{real.name}.new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(real)
+        replace_text(path, f"{text}\n")
 
 
 def require_writable(path: str | Path) -> None:
@@ -82,6 +76,8 @@ def require_writable(path: str | Path) -> None:
     with _file_errors(path, "written"):
         if path.is_dir():
             raise IsADirectoryError(21, "is a directory")
+        if is_special(path):
+            return
         real = path.resolve()
         new = real.with_name(f"{real.name}.new")
         new.touch()

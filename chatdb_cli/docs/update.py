@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.docs.markdown import MARK, MARK_LINE, schema_markdown
 from chatdb_cli.errors import ChatdbError, Code, errno_name
+from chatdb_cli.files.replace import replace_text
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -59,7 +60,7 @@ def write_schema_docs(path: str | Path, docs: SchemaDocs, *, check: bool = False
             return FileState(path, "unchanged")
         if check:
             return FileState(path, "stale", _difference(old, new))
-        path.write_text(new, encoding="utf-8", newline="\n")
+        replace_text(path, new)
     except (OSError, UnicodeDecodeError) as error:
         raise ChatdbError(
             Code.USAGE,

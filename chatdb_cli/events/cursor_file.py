@@ -5,12 +5,12 @@ What does not belong here: what a cursor means (`events_since()` in the schema).
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatdb_cli.errors import ChatdbError, Code, errno_name
+from chatdb_cli.files.replace import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,13 +44,7 @@ def write_cursor(path: str | Path, cursor: str) -> None:
     """
     path = Path(path)
     with _file_errors(path):
-        path = path.resolve()  # replace the target of a symbolic link, not the link
-        new = path.with_name(f"{path.name}.new")
-        with new.open("w", encoding="ascii") as file:
-            file.write(f"{cursor}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        replace_text(path, f"{cursor}\n")
 
 
 @contextmanager

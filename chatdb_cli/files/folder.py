@@ -32,8 +32,16 @@ def choose_folder(directory: str | None, *, root: Path | None = None) -> Folder:
         if (path / "up").is_dir():
             return Folder(path, shipped=False, named=directory is not None)
         exists, is_folder = path.exists(), path.is_dir()
+        flat = is_folder and any(entry.suffix == ".sql" for entry in path.iterdir())
     except OSError as error:
         raise file_error(path, error, "read", Code.USAGE) from None
+    if flat:
+        raise ChatdbError(
+            Code.USAGE,
+            f"{path} has no folder up/: its SQL files are directly in it",
+            hint=f"put what applies a migration into {path / 'up'}, and what rolls it back into "
+            f"{path / 'down'}, as two files of the same name",
+        )
     problem = f"{path} has no folder up/" if is_folder else f"{path} is not a folder"
     raise ChatdbError(
         Code.USAGE,

@@ -170,13 +170,15 @@ def make_test_database(
     _ = migrator.folder  # a wrong one is reported before anything is created
     with blame_tunnel(target), explain_failures(f"database {target.database!r} can't be set up"):
         state = _read(target, report)
+        created = state is None
         if state is None:
             _create(target, _form(target, settings), report)
             state = _read(target, report)
         assert state is not None  # noqa: S101  (it was created)
-        fresh = not is_test_database(state.comment)
-        if fresh:
+        marked = is_test_database(state.comment)
+        if not marked:
             _take(target, state)
+        fresh = created or not marked
         status = None if fresh else _status(migrator)
         if status and status.is_whole:
             run = Run(target, "up", (), status.current)

@@ -163,6 +163,7 @@ def _unreadable(where: str, error: OSError) -> ChatdbError:
         Code.SETTINGS,
         f"can't read {where}: {(error.strerror or 'unknown error').lower()}",
         place=Location(Path(where)),
+        hint="name an env file that can be read",
         errno=errno_name(error),
     )
 

@@ -17,6 +17,7 @@ from chatdb_cli.files.model import Direction, Directives, Files, Folder, Migrati
 from chatdb_cli.files.new import folder_warnings, new_migration
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script, read_migrations
+from chatdb_cli.files.replace import replace_text
 
 pytestmark = pytest.mark.quick
 
@@ -741,3 +742,38 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
         new_migration("a", tmp_path)
     assert caught.value.code is Code.USAGE
     assert not list(tmp_path.rglob("*.sql"))
+
+
+def test_a_pipe_is_written_to_and_never_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(
+        pipe, os.O_RDONLY | os.O_NONBLOCK
+    )  # before the writer, which would wait for it
+    try:
+        replace_text(pipe, "counts\n")
+        assert os.read(reader, 100) == b"counts\n"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_that_is_replaced_keeps_its_mode_and_on_a_failure_its_text(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(0o640)
+    with pytest.raises(UnicodeEncodeError):
+        replace_text(file, "new \udcff")
+    assert file.read_text() == "old"
+    replace_text(file, "new")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o640)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_of_another_layout_is_told_where_its_files_belong(tmp_path: Path) -> None:
+    (tmp_path / "0001_users.sql").write_text("SELECT 1;")
+    with pytest.raises(ChatdbError) as caught:
+        choose_folder(str(tmp_path))
+    assert caught.value.message == f"{tmp_path} has no folder up/: its SQL files are directly in it"
+    assert str(tmp_path / "down") in str(caught.value.hint)

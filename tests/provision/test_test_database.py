@@ -31,6 +31,7 @@ def test_a_test_database_is_made_reset_cleared_and_dropped(
     command = ("setup", "--test", "--database", "--format", "json")
     result = project.chatdb(*command, env=env)
     assert result.returncode == 0, result.stderr
+    assert result.stderr.count("created database") == 1  # not made, and at once made again
     document = json.loads(result.stdout)
     assert (document["target"]["database"], document["contained"]) == (made.name, "database")
     assert made.tables() == {"t"}

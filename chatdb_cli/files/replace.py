@@ -1,0 +1,52 @@
+"""Replace the text of a file as a whole.
+
+What does not belong here: what is in the file, and the error of its user (`names.file_error`, or one of
+its own).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a path leads to a pipe or a device, which is never replaced by a file."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file; after a crash, or on a full disk, it is the old one or the new one.
+
+    The target of a symbolic link is replaced, not the link, and the mode of the file stays.  Into a pipe
+    or a device the text is written.
+
+    Args:
+        path: the file; it may be missing.
+        text: the text, written as UTF-8 with its line ends as they are.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if is_special(path):
+        path.write_text(text, encoding="utf-8", newline="")
+        return
+    real = path.resolve()
+    new = real.with_name(f"{real.name}.new")
+    try:
+        with new.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            shutil.copymode(real, new)
+        new.replace(real)
+    except (OSError, ValueError):
+        with suppress(OSError):
+            new.unlink()
+        raise
