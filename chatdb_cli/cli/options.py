@@ -229,8 +229,9 @@ MIGRATING = _TIMING | _READ_ONLY | CONNECTED
 APPLYING = _WAIT_FOR_SERVER | MIGRATING
 REHEARSING = _SCRATCH | CONNECTED
 VERIFYING = REHEARSING | AGAINST
-SEEDING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
-COUNTING = {key: value for key, value in (SEEDING).items() if key != "dir"}
+_READING = {key: _TIMING[key] for key in ("lock_timeout", "statement_timeout")} | CONNECTED
+SEEDING = _READ_ONLY | _READING
+COUNTING = {key: value for key, value in _READING.items() if key != "dir"}
 NO_FILES = {name: kind for name, kind in CONNECTED.items() if name != "dir"}
 LOCAL = {"env_file": _SHARED["env_file"]} | _OUTPUT
 FILES = {"dir": _SHARED["dir"]} | LOCAL

@@ -78,7 +78,7 @@ def connect_or_create(
 def _create_database(target: Target, report: Callable[[str], None]) -> None:
     from psycopg import errors
 
-    with maintenance_connection(target, report) as conn, _read_write(conn, target):
+    with maintenance_connection(target, report) as conn, read_write(conn, target):
         sql = queries.CREATE_DATABASE.format(
             database=Quoting(conn, target.schema).identifier(target.database)
         )
@@ -139,14 +139,21 @@ def maintenance_connection(
 
 
 @contextmanager
-def _read_write(conn: psycopg.Connection[Any], target: Target) -> Iterator[None]:
-    """Let statements that run outside of a transaction write, if the settings allow that."""
+def read_write(conn: psycopg.Connection[Any], target: Target) -> Iterator[None]:
+    """Let statements that run outside of a transaction write, if the settings allow that.
+
+    Raises:
+        ChatdbError: `STATEMENT` for a standby; `REFUSED` for a session that is read-only by default.
+    """
+    from psycopg.pq import TransactionStatus
+
     _require_writable(conn, target)
     conn.execute(queries.SESSION_READ_WRITE)
     try:
         yield
     finally:
-        if not conn.closed:  # a pooler would give the session to another client
+        # A pooler would give the session to another client.
+        if conn.info.transaction_status is TransactionStatus.IDLE:
             conn.execute(queries.SESSION_DEFAULT)
 
 

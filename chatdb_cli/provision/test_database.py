@@ -30,6 +30,7 @@ from chatdb_cli.provision.clear import empty_schemas, user_schemas
 from chatdb_cli.provision.database import (
     create_database,
     maintenance_connection,
+    read_write,
     with_embedded_default,
 )
 from chatdb_cli.provision.marks import DATABASE_MARK, is_test_database
@@ -187,7 +188,7 @@ def make_test_database(
                 _reset(target, state, report)
             create_database(target, report)
             run = migrator.up(allow_non_empty=True)
-        with connect(target, report) as conn:
+        with connect(target, report) as conn, read_write(conn, target):
             emptied = empty_schemas(conn, user_schemas(conn))
         return SetupForTests(run, emptied, "database")
 
@@ -205,7 +206,7 @@ def remove_test_database(target: Target, report: Callable[[str], None] = ignore)
             return ()
         if not is_test_database(state.comment):
             raise _not_ours(target)
-        with maintenance_connection(target, report) as conn:
+        with maintenance_connection(target, report) as conn, read_write(conn, target):
             _execute(conn, target, queries.DROP_DATABASE)
         return (f"database {target.database}",)
 
@@ -232,7 +233,7 @@ def _form(target: Target, settings: Settings) -> Form:
 
 
 def _create(target: Target, form: Form, report: Callable[[str], None]) -> None:
-    with maintenance_connection(target, report) as conn:
+    with maintenance_connection(target, report) as conn, read_write(conn, target):
         quoting = Quoting(conn, target.schema)
         options = form.locale_options(form.server_version)
         sql = queries.CREATE_LIKE.format(
@@ -267,7 +268,7 @@ def _take(target: Target, state: _Database) -> None:
             hint=f"have its owner run: COMMENT ON DATABASE ... IS '{DATABASE_MARK}'",
         )
     mark = f"{state.comment}\n{DATABASE_MARK}" if state.comment else DATABASE_MARK
-    with connect(target) as conn:
+    with connect(target) as conn, read_write(conn, target):
         _execute(conn, target, queries.MARK_DATABASE, mark)
 
 
@@ -293,14 +294,14 @@ def _reset(target: Target, state: _Database, report: Callable[[str], None]) -> N
     """Drop and create the database; or clear it, if the role may not create databases."""
     if state.owned and state.may_create:
         form = read_form(target)[0]
-        with maintenance_connection(target, report) as conn:
+        with maintenance_connection(target, report) as conn, read_write(conn, target):
             _execute(conn, target, queries.DROP_DATABASE)
         _create(target, form, report)
         if state.comment != DATABASE_MARK:
-            with connect(target) as conn:
+            with connect(target) as conn, read_write(conn, target):
                 _execute(conn, target, queries.MARK_DATABASE, state.comment or DATABASE_MARK)
         return
-    with connect(target) as conn:
+    with connect(target) as conn, read_write(conn, target):
         conn.execute(queries.CLEAR_DATABASE)
 
 

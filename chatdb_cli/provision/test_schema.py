@@ -30,7 +30,7 @@ from chatdb_cli.postgres.sqlstates import ASSERTION_FAILED
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision import queries
 from chatdb_cli.provision.clear import empty_schemas
-from chatdb_cli.provision.database import connect_or_create, with_embedded_default
+from chatdb_cli.provision.database import connect_or_create, read_write, with_embedded_default
 from chatdb_cli.provision.marks import TEST_MARK, is_test_schema, made_mark
 from chatdb_cli.provision.model import SetupForTests
 from chatdb_cli.provision.test_role import drop_made_roles, drop_role, find_role, read_rights
@@ -219,7 +219,7 @@ def _locked(
         if is_pooled(conn, target)
         else hold_lock(conn, f"setup of {target.schema}", target.settings.wait_ms, report)
     )
-    with lock:
+    with lock, read_write(conn, target):
         yield
 
 

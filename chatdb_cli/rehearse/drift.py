@@ -9,7 +9,7 @@ or that is missing, runs with the text that the history keeps.  What does not be
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,10 +78,7 @@ def check_drift(
     require_target(target)
     if against is not None:
         with _live(target, report) as conn:
-            current = None
-            # The version is told, not needed: a role without privileges can compare, too.
-            with suppress(errors.InsufficientPrivilege):
-                current = compare.current(read_target_history(conn, target).applied)
+            current = _current_if_readable(conn, target)
             live = _read(conn, against.schemas)
         expected, what = against, "the snapshot"
     else:
@@ -137,6 +134,18 @@ def _live(target: Target, report: Callable[[str], None]) -> Iterator[psycopg.Con
         explain_failures("the live schema can't be read"),
     ):
         yield conn
+
+
+def _current_if_readable(conn: psycopg.Connection[Any], target: Target) -> str | None:
+    """Return the version; it is told, not needed: a role that may not read it can compare, too."""
+    try:
+        return compare.current(read_target_history(conn, target).applied)
+    except errors.InsufficientPrivilege:
+        return None
+    except ChatdbError as error:
+        if error.code not in (Code.LOGIN, Code.HIDDEN_HISTORY):
+            raise
+        return None
 
 
 def _read(conn: psycopg.Connection[Any], schemas: Sequence[str]) -> Snapshot:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
+# Write although transactions are read-only by default; before the first query of a transaction.
+READ_WRITE: Final = "SET LOCAL transaction_read_only = off"
 # How many rows did this transaction insert into each table?
 WRITTEN: Final = """\
 SELECT relname::text AS name, n_tup_ins AS row_count FROM pg_stat_xact_user_tables

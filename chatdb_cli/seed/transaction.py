@@ -17,6 +17,7 @@ from chatdb_cli.files.folder import choose_folder
 from chatdb_cli.files.read import read_migrations
 from chatdb_cli.history.read import require_schema
 from chatdb_cli.migrate import compare
+from chatdb_cli.migrate.entry import Writability, require_writable
 from chatdb_cli.migrate.frame import exclusive_settings
 from chatdb_cli.migrate.parts import Timeouts
 from chatdb_cli.migrate.reading import read_target_history
@@ -27,6 +28,7 @@ from chatdb_cli.postgres.logged import log_failure
 from chatdb_cli.postgres.model import require_target
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.remedy import Advice
+from chatdb_cli.seed import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +51,11 @@ def seed_transaction(
         explain_failures("the seed was not finished", Code.STATEMENT),
         connect(target) as conn,
     ):
-        read_target_history(conn, target)  # waits for a lock on it, before anything is locked
+        past = read_target_history(
+            conn, target
+        )  # waits for a lock on it, before anything is locked
+        facts = Writability(past.database, past.user, past.is_standby, past.is_read_only)
+        require_writable(facts, override=target.settings.allow_read_only_override)
         quoting = Quoting(conn, target.schema)
         try:
             with conn.transaction():
@@ -75,6 +81,7 @@ def seed_transaction(
 
 def _prepare(conn: psycopg.Connection[Any], quoting: Quoting, target: Target) -> None:
     settings = target.settings
+    conn.execute(queries.READ_WRITE)
     timeouts = Timeouts(settings.lock_timeout_ms, settings.statement_timeout_ms, 0)
     for statement in exclusive_settings(quoting, quoting.path(()), timeouts):
         conn.execute(statement.encode())

@@ -191,7 +191,7 @@ def test_a_part_of_the_versions_can_be_chosen(
     ("options", "message"),
     [
         ({"first": "9"}, "there is no version 9"),
-        ({"last": "x"}, "there is no version x"),
+        ({"last": "x"}, "'x' is not a version"),
         ({"first": "2", "last": "1"}, "version 2 comes after version 1"),
         ({"since": "main"}, "git does not know what is newer than 'main'"),
         ({"seed": True}, "there is no SQL file in"),

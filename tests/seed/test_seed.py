@@ -553,6 +553,24 @@ def test_seeding_refuses_and_says_what_to_do(
 
 
 @on_first_server
+def test_a_session_that_is_read_only_by_default_is_seeded_only_if_that_is_confirmed(
+    server: Server, chat: Database
+) -> None:
+    chat.execute(
+        f"ALTER DATABASE {chat.name} SET default_transaction_read_only = on; "
+        f"ALTER DATABASE {chat.name} SET idle_session_timeout = '300ms'; "
+        f"ALTER DATABASE {chat.name} SET statement_timeout = '1ms'"
+    )
+    try:
+        with pytest.raises(ChatdbError, match="are read-only") as caught:
+            seed_small(chat)
+        assert (caught.value.exit, caught.value.sqlstate) == (8, "25006")
+        assert seed_files(chat.target(allow_read_only_override=True), SHIPPED).tables
+    finally:
+        server.execute(f"ALTER DATABASE {chat.name} RESET ALL")
+
+
+@on_first_server
 @pytest.mark.parametrize("run", [seed_small, seed_scale])
 def test_seeding_waits_no_longer_than_the_lock_timeout(
     chat: Database, migrated: Conn, run: Callable[..., Seeded]
@@ -589,11 +607,11 @@ def test_the_command_prints_its_target_and_what_it_wrote(project: Project, chat:
 @on_first_server
 def test_setup_with_seed_can_be_repeated(project: Project, database: Database) -> None:
     env = {"DATABASE_URL": database.url}
-    result = project.chatdb("setup", "--seed", "--format", "json", env=env)
+    result = project.chatdb("setup", "--dir", "@chat", "--seed", "--format", "json", env=env)
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert {"table": "users", "rows": 8} in document["seed"]["tables"]
-    again = project.chatdb("setup", "--seed", env=env)
+    again = project.chatdb("setup", "--dir", "@chat", "--seed", env=env)
     assert again.returncode == 0
     assert again.stdout.splitlines()[-1] == "nothing to seed: the rows are there already"
 
