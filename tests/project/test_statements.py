@@ -32,6 +32,10 @@ SQL = re.compile(
 NOT_SENT = {
     "catalog/grants.py": "the words for privileges",
     "docs/sql_text.py": "patterns that match definitions which the server returns",
+    "migrate/confine/catalogs.py": "conditions that its queries.py puts into statements",
+    "migrate/ending.py": "a command that a hint names",
+    "syntax/outside_transaction.py": "the kinds of statements in the user's files",
+    "syntax/privileged.py": "the words before a statement of PL/pgSQL",
     "syntax/refusal.py": "the kinds of statements in the user's files",
     "postgres/connect_failures.py": "commands that hints name",
     "events/listener.py": "commands that hints name",

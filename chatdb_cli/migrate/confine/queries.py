@@ -66,10 +66,17 @@ FILE: Final = "chatdb_file"
 CREATE_FILE: Final = """\
 CREATE FUNCTION {schema}.chatdb_file() RETURNS pg_catalog.void
 LANGUAGE plpgsql SECURITY DEFINER AS {body}"""
+# What that function does: each statement as a text, so that what it holds does not matter.
+FILE_BODY: Final = "BEGIN\n{lines}\nEND"
+EXECUTE_TEXT: Final = "EXECUTE E'{text}';"
+# Who owns it, and how it is called and dropped.
 OWN_FILE: Final = "ALTER FUNCTION {schema}.chatdb_file() OWNER TO {owner}"
 CALL_FILE: Final = "SELECT {schema}.chatdb_file()"
 DROP_FILE: Final = "DROP FUNCTION IF EXISTS {schema}.chatdb_file()"
 SETTLE: Final = "SET CONSTRAINTS ALL IMMEDIATE"
+# Prepare the watch, and run it: after each file.
+PREPARE_WATCH: Final = "PREPARE chatdb_watch AS {query}"
+EXECUTE_WATCH: Final = "EXECUTE chatdb_watch"
 # From here to the end of the transaction a deferred trigger has no more rights than the file had.
 AS_ROLE: Final = "SET LOCAL ROLE {owner}"
 # For DO blocks: create an extension or a plain role as the role that migrates, and nothing else.

@@ -149,7 +149,7 @@ class Rights:
         lines = [self._execute(text) for _, text in block]
         if last:
             lines.append(f"{queries.SETTLE};")
-        body = self._quoting.literal("BEGIN\n" + "\n".join(lines) + "\nEND")
+        body = self._quoting.literal(queries.FILE_BODY.format(lines="\n".join(lines)))
         create = queries.CREATE_FILE.format(schema=self._quoting.schema, body=body)
         call = self._quoting.fill(queries.CALL_FILE)
         return [
@@ -165,7 +165,7 @@ class Rights:
             text.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\r", "\\r")
         )
         after = f" {_one_line(queries.PATH_IN_FUNCTION)}" if self._maker in text else ""
-        return f"EXECUTE E'{literal}';{after}"
+        return queries.EXECUTE_TEXT.format(text=literal) + after
 
     def _create_maker(self) -> list[Message]:
         body = queries.MAKER_BODY.format(

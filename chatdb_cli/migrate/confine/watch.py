@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _PARTS = (
     "type", "index", "toast table", "rule", "default value", "table constraint", "trigger", "sequence",
 )  # fmt: skip
-_PREPARED = "chatdb_watch"
 
 
 class Object(NamedTuple):
@@ -91,9 +90,9 @@ class Watch:
         if role is None:
             self.before = (queries.NO_JIT, self.keep, queries.JIT_AS_IT_WAS)
             rest = (self.unchanged,)
-        self.prepare = (queries.PG_CATALOG_ONLY, f"PREPARE {_PREPARED} AS {check}")
+        self.prepare = (queries.PG_CATALOG_ONLY, queries.PREPARE_WATCH.format(query=check))
         self.after = (queries.NO_JIT, check, *rest)
-        self.after_prepared = (queries.NO_JIT, f"EXECUTE {_PREPARED}", *rest)
+        self.after_prepared = (queries.NO_JIT, queries.EXECUTE_WATCH, *rest)
 
     def changed(self) -> set[Object]:
         """Return the objects outside that this transaction has changed or locked."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 # Begin a transaction that sees one snapshot, and end a trial or a search.
+BEGIN: Final = "BEGIN"
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE"
 ROLLBACK: Final = "ROLLBACK"
 # Run downs as a trial inside a savepoint of a name that no file knows, record what they touched, and

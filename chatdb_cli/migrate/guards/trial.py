@@ -135,7 +135,7 @@ class DataLossTrial:
 
     def _find_lasting(self, calls: Iterable[str]) -> None:
         """Find the function of these names that does what ROLLBACK does not undo."""
-        for sql in (queries.ROLLBACK, "BEGIN", queries.PG_CATALOG_ONLY):
+        for sql in (queries.ROLLBACK, queries.BEGIN, queries.PG_CATALOG_ONLY):
             self._conn.pgconn.exec_(sql.encode())
         row = self._conn.execute(self._sql.lasting(calls).encode()).fetchone()
         self.lasting = row[0] if row else None
