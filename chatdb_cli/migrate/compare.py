@@ -376,7 +376,8 @@ def _unfinished(
     if direction == "up":
         if script is None:
             hint = f"restore its file, and {hint}"
-        hint += ", and {down} rolls back what is done"
+        if not is_untouched(row):  # else a down passes it over
+            hint += ", and {down} rolls back what is done"
     if script is None:
         return _problem("unfinished", row.version, stopped, Advice(hint))
     try:

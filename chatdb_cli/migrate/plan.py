@@ -55,8 +55,12 @@ def up(
     Raises:
         ChatdbError: `USAGE` if `to` is unknown or below the current version, or `steps` is below 1.
     """
+    untouched = [a for a in applied if is_untouched(a)]
     begun = {a.number for a in applied if a.unfinished and a.unfinished.direction == "up"}
-    wanted = (*(m for m in files.migrations if m.number in begun), *pending(files, applied))
+    # A file of which something is done comes first; one of which nothing is has its place in the order.
+    rest = {a.number for a in untouched} | {m.number for m in pending(files, applied)}
+    wanted = tuple(m for m in files.migrations if m.number in begun - rest)
+    wanted += tuple(m for m in files.migrations if m.number in rest)
     if to is not None:
         target = known_migration(to, files)
         highest = max((a.number for a in applied if not is_untouched(a)), default=-1)
@@ -69,7 +73,7 @@ def up(
         position = {m.number: n for n, m in enumerate(files.migrations)}
         wanted = tuple(m for m in wanted if position[m.number] <= position[target.number])
     wanted = wanted[: _at_least_one(steps)]
-    versions = {m.version for m in wanted}
+    versions = {m.version for m in wanted} | {a.version for a in untouched}
     remaining = tuple(
         p
         for p in problems(files, applied)

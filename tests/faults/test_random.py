@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from chatdb_cli.migrate.compare import is_untouched
 from chatdb_cli.migrate.model import Status
 from tests.support import child
 from tests.support.children import CONTEXT, start_child
@@ -333,7 +334,9 @@ def check_schema(status: Status, course: Course, database: Database, schema: str
     assert applied == list(FILES)[: len(applied)]
     if status.problems:  # a nontransactional file stopped part-way, and this is reported
         assert [problem.code for problem in status.problems] == ["unfinished"]
-        assert len(applied) == 2
+        (row,) = (a for a, state in status.applied if state == "unfinished")
+        # A down passes over a file of which nothing is done.
+        assert len(applied) == 2 or (len(applied) < 2 and is_untouched(row))
         snapshot = [row for row in snapshot if row[1] not in INDEXES]
     elif status.applied:
         assert database.applied(schema) == applied

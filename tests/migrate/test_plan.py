@@ -193,7 +193,12 @@ def test_a_file_of_which_nothing_was_done_blocks_no_other() -> None:
     assert compare.problems(files(A, B), begun) == ()
     assert compare.out_of_order(files(A, B, C), begun) == ()
     assert steps(plan.down(files(A, B, C), begun)) == ["down 0001"]
-    assert steps(plan.up(files(A, B, C), begun, to=B)) == ["up 0002"]
+    first = plan.up(files(A, B, C), begun, to=B)
+    assert (steps(first), first.problems) == (["up 0002"], ())
+    # It has its place in the order, which the versions before it may have to precede.
+    assert steps(plan.up(files(A, B, C), begun)) == ["up 0002", "up 0003"]
+    (problem,) = compare.problems(files(A, B, C), begun)
+    assert problem.hint == "Migrator.up() continues there"
 
 
 def test_a_refused_file_has_a_hint_even_if_its_error_has_none() -> None:
