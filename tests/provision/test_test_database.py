@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import chatdb_cli
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.settings.load import load_settings
+from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project
 from tests.support.servers import Server, allow_logins, on_first_server
@@ -19,7 +19,7 @@ MARK = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datn
 
 @on_first_server
 def test_a_test_database_is_made_reset_cleared_and_dropped(
-    project: Project, database: Database, server: Server
+    project: Project, database: Database, server: Server, chatdb: Chatdb
 ) -> None:
     project.write(
         "0001_t", "CREATE TABLE t (id serial); CREATE SCHEMA more; CREATE TABLE more.u (i int);"
@@ -29,27 +29,27 @@ def test_a_test_database_is_made_reset_cleared_and_dropped(
     settings = load_settings({}, environ=env, cwd=Path("/"))
     made = Database(server, f"{database.name}_test")
     command = ("setup", "--test", "--database", "--format", "json")
-    result = project.chatdb(*command, env=env)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr.count("created database") == 1  # not made, and at once made again
-    document = json.loads(result.stdout)
+    result = chatdb(*command)
+    assert result.code == 0, result.err
+    assert result.err.count("created database") == 1  # not made, and at once made again
+    document = result.document
     assert (document["target"]["database"], document["contained"]) == (made.name, "database")
     assert made.tables() == {"t"}
     made.execute(
         "INSERT INTO t VALUES (1); INSERT INTO more.u VALUES (1); CREATE TABLE left_over (i int)"
     )
-    document = json.loads(project.chatdb(*command, env=env).stdout)
+    document = chatdb(*command).document
     assert document["emptied"] == ["more.u", "public.t"]
     project.write("0001_t", "CREATE TABLE t (id int);")
-    result = project.chatdb("setup", "--test", "--database", env=env)
-    assert result.stdout == "1 applied; current 0001\nemptied 0 tables\n", result.stderr
+    result = chatdb("setup", "--test", "--database")
+    assert result.out == "1 applied; current 0001\nemptied 0 tables\n", result.err
     assert made.tables() == {"t"}
     with chatdb_cli.setup_test_database(settings, project.sql) as pool:
         with pool.connection() as conn:
             conn.execute("INSERT INTO t VALUES (1)")
         assert chatdb_cli.clear_test_data(pool) == ("t",)
-    result = project.chatdb("setup", "--test", "--database", "--drop", env=env)
-    assert result.stdout == f"dropped database {made.name}\n", result.stderr
+    result = chatdb("setup", "--test", "--database", "--drop")
+    assert result.out == f"dropped database {made.name}\n", result.err
     assert server.query_one(f"SELECT count(*) FROM pg_database WHERE datname = '{made.name}'") == 0
     assert database.tables() == {"real"}
 

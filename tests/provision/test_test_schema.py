@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from chatdb_cli.postgres.target import open_target
 from chatdb_cli.provision.database import create_database
 from chatdb_cli.provision.test_schema import make_test_schema, settings_for_tests
 from chatdb_cli.settings.load import load_settings
+from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.paths import SHIPPED
 from tests.support.project import Project
@@ -142,23 +144,24 @@ def setup(project: Project, database: Database, name: str = "test", **flags: str
 
 
 @on_first_server
-@pytest.mark.parametrize("case", HOSTILE)
 def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_rolled_back(
-    case: str, project: Project, outside: Database
+    project: Project, outside: Database, places: Iterator[int]
 ) -> None:
-    sql, changed = HOSTILE[case]
     before = outside.query(CATALOG)
-    directive, _, sql = sql.rpartition("\n")
-    head = f"{directive}\n{GOOD}\n\n"
-    project.write("0001_bad", f"{head}{sql}\n")
-    with pytest.raises(ChatdbError) as caught:
-        setup(project, outside)
-    error = caught.value
-    assert (error.code, error.exit) == (Code.REFUSED, 8), error.message
-    assert error.place is not None
-    assert (error.place.file.name, error.place.line) == ("0001_bad.sql", head.count("\n") + 1)
-    assert changed.rpartition(".")[2] in error.message
-    assert outside.query(CATALOG) == before
+    for at in takewhile(len(HOSTILE).__ge__, places):
+        case, (sql, changed) = list(HOSTILE.items())[at - 1]
+        directive, _, sql = sql.rpartition("\n")
+        head = f"{directive}\n{GOOD}\n\n"
+        project.write("0001_bad", f"{head}{sql}\n")
+        with pytest.raises(ChatdbError) as caught:
+            setup(project, outside)
+        error = caught.value
+        assert (error.code, error.exit) == (Code.REFUSED, 8), (case, error.message)
+        assert error.place is not None, case
+        at = (error.place.file.name, error.place.line)
+        assert at == ("0001_bad.sql", head.count("\n") + 1), case
+        assert changed.rpartition(".")[2] in error.message, case
+        assert outside.query(CATALOG) == before, case
 
 
 @on_first_server
@@ -315,67 +318,67 @@ def test_an_incomplete_test_schema_is_created_again(project: Project, around: Da
 
 @on_first_server
 def test_setup_test_creates_the_test_schema(
-    project: Project, around: Database, server: Server
+    project: Project, around: Database, server: Server, offline: Chatdb, monkeypatch: Any
 ) -> None:
     project.write(
         "0001_good",
         GOOD.replace("citext", "text").replace("SELECT note FROM public.users", "SELECT 'x'"),
     )
-    env = {"DATABASE_URL": around.url}
-    result = project.chatdb("setup", "--test", env=env)
-    assert (result.returncode, result.stdout) == (
-        0,
-        "1 applied; current 0001\nemptied 1 table\n",
-    ), result.stderr
-    assert "schema test (DATABASE_URL from the environment)" in result.stderr
-    result = project.chatdb("setup", "--test", "--name", "t2", "--format", "json", env=env)
-    assert json.loads(result.stdout)["schema"] == "t2"
+    monkeypatch.setenv("DATABASE_URL", around.url)
+    result = offline("setup", "--test")
+    assert (result.code, result.out) == (0, "1 applied; current 0001\nemptied 1 table\n"), (
+        result.err
+    )
+    assert "schema test (DATABASE_URL from the environment)" in result.err
+    result = offline("setup", "--test", "--name", "t2", "--format", "json")
+    assert result.document["schema"] == "t2"
     missing = Database(server, "t_setup_test")
     (project.path / ".env").write_text(f"TEST_DATABASE_URL={missing.url}\n")
     try:
-        result = project.chatdb("setup", "--test", env=env)
-        assert result.returncode == 0, result.stderr
-        assert "TEST_DATABASE_URL from ./.env" in result.stderr
+        result = offline("setup", "--test")
+        assert result.code == 0, result.err
+        assert "TEST_DATABASE_URL from ./.env" in result.err
         assert missing.tables("test") == {"mine"}
     finally:
         missing.drop()
     for wrong in (["--name", "x"], ["--test", "--name", "pg_x"]):
-        assert project.chatdb("setup", *wrong, env=env).returncode == 2
+        assert offline("setup", *wrong).code == 2
 
 
-PROTECTED = ("migrate down", "migrate redo", "migrate repair", "setup --test", "server destroy")
+PROTECTED = ("setup --test", "migrate repair", "migrate redo", "migrate down", "server destroy")
 
 
 @on_first_server
-@pytest.mark.parametrize("command", PROTECTED)
-def test_production_needs_yes(command: str, project: Project, database: Database) -> None:
+def test_production_needs_yes(
+    project: Project, chatdb: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write_tables(1)
-    env = {"DATABASE_URL": database.url}
-    project.chatdb("migrate", "up", env=env)
-    if command == "migrate repair":
-        (project.sql / "up" / "0001_t1.sql").write_text("CREATE TABLE t1 (id bigint);")
-    if command == "server destroy":
-        assert project.chatdb("server", "start").returncode == 0
-    env["CHATDB_ENV"] = "production"
-    result = project.chatdb(*command.split(), env=env)
-    assert (result.returncode, result.stdout) == (8, ""), result.stderr
-    assert "--yes" in result.stderr
-    assert project.chatdb(*command.split(), "--yes", env=env).returncode == 0
+    assert chatdb("migrate", "up").code == 0
+    for command in PROTECTED:
+        if command == "migrate repair":
+            (project.sql / "up" / "0001_t1.sql").write_text("CREATE TABLE t1 (id bigint);")
+        if command == "server destroy":
+            assert chatdb("server", "start").code == 0
+        with monkeypatch.context() as patch:
+            patch.setenv("CHATDB_ENV", "production")
+            result = chatdb(*command.split())
+            assert (result.code, result.out) == (8, ""), (command, result.err)
+            assert "--yes" in result.err
+            assert chatdb(*command.split(), "--yes").code == 0, command
 
 
 @on_first_server
 def test_a_down_of_an_irreversible_migration_is_refused(
-    project: Project, database: Database
+    project: Project, database: Database, chatdb: Chatdb
 ) -> None:
     project.write(
         "0001_t", "-- chatdb: irreversible: rows are merged\nCREATE TABLE t (id int);", None
     )
-    env = {"DATABASE_URL": database.url}
-    project.chatdb("migrate", "up", env=env)
+    assert chatdb("migrate", "up").code == 0
     for command in ("down", "redo", "down --allow-data-loss --yes"):
-        result = project.chatdb("migrate", *command.split(), env=env)
-        assert (result.returncode, result.stdout) == (8, "")
-        assert "0001_t is irreversible: rows are merged" in result.stderr
+        result = chatdb("migrate", *command.split())
+        assert (result.code, result.out) == (8, "")
+        assert "0001_t is irreversible: rows are merged" in result.err
     assert database.tables() == {"t"}
 
 
