@@ -158,8 +158,8 @@ def test_a_file_that_changes_another_schema_fails_with_line_and_object_and_is_ro
         error = caught.value
         assert (error.code, error.exit) == (Code.REFUSED, 8), (case, error.message)
         assert error.place is not None, case
-        at = (error.place.file.name, error.place.line)
-        assert at == ("0001_bad.sql", head.count("\n") + 1), case
+        place = (error.place.file.name, error.place.line)
+        assert place == ("0001_bad.sql", head.count("\n") + 1), case
         assert changed.rpartition(".")[2] in error.message, case
         assert outside.query(CATALOG) == before, case
 
