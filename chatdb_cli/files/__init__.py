@@ -11,7 +11,7 @@
     new           the files of a new migration
     init          the files of a new project
     since         the files that are newer than a commit, by git
-    replace       writing a file as a whole
+    replace       creating and replacing a file as a whole
     model         the values
 
 What belongs here: the choice of the folder, file names, directives, dependencies and order, writing the

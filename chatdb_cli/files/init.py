@@ -15,6 +15,7 @@ from chatdb_cli.errors import ChatdbError, Code, Location
 from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import shipped_folder
 from chatdb_cli.files.names import file_error
+from chatdb_cli.files.replace import create_file
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
@@ -135,12 +136,8 @@ def _make_folder(path: Path) -> None:
 
 def _create(path: Path, data: bytes, mode: int = 0o666) -> bool:
     """Write a new file; return False, and change nothing, if there is one already."""
-    import os
-
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        create_file(path, data, mode)
     except FileExistsError:
         return False
     except OSError as error:

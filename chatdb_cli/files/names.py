@@ -5,6 +5,7 @@ What does not belong here: the content of a file (`read.py`).
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from chatdb_cli.errors import ChatdbError, Code, Location, errno_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_HINT = "free some space on that disk, and try again"
 _STEM = re.compile(r"(?a:(\d+))(?:[_\-. ]+(.*))?", re.DOTALL)
 
 
@@ -33,7 +36,7 @@ def file_error(path: Path, error: OSError, verb: str, code: Code = Code.BAD_FILE
         f"{path} can't be {verb}: {reason}",
         place=Location(path),
         errno=errno_name(error),
-        hint="check the file and its permissions",
+        hint=_FULL_HINT if error.errno in _FULL else "check the file and its permissions",
     )
 
 

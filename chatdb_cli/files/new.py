@@ -6,6 +6,7 @@ What does not belong here: choosing the folder (`folder.py`).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.entries import list_entries
 from chatdb_cli.files.folder import writable_folder
 from chatdb_cli.files.names import file_error, parse_file_name
+from chatdb_cli.files.replace import create_file
 from chatdb_cli.files.timestamps import (
     future_warning,
     is_future,
@@ -70,9 +72,11 @@ def new_migration(
     for file_path, text in ((down, f"-- rolls back: {title}\n"), (up, f"-- {title}\n")):
         try:
             file_path.parent.mkdir(exist_ok=True)
-            with file_path.open("x", encoding="utf-8") as file:
-                file.write(text)
+            create_file(file_path, text.encode())
         except OSError as error:
+            if file_path is up:  # no half of a migration
+                with suppress(OSError):
+                    down.unlink()
             raise file_error(file_path, error, "written", Code.USAGE) from None
     return up, down
 

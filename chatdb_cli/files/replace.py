@@ -1,4 +1,4 @@
-"""Replace the text of a file as a whole.
+"""Create a file, or replace its text, as a whole.
 
 What does not belong here: what is in the file, and the error of its user (`names.file_error`, or one of
 its own).
@@ -49,4 +49,26 @@ def replace_text(path: Path, text: str) -> None:
     except (OSError, ValueError):
         with suppress(OSError):
             new.unlink()
+        raise
+
+
+def create_file(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Create a file; if it can't be written whole, none is left.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        mode: its mode, before the umask.
+
+    Raises:
+        FileExistsError: there is one already; it was not changed.
+        OSError: it can't be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
         raise

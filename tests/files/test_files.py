@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder, writable_folder
 from chatdb_cli.files.model import Direction, Directives, Files, Folder, Migration, checksum
+from chatdb_cli.files.names import file_error
 from chatdb_cli.files.new import folder_warnings, new_migration
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script, read_migrations
@@ -777,3 +779,24 @@ def test_a_folder_of_another_layout_is_told_where_its_files_belong(tmp_path: Pat
         choose_folder(str(tmp_path))
     assert caught.value.message == f"{tmp_path} has no folder up/: its SQL files are directly in it"
     assert str(tmp_path / "down") in str(caught.value.hint)
+
+
+def test_on_a_full_disk_no_part_of_a_new_file_is_left(tmp_path: Path) -> None:
+    (tmp_path / "up").mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # EFBIG, where a full disk has ENOSPC
+    try:
+        with pytest.raises(ChatdbError) as caught:
+            new_migration("users", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (caught.value.code, caught.value.errno) == (Code.USAGE, "EFBIG")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_the_hint_about_a_full_disk_is_not_about_permissions() -> None:
+    with pytest.raises(OSError, match="No space") as caught:
+        replace_text(Path("/dev/full"), "text")
+    error = file_error(Path("/dev/full"), caught.value, "written", Code.USAGE)
+    assert error.hint == "free some space on that disk, and try again"
