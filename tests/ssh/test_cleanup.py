@@ -106,7 +106,7 @@ def test_a_signal_ends_the_command_and_its_children_at_any_stage(
               "CHATDB_CONNECT_TIMEOUT": "60s"}, signal.SIGINT),
         ]  # fmt: skip
         running = [
-            start_command(project, tunnel.variables | more, "migrate", "status")
+            start_command(project, tunnel.variables | more, "migrate", "status", "--dir", "@chat")
             for more, _ in stages
         ]
         wait_for(lambda: descendants(running[0].pid))

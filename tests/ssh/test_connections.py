@@ -28,7 +28,7 @@ pytestmark = on_first_server  # these do not depend on the version of PostgreSQL
 def test_the_logs_of_the_libraries_below_are_not_mixed_with_chatdbs(
     tunnel: TunnelSetup, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = tunnel.run(offline, "migrate", "status", "--verbose", "--quiet")
+    result = tunnel.run(offline, "migrate", "status", "--dir", "@chat", "--verbose", "--quiet")
     assert (result.code, result.err) == (0, "")
     # Not `caplog`: it also captures loggers that do not propagate.
     records: list[logging.LogRecord] = []

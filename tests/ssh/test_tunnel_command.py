@@ -126,7 +126,9 @@ def test_the_example_of_the_library_page_runs(tunnel: TunnelSetup, project: Proj
 def test_the_tunnel_is_logged_from_its_opening_to_its_end(
     tunnel: TunnelSetup, offline: Chatdb
 ) -> None:
-    result = tunnel.run(offline, "migrate", "status", "--log-format", "json", "-v")
+    result = tunnel.run(
+        offline, "migrate", "status", "--dir", "@chat", "--log-format", "json", "-v"
+    )
     assert result.code == 0
     records = [r for r in check_records(result.err) if r["event"] == "tunnel"]
     assert [r["data"]["state"] for r in records if r["level"] == "info"] == [
