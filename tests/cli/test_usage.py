@@ -53,7 +53,8 @@ OPTIONS = {
     | {"--cursor"},
     ("listen",): (CONNECTION - {"--dir"}) | OUTPUT | {"--topic", "--from", "--state", "--resync"},
     ("seed",): CONNECTION | OUTPUT
-    | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"},
+    | {"--scale", "--random-seed", "--yes", "--lock-timeout", "--statement-timeout"}
+    | {"--allow-read-only-override"},
     ("tunnel",): (CONNECTION - {"--dir"}) | OUTPUT | {"--port"},
     ("counts",): (CONNECTION - {"--dir"}) | OUTPUT | {"--lock-timeout", "--statement-timeout"}
     | {"--checksum", "--columns", "--exclude-columns", "--estimate", "--jobs", "--save", "--compare"}
