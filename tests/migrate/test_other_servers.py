@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from chatdb_cli.postgres.quoting import Quoting
 from tests.support.chatdb import Chatdb
@@ -117,8 +117,7 @@ def test_a_file_that_moves_or_hides_the_history_is_undone_and_told_so(
     try:
         # Row-level security does not apply to a superuser: the owner logs in.
         with allow_logins(server, "local all t_owner trust"):
-            login = conninfo_to_dict(database.url) | {"user": "t_owner"}
-            monkeypatch.setenv("DATABASE_URL", make_conninfo(**login))
+            monkeypatch.setenv("DATABASE_URL", make_conninfo(database.url, user="t_owner"))
             project.write_tables(1)
             project.write("0002_harm", HARM[what])
             result = chatdb("migrate", "up")
