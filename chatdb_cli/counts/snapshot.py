@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from contextlib import ExitStack, closing, suppress
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -128,8 +129,9 @@ class Snapshot(Closing):
         self._report = report
         self._exported = ""
         self._crew: Crew | None = None
+        self._opened = ExitStack()
         with self.explained():
-            self.connection = connect(target, report)
+            self.connection = self._opened.enter_context(closing(connect(target, report)))
             try:
                 self._quoting = Quoting(self.connection, target.schema)
                 pooled = is_pooled(self.connection, target)
@@ -148,9 +150,18 @@ class Snapshot(Closing):
                     )
                     jobs = 1
                 self._connections = _connections(target, jobs)
+                if self._connections > 1:  # they are opened while this one reads the catalog
+                    self._pool = self._opened.enter_context(
+                        # Longer than connecting takes at most: a connection less makes it slower.
+                        open_pool(
+                            target,
+                            wait=target.settings.connect_timeout_ms / 1000 + 3,
+                            ready=self._connections - 1,
+                        )
+                    )
                 catalog, row = self._begin(names, details=details, lenient=lenient)
             except BaseException:
-                self.connection.close()
+                self.close()
                 raise
         self._parallel_workers = row.parallel_workers
         self.tables, self.left_out = catalog.tables, catalog.left_out
@@ -162,7 +173,7 @@ class Snapshot(Closing):
 
     def close(self) -> None:
         """End the transactions and close the connections."""
-        self.connection.close()
+        self._opened.close()
 
     def cancel(self) -> None:
         """End early what another thread does with this snapshot."""
@@ -256,10 +267,7 @@ class Snapshot(Closing):
         with self.explained(), ExitStack() as stack:
             others: list[Opening] = []
             if self.source.connections > 1 and len(works) > 1:
-                # Longer than connecting takes at most: a connection less makes the count slower.
-                wait = self._target.settings.connect_timeout_ms / 1000 + 3
-                pool = stack.enter_context(open_pool(self._target, wait=wait))
-                others = [pool.connection] * (self.source.connections - 1)
+                others = [self._pool.connection] * (self.source.connections - 1)
                 self._exported = self._export()
             self._crew = Crew(self.connection, others, self._join, row_factory, self._report)
             yield from stack.enter_context(closing(self._crew.run(works)))
@@ -364,6 +372,8 @@ class Snapshot(Closing):
         )
         if self.connection.info.server_version >= 170000:
             settings += f";\n{queries.NO_TRANSACTION_TIMEOUT}"
+        if self._connections >= _processors(self._target):
+            settings += f";\n{queries.NO_WORKERS}"
         return settings
 
     # --- results ----------------------------------------------------------------------------------
@@ -414,5 +424,9 @@ def _checksum(total: int, hashing: Hashing) -> Checksum:
 
 def _connections(target: Target, jobs: int) -> int:
     """Return how many connections share the work: not more than the pool, or this machine, has."""
-    processors = max(os.cpu_count() or 2, 2) if is_on_this_machine(target) else jobs
-    return min(jobs, target.settings.pool_size, processors)
+    return int(min(jobs, target.settings.pool_size, _processors(target)))
+
+
+def _processors(target: Target) -> float:
+    """Return how many processors the server has: of one on another machine it is not known."""
+    return max(os.cpu_count() or 2, 2) if is_on_this_machine(target) else inf

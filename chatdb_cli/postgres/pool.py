@@ -35,7 +35,12 @@ _SHORTEST_MS = 2000
 
 
 def open_pool(
-    target: Target, *, wait: float | None = None, owned: bool = False, path: Sequence[str] = ()
+    target: Target,
+    *,
+    wait: float | None = None,
+    owned: bool = False,
+    path: Sequence[str] = (),
+    ready: int = 0,
 ) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return an open pool whose connections have the target's schema first in their search_path.
 
@@ -49,6 +54,7 @@ def open_pool(
             which connections that do not answer are replaced.
         owned: closing the pool also closes the target.
         path: the schemas of the search_path; by default the target's, then `public`.
+        ready: how many connections are opened at once, in the background, and kept open.
 
     Raises:
         ValueError: `wait` is not more than 0.
@@ -74,7 +80,8 @@ def open_pool(
 
     return _pool_class(target, owned=owned)(
         kwargs=with_password(target, dict(target.params)),
-        min_size=0,
+        min_size=ready,
+        num_workers=ready or 3,  # each is a thread; so many are needed to open those at once
         max_size=settings.pool_size,
         max_idle=settings.pool_idle_ms / 1000,
         timeout=timeout_s,
