@@ -91,14 +91,20 @@ def works(server: EmbeddedServer) -> dict[str, Callable[[], float]]:
 
 
 def run(command: list[str], variable: str = "") -> float:
-    """Run a command, and return the megabytes that it used at most."""
+    """Run a command that succeeds, and return the megabytes that it used at most."""
+    return timed(command, variable, expected=0)[1]
+
+
+def timed(command: list[str], variable: str = "", *, expected: int) -> tuple[float, float]:
+    """Run a command, and return the seconds that it took and the megabytes that it used at most."""
+    start = time.perf_counter()
     name, _, value = variable.partition("=")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **({name: value} if name else {})}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    if os.waitstatus_to_exitcode(status) != expected:
         raise SystemExit(f"{command[0]} failed")
-    return usage.ru_maxrss / 1024
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
 def fill(server: EmbeddedServer, rows: int) -> str:
@@ -204,7 +210,7 @@ def _report_find(server: EmbeddedServer, rows: int, rounds: int) -> str:
         pairs = []
         for number in range(rounds + 1):
             (checksum, _), (find, memory) = (
-                run([*command, flag], "", expected=1) for flag in ("--checksum", "--find")
+                timed([*command, flag], expected=1) for flag in ("--checksum", "--find")
             )
             if number:
                 pairs.append((checksum, find, memory))

@@ -19,6 +19,7 @@ from tests.support.chatdb import Chatdb
 from tests.support.errors import error_text
 from tests.support.project import Project
 from tests.support.servers import PROGRAMS, TEMP_FOLDER, Server, on_first_server
+from tests.support.tls import TlsFront, write_certificate
 
 LOCALE = "de_DE.UTF-8"
 CATALOGS = Path("/usr/share/locale/de/LC_MESSAGES")
@@ -150,3 +151,39 @@ def test_a_server_with_other_wishes_for_tls_says_what_to_set(
     result = offline("migrate", "status", "--format", "json")
     assert (result.code, result.document["error"]["code"]) == (3, code)
     assert says in error_text(result)
+
+
+# How the certificate is to be verified, and what the hint names.
+VERIFYING = {
+    "no file of an authority": ("sslmode=verify-full", "sslrootcert=FILE"),
+    "another authority": (
+        "sslmode=verify-full sslrootcert={other}/server.crt",
+        "sslrootcert=FILE",
+    ),
+    "another name of the host": (
+        "sslmode=verify-full sslrootcert={own}/server.crt",
+        "name that is in the server's certificate",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VERIFYING)
+def test_a_certificate_that_can_t_be_verified_says_what_to_set(
+    case: str, project: Project, offline: Chatdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = {name: project.path / name for name in ("own", "other")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        write_certificate(folder, f"{name}.example")
+    project.write_tables(1)
+    parameters, says = VERIFYING[case]
+    monkeypatch.setenv("HOME", str(project.path))  # no ~/.postgresql/root.crt
+    with TlsFront(folders["own"], 1) as front:  # TLS comes first: no server is needed behind it
+        url = (
+            f"host=127.0.0.1 port={front.port} user=app dbname=shop {parameters.format(**folders)}"
+        )
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("CHATDB_CONNECT_RETRIES", "0")
+        result = offline("migrate", "status", "--format", "json")
+    assert (result.code, result.document["error"]["code"]) == (3, "unreachable")
+    assert says in result.err
