@@ -172,10 +172,11 @@ CHATDB_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 
 COUNT_APPLIED = "SELECT count(*) FROM _yoyo_migration"
 
 
+# COMMIT ends the snapshot of the wait: CREATE INDEX CONCURRENTLY in the session would wait for it in turn.
 _WAIT = """DO $$ BEGIN WHILE {} (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND {}
-) LOOP PERFORM pg_sleep(0.002); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"""
+) LOOP PERFORM pg_sleep(0.002); COMMIT; END LOOP; END $$"""
 
 
 def wait_for_session(database: Database, condition: str) -> None:
