@@ -200,7 +200,7 @@ def fate(step: Step, state: RunState, *, piecewise: bool, last: int | None = Non
         last: the number of the statement that failed; None if any of them may have run.
     """
     is_whole = not piecewise and is_undone(state, step, last)
-    rest = what_stays(state) or f"{'nothing else' if is_whole else 'no other version'} was changed"
+    rest = what_stays(state) or _what_changed(state, is_whole=is_whole)
     if not piecewise:
         return f"{step.version} was rolled back{_lasting_effects(state, step)}; {rest}"
     unfinished = state.unfinished_of(step)
@@ -240,6 +240,15 @@ def _lasting_effects(state: RunState, step: Step) -> str:
     effects = find_lasting_effects(loaded.script.text, loaded.statements)
     names = ", ".join(dict.fromkeys(effect.what for effect in effects))
     return f", except for what {names} did, which no rollback undoes" if names else ""
+
+
+def _what_changed(state: RunState, *, is_whole: bool) -> str:
+    """Return what a run has changed that no version stays of."""
+    if not is_whole:
+        return "no other version was changed"
+    if state.has_new_tables:
+        return "only the tables of the history were created"
+    return "nothing else was changed"
 
 
 def what_stays(state: RunState) -> str:

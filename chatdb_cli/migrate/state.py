@@ -58,6 +58,7 @@ class RunState:
         self._replan = replan
         self.steps = plan.steps
         self.was_empty = not history.applied
+        self._had_tables = history.complete
         self.loaded: dict[tuple[Direction, int], LoadedStep] = {}
         self.results: dict[tuple[Direction, int], StepResult] = {}
         self.replace_history(history)
@@ -74,6 +75,11 @@ class RunState:
     def note_tables(self) -> None:
         """Note that all tables of the history exist now."""
         self.history = self.history._replace(tables=HISTORY_TABLES, to_adopt=False)
+
+    @property
+    def has_new_tables(self) -> bool:
+        """Tables of the history were created since the run began; no rollback removes them."""
+        return self.history.complete and not self._had_tables
 
     @property
     def remaining(self) -> tuple[Step, ...]:

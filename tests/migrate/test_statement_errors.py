@@ -191,7 +191,7 @@ error: canceling statement due to lock timeout [55P03 lock_not_available]
   --> sql/up/0001_a.sql:1
   |
 1 | ALTER TABLE busy ADD x int;
-  = 0001 was rolled back; nothing else was changed
+  = 0001 was rolled back; only the tables of the history were created
 
 hint: another session holds a lock on what this changes: run it again when that session is done, \
 end it with \
