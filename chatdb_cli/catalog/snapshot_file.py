@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chatdb_cli.catalog.snapshot_text import format_snapshot, parse_snapshot
 from chatdb_cli.errors import ChatdbError, Code, errno_name
+from chatdb_cli.files.replace import replace_text
 
 if TYPE_CHECKING:
     from chatdb_cli.catalog.model import Snapshot
@@ -25,11 +26,11 @@ def save_snapshot(path: str | Path, snapshot: Snapshot) -> bool:
     Raises:
         ChatdbError: `USAGE`, the file can't be written.
     """
-    path, data = Path(path), format_snapshot(snapshot).encode()
+    path, text = Path(path), format_snapshot(snapshot)
     try:
-        if path.is_file() and path.read_bytes() == data:
+        if path.is_file() and path.read_bytes() == text.encode():
             return False
-        path.write_bytes(data)
+        replace_text(path, text)
     except OSError as error:
         raise _failure(path, error, "written") from None
     return True

@@ -73,8 +73,10 @@ def write_report(context: Context, report: Report, make: Callable[[str], str]) -
         elif text:
             context.out.text(text)
         return
+    from chatdb_cli.files.replace import replace_text
+
     try:
-        report.path.write_text(text, encoding="utf-8")
+        replace_text(report.path, text)
     except OSError as error:
         from chatdb_cli.files.names import file_error
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 def is_special(path: Path) -> bool:
-    """Return whether a path leads to a pipe or a device, which is never replaced by a file."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    """Return whether a path leads to a pipe, a device or an open file, which no file ever replaces."""
+    return path.exists() and (
+        not (path.is_file() or path.is_dir())
+        or path.absolute().parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+    )
 
 
 def replace_text(path: Path, text: str) -> None:
