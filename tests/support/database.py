@@ -172,7 +172,7 @@ CHATDB_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 
 COUNT_APPLIED = "SELECT count(*) FROM _yoyo_migration"
 
 
-# COMMIT ends the snapshot of the wait: CREATE INDEX CONCURRENTLY in the session would wait for it in turn.
+# COMMIT ends the snapshot of the wait, for which CREATE INDEX CONCURRENTLY in the session would wait.
 _WAIT = """DO $$ BEGIN WHILE {} (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND {}
