@@ -761,7 +761,9 @@ def test_a_pipe_is_written_to_and_never_replaced_by_a_file(tmp_path: Path) -> No
     assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_what_leads_to_an_open_file_is_written_to_and_its_file_stays_the_same(tmp_path: Path) -> None:
+def test_what_leads_to_an_open_file_is_written_to_and_its_file_stays_the_same(
+    tmp_path: Path,
+) -> None:
     with (tmp_path / "file").open("w+") as file:
         replace_text(Path(f"/dev/fd/{file.fileno()}"), "counts\n")
         assert file.read() == "counts\n"
