@@ -190,7 +190,7 @@ def test_an_error_says_that_nothing_else_was_changed_only_if_that_is_true(
     sequences = "SELECT (SELECT last_value FROM s), (SELECT last_value FROM numbered_id_seq)"
     before = database.query(sequences)
     project.write("0001_bad", f"{done}\nDROP TABLE absent;\nINSERT INTO numbered VALUES (DEFAULT);")
-    notes = []
+    notes: list[str] = []
     for _ in range(2):  # the first run creates the tables of the history, and they stay
         with pytest.raises(MigrationError) as caught:
             project.migrator(database).up(allow_non_empty=True)
