@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from chatdb_cli.errors import ChatdbError, Code
 from chatdb_cli.files.folder import choose_folder, writable_folder
 from chatdb_cli.files.model import Direction, Directives, Files, Folder, Migration, checksum
-from chatdb_cli.files.names import file_error
 from chatdb_cli.files.new import folder_warnings, new_migration
 from chatdb_cli.files.order import order_migrations
 from chatdb_cli.files.read import make_script, read_migrations
-from chatdb_cli.files.replace import replace_text
 
 pytestmark = pytest.mark.quick
 
@@ -746,42 +744,6 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.sql"))
 
 
-def test_a_pipe_is_written_to_and_never_replaced_by_a_file(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(
-        pipe, os.O_RDONLY | os.O_NONBLOCK
-    )  # before the writer, which would wait for it
-    try:
-        replace_text(pipe, "counts\n")
-        assert os.read(reader, 100) == b"counts\n"
-    finally:
-        os.close(reader)
-    assert pipe.is_fifo()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
-
-
-def test_what_leads_to_an_open_file_is_written_to_and_its_file_stays_the_same(
-    tmp_path: Path,
-) -> None:
-    with (tmp_path / "file").open("w+") as file:
-        replace_text(Path(f"/dev/fd/{file.fileno()}"), "counts\n")
-        assert file.read() == "counts\n"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_file_that_is_replaced_keeps_its_mode_and_on_a_failure_its_text(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("old")
-    file.chmod(0o640)
-    with pytest.raises(UnicodeEncodeError):
-        replace_text(file, "new \udcff")
-    assert file.read_text() == "old"
-    replace_text(file, "new")
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o640)
-    assert list(tmp_path.iterdir()) == [file]
-
-
 def test_a_folder_of_another_layout_is_told_where_its_files_belong(tmp_path: Path) -> None:
     (tmp_path / "0001_users.sql").write_text("SELECT 1;")
     with pytest.raises(ChatdbError) as caught:
@@ -801,11 +763,3 @@ def test_on_a_full_disk_no_part_of_a_new_file_is_left(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (caught.value.code, caught.value.errno) == (Code.USAGE, "EFBIG")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_the_hint_about_a_full_disk_is_not_about_permissions() -> None:
-    with pytest.raises(OSError, match="No space") as caught:
-        replace_text(Path("/dev/full"), "text")
-    error = file_error(Path("/dev/full"), caught.value, "written", Code.USAGE)
-    assert error.hint == "free some space on that disk, and try again"
