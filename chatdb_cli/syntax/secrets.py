@@ -278,6 +278,9 @@ class _Scan:
         self._literals.append(literal)
         if not self._sign and (_SIGN.search(content) or _WORDS.search(self._before + content)):
             self._sign = True
+        if not self._sign and literal.dollar and _PERHAPS.search(content):
+            # Code, whose own literals may say so only together.
+            self._sign = any(map(tuple, _Scan(content, everything=False).statements()))
         self._before = (self._before + content)[-_LONGEST_SIGN:]
 
     def _end(self, end: int) -> Iterable[tuple[int, int]]:

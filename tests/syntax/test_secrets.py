@@ -97,6 +97,7 @@ def statement(draw: st.DrawFn, secret: str) -> str:
                 f"DO $do$ BEGIN EXECUTE format('ALTER ROLE a {word} %L',{blank}{lit}); END $do$",
                 f"DO $do$ DECLARE p text := {lit}; -- it's\nBEGIN EXECUTE f('{word}', p); END $do$",
                 f"DO LANGUAGE plpgsql $do$ BEGIN EXECUTE 'CREATE ROLE a {word} ''{inside}'''; END $do$",
+                f"DO $do$ BEGIN EXECUTE 'ALTER ROLE a PASS' || 'WORD ' || f({lit}); END $do$",
                 f"CREATE FUNCTION g() RETURNS text LANGUAGE sql AS $f$ SELECT {word}, {lit} $f$",
                 f'CREATE FUNCTION g() RETURNS text AS $f$ x("{word}={inside}") $f$ LANGUAGE plperl',
                 f"CREATE FUNCTION g() RETURNS text BEGIN ATOMIC SELECT CASE WHEN {word} THEN 1 END;"
