@@ -196,6 +196,7 @@ def test_any_name_of_a_file_is_accepted_or_refused_and_named(
     @example("0002_a.sql", "both", "text")
     @example("a.sql", "up", "json")
     @example("0001_a.sql", "up", "json")
+    @example("2 \udcff.txt", "both", "text")
     @given(NAMES, st.sampled_from(["up", "down", "both"]), st.sampled_from(["text", "json"]))
     def attempt(name: str, where: str, form: str) -> None:
         paths = []
