@@ -31,6 +31,7 @@ from chatdb_cli.postgres.connect import backoff_s, blame_tunnel, connect
 from chatdb_cli.postgres.diagnosis import server_error, unexpected_error
 from chatdb_cli.postgres.hints import SETUP
 from chatdb_cli.postgres.model import require_target
+from chatdb_cli.postgres.own import fetch
 from chatdb_cli.postgres.pooler import is_pooled
 from chatdb_cli.postgres.quoting import Quoting
 from chatdb_cli.postgres.sqlstates import sqlstate_of
@@ -136,6 +137,12 @@ class _Row(NamedTuple):
     cursor: str
 
 
+class _Function(NamedTuple):
+    """A row of `queries.RUNS_AS_OWNER`."""
+
+    as_owner: bool
+
+
 class Listener(Closing):
     """Follows the change log of a target, from the moment at which the listener is created.
 
@@ -233,8 +240,18 @@ class Listener(Closing):
         params = self._target.params
         keepalives = {key: value for key, value in _KEEPALIVES.items() if key not in params}
         conn = self._conn = connect(self._target, report, retries=retries, **keepalives)
-        schema = Quoting(conn, self._target.schema).schema.replace("%", "%%")
-        self._query = queries.EVENTS_SINCE.format(schema=schema)
+        quoting = Quoting(conn, self._target.schema)
+        functions = fetch(
+            conn, _Function, quoting.fill(queries.RUNS_AS_OWNER, name=self._target.schema)
+        )
+        if not all(function.as_owner for function in functions):
+            raise ChatdbError(
+                Code.REFUSED,
+                f"events_since() in schema {self._target.schema!r} is not that of the chat schema: it "
+                "would run with the rights of this role",
+                hint=_HINTS[Code.NO_EVENTS],
+            )
+        self._query = queries.EVENTS_SINCE.format(schema=quoting.schema.replace("%", "%%"))
         if not is_pooled(conn, self._target):
             conn.execute(queries.EVENTS_LISTEN)
             conn.prepare_threshold = 0  # this session of the server is not shared

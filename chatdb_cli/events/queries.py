@@ -19,6 +19,11 @@ SET idle_session_timeout = 0;
 LISTEN chat_events"""
 # Behind a pooler only a transaction can have settings.
 NO_STATEMENT_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
+# Do functions of this name run with the rights of their owner?  One that another role has planted, where
+# there is no chat schema, would run with those of the listener.
+RUNS_AS_OWNER: Final = """\
+SELECT p.prosecdef AS as_owner FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = {name} AND p.proname = 'events_since'"""
 # Which events came after a cursor, and from which cursor to continue?  The types are those of the
 # function, so that no other function of this name fits better.
 EVENTS_SINCE: Final = """\

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.events.listener import Listener
 from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.postgres.target import open_target
 from chatdb_cli.settings.load import load_settings
 from tests.support.chatdb import Chatdb
 from tests.support.database import Database
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, SHIPPED
+from tests.support.pooler import PGBOUNCER, pooled
 from tests.support.project import Project
 from tests.support.servers import Server, allow_logins
 
 OWNER, INTRUDER = "planted_owner", "planted_intruder"
+WAYS = [
+    "straight",
+    pytest.param(
+        "pooled", marks=pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
+    ),
+]
 STATEMENTS = "".join(path.read_text() for path in (ROOT / "chatdb_cli").rglob("queries.py"))
 WORDS = sorted(set(re.findall(r"\b([a-z][a-z0-9_]+)\b", STATEMENTS)))
 # A copy of everything in pg_catalog that a statement could name, each of which raises an error when it
@@ -30,6 +39,8 @@ WORDS = sorted(set(re.findall(r"\b([a-z][a-z0-9_]+)\b", STATEMENTS)))
 PLANTS = """
 CREATE FUNCTION public.planted_now(what text) RETURNS bool LANGUAGE plpgsql AS
   $$ BEGIN RAISE LOG 'planted: %', what; RAISE EXCEPTION 'planted: %', what; END $$;
+CREATE FUNCTION public.events_since(text, int) RETURNS TABLE (cursor text) LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.planted_now('events_since'); END $$;
 DO $do$
 DECLARE
   o record; n int := 0; arguments text; body text;
@@ -162,6 +173,50 @@ def plant(database: Database) -> None:
     database.execute(f"ALTER ROLE {OWNER} SET search_path = public, pg_catalog")
 
 
+# Commands in the order in which they run, with their exit codes; None is any.
+COMMANDS = (
+    (0, "setup", "--allow-non-empty"),
+    (0, "migrate", "status", "--check"),
+    (0, "migrate", "history"),
+    (0, "migrate", "down", "--allow-data-loss", "--yes"),
+    (0, "migrate", "up"),
+    (0, "migrate", "redo", "--yes", "--allow-data-loss"),
+    (0, "migrate", "down", "--steps", "1", "--yes", "--allow-data-loss"),
+    (0, "migrate", "down", "--to", "1", "--yes"),
+    (0, "migrate", "up", "--dry-run"),
+    (0, "migrate", "up"),
+    (0, "migrate", "repair", "--yes"),
+    (0, "migrate", "snapshot"),
+    (0, "migrate", "lint", "--live"),
+    (0, "counts", "--checksum"),
+    (0, "counts", "t1"),
+    (None, "health"),
+    (None, "verify"),
+    (0, "docs", "--output", "schema.md"),
+    (0, "seed"),
+    (0, "migrate", "down", "--all", "--yes", "--allow-data-loss"),
+    (0, "migrate", "baseline", "2"),
+    (0, "migrate", "mark", "3", "--yes"),
+    (0, "migrate", "unmark", "3", "--yes"),
+    (None, "migrate", "drift"),
+    (None, "migrate", "rehearse"),
+    (0, "setup", "--test"),
+)
+# The same of the chat schema, in a schema of its own that was made before.
+SHIPPED_CHAT = ("--dir", str(SHIPPED), "--schema", "chat")
+CHAT_COMMANDS = (
+    (0, "migrate", "status", "--check", *SHIPPED_CHAT),
+    (0, "seed", "--scale", "10", *SHIPPED_CHAT),
+    (0, "counts", "--checksum", "--schema", "chat"),
+    (None, "health", "--schema", "chat"),
+    (None, "verify", *SHIPPED_CHAT),
+    (0, "docs", "--output", "chat.md", "--schema", "chat"),
+    (0, "migrate", "snapshot", "--schema", "chat"),
+    (0, "migrate", "redo", "--yes", "--allow-data-loss", *SHIPPED_CHAT),
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_no_command_runs_what_another_role_has_planted(
     server: Server,
     database: Database,
@@ -169,8 +224,21 @@ def test_no_command_runs_what_another_role_has_planted(
     offline: Chatdb,
     owner_url: str,
     monkeypatch: pytest.MonkeyPatch,
+    way: str,
 ) -> None:
+    project.write_tables(1, 2)
+    outside = "-- chatdb: transactional: false\n" if way == "straight" else ""
+    concurrently = "CONCURRENTLY" if way == "straight" else ""  # a pooler can't run it
+    project.write(
+        "0003_index",
+        f"{outside}CREATE INDEX {concurrently} i ON t1 (id);\n",
+        f"{outside}DROP INDEX {concurrently} i;\n",
+    )
+    (project.sql / "seed").mkdir()
+    (project.sql / "seed" / "1_rows.sql").write_text("INSERT INTO t1 VALUES (1)")
+    monkeypatch.setenv("CHATDB_SCHEMA", "public")
     monkeypatch.setenv("DATABASE_URL", owner_url)
+    assert offline("setup", "--allow-non-empty", *SHIPPED_CHAT).code == 0
     plant(database)
     log = server.embedded.home / "log"
     begin = log.stat().st_size
@@ -178,48 +246,27 @@ def test_no_command_runs_what_another_role_has_planted(
         conn.execute("SELECT relname FROM pg_catalog.pg_class WHERE relname = 'x'")
     assert b"planted" in log.read_bytes()[begin:]  # so a plant that is run is seen
     begin = log.stat().st_size
-    project.write_tables(1, 2)
-    outside = "-- chatdb: transactional: false\n"
-    project.write(
-        "0003_index",
-        f"{outside}CREATE INDEX CONCURRENTLY i ON t1 (id);\n",
-        f"{outside}DROP INDEX CONCURRENTLY i;\n",
-    )
-    commands = [
-        (0, "setup", "--allow-non-empty"),
-        (0, "migrate", "status", "--check"),
-        (0, "migrate", "history"),
-        (0, "migrate", "down", "--allow-data-loss", "--yes"),
-        (0, "migrate", "up"),
-        (0, "migrate", "redo", "--yes", "--allow-data-loss"),
-        (0, "migrate", "down", "--steps", "1", "--yes", "--allow-data-loss"),
-        (0, "migrate", "down", "--to", "1", "--yes"),
-        (0, "migrate", "up", "--dry-run"),
-        (0, "migrate", "up"),
-        (0, "migrate", "repair", "--yes"),
-        (0, "migrate", "snapshot"),
-        (0, "migrate", "lint", "--live"),
-        (0, "counts", "--checksum"),
-        (0, "counts", "t1"),
-        (None, "health"),
-        (None, "verify", "--skip", "rehearse"),
-        (None, "docs", "--output", "schema.md"),
-        (None, "seed"),
-        (0, "migrate", "down", "--all", "--yes", "--allow-data-loss"),
-        (0, "migrate", "baseline", "2"),
-        (None, "migrate", "mark", "3", "--yes"),
-        (None, "migrate", "unmark", "3", "--yes"),
-        (None, "migrate", "drift"),
-        (0, "setup", "--test"),
-    ]
-    for code, *words in commands:
-        result = offline(*words)
-        assert code in (None, result.code), (words, result.code, result.err)
-        assert "planted:" not in result.err, (words, result.err)
-        assert b"planted:" not in log.read_bytes()[begin:], (
-            words,
-            log.read_bytes()[begin:][-3000:],
-        )
+    with pooled(database, user=OWNER) if way == "pooled" else nullcontext() as pooler:
+        url = pooler.url(database.name) if pooler else owner_url
+        monkeypatch.setenv("DATABASE_URL", url)
+        for code, *words in COMMANDS + (CHAT_COMMANDS if pooler else ()):
+            result = offline(*words)
+            assert code in (None, result.code), (words, result.code, result.err)
+            assert "planted:" not in result.err, (words, result.err)
+            run = log.read_bytes()[begin:]
+            assert b"planted:" not in run, (words, run[-3000:])
+        check_listener(log, begin, url, project)
+
+
+def check_listener(log: Path, begin: int, url: str, project: Project) -> None:
+    settings = load_settings({"database_url": url}, environ={}, cwd=project.path)
+    with pytest.raises(ChatdbError) as caught:
+        Listener(open_target(settings))
+    assert (caught.value.code, caught.value.exit) == (Code.REFUSED, 8)
+    assert "would run with the rights of this role" in caught.value.message
+    settings = load_settings({"database_url": url, "schema": "chat"}, environ={}, cwd=project.path)
+    Listener(open_target(settings), owned=True).close()
+    assert b"planted:" not in log.read_bytes()[begin:]
 
 
 # Tables by the names of the history, each with something of their owner's that others would run.

@@ -27,7 +27,7 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 
 CONFIGURATION = """\
 [databases]
-* = host={host} user=postgres
+* = host={host} user={user}
 [pgbouncer]
 listen_addr =
 listen_port = 6432
@@ -63,6 +63,7 @@ class Pooler:
     folder: Path
     mode: str
     size: int
+    user: str = "postgres"
 
     @property
     def socket(self) -> Path:
@@ -72,7 +73,9 @@ class Pooler:
         # PgBouncer refuses to run as root.
         owner = os.stat(socket_of(self.server))
         host = self.server.embedded.params()["host"]
-        text = CONFIGURATION.format(host=host, folder=self.folder, mode=self.mode, size=self.size)
+        text = CONFIGURATION.format(
+            host=host, user=self.user, folder=self.folder, mode=self.mode, size=self.size
+        )
         (self.folder / "ini").write_text(text)
         os.chown(self.folder, owner.st_uid, owner.st_gid)
         as_owner: dict[str, Any] = {}
@@ -107,9 +110,11 @@ class Pooler:
 
 
 @contextmanager
-def pooled(database: Database, size: int = 3, mode: str = "transaction") -> Iterator[Pooler]:
+def pooled(
+    database: Database, size: int = 3, mode: str = "transaction", user: str = "postgres"
+) -> Iterator[Pooler]:
     with tempfile.TemporaryDirectory(prefix="chatdb-test-", dir=TEMP_FOLDER) as folder:
-        pooler = Pooler(database.server, Path(folder), mode, size)
+        pooler = Pooler(database.server, Path(folder), mode, size, user)
         try:
             pooler.start()
             yield pooler
