@@ -158,7 +158,8 @@ END;
 -- SECURITY DEFINER: a policy would be evaluated for every message that contains the words. This function finds the
 -- user's channels first. EXECUTE plans each call for its words and channels: their frequency decides between the
 -- search index, the newest of all messages, and the messages of the channels. Planning for more than a hundred
--- channels one by one would take longer than the search.
+-- channels one by one would take longer than the search. Of conditions that cost the same, the first is evaluated
+-- first: with concat(), ILIKE costs as much as the search among the channels, and reads no text of other channels.
 CREATE FUNCTION search_messages(
   user_id text, query text, "limit" integer DEFAULT 50, before text DEFAULT NULL, channel_id text DEFAULT NULL
 ) RETURNS SETOF messages
@@ -166,11 +167,11 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
 AS $$
 #variable_conflict use_column
 DECLARE
-  pattern constant text := '%' || regexp_replace(btrim(search_messages.query), '([\\%_])', '\\\1', 'g') || '%';
-  mine    text[];
+  words constant text := regexp_replace(btrim(search_messages.query), '([\\%_])', '\\\1', 'g');
+  mine  text[];
 BEGIN
   PERFORM must_act_as(search_messages.user_id);
-  IF coalesce(pattern, '%%') = '%%' THEN
+  IF coalesce(words, '') = '' THEN
     RAISE EXCEPTION 'there is nothing to search for' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   -- FILTER: with the same condition in WHERE, the planner would expect one channel, and plan the join for one.
@@ -181,12 +182,12 @@ BEGIN
      AND NOT EXISTS (SELECT FROM channels gone WHERE gone.id = m.channel_id AND gone.deleted_at IS NOT NULL);
   RETURN QUERY EXECUTE
     'SELECT m.* FROM messages m
-      WHERE m.content ILIKE $1 AND m.deleted_at IS NULL AND m.id < $2 AND '
+      WHERE m.deleted_at IS NULL AND m.id < $2 AND '
     || CASE WHEN cardinality(mine) <= 100 THEN 'm.channel_id = ANY ($3)'
             ELSE '(m.channel_id IN (SELECT unnest($3))) IS TRUE'  -- so that it is evaluated per row, not joined
        END
-    || ' ORDER BY m.id DESC LIMIT $4'
-    USING pattern, coalesce(search_messages.before, 'Z'), mine, coalesce(search_messages.limit, 50);
+    || ' AND m.content ILIKE concat(''%'', $1, ''%'') ORDER BY m.id DESC LIMIT $4'
+    USING words, coalesce(search_messages.before, 'Z'), mine, coalesce(search_messages.limit, 50);
 END
 $$;
 
