@@ -6,10 +6,14 @@ its own).
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+
+# No file can be created in the folder; the file is a mount point, as a container's volume can be.
+_NOT_REPLACEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
 
 
 def is_special(path: Path) -> bool:
@@ -24,7 +28,8 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file; after a crash, or on a full disk, it is the old one or the new one.
 
     The target of a symbolic link is replaced, not the link, and the mode of the file stays.  Into a pipe
-    or a device the text is written.
+    or a device the text is written; also into a file that may be written where no other can be put in
+    its place, in a folder that may not be written or as a mount of its own.
 
     Args:
         path: the file; it may be missing.
@@ -46,10 +51,12 @@ def replace_text(path: Path, text: str) -> None:
         with suppress(FileNotFoundError):
             shutil.copymode(real, new)
         new.replace(real)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as exc:
         with suppress(OSError):
             new.unlink()
-        raise
+        if not (isinstance(exc, OSError) and exc.errno in _NOT_REPLACEABLE and real.is_file()):
+            raise
+        real.write_text(text, encoding="utf-8", newline="")
 
 
 def create_file(path: Path, data: bytes, mode: int = 0o666) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,25 @@ def test_a_file_that_is_replaced_keeps_its_mode_and_on_a_failure_its_text(tmp_pa
     replace_text(file, "new")
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o640)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_may_be_written_in_a_folder_that_may_not_is_written() -> None:
+    with tempfile.TemporaryDirectory() as name:  # others may not enter the parents of tmp_path
+        folder, user = Path(name), os.geteuid()
+        file, other = folder / "report", folder / "other"
+        file.write_text("a longer old text")
+        file.chmod(0o666)
+        folder.chmod(0o555)
+        try:
+            if user == 0:
+                os.seteuid(65534)  # root may write everywhere
+            replace_text(file, "new")
+            with pytest.raises(PermissionError):
+                replace_text(other, "new")
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+        assert (file.read_text(), list(folder.iterdir())) == ("new", [file])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
