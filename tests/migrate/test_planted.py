@@ -198,8 +198,8 @@ COMMANDS = (
     (0, "migrate", "baseline", "2"),
     (0, "migrate", "mark", "3", "--yes"),
     (0, "migrate", "unmark", "3", "--yes"),
-    (None, "migrate", "drift"),
-    (None, "migrate", "rehearse"),
+    (1, "migrate", "drift"),
+    (0, "migrate", "rehearse"),
     (0, "setup", "--test"),
 )
 # The same of the chat schema, in a schema of its own that was made before.
@@ -237,6 +237,7 @@ def test_no_command_runs_what_another_role_has_planted(
     (project.sql / "seed").mkdir()
     (project.sql / "seed" / "1_rows.sql").write_text("INSERT INTO t1 VALUES (1)")
     monkeypatch.setenv("CHATDB_SCHEMA", "public")
+    monkeypatch.setenv("CHATDB_SCRATCH_URL", database.url)
     monkeypatch.setenv("DATABASE_URL", owner_url)
     assert offline("setup", "--allow-non-empty", *SHIPPED_CHAT).code == 0
     plant(database)
