@@ -263,6 +263,15 @@ def same_migration_problem(step: Step, row: AppliedMigration) -> Finding | None:
     return _problem("changed", row.version, message, Advice("look at {status} and decide again"))
 
 
+def other_migration_problem(migration: Migration, row: AppliedMigration) -> Finding | None:
+    """Return the problem of a migration to mark whose version the history has for another, or None.
+
+    The text of one that stopped part-way may be corrected, but not its name.
+    """
+    is_other = has_other_name(migration, row) if row.unfinished else _changed(migration, row)
+    return _changed_problem(migration, row) if is_other else None
+
+
 def invalid_problems(applied: Iterable[AppliedMigration]) -> Iterator[Finding]:
     """Yield a problem for each row of the history whose version is not the one of its name."""
     for row in applied:

@@ -18,7 +18,7 @@ from chatdb_cli.history.model import number_of
 from chatdb_cli.migrate import compare
 from chatdb_cli.migrate.model import Mark, Marks, Run, Step, StepResult
 from chatdb_cli.migrate.repair import write_statements
-from chatdb_cli.migrate.versions import known_migration, known_number
+from chatdb_cli.migrate.versions import known_migration, known_number, require_name
 from chatdb_cli.remedy import Advice
 
 if TYPE_CHECKING:
@@ -58,15 +58,20 @@ def plan_marks(
 
     Raises:
         ChatdbError: `USAGE` for an unknown version; `REFUSED` for a baseline of a database in which a
-            migration was run; `HISTORY` if the files are those of another project.
+            migration was run; `HISTORY` if the files are those of another project, or the history has a
+            version for another migration.
     """
     if request != "unmark" and compare.is_other_folder(files, past.applied):
         problem = compare.problems(files, past.applied)[-1]
         raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
+    for problem in compare.invalid_problems(past.applied):
+        raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
     row_of = {a.number: a for a in past.applied if a.number >= 0}
     if request == "unmark":
-        numbers = dict.fromkeys(known_number(v, files, past.applied) for v in versions)
+        numbers = {known_number(v, files, past.applied): v for v in versions}
         rows = [row_of[n] for n in numbers if n in row_of]
+        for row in rows:
+            require_name(numbers[row.number], row.id)
         marks = [_unmark(row) for row in sorted(rows, key=lambda a: a.number, reverse=True)]
     elif request == "mark":
         wanted = {m.number: m for v in versions for m in (known_migration(v, files),)}
@@ -108,7 +113,11 @@ def _marks(
 ) -> Iterator[Mark]:
     for m in migrations:
         row = row_of.get(m.number)
-        if m.number in wanted and (row is None or row.unfinished):
+        if m.number not in wanted:
+            continue
+        if row and (problem := compare.other_migration_problem(m, row)):
+            raise ChatdbError(Code.HISTORY, problem.message, hint=problem.hint)
+        if row is None or row.unfinished:
             before = "unfinished" if row else "pending"
             yield Mark(m.version, m.name, m.id, before, "applied", m, row)
 

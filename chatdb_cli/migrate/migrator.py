@@ -300,7 +300,7 @@ class Migrator(Closing):
 
         Raises:
             ChatdbError: `REFUSED` for a baseline where a migration was applied by running it; `USAGE`
-                if a version is unknown.
+                if a version is unknown; `HISTORY` if the history has it for another migration.
         """
         from chatdb_cli.migrate import marks
 

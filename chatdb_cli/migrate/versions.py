@@ -3,6 +3,7 @@
     known_migration    among the files
     known_number       among the files and what is applied
     parse_version      the number alone
+    require_name       whether it names a migration
 
 What does not belong here: which steps lead to it (`plan.py`).
 """
@@ -52,7 +53,7 @@ def known_migration(version: str, files: Files) -> Migration:
     number = parse_version(version)
     for migration in files.migrations:
         if migration.number == number:
-            _require_name(version, migration.id)
+            require_name(version, migration.id)
             return migration
     raise _unknown(version)
 
@@ -69,7 +70,7 @@ def known_number(version: str, files: Files, applied: Iterable[AppliedMigration]
         return known_migration(version, files).number
     ids += [m.id for m in files.migrations if m.number == number]
     if not any(_is_named(version, id_) for id_ in ids):
-        _require_name(version, ids[0])
+        require_name(version, ids[0])
     return number
 
 
@@ -79,7 +80,12 @@ def _is_named(version: str, migration_id: str) -> bool:
     )
 
 
-def _require_name(version: str, migration_id: str) -> None:
+def require_name(version: str, migration_id: str) -> None:
+    """Require that a version that a user names is a number, or the name of a migration.
+
+    Raises:
+        ChatdbError: `USAGE`, with the name of the migration.
+    """
     if not _is_named(version, migration_id):
         raise ChatdbError(
             Code.USAGE,

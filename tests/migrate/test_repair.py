@@ -47,7 +47,7 @@ def test_a_version_in_the_history_that_no_file_has_is_a_problem_that_repair_mend
     database.execute("UPDATE chatdb_migration SET version = 1000 - version")  # both are wrong
     database.execute(f"UPDATE chatdb_migration SET version = {version} WHERE version = 998")
     assert problems(project, database) == {"0001": "invalid-history", "0002": "invalid-history"}
-    for run in (Migrator.up, Migrator.down):
+    for run in (Migrator.up, Migrator.down, lambda m: m.marks("mark", "3")):
         with pytest.raises(ChatdbError, match="0001_t1") as caught:
             run(project.migrator(database))
         assert (caught.value.code, caught.value.exit) == (Code.HISTORY, 6)

@@ -123,3 +123,26 @@ def test_a_file_that_another_branch_left_part_way_is_not_continued_with_this_one
     assert "0002_theirs" in caught.value.message
     assert "0002_ours" in caught.value.message
     assert database.tables() == {"t1"}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_version_that_another_file_has_taken_is_not_reported_as_marked(
+    tmp_path: Path, project: Project, database: Database, other: str
+) -> None:
+    theirs = Project(tmp_path / "theirs")
+    write(project, *OURS)
+    write(theirs, *OTHERS[other])
+    theirs.migrator(database).baseline("2")
+    ours = project.migrator(database)
+    for call in (lambda: ours.marks("mark", "2"), lambda: ours.baseline("2")):
+        with pytest.raises(ChatdbError) as caught:
+            call()
+        assert (caught.value.code, caught.value.exit) == (Code.HISTORY, 6)
+        for name in {"0002_ours", OTHERS[other][0]}:
+            assert name in caught.value.message
+    if other == "another name":
+        with pytest.raises(ChatdbError) as caught:
+            ours.marks("unmark", "0002_ours")
+        assert (caught.value.code, caught.value.exit) == (Code.USAGE, 2)
+        assert "0002_theirs" in caught.value.message
+    assert database.applied() == ["0001_t1", OTHERS[other][0]]
