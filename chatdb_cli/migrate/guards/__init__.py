@@ -4,6 +4,7 @@
     trial        finds these rows, by running downs in a transaction that is rolled back
     relations, effects, losses
                  the answers of the server; what each file did; which of that is a loss
+    unmeasured   what a file may have deleted where nothing can be counted after it
     watches      statements that keep rows and values until a file has run, and then compare
     statements   the statements of a trial and of the guards, for the relations at hand
     model        what a run expects of a guard

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.files.model import Direction
     from chatdb_cli.migrate.guards.effects import Traits
+    from chatdb_cli.migrate.guards.unmeasured import Unmeasured
     from chatdb_cli.migrate.model import LoadedStep, Loss, Step
     from chatdb_cli.migrate.patience import Patience
     from chatdb_cli.migrate.session import Session
@@ -170,9 +171,11 @@ class DataLossCheck:
             outcome = trial.run(self._opening, self._batches(steps, guards), traits)
             if trial.lasting:
                 raise self._refuse_lasting(trial.lasting, steps, traits)
-            if not each and not outcome.is_bad and trial.must_measure:
+            if not each and not outcome.is_bad and (trial.must_measure or trial.unmeasured):
                 each = True
                 continue
+            if not outcome.is_bad and trial.unmeasured:
+                raise self._refuse_unmeasured(trial.unmeasured[0], steps)
             while not outcome.is_bad and (trial.must_measure or trial.must_cast):
                 trial.must_measure = False
                 batches = self._batches(steps, trial.measuring_guards(traits))
@@ -213,8 +216,11 @@ class DataLossCheck:
 
     def _traits(self, steps: Sequence[Step], *, each: bool) -> list[Traits]:
         """Return what the text of each file says, or of all together."""
-        texts = [self._state.loaded[step.key].script.text for step in steps]
-        return [find_traits(text) for text in (texts if each else ["\n".join(texts)])]
+        files = [self._state.loaded[step.key] for step in steps]
+        if each:
+            return [find_traits(f.script.text)._replace(tried=f.transactional) for f in files]
+        together = find_traits("\n".join(f.script.text for f in files))
+        return [together._replace(tried=all(f.transactional for f in files))]
 
     def _batches(self, steps: Sequence[Step], guards: Sequence[Guard]) -> Iterator[Batch]:
         writer = self._session.transaction(self._state.history)
@@ -242,19 +248,28 @@ class DataLossCheck:
             notes=(what_stays(self._state) or "nothing was changed",)
         )
 
+    def _refuse_unmeasured(self, place: Unmeasured, steps: Sequence[Step]) -> ChatdbError:
+        script = self._state.loaded[steps[place.file].key].script
+        return _unknown_rows(place.what, Location(script.path)).with_(
+            notes=(self._what_changed(steps),)
+        )
+
     def _refuse_loss(self, steps: Sequence[Step]) -> ChatdbError:
         what = steps[0].id if len(steps) == 1 else f"{len(steps)} migrations"
-        # The trial has run the files, and was rolled back.
-        is_whole = all(is_undone(self._state, step, trust_triggers=True) for step in steps)
-        unchanged = "nothing was changed" if is_whole else "no version was rolled back"
         return ChatdbError(
             Code.REFUSED,
             f"rolling back {what} would delete rows",
             hint=Advice(
                 "first copy the rows that are needed; if they may be deleted, give {allow_data_loss}"
             ),
-            notes=(what_stays(self._state) or unchanged,),
+            notes=(self._what_changed(steps),),
         )
+
+    def _what_changed(self, steps: Sequence[Step]) -> str:
+        """Return what is changed after a trial, which has run the files and was rolled back."""
+        is_whole = all(is_undone(self._state, step, trust_triggers=True) for step in steps)
+        unchanged = "nothing was changed" if is_whole else "no version was rolled back"
+        return what_stays(self._state) or unchanged
 
 
 def _unknown_rows(reason: str, place: Location) -> ChatdbError:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _DROP_EXPRESSION = re.compile(r"\bdrop\s+expression\b", re.IGNORECASE)
 _DELETES = re.compile(r"\b(?:delete|truncate|merge)\b", re.IGNORECASE)
+_TRUNCATES = re.compile(r"\btruncate\b", re.IGNORECASE)
+_FOREIGN = re.compile(r"\bforeign\b", re.IGNORECASE)
 # A call, and a function that is only named, as in DROP FUNCTION.
 _CALL = re.compile(r'(?:"((?:[^"]|"")+)"|\b([^\W\d][\w$]*))\s*\(')
 _FUNCTION_NAMED = re.compile(
@@ -39,13 +41,19 @@ class Traits(NamedTuple):
         drops_expressions: a generated column may become an ordinary one before it is dropped.
         counted: the counters of rows stay on.
         deletes: rows may be deleted.
+        truncates: tables may be truncated.
+        foreign: foreign tables may be created.
         calls: the names of the functions that they may call.
+        tried: the trial runs the statements.
     """
 
     drops_expressions: bool
     counted: bool
     deletes: bool
+    truncates: bool
+    foreign: bool
     calls: frozenset[str]
+    tried: bool = True
 
 
 def find_traits(text: str) -> Traits:
@@ -55,6 +63,8 @@ def find_traits(text: str) -> Traits:
         _DROP_EXPRESSION.search(text) is not None,
         _TRACK_COUNTS.search(text) is None,
         _DELETES.search(text) is not None,
+        _TRUNCATES.search(text) is not None,
+        _FOREIGN.search(text) is not None,
         frozenset(quoted.replace('""', '"') if quoted else word.lower() for quoted, word in calls),
     )
 
@@ -67,12 +77,14 @@ class Effects(NamedTuple):
         gone: those that it dropped.
         kept: those that it may have altered, as they are after it.
         tables: the tables among all that remain, as they are after it.
-        foreign: the foreign tables that it may have written to, as they are after it.
+        foreign: the foreign tables that it may have written to and did not alter, as they are after it.
+        elsewhere: what it wrote to of what is a foreign table, or is gone.
+        fresh_elsewhere: the number of those that are gone and did not exist before.
         written: what it wrote to each table that it may have written to.
         fresh: the number of relations that it dropped or altered and that did not exist before.
         rewritten: the tables whose rows are in another file after it.
         counted: `written` can be believed.
-        deletes: its text says that it may delete rows.
+        deletes: its text, or a function that it calls, says that it may delete rows.
     """
 
     then: dict[str, Relation]
@@ -80,6 +92,8 @@ class Effects(NamedTuple):
     kept: dict[str, Relation]
     tables: dict[str, Relation]
     foreign: dict[str, Relation]
+    elsewhere: list[str]
+    fresh_elsewhere: int
     written: dict[str, Written]
     fresh: int
     rewritten: frozenset[str]
@@ -114,7 +128,13 @@ def find_effects(
             gone,
             kept,
             {oid: r for oid, r in remaining.items() if oid in tables},
-            {oid: r for oid, r in after.foreign.items() if oid in was},
+            {
+                oid: r
+                for oid, r in after.foreign.items()
+                if oid in was and r.storage == then[oid].storage
+            },
+            [oid for oid in after.elsewhere if oid in was],
+            sum(oid not in was for oid in after.elsewhere),
             {
                 oid: _since(before.written.get(oid) or counters.get(oid), written)
                 for oid, written in after.written.items()
@@ -125,7 +145,7 @@ def find_effects(
                 oid for oid, r in kept.items() if oid in tables and r.storage != then[oid].storage
             ),
             after.counted and trait.counted,
-            trait.deletes,
+            trait.deletes or after.deletes,
         )
         before = after
 

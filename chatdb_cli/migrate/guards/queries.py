@@ -44,16 +44,24 @@ jsonb_build_array(
     pg_stat_get_xact_tuples_deleted('pg_largeobject_metadata'::regclass),
     pg_stat_get_xact_tuples_updated('pg_largeobject'::regclass),
     pg_stat_get_xact_tuples_deleted('pg_largeobject'::regclass))"""
+# How many foreign tables has this session created?
+_CREATED: Final = "pg_stat_get_xact_tuples_inserted('pg_foreign_table'::regclass)"
 # Which file holds the rows of each table, and how many rows has this session written and not reported?
 STORAGE: Final = f"""\
-SELECT jsonb_build_object('objects', {_OBJECTS}, 'tables', (
+SELECT jsonb_build_object('objects', {_OBJECTS}, 'created', {_CREATED}, 'foreign', (
+    SELECT coalesce(jsonb_object_agg(ftrelid, ctid::text), '{{{{}}}}') FROM pg_foreign_table
+), 'tables', (
     SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(
                relfilenode::text, pg_stat_get_xact_tuples_inserted(oid),
                pg_stat_get_xact_tuples_deleted(oid))), '{{{{}}}}')
     FROM pg_class WHERE relkind = 'r' AND oid >= 16384))"""  # noqa: S608  (constants alone)
-# A column's row in pg_attribute gets another place whenever the column is altered.
+# A column's row in pg_attribute gets another place whenever the column is altered, and the row of a
+# foreign table in pg_foreign_table whenever its options are.
 _RELATION: Final = """\
-jsonb_build_array(n.nspname, c.relname, c.relkind, c.relfilenode::text, c.relhassubclass,
+jsonb_build_array(n.nspname, c.relname, c.relkind,
+                  coalesce((SELECT f.ctid::text FROM pg_foreign_table f WHERE ftrelid = c.oid),
+                           c.relfilenode::text),
+                  c.relhassubclass,
                   (SELECT coalesce(jsonb_object_agg(attnum, jsonb_build_array(
                               attname, attgenerated <> '', a.ctid::text, atttypid::text,
                               format_type(atttypid, atttypmod))), '{{}}')
@@ -71,12 +79,34 @@ FROM touched JOIN pg_class c ON c.oid = relation JOIN pg_namespace n ON n.oid = 
 WHERE mode = 'RowExclusiveLock' AND relkind = 'r' AND relpersistence <> 't' AND c.oid >= 16384
   AND NOT (nspname = {target} AND relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version',
                                               'chatdb_migration'))"""
-# Can the counters of rows be believed?  Not if they are off, or if a function that the file calls turns
-# them off.
+# Which relations that are foreign tables, or are gone, has the transaction written to?
+_WRITTEN_ELSEWHERE: Final = """\
+FROM touched LEFT JOIN pg_class c ON c.oid = relation
+WHERE mode = 'RowExclusiveLock' AND (c.oid IS NULL OR relkind = 'f')"""
+# To which catalog has it written rows?  PostgreSQL itself keeps no lock on these.
+_CATALOG: Final = """\
+FROM touched JOIN pg_class c ON c.oid = relation
+WHERE mode = 'RowExclusiveLock' AND relnamespace = 'pg_catalog'::regnamespace
+  AND relname IN ('pg_attrdef', 'pg_attribute', 'pg_class', 'pg_enum', 'pg_foreign_table',
+                  'pg_inherits', 'pg_namespace', 'pg_type')"""
+# Which functions does a file call, itself, by triggers of what it wrote to, or by another function?
+_CALLED: Final = """\
+called (oid, named) AS (
+    SELECT oid, true FROM pg_proc WHERE proname = ANY ({calls}::text[]) AND oid >= 16384
+    UNION
+    SELECT tgfoid, false FROM touched JOIN pg_trigger ON tgrelid = relation
+    WHERE NOT tgisinternal AND tgfoid >= 16384
+    UNION
+    SELECT p.oid, named FROM called c JOIN pg_proc f ON f.oid = c.oid
+    JOIN pg_proc p ON p.oid >= 16384 AND strpos(lower(f.prosrc), lower(p.proname) || '(') > 0
+), source AS (
+    SELECT named, pg_get_functiondef(oid) AS source FROM called
+    JOIN pg_proc USING (oid) WHERE prokind <> 'a'
+)"""
+# Can the counters of rows be believed?  Not if they are off, or if such a function turns them off.
 _IS_COUNTED: Final = """\
-current_setting('track_counts') = 'on' AND NOT EXISTS (
-    SELECT FROM pg_proc WHERE proname = ANY ({calls}::text[]) AND oid >= 16384
-       AND concat(prosrc, proconfig) ILIKE '%track\\_counts%')"""
+current_setting('track_counts') = 'on'
+             AND NOT EXISTS (SELECT FROM source WHERE source ILIKE '%track\\_counts%')"""
 # Does one of these functions do what ROLLBACK does not undo, itself or by another function?
 _LASTING: Final = """\
 WITH RECURSIVE lasting (oid, name) AS (
@@ -95,9 +125,9 @@ LASTING: Final = f"""\
 SELECT min(name) FROM lasting WHERE name = ANY ({{calls}}::text[])"""  # noqa: S608
 # What has the transaction done to relations so far?
 TOUCHED: Final = f"""\
-WITH touched AS ({_TOUCHED}), altered AS (
+WITH RECURSIVE touched AS ({_TOUCHED}), altered AS (
     SELECT relation FROM touched WHERE mode = 'AccessExclusiveLock'
-)
+), {_CALLED}
 SELECT jsonb_build_object(
     'gone', ARRAY(SELECT relation::text FROM altered
                   WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)),
@@ -113,6 +143,14 @@ SELECT jsonb_build_object(
                 FROM touched JOIN pg_class c ON c.oid = relation
                 JOIN pg_namespace n ON n.oid = relnamespace
                 WHERE relkind = 'f'),
+    'elsewhere', ARRAY(SELECT relation::text {_WRITTEN_ELSEWHERE}),
+    'created', {_CREATED},
+    'catalog', (SELECT min(relname) {_CATALOG}),
+    'deletes', EXISTS (SELECT FROM source WHERE source ~* '\\m(delete|truncate|merge)\\M'),
+    'calls_delete', EXISTS (
+        SELECT FROM source
+        WHERE named AND source ~* '\\m(delete|truncate|merge|drop|alter|execute)\\M'),
+    'truncates', EXISTS (SELECT FROM source WHERE source ~* '\\mtruncate\\M'),
     'counted', {_IS_COUNTED},
     'objects', {_OBJECTS})"""  # noqa: S608
 # What were these relations like before?
@@ -181,11 +219,11 @@ IF_LOST: Final = "SELECT CASE WHEN {lost} > 0 THEN {lost_too} ELSE 0 END"
 MEASURE: Final = "SELECT {measure}"
 HOLDS: Final = "SELECT 1 / ({conditions})::int"
 _STATE: Final = """\
-concat_ws(',',
-    (SELECT string_agg(concat(oid, ' is ', relfilenode), ',' ORDER BY oid)
-     FROM pg_class WHERE oid = ANY ({stored}::oid[])),
-    (SELECT string_agg(concat(attrelid, ' lacks ', attnum), ',' ORDER BY attrelid, attnum)
-     FROM pg_attribute WHERE attrelid = ANY ({whole}::oid[]) AND attisdropped), '')"""
+concat((SELECT string_agg(concat(oid, ' is ', relfilenode), ',' ORDER BY oid)
+        FROM pg_class WHERE oid = ANY ({stored}::oid[])))"""
+_COLUMNS: Final = """\
+ARRAY(SELECT concat(attrelid, '.', attnum) FROM pg_attribute
+      WHERE attrelid = ANY ({whole}::oid[]) AND attnum > 0 AND NOT attisdropped)"""
 _OBJECTS_GONE: Final = """\
 pg_stat_get_xact_tuples_deleted('pg_largeobject_metadata'::regclass)
             + pg_stat_get_xact_tuples_updated('pg_largeobject'::regclass)
@@ -193,6 +231,7 @@ pg_stat_get_xact_tuples_deleted('pg_largeobject_metadata'::regclass)
 GUARD_BEFORE: Final = f"""\
 SELECT 1 / (NOT (%s))::int,
        set_config('chatdb.state', {_STATE}, true),
+       set_config('chatdb.columns', {_COLUMNS}::text, true),
        set_config('chatdb.deleted', (
            SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(oid)), 0) + {_OBJECTS_GONE}
            FROM unnest({{written}}::oid[]) AS oid)::text, true)"""  # noqa: S608
@@ -205,7 +244,11 @@ SELECT 1 / (
      WHERE mode = 'AccessExclusiveLock' AND c.relpersistence IS DISTINCT FROM 't'
        AND CASE WHEN c.oid IS NULL THEN relation <> ALL ({{gone}}::oid[])
                 ELSE relation <> ALL ({{kept}}::oid[]) END) <= {{fresh}}
+    AND (SELECT count(*) {_WRITTEN_ELSEWHERE} AND relation <> ALL ({{elsewhere}}::oid[]))
+        <= {{fresh_elsewhere}}
+    AND NOT EXISTS (SELECT {_CATALOG})
     AND coalesce(nullif(current_setting('chatdb.state', true), ''), {_STATE}) = {_STATE}
+    AND {_COLUMNS} @> coalesce(nullif(current_setting('chatdb.columns', true), ''), '{{{{}}}}')::text[]
     AND (SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid)), 0) + {_OBJECTS_GONE} {_WRITTEN}
            AND c.oid <> ALL ({{measured}}::oid[]))
         <= coalesce(nullif(current_setting('chatdb.deleted', true), ''), '0')::numeric

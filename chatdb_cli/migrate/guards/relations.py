@@ -43,7 +43,8 @@ class Relation(NamedTuple):
         schema: its schema.
         name: its name.
         kind: its relkind in pg_class.
-        storage: its relfilenode, the file that holds its rows.
+        storage: its relfilenode, the file that holds its rows; of a foreign table, the place of its
+            options, which changes whenever these are altered.
         parent: it may have children, whose rows are not its own.
         columns: its columns, by number.
     """
@@ -100,6 +101,12 @@ class Touched(NamedTuple):
         written: the tables it may have written to.
         tables: these tables as they are now.
         foreign: the foreign tables it may have written to, as they are now.
+        elsewhere: the relations it has written to that are foreign tables, or are gone.
+        created: the number of foreign tables that the session created.
+        catalog: a catalog it has written rows to, or None.
+        deletes: a function that the file calls, itself or by a trigger, may delete rows.
+        calls_delete: one that it names may delete rows, or run any statement.
+        truncates: it may truncate tables.
         counted: the counters of rows can be believed.
         objects: the numbers of large objects deleted, of their pages rewritten, and deleted.
     """
@@ -109,6 +116,12 @@ class Touched(NamedTuple):
     written: dict[str, Written]
     tables: dict[str, Relation]
     foreign: dict[str, Relation]
+    elsewhere: frozenset[str]
+    created: int
+    catalog: str | None
+    deletes: bool
+    calls_delete: bool
+    truncates: bool
     counted: bool
     objects: tuple[int, ...]
 
@@ -138,7 +151,10 @@ class Use(NamedTuple):
     facts: Relation
 
 
-NOTHING = Touched(frozenset(), {}, {}, {}, {}, counted=True, objects=())
+NOTHING = Touched(
+    frozenset(), {}, {}, {}, {}, frozenset(), 0, None,
+    deletes=False, calls_delete=False, truncates=False, counted=True, objects=(),
+)  # fmt: skip
 
 
 def read_touched(answer: dict[str, Any]) -> Touched:
@@ -150,6 +166,12 @@ def read_touched(answer: dict[str, Any]) -> Touched:
         {oid: Written(inserted, deleted) for oid, (inserted, deleted, _) in written.items()},
         read_relations({oid: facts for oid, (_, _, facts) in written.items()}),
         read_relations(answer["foreign"]),
+        frozenset(answer["elsewhere"]),
+        answer["created"],
+        answer["catalog"],
+        answer["deletes"],
+        answer["calls_delete"],
+        answer["truncates"],
         answer["counted"],
         tuple(answer["objects"]),
     )

@@ -172,6 +172,8 @@ class GuardStatements:
             gone=_array(done.gone),
             kept=_array(kept),
             fresh=done.fresh,
+            elsewhere=_array(done.elsewhere),
+            fresh_elsewhere=done.fresh_elsewhere,
             measured=_array(uncounted),
             target=self._target,
         )

@@ -32,6 +32,7 @@ from chatdb_cli.migrate.guards.relations import (
     read_uses,
 )
 from chatdb_cli.migrate.guards.statements import GuardStatements
+from chatdb_cli.migrate.guards.unmeasured import find_unmeasured
 from chatdb_cli.migrate.parts import Guard, Part
 from chatdb_cli.postgres.messages import join
 from chatdb_cli.postgres.pipeline import Batch, Message, Outcome, run_pipeline
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from chatdb_cli.migrate.guards.effects import Traits
     from chatdb_cli.migrate.guards.relations import Relation, Touched, Use
+    from chatdb_cli.migrate.guards.unmeasured import Unmeasured
     from chatdb_cli.migrate.guards.watches import ValueWatch
     from chatdb_cli.migrate.model import Loss
     from chatdb_cli.postgres.pipeline import Completed, OnIdle
@@ -62,6 +64,7 @@ class DataLossTrial:
         losses: the rows that they would delete.
         must_measure: `losses` is neither complete nor exact before `measure` has run, too.
         must_cast: `measure` must run once more.
+        unmeasured: where rows may be deleted that can't be counted.
         lasting: a function that the downs may call and whose effects are not rolled back; then they
             were not run.
     """
@@ -77,6 +80,7 @@ class DataLossTrial:
         self.losses: tuple[Loss, ...] = ()
         self.must_measure = False
         self.must_cast = False
+        self.unmeasured: tuple[Unmeasured, ...] = ()
         self.lasting: str | None = None
         self._growth: Sequence[dict[str, int]] = ()
         self._cast_back: set[ValueWatch] = set()
@@ -117,8 +121,9 @@ class DataLossTrial:
         if calls:
             baseline, *answers = answers
         self._storage = {oid: facts[0] for oid, facts in baseline["tables"].items()}
+        self._options = baseline["foreign"]
         self._counters = {oid: Written(*facts[1:]) for oid, facts in baseline["tables"].items()}
-        self._objects = baseline["objects"]
+        self._objects, created = baseline["objects"], baseline["created"]
         seen = [read_touched(answer) for answer in answers]
         self._now, self._generated = seen[-1], any(t.drops_expressions for t in traits)
         outcome = self._undo(seen)
@@ -128,6 +133,7 @@ class DataLossTrial:
             o: r for o, r in self._was.items() if r.kind == "r" and not self._is_ours(r)
         }
         self._effects = [*find_effects(seen, traits, self._was, self._tables, self._counters)]
+        self.unmeasured = tuple(find_unmeasured(seen, traits, self._was, created))
         outcome = self._count_before()
         if not outcome.is_bad:
             self._conclude()
@@ -145,7 +151,8 @@ class DataLossTrial:
         """Count what is left after the downs, undo them, and read what was there before."""
         now = seen[-1]
         changed = {oid: r for oid, r in now.kept.items() if self._is_rewritten(oid, r)}
-        counted = changed | now.foreign
+        foreign = {o: r for o, r in now.foreign.items() if r.storage == self._options.get(o)}
+        counted = changed | foreign
         oids = {oid for touched in seen for oid in touched.oids}
         outcome, answers = self._send(
             [Batch([*_ALL_ROWS,
@@ -165,7 +172,7 @@ class DataLossTrial:
         """Count what was there before the downs, and end the transaction."""
         was, now, tables, sql = self._was, self._now, self._tables, self._sql
         whole = [oid for oid in tables if oid in now.gone or oid in self._left]
-        foreign = [oid for oid in now.foreign if oid in was]
+        foreign = [oid for oid in self._left if oid in now.foreign]
         columns = [
             (oid, n)
             for oid, r in tables.items()
