@@ -63,9 +63,30 @@ _CATALOG_ALONE = frozenset(
         "view_stmt",
     )
 )
-# ... and statements that do neither if they call no function for the rows that exist.
+# ... statements that do neither if they compute nothing for the rows that exist ...
 _CATALOG_AND_ROWS = frozenset(("alter_domain_stmt", "alter_table_stmt", "index_stmt"))
+# ... and those that only change rows, if they call no function.
 _ROWS = frozenset(("delete_stmt", "truncate_stmt", "update_stmt"))
+# An expression that can call a function: by its name, by an operator, or as `row.function`.
+_COMPUTES = re.compile(
+    r"\b(?:func_call|a_expr|a_indirection|sub_link) \{"
+    r"|column_ref \{\s*(?:fields \{[^{}]*\{[^{}]*\}\s*\}\s*){2}"
+)
+# Changes of a table or a domain that compute something for each row, which their text does not show:
+# casts, and constraints and partition keys that exist already.
+_COMPUTES_UNSEEN = re.compile(
+    r'subtype: (?:AT_AlterColumnType|AT_ValidateConstraint|AT_AttachPartition|"V")'
+)
+# A new column gets the default of its type, and meets the constraints of it, if it is a domain.
+_TYPE_OF_NEW_COLUMN = re.compile(
+    r'AT_AddColumn\s+def \{\s*column_def \{\s*colname: "(?:[^"\\]|\\.)*"\s*type_name \{\s*'
+    r'((?:names \{\s*string \{\s*sval: "(?:[^"\\]|\\.)*"\s*\}\s*\}\s*)+)'
+)
+_BUILT_IN = re.compile(
+    r'names \{\s*string \{\s*sval: "(?:pg_catalog|text|uuid|date|bytea|jsonb?|xml|name|oid|inet|cidr'
+    r"|macaddr8?|money|tsvector|tsquery|timestamptz|timetz|(?:small|big)?serial|int[248]|float[48]|bool"
+    r'|point|box|line|lseg|path|polygon|circle|pg_lsn|xid8?|reg[a-z]+)"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +186,23 @@ def _is_undone(statement: str, with_rows: frozenset[str]) -> bool:
     except (postgast.PgQueryError, IndexError):
         return False
     kind = node.WhichOneof("node")
-    return kind in _CATALOG_ALONE or (kind in with_rows and "func_call {" not in str(node))
+    if kind == "create_stmt":  # the bounds of a partition are computed at once
+        return not _COMPUTES.search(str(node.create_stmt.partbound))
+    if kind in _CATALOG_ALONE:
+        return True
+    if kind not in with_rows:
+        return False
+    text = str(node)
+    return "func_call {" not in text if kind in _ROWS else not _computes(text)
+
+
+def _computes(tree: str) -> bool:
+    """Return whether a change of a table, a domain or an index may call a function for its rows."""
+    return bool(
+        _COMPUTES.search(tree)
+        or _COMPUTES_UNSEEN.search(tree)
+        or not all(_BUILT_IN.match(names) for names in _TYPE_OF_NEW_COLUMN.findall(tree))
+    )
 
 
 def is_setting(statement: str) -> bool:

@@ -170,6 +170,21 @@ DONE = {
     "a default of rows": ("ALTER TABLE numbered ADD y int DEFAULT nextval('s');", "nextval did"),
     "a function": ("SELECT advance();", "no other version was changed"),
     "a function in an index": ("CREATE INDEX ON numbered (fixed(id));", "no other version"),
+    "an operator in an index": ("CREATE INDEX ON numbered ((!!! id));", "no other version"),
+    "a condition": ("ALTER TABLE numbered ADD CHECK (!!! id);", "no other version"),
+    "a default of a domain": ("ALTER TABLE numbered ADD y counted;", "no other version"),
+    "a condition of a domain": ("ALTER TABLE numbered ALTER id TYPE checked;", "no other version"),
+    "a cast": ("ALTER TABLE words ALTER word TYPE pair;", "no other version"),
+    "a bound": (
+        "CREATE TABLE q (a int) PARTITION BY LIST (a);"
+        "CREATE TABLE r PARTITION OF q FOR VALUES IN (nextval('s'));",
+        "nextval did",
+    ),
+    "built-in types": (
+        "ALTER TABLE numbered ADD a text[], ADD b timestamp(3), ADD c serial, ADD d jsonb DEFAULT '{}';"
+        "CREATE UNIQUE INDEX ON numbered (id, a) WHERE b IS NULL;",
+        "nothing else was changed",
+    ),
     "no transaction": (
         "-- chatdb: transactional: false\nSELECT setval('s', 99);",
         "no other version",
@@ -184,7 +199,15 @@ def test_an_error_says_that_nothing_else_was_changed_only_if_that_is_true(
     database.execute(
         "CREATE SEQUENCE s; CREATE TABLE numbered (id serial); INSERT INTO numbered DEFAULT VALUES;"
         "CREATE FUNCTION advance() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('s') $$;"
-        "CREATE FUNCTION fixed(int) RETURNS int IMMUTABLE LANGUAGE sql RETURN $1"
+        "CREATE FUNCTION fixed(int) RETURNS int IMMUTABLE LANGUAGE sql RETURN $1;"
+        "CREATE FUNCTION tick(int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS"
+        "  $$ BEGIN RETURN nextval('public.s') > 0; END $$;"
+        "CREATE OPERATOR !!! (RIGHTARG = int, FUNCTION = tick);"
+        "CREATE DOMAIN counted int DEFAULT nextval('s'); CREATE DOMAIN checked int CHECK (tick(VALUE));"
+        "CREATE TYPE pair AS (a int); CREATE TABLE words (word text); INSERT INTO words VALUES ('a');"
+        "CREATE FUNCTION pair_of(text) RETURNS pair LANGUAGE plpgsql AS"
+        "  $$ BEGIN RETURN ROW(nextval('public.s'))::public.pair; END $$;"
+        "CREATE CAST (text AS pair) WITH FUNCTION pair_of(text) AS ASSIGNMENT"
     )
     done, told = DONE[case]
     sequences = "SELECT (SELECT last_value FROM s), (SELECT last_value FROM numbered_id_seq)"
