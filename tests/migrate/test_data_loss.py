@@ -48,6 +48,9 @@ CREATE TABLE people (id int, home address, all_homes address[], whole person, ot
 INSERT INTO people VALUES
     (1, ('s', 'z', NULL), NULL, NULL, 'x'), (2, NULL, ARRAY[('s', 'z', NULL)::address], NULL, 'x'),
     (3, ('s', NULL, NULL), NULL, ('n', ('s', 'z', NULL)), 'x');
+CREATE DOMAIN three AS char(3);
+CREATE TABLE blanks (a text, b varchar(5), c text[], d text, e text);
+INSERT INTO blanks VALUES ('x  ', 'x  ', '{"x  "}', 'x  ', 'x'), ('x', 'x', '{"x"}', 'x', 'x y');
 CREATE TABLE shape (id int, note text);
 CREATE TABLE holders (id int, shape shape);
 INSERT INTO holders VALUES (1, (1, 'note')), (2, NULL);
@@ -172,6 +175,11 @@ DESTROYS: dict[str, tuple[str, set[Loss]]] = {
         "ALTER TABLE moods ALTER mood TYPE text USING 'none'; DROP TYPE mood;",
         {changed("moods", "mood", 1)},
     ),
+    "blanks at the end": (
+        "ALTER TABLE blanks ALTER a TYPE char(3), ALTER b TYPE three, ALTER c TYPE char(3)[], "
+        "ALTER d TYPE bpchar;",
+        {changed("blanks", column, 1) for column in "abcd"},
+    ),
     "a type of all partitions": (
         "ALTER TABLE parted ALTER note TYPE varchar(2) USING left(note, 0);",
         {changed("parted_1", "note", 1)},
@@ -247,6 +255,8 @@ HARMLESS = {
     "tables of its own": "CREATE TABLE x AS SELECT 1 AS a; CREATE TEMP TABLE y AS SELECT 1 AS b; "
     "DELETE FROM x; DROP TABLE x, y;",
     "new rows": "INSERT INTO child VALUES (3); UPDATE child SET note = 'x';",
+    "blanks that were not there": "ALTER TABLE blanks ALTER e TYPE char(3); "
+    "ALTER TABLE blanks ALTER e TYPE text;",
     "types that hold the same": "ALTER TABLE typed ALTER whole TYPE int, ALTER id TYPE text, "
     "ALTER flag TYPE boolean USING flag <> 0, ALTER at TYPE timestamp;",
     "a type without a value": "CREATE TYPE fewer AS ENUM ('good'); "

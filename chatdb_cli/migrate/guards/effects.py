@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DROP_EXPRESSION = re.compile(r"\bdrop\s+expression\b", re.IGNORECASE)
 _DELETES = re.compile(r"\b(?:delete|truncate|merge)\b", re.IGNORECASE)
 _TRUNCATES = re.compile(r"\btruncate\b", re.IGNORECASE)
+_JOINED = re.compile(r"'\s*\|\|\s*'")  # 'DROP TA' || 'BLE t'
 _FOREIGN = re.compile(r"\bforeign\b", re.IGNORECASE)
 # A call, and a function that is only named, as in DROP FUNCTION.
 _CALL = re.compile(r'(?:"((?:[^"]|"")+)"|\b([^\W\d][\w$]*))\s*\(')
@@ -58,6 +59,8 @@ class Traits(NamedTuple):
 
 def find_traits(text: str) -> Traits:
     """Return what a text says, also inside of blocks and strings."""
+    if _JOINED.search(text):
+        text = f"{text}\n{_JOINED.sub('', text)}"
     calls = _CALL.findall(_FUNCTION_NAMED.sub("", text))
     return Traits(
         _DROP_EXPRESSION.search(text) is not None,
@@ -82,7 +85,7 @@ class Effects(NamedTuple):
         fresh_elsewhere: the number of those that are gone and did not exist before.
         written: what it wrote to each table that it may have written to.
         fresh: the number of relations that it dropped or altered and that did not exist before.
-        rewritten: the tables whose rows are in another file after it.
+        rewritten: the tables whose rows are in another file after it, or of another meaning.
         counted: `written` can be believed.
         deletes: its text, or a function that it calls, says that it may delete rows.
     """
@@ -142,12 +145,19 @@ def find_effects(
             },
             sum(oid not in was for oid in (*after.gone, *after.kept)),
             frozenset(
-                oid for oid, r in kept.items() if oid in tables and r.storage != then[oid].storage
+                oid for oid, r in kept.items() if oid in tables and _is_rewritten(then[oid], r)
             ),
             after.counted and trait.counted,
             trait.deletes or after.deletes,
         )
         before = after
+
+
+def _is_rewritten(then: Relation, later: Relation) -> bool:
+    if then.storage != later.storage:
+        return True
+    columns = ((then.columns[n], later.columns[n]) for n in then.altered(later))
+    return any(old.strips_blanks(new) for old, new in columns)
 
 
 def _since(before: Written | None, after: Written) -> Written:

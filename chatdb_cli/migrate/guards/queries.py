@@ -64,8 +64,10 @@ jsonb_build_array(n.nspname, c.relname, c.relkind,
                   c.relhassubclass,
                   (SELECT coalesce(jsonb_object_agg(attnum, jsonb_build_array(
                               attname, attgenerated <> '', a.ctid::text, atttypid::text,
-                              format_type(atttypid, atttypmod))), '{{}}')
-                   FROM pg_attribute a
+                              format_type(atttypid, atttypmod),
+                              coalesce(nullif(typbasetype, 0), nullif(typelem, 0), t.oid)::regtype::text
+                          )), '{{}}')
+                   FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid
                    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped))"""
 # No table is dropped or truncated, no column dropped and no row deleted without one of these locks.  So
 # they show what a transaction has touched, in whatever way, at the same cost for any number of tables.
@@ -100,7 +102,8 @@ called (oid, named) AS (
     SELECT p.oid, named FROM called c JOIN pg_proc f ON f.oid = c.oid
     JOIN pg_proc p ON p.oid >= 16384 AND strpos(lower(f.prosrc), lower(p.proname) || '(') > 0
 ), source AS (
-    SELECT named, pg_get_functiondef(oid) AS source FROM called
+    SELECT named, regexp_replace(pg_get_functiondef(oid), '''\\s*\\|\\|\\s*''', '', 'g') AS source
+    FROM called
     JOIN pg_proc USING (oid) WHERE prokind <> 'a'
 )"""
 # Can the counters of rows be believed?  Not if they are off, or if such a function turns them off.

@@ -27,6 +27,7 @@ class Column(NamedTuple):
         place: changes whenever the column is altered.
         type_oid: the OID of its type.
         type_name: its type as SQL, with the schema where one is needed.
+        base: the type of an array's elements, or that a domain is of; else its type.
     """
 
     name: str
@@ -34,6 +35,13 @@ class Column(NamedTuple):
     place: str
     type_oid: str
     type_name: str
+    base: str
+
+    def strips_blanks(self, later: Column) -> bool:
+        """Return whether a later type no longer tells blanks at the end of a text from none."""
+        is_text = self.base in {"text", "character varying"}
+        same_shape = self.type_name.endswith("[]") == later.type_name.endswith("[]")
+        return is_text and same_shape and later.base == "character"
 
 
 class Relation(NamedTuple):

@@ -229,6 +229,7 @@ class GuardStatements:
             self._column(later, n),
             None if old.type_name == new.type_name else old.type_name,
             old.type_oid == new.type_oid or (new.type_oid, old.type_oid) in casts,
+            old.strips_blanks(new),
         )
 
     def _whole_row_watch(self, done: Effects, oid: str) -> ValueWatch:

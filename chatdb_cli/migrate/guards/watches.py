@@ -60,6 +60,7 @@ class ValueWatch(NamedTuple):
         later_column: the name of the column after the file.
         old_type: its type before the file, as SQL; None if it has the same after it.
         has_cast: the new type can be cast to the old one.
+        strips_blanks: the new type shows blanks at the end, but they are lost in a cast.
     """
 
     oid: str
@@ -71,6 +72,7 @@ class ValueWatch(NamedTuple):
     later_column: str
     old_type: str | None
     has_cast: bool = False
+    strips_blanks: bool = False
 
     @property
     def keep(self) -> str:
@@ -80,7 +82,7 @@ class ValueWatch(NamedTuple):
     @property
     def lost(self) -> str:
         """The expression after it: how many values have another text."""
-        return self._lost(queries.AS_TEXT)
+        return self._lost(queries.CAST_BACK if self.strips_blanks else queries.AS_TEXT)
 
     @property
     def lost_back(self) -> str | None:
@@ -90,7 +92,8 @@ class ValueWatch(NamedTuple):
         """
         if self.old_type is None:
             return None
-        return self._lost(queries.CAST_BACK if self.has_cast else queries.PARSED_BACK)
+        can_cast = self.has_cast or self.strips_blanks
+        return self._lost(queries.CAST_BACK if can_cast else queries.PARSED_BACK)
 
     def _lost(self, value: str) -> str:
         value = value.format(column=self.later_column, type=self.old_type)
