@@ -1,9 +1,24 @@
 -- Drops the operations on users.
 
 DROP FUNCTION erase_user(text);
+DROP FUNCTION says(jsonb, text, text);
 DROP FUNCTION delete_user(text);
 DROP FUNCTION get_profile(text);
 DROP FUNCTION put_profile(text, text);
+DROP TRIGGER profiles_user_id_live ON profiles;
+DROP TRIGGER user_settings_user_id_live ON user_settings;
+DROP TRIGGER user_status_user_id_live ON user_status;
+DROP TRIGGER sync_state_user_id_live ON sync_state;
+DROP TRIGGER refresh_tokens_user_id_live ON refresh_tokens;
+DROP TRIGGER sessions_user_id_live ON sessions;
+DROP TRIGGER notifications_user_id_live ON notifications;
+DROP TRIGGER notification_preferences_user_id_live ON notification_preferences;
+DROP TRIGGER files_user_id_live ON files;
+DROP TRIGGER channel_members_user_id_live ON channel_members;
+DROP TRIGGER channels_created_by_live ON channels;
+DROP TRIGGER relationships_user_id_live ON relationships;
+DROP TRIGGER relationships_related_user_id_live ON relationships;
+DROP FUNCTION refuse_deleted_user();
 DROP FUNCTION list_presence(text, interval);
 DROP FUNCTION list_presence(text[], interval);
 DROP FUNCTION find_presence(text, interval);

@@ -7,6 +7,8 @@ DROP FUNCTION add_reaction(text, text, text);
 DROP FUNCTION mark_delivered(text, text);
 DROP FUNCTION mark_read(text, text);
 DROP FUNCTION set_message_status(text, text, text);
+DROP TRIGGER messages_check_status ON messages;
+DROP FUNCTION check_message_status();
 DROP TRIGGER message_deliveries_settle_status ON message_deliveries;
 DROP TRIGGER message_reads_settle_status ON message_reads;
 DROP FUNCTION settle_statuses();

@@ -19,7 +19,7 @@ BEGIN
            open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
            put_session(bytea, jsonb, timestamptz, text), get_session(bytea), end_session(bytea), end_sessions(text),
-           settle_message_status(text), purge_expired()'),
+           settle_message_status(text), set_message_status(text, text, text), delete_user(text), purge_expired()'),
       ('chat_readonly', 'SELECT ON public_users,
            profiles, user_settings, user_status, relationships, channels, channel_members, messages, message_edits,
            message_deliveries, message_reads, reactions, files, typing_indicators, notifications, notification_preferences, sync_state'),
@@ -34,6 +34,7 @@ BEGIN
 END
 $$;
 
+GRANT EXECUTE ON FUNCTION delete_user(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION erase_user(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION open_direct_channel(text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION search_messages(text, text, integer, text, text) TO PUBLIC;
@@ -44,4 +45,5 @@ GRANT EXECUTE ON FUNCTION get_session(bytea) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION end_session(bytea) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION end_sessions(text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION settle_message_status(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION set_message_status(text, text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION purge_expired() TO PUBLIC;

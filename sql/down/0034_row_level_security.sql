@@ -14,6 +14,23 @@ BEGIN
 END
 $$;
 
+DROP TRIGGER user_settings_refuse_nobody ON user_settings;
+DROP TRIGGER sync_state_refuse_nobody ON sync_state;
+DROP TRIGGER refresh_tokens_refuse_nobody ON refresh_tokens;
+DROP TRIGGER sessions_refuse_nobody ON sessions;
+DROP TRIGGER notification_preferences_refuse_nobody ON notification_preferences;
+DROP TRIGGER notifications_refuse_nobody ON notifications;
+DROP TRIGGER relationships_refuse_nobody ON relationships;
+DROP TRIGGER typing_indicators_refuse_nobody ON typing_indicators;
+DROP TRIGGER files_refuse_nobody ON files;
+DROP TRIGGER reactions_refuse_nobody ON reactions;
+DROP TRIGGER message_reads_refuse_nobody ON message_reads;
+DROP TRIGGER message_deliveries_refuse_nobody ON message_deliveries;
+DROP TRIGGER messages_refuse_nobody ON messages;
+DROP TRIGGER channel_members_refuse_nobody ON channel_members;
+DROP TRIGGER channels_refuse_nobody ON channels;
+DROP FUNCTION refuse_nobody();
+
 DROP POLICY user_settings_own ON user_settings;
 ALTER TABLE user_settings DISABLE ROW LEVEL SECURITY;
 DROP POLICY sync_state_own ON sync_state;

@@ -3,11 +3,11 @@
 
 CREATE TABLE users (
   id            varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
-  auth0_id      varchar(128),
+  auth0_id      text,
   password_hash text,
   email         citext NOT NULL,
   username      citext NOT NULL,
-  full_name     varchar(255),
+  full_name     text,
   display_name  text,
   avatar_url    text,
   is_active     boolean NOT NULL DEFAULT true,
@@ -23,6 +23,8 @@ CREATE TABLE users (
   CONSTRAINT users_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT users_credentials_present CHECK (auth0_id IS NOT NULL OR password_hash IS NOT NULL),
   CONSTRAINT users_auth0_id_not_empty CHECK (auth0_id <> ''),
+  -- a limit as a CHECK has a name, which a client can translate; varchar(128) would raise 22001 without one
+  CONSTRAINT users_auth0_id_length CHECK (length(auth0_id) <= 128),
   -- bcrypt with a cost of 10 to 31, or argon2id: any other text may be a plain-text password
   CONSTRAINT users_password_hash_format CHECK (
     password_hash ~ '^\$2[aby]\$(1[0-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{53}$'
@@ -34,6 +36,7 @@ CREATE TABLE users (
     email::text COLLATE "C" ~ '^[^@\x01-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]+@[^@\x01-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]+$'),
   CONSTRAINT users_username_length CHECK (length(username::text) BETWEEN 3 AND 50),
   CONSTRAINT users_username_format CHECK (username::text ~ '^[A-Za-z0-9_]*$'),
+  CONSTRAINT users_full_name_length CHECK (length(full_name) <= 255),
   CONSTRAINT users_display_name_not_empty CHECK (btrim(display_name) <> ''),
   CONSTRAINT users_display_name_length CHECK (length(display_name) <= 100)
 ) WITH (fillfactor = 90);  -- last_seen_at changes often and is in no index: room for HOT updates

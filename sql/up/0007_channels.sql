@@ -5,7 +5,7 @@
 CREATE TABLE channels (
   id          varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
   type        text NOT NULL,
-  name        varchar(255),
+  name        text,
   description text,
   avatar_url  text,
   created_by  varchar(26) COLLATE "C",
@@ -25,6 +25,7 @@ CREATE TABLE channels (
   CONSTRAINT channels_direct_high_fkey FOREIGN KEY (direct_high) REFERENCES users (id) ON DELETE RESTRICT,
   CONSTRAINT channels_type_valid CHECK (type IN ('public', 'private', 'group', 'direct')),
   CONSTRAINT channels_name_present CHECK (type = 'direct' OR name IS NOT NULL AND btrim(name) <> ''),
+  CONSTRAINT channels_name_length CHECK (length(name) <= 255),
   CONSTRAINT channels_group_name_length CHECK (type <> 'group' OR length(name) <= 100),
   CONSTRAINT channels_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
   CONSTRAINT channels_direct_users CHECK (

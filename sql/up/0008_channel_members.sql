@@ -32,6 +32,7 @@ CREATE TRIGGER channel_members_set_updated_at
 -- one waits for the first and counts after it. A row lock alone would be enough under READ COMMITTED, but under
 -- REPEATABLE READ the second one would count in its old snapshot; after an update it gets a serialization failure
 -- (40001) instead.
+-- Deleted users do not count; whether any of them is deleted is looked up only where there are more than 100 rows.
 -- SECURITY DEFINER: the limit counts all members, not only those that row-level security shows to the caller. A
 -- SECURITY DEFINER trigger function refuses to run on any table but its own: on a table of somebody else, it would
 -- act on rows that they name, here lock a channel.
@@ -54,7 +55,10 @@ BEGIN
   FOREACH target IN ARRAY ids LOOP
     UPDATE channels SET name = name WHERE id = target AND type IN ('group', 'direct');
     CONTINUE WHEN NOT FOUND;
-    IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = target LIMIT 101) m) > 100 THEN
+    IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = target LIMIT 101) m) > 100
+       AND (SELECT count(*) FROM (SELECT FROM channel_members m
+                                    JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+                                   WHERE m.channel_id = target LIMIT 101) m) > 100 THEN
       RAISE EXCEPTION 'a group or direct channel has at most 100 members'
         USING ERRCODE = 'check_violation',
               DETAIL = format('The channel is %s.', target),
@@ -75,7 +79,9 @@ BEGIN
     RAISE EXCEPTION 'check_channel_type_limit() is a trigger of the table "channels" alone' USING ERRCODE = 'trigger_protocol_violated';
   END IF;
   PERFORM FROM channels WHERE id = OLD.id FOR UPDATE;
-  IF (SELECT count(*) FROM (SELECT FROM channel_members WHERE channel_id = OLD.id LIMIT 101) m) > 100 THEN
+  IF (SELECT count(*) FROM (SELECT FROM channel_members m
+                              JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+                             WHERE m.channel_id = OLD.id LIMIT 101) m) > 100 THEN
     RAISE EXCEPTION 'a group or direct channel has at most 100 members'
       USING ERRCODE = 'check_violation',
             DETAIL = format('The channel is %s.', OLD.id),
@@ -129,6 +135,6 @@ COMMENT ON COLUMN channel_members.joined_at IS 'When the user joined (most recen
 COMMENT ON COLUMN channel_members.last_read_message_id IS 'Read marker: all messages of the channel up to this id are read. No foreign key: the message may have been removed.';
 COMMENT ON COLUMN channel_members.muted_until IS 'No notifications until this time; infinity means always, NULL not muted.';
 COMMENT ON FUNCTION check_channel_members_limit() IS
-  'Trigger: rejects the 101st member of a group or direct channel (23514, constraint channel_members_limit).';
+  'Trigger: rejects the 101st live member of a group or direct channel (23514, constraint channel_members_limit).';
 COMMENT ON FUNCTION check_channel_type_limit() IS
-  'Trigger: rejects turning a channel with more than 100 members into a group or direct channel (23514, constraint channel_members_limit).';
+  'Trigger: rejects turning a channel with more than 100 live members into a group or direct channel (23514, constraint channel_members_limit).';

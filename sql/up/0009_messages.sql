@@ -7,7 +7,7 @@ CREATE TABLE messages (
   content           text NOT NULL DEFAULT '',
   content_type      text NOT NULL DEFAULT 'text',
   status            text NOT NULL DEFAULT 'sending',
-  client_message_id varchar(255),
+  client_message_id text,
   reply_to_id       varchar(26) COLLATE "C",
   metadata          jsonb NOT NULL DEFAULT '{}',
   edited_at         timestamptz,
@@ -24,6 +24,7 @@ CREATE TABLE messages (
   CONSTRAINT messages_content_length CHECK (content_type <> 'text' OR length(content) BETWEEN 1 AND 4000),
   CONSTRAINT messages_status_valid CHECK (status IN ('sending', 'delivered', 'read', 'error')),
   CONSTRAINT messages_client_message_id_not_empty CHECK (client_message_id <> ''),
+  CONSTRAINT messages_client_message_id_length CHECK (length(client_message_id) <= 255),
   CONSTRAINT messages_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
   -- makes resending harmless; its index also serves the foreign key of user_id
   CONSTRAINT messages_client_message_id_key UNIQUE (user_id, client_message_id)
@@ -42,7 +43,7 @@ COMMENT ON TABLE messages IS 'Messages of all channels.';
 COMMENT ON COLUMN messages.id IS 'ULID; the order of the messages of a channel is the order of their ids.';
 COMMENT ON COLUMN messages.user_id IS 'The author.';
 COMMENT ON COLUMN messages.content IS '1 to 4000 characters for type text; the caption, or an empty text, for other types.';
-COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, and not yet received by another member), delivered, read, or error. The first receipt of another member moves it forward; error is set by set_message_status(). A receipt says nothing about older messages: the read marker covers those.';
+COMMENT ON COLUMN messages.status IS 'What the sender''s client shows: sending (stored, and not yet received by another member), delivered, read, or error. The first receipt of another member moves it forward; error is set by set_message_status(), of a message that was not received. A receipt says nothing about older messages: the read marker covers those.';
 COMMENT ON COLUMN messages.client_message_id IS 'Id assigned by the sender''s client; a second message of the same user with the same id is rejected.';
 COMMENT ON COLUMN messages.reply_to_id IS 'The message that it replies to; NULL if there is none or it was removed.';
 COMMENT ON COLUMN messages.metadata IS 'Data of the application, by key.';

@@ -5,8 +5,8 @@ CREATE TABLE files (
   id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
   user_id    varchar(26) COLLATE "C" NOT NULL,
   message_id varchar(26) COLLATE "C",
-  name       varchar(255) NOT NULL,
-  type       varchar(100) NOT NULL,
+  name       text NOT NULL,
+  type       text NOT NULL,
   size       bigint NOT NULL,
   url        text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -16,6 +16,8 @@ CREATE TABLE files (
   CONSTRAINT files_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT files_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE RESTRICT,
   CONSTRAINT files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE,
+  CONSTRAINT files_name_length CHECK (length(name) <= 255),
+  CONSTRAINT files_type_length CHECK (length(type) <= 100),
   CONSTRAINT files_size_not_negative CHECK (size >= 0)
 );
 

@@ -3,7 +3,7 @@
 CREATE TABLE sync_state (
   id         varchar(26) COLLATE "C" NOT NULL DEFAULT generate_ulid(),
   user_id    varchar(26) COLLATE "C" NOT NULL,
-  sync_type  varchar(50) NOT NULL,
+  sync_type  text NOT NULL,
   last_sync  timestamptz NOT NULL DEFAULT now(),
   metadata   jsonb NOT NULL DEFAULT '{}',
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -13,6 +13,7 @@ CREATE TABLE sync_state (
   CONSTRAINT sync_state_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT sync_state_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT sync_state_sync_type_not_empty CHECK (sync_type <> ''),
+  CONSTRAINT sync_state_sync_type_length CHECK (length(sync_type) <= 50),
   CONSTRAINT sync_state_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
   CONSTRAINT sync_state_user_type_key UNIQUE (user_id, sync_type)
 );

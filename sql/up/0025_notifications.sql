@@ -6,8 +6,8 @@ CREATE TABLE notifications (
   user_id      varchar(26) COLLATE "C" NOT NULL,
   type         text NOT NULL,
   content      jsonb NOT NULL DEFAULT '{}',
-  related_type varchar(50),
-  related_id   varchar(255) COLLATE "C",
+  related_type text,
+  related_id   text COLLATE "C",
   in_app       boolean NOT NULL DEFAULT true,
   read_at      timestamptz,
   expires_at   timestamptz,
@@ -18,6 +18,8 @@ CREATE TABLE notifications (
   CONSTRAINT notifications_id_format CHECK (length(id) = 26 AND id ~ '^[0-7][0-9A-HJKMNP-TV-Z]*$'),
   CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
   CONSTRAINT notifications_type_format CHECK (type ~ '^[a-z][a-z0-9_.]{0,49}$'),
+  CONSTRAINT notifications_related_type_length CHECK (length(related_type) <= 50),
+  CONSTRAINT notifications_related_id_length CHECK (length(related_id) <= 255),
   CONSTRAINT notifications_content_object CHECK (jsonb_typeof(content) = 'object')
 );
 

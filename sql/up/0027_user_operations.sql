@@ -135,6 +135,50 @@ BEGIN ATOMIC
    ORDER BY p.user_id;
 END;
 
+-- A deleted user is there for the foreign keys, but for nobody else: a new row of theirs is refused as if there were no
+-- such user. BEFORE, so that an INSERT ... ON CONFLICT is refused, too. Messages, receipts, reactions and typing have no
+-- such trigger, since they are many: their operations look for a live member.
+CREATE FUNCTION refuse_deleted_user() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  person text;
+BEGIN
+  CASE TG_ARGV[0]
+    WHEN 'user_id' THEN person := NEW.user_id;
+    WHEN 'related_user_id' THEN person := NEW.related_user_id;
+    WHEN 'created_by' THEN person := NEW.created_by;
+  END CASE;
+  IF EXISTS (SELECT FROM users WHERE id = person AND deleted_at IS NOT NULL) THEN
+    RAISE EXCEPTION 'insert or update on table "%" violates foreign key constraint "%"',
+        TG_TABLE_NAME, TG_TABLE_NAME || '_' || TG_ARGV[0] || '_fkey'
+      USING ERRCODE = 'foreign_key_violation',
+            DETAIL = format('Key (%s)=(%s) is that of a deleted user.', TG_ARGV[0], person),
+            SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_TABLE_NAME || '_' || TG_ARGV[0] || '_fkey';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+DO $$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN
+    SELECT * FROM (VALUES
+      ('profiles', 'user_id'), ('user_settings', 'user_id'), ('user_status', 'user_id'), ('sync_state', 'user_id'),
+      ('refresh_tokens', 'user_id'), ('sessions', 'user_id'), ('notifications', 'user_id'),
+      ('notification_preferences', 'user_id'), ('files', 'user_id'), ('channel_members', 'user_id'),
+      ('channels', 'created_by'), ('relationships', 'user_id'), ('relationships', 'related_user_id')
+    ) t (name, key)
+  LOOP
+    EXECUTE format('CREATE TRIGGER %1$I BEFORE INSERT OR UPDATE OF %2$I ON %3$I
+                    FOR EACH ROW WHEN (NEW.%2$I IS NOT NULL) EXECUTE FUNCTION refuse_deleted_user(%2$L)',
+                   one.name || '_' || one.key || '_live', one.key, one.name);
+  END LOOP;
+END
+$$;
+
 CREATE FUNCTION put_profile(user_id text, bio text) RETURNS profiles
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
@@ -151,11 +195,13 @@ BEGIN ATOMIC
    WHERE p.user_id = get_profile.user_id;
 END;
 
--- A deleted user keeps their data, but can no longer log in: use_token() and get_session() refuse their tokens, also
--- those that the caller may not see.
+-- A deleted user keeps their data, but can no longer log in: their sessions and tokens end, so that they stay ended
+-- if the user is restored.
+-- SECURITY DEFINER: under the policies of another user, or of none, those rows would be skipped without a word.
 CREATE FUNCTION delete_user(user_id text) RETURNS boolean
-LANGUAGE sql VOLATILE
+LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
+  SELECT must_act_as(delete_user.user_id);
   DELETE FROM sessions WHERE user_id = delete_user.user_id;
   UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = delete_user.user_id AND revoked_at IS NULL;
   UPDATE user_status SET status = 'offline' WHERE user_id = delete_user.user_id;
@@ -165,56 +211,107 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM deleted);
 END;
 
--- Erasing a user makes them anonymous: their messages, with the files in them, stay, so that conversations remain
--- readable. Data that belongs to them alone is deleted, and so are notifications about them, and the rate limits whose
--- keys contain their id, e-mail address or name.
+-- Whether a document says one of these regular expressions: "marks" in its keys, numbers and texts, "words" in its texts
+-- alone, because the keys of an application may be words such as "text". Each text is between line breaks.
+CREATE FUNCTION says(document jsonb, marks text, words text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN
+  coalesce((SELECT E'\n' || string_agg(t #>> '{}', E'\n') || E'\n'
+              FROM jsonb_path_query(says.document, 'strict $.** ? (@.type() == "string")') t)
+             ~* concat_ws('|', says.marks, says.words), false)
+  OR coalesce((SELECT E'\n' || string_agg(k #>> '{}', E'\n') || E'\n'
+                 FROM (SELECT jsonb_path_query(says.document, 'strict $.** ? (@.type() == "number")')
+                       UNION ALL
+                       SELECT jsonb_path_query(says.document, 'strict $.** ? (@.type() == "object").keyvalue().key')) o (k))
+                ~* says.marks, false);
+
+-- Erasing a user makes them anonymous. Their messages with the files in them stay, so that conversations remain readable,
+-- and so does what other people have written. Data that belongs to them alone is deleted, and so are the notifications
+-- of others that name them: one notification too few is a lesser harm than a name that is left. What names a person,
+-- in any case:
+--
+--   * the id, e-mail address, auth0_id and picture, anywhere in a text; not a picture that other users have, too;
+--   * the user name, full name and display name, as whole words in a text; as a key only those of several words, or
+--     with a digit or an underscore.
+--
+-- A rate limit ends if its key contains one of the first, or has a name as a component other than the first, which is
+-- the action: login:bob, and not bob:198.51.100.7.
 -- SECURITY DEFINER: rows of other users about them are deleted as well, so that nothing remains.
 CREATE FUNCTION erase_user(user_id text) RETURNS boolean
-LANGUAGE sql VOLATILE SECURITY DEFINER
-BEGIN ATOMIC
-  SELECT must_act_as(erase_user.user_id);
-  DELETE FROM rate_limits r
-   USING users u
-   WHERE u.id = erase_user.user_id
-     AND (strpos(r.key, u.id) > 0 OR strpos(lower(r.key), lower(u.email::text)) > 0
-          OR lower(u.username::text) = ANY (regexp_split_to_array(lower(r.key), '[^a-z0-9_]+')));
-  DELETE FROM notifications n
-   USING users u
-   WHERE u.id = erase_user.user_id AND n.user_id <> u.id
-     AND (n.related_id = u.id
-          OR jsonb_path_exists(n.content, '$.** ? (@ == $id || @ == $email || @ == $username || @ == $full || @ == $shown)',
-                               jsonb_build_object('id', u.id, 'email', u.email::text, 'username', u.username::text,
-                                                  'full', coalesce(u.full_name, u.id), 'shown', coalesce(u.display_name, u.id)),
-                               true));
-  DELETE FROM profiles                 WHERE user_id = erase_user.user_id;
-  DELETE FROM user_settings            WHERE user_id = erase_user.user_id;
-  DELETE FROM user_status              WHERE user_id = erase_user.user_id;
-  DELETE FROM notification_preferences WHERE user_id = erase_user.user_id;
-  DELETE FROM notifications            WHERE user_id = erase_user.user_id;
-  DELETE FROM relationships            WHERE user_id = erase_user.user_id;
-  DELETE FROM relationships            WHERE related_user_id = erase_user.user_id;
-  DELETE FROM refresh_tokens           WHERE user_id = erase_user.user_id;
-  DELETE FROM sessions                 WHERE user_id = erase_user.user_id;
-  DELETE FROM sync_state               WHERE user_id = erase_user.user_id;
-  DELETE FROM typing_indicators        WHERE user_id = erase_user.user_id;
-  DELETE FROM files                    WHERE user_id = erase_user.user_id AND message_id IS NULL;
-  DELETE FROM message_deliveries       WHERE user_id = erase_user.user_id;
-  DELETE FROM message_reads            WHERE user_id = erase_user.user_id;
-  DELETE FROM channel_members          WHERE user_id = erase_user.user_id;
-  UPDATE messages SET client_message_id = NULL
-   WHERE user_id = erase_user.user_id AND client_message_id IS NOT NULL;
-  WITH erased AS (
-    UPDATE users
-       SET email = 'erased-' || id || '@erased.invalid', username = 'erased_' || id, auth0_id = 'erased|' || id,
-           password_hash = NULL, full_name = NULL, display_name = NULL, avatar_url = NULL,
-           is_active = false, is_verified = false, last_seen_at = NULL, last_login_at = NULL,
-           deleted_at = coalesce(deleted_at, now())
-     WHERE id = erase_user.user_id
-    RETURNING id)
-  SELECT EXISTS (SELECT FROM erased);
-END;
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+  person users;
+  names  text[];
+  ids    text;  -- regular expressions
+  marks  text;  -- the ids, and the names that are no common word
+  words  text;  -- all others
+BEGIN
+  PERFORM must_act_as(erase_user.user_id);
+  SELECT * INTO person FROM users WHERE id = erase_user.user_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
 
-SELECT pin_search_path('update_user', 'erase_user');
+  names := ARRAY[lower(person.username::text), lower(btrim(person.full_name)), lower(btrim(person.display_name))];
+  SELECT string_agg(found, '|') FILTER (WHERE kind <> 'name'),
+         string_agg(found, '|') FILTER (WHERE kind <> 'name' OR btrim(mark) ~ '[[:space:]_0-9]'),
+         string_agg(found, '|') FILTER (WHERE kind = 'name' AND btrim(mark) !~ '[[:space:]_0-9]')
+    INTO ids, marks, words
+    FROM (SELECT kind, mark,
+                 CASE WHEN kind = 'id' AND length(escaped) >= 8 THEN escaped
+                      WHEN kind = 'email'
+                      THEN '[^[:alnum:]]' || replace(escaped, '@', '(@|%40)') || '([^[:alnum:].-]|[.-][^[:alnum:]])'
+                      -- a name without a letter, such as an emoji, only if a text is nothing else
+                      WHEN kind = 'name' AND mark !~ '[[:alnum:]\u00C0-\u1FFF\u2C00-\uD7FF]' THEN '\n' || escaped || '\n'
+                      ELSE '[^[:alnum:]_]_*' || escaped || '_*[^[:alnum:]_]'
+                 END AS found
+            FROM (VALUES ('id', person.id::text), ('email', person.email::text), ('id', person.auth0_id),
+                         ('id', (SELECT right(person.avatar_url, 500)  -- the end of an image that is written out differs
+                                  WHERE NOT EXISTS (SELECT FROM users o
+                                                     WHERE o.avatar_url = person.avatar_url AND o.id <> person.id))),
+                         ('name', person.username::text), ('name', person.full_name), ('name', person.display_name)
+                 ) known (kind, mark),
+                 LATERAL regexp_replace(btrim(mark), '([]\[.*+?^${}()|\\])', '\\\1', 'g') quoted,
+                 LATERAL regexp_replace(quoted, '\s+', '\\s+', 'g') escaped
+           WHERE btrim(mark) <> '') each_mark;
+
+  DELETE FROM rate_limits
+   WHERE E'\n' || key || E'\n' ~* ids OR lower(key) = ANY (names)
+      OR (regexp_split_to_array(lower(key), '[]\[:;,|/&=?#(){}<>[:space:]]+'))[2:] && names;
+  DELETE FROM notifications
+   WHERE user_id <> person.id
+     AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR says(content, marks, words));
+  DELETE FROM sessions                 WHERE user_id = person.id OR user_id IS NULL AND says(data, marks, words);
+  DELETE FROM profiles                 WHERE user_id = person.id;
+  DELETE FROM user_settings            WHERE user_id = person.id;
+  DELETE FROM user_status              WHERE user_id = person.id;
+  DELETE FROM notification_preferences WHERE user_id = person.id;
+  DELETE FROM notifications            WHERE user_id = person.id;
+  DELETE FROM relationships            WHERE user_id = person.id;
+  DELETE FROM relationships            WHERE related_user_id = person.id;
+  DELETE FROM refresh_tokens           WHERE user_id = person.id;
+  DELETE FROM sync_state               WHERE user_id = person.id;
+  DELETE FROM typing_indicators        WHERE user_id = person.id;
+  DELETE FROM files                    WHERE user_id = person.id AND message_id IS NULL;
+  DELETE FROM message_deliveries       WHERE user_id = person.id;
+  DELETE FROM message_reads            WHERE user_id = person.id;
+  DELETE FROM channel_members          WHERE user_id = person.id;
+  UPDATE messages
+     SET client_message_id = NULL, metadata = CASE WHEN says(metadata, marks, words) THEN '{}' ELSE metadata END
+   WHERE user_id = person.id AND (client_message_id IS NOT NULL OR metadata <> '{}');
+  UPDATE users
+     SET email = 'erased-' || id || '@erased.invalid', username = 'erased_' || id, auth0_id = 'erased|' || id,
+         password_hash = NULL, full_name = NULL, display_name = NULL, avatar_url = NULL,
+         is_active = false, is_verified = false, last_seen_at = NULL, last_login_at = NULL,
+         deleted_at = coalesce(deleted_at, now())
+   WHERE id = person.id;
+  RETURN true;
+END
+$$;
+
+SELECT pin_search_path('update_user', 'delete_user', 'erase_user', 'refuse_deleted_user');
 
 COMMENT ON VIEW public_users IS 'Live users with the columns that everyone may see: no e-mail address, no hash, no flag.';
 COMMENT ON FUNCTION create_user(text, text, text, text, text, text, text) IS
@@ -237,6 +334,10 @@ COMMENT ON FUNCTION list_presence(text, interval) IS
 COMMENT ON FUNCTION put_profile(text, text) IS 'Writes what a user says about themselves, up to 500 characters.';
 COMMENT ON FUNCTION get_profile(text) IS 'The profile of a live user, or no row.';
 COMMENT ON FUNCTION delete_user(text) IS
-  'Marks a user as deleted: e-mail address, user name and auth0_id can be used again, and no token or session of the user works any more. False if there is no such live user.';
+  'Marks a user as deleted: e-mail address, user name and auth0_id can be used again, and no token or session of the user works any more, not even if the user is restored. False if there is no such live user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
+COMMENT ON FUNCTION says(jsonb, text, text) IS
+  'For erase_user(): whether a document says one of these regular expressions: marks anywhere, words in its texts.';
+COMMENT ON FUNCTION refuse_deleted_user() IS
+  'Trigger: a row of a deleted user is refused as one of an unknown user is, with the foreign key (23503).';
 COMMENT ON FUNCTION erase_user(text) IS
-  'Makes a user anonymous and deletes what belongs to them alone or names them; messages and reactions stay. False if there is no such user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
+  'Makes a user anonymous and deletes what belongs to them alone, and notifications and rate limits that name them; messages with their files, and reactions stay. False if there is no such user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';

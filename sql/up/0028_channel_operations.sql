@@ -15,7 +15,9 @@ BEGIN
     RAISE EXCEPTION 'a direct channel must be opened, not created'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Call open_direct_channel(user_id, other_user_id).';
   ELSIF create_channel.type = 'group' AND NOT coalesce(create_channel.alone, false)
-    AND NOT EXISTS (SELECT FROM unnest(create_channel.members || create_channel.admins) one WHERE one <> create_channel.created_by) THEN
+    AND NOT EXISTS (SELECT FROM users
+                     WHERE id = ANY (create_channel.members || create_channel.admins) AND id <> create_channel.created_by
+                       AND deleted_at IS NULL) THEN
     RAISE EXCEPTION 'a group needs at least one other member'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'channels_group_not_alone', TABLE = 'channels',
             HINT = 'Pass alone => true for a group that others join later.';
@@ -202,6 +204,7 @@ DECLARE
 BEGIN
   UPDATE channel_members SET role = set_role.role
    WHERE channel_id = set_role.channel_id AND user_id = set_role.user_id
+     AND EXISTS (SELECT FROM users u WHERE u.id = set_role.user_id AND u.deleted_at IS NULL)
   RETURNING * INTO changed;
   IF NOT FOUND THEN
     PERFORM must_have_user();
@@ -232,13 +235,15 @@ END;
 
 CREATE FUNCTION is_member(channel_id text, user_id text) RETURNS boolean
 LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM channel_members m WHERE m.channel_id = is_member.channel_id AND m.user_id = is_member.user_id);
+RETURN EXISTS (SELECT FROM channel_members m
+                 JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+                WHERE m.channel_id = is_member.channel_id AND m.user_id = is_member.user_id);
 
 SELECT pin_search_path('create_channel', 'update_channel', 'archive_channel', 'delete_channel', 'open_direct_channel',
                        'add_member', 'set_role');
 
 COMMENT ON FUNCTION create_channel(text, text, text, text[], text[], text, text, jsonb, boolean) IS
-  'Creates a public, private or group channel with its members and admins; the creator becomes its owner. A group without another member raises 23514 (channels_group_not_alone), unless alone is true.';
+  'Creates a public, private or group channel with its members and admins; the creator becomes its owner. A group without another live member raises 23514 (channels_group_not_alone), unless alone is true.';
 COMMENT ON FUNCTION find_channel(text) IS 'The live channel with this id, or no row.';
 COMMENT ON FUNCTION update_channel(text, jsonb) IS
   'Changes the columns that are keys of changes (type, name, description, avatar_url, metadata); null sets a column to NULL. Raises P0002 if there is no such channel, 22023 for any other key, 42501 for another type under row-level security.';
@@ -251,8 +256,8 @@ COMMENT ON FUNCTION list_members(text, integer, text) IS
 COMMENT ON FUNCTION open_direct_channel(text, text) IS
   'The direct channel of two users, created if there is none; one that was deleted, archived or left is restored. Raises 42501 if one user blocks the other.';
 COMMENT ON FUNCTION add_member(text, text, text) IS
-  'Adds a user to a channel; false if they are a member already. The 101st member of a group raises 23514.';
+  'Adds a user to a channel; false if they are a member already. The 101st live member of a group raises 23514, an unknown or deleted user 23503.';
 COMMENT ON FUNCTION remove_member(text, text) IS
   'Removes a user from a channel; false if they are not a member, or if the caller may not remove them.';
 COMMENT ON FUNCTION set_role(text, text, text) IS 'Sets the role of a member to owner, admin or member. Raises P0002 if there is no such member.';
-COMMENT ON FUNCTION is_member(text, text) IS 'Whether the user is a member of the channel.';
+COMMENT ON FUNCTION is_member(text, text) IS 'Whether the live user is a member of the channel.';

@@ -18,6 +18,7 @@ BEGIN
          send_message.content_type, send_message.metadata
     FROM channels c
     JOIN channel_members m ON m.channel_id = c.id AND m.user_id = send_message.user_id
+    JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
    WHERE c.id = send_message.channel_id AND c.deleted_at IS NULL AND c.archived_at IS NULL
      AND (send_message.reply_to_id IS NULL
           OR EXISTS (SELECT FROM messages r WHERE r.id = send_message.reply_to_id AND r.channel_id = c.id))
@@ -61,6 +62,7 @@ DECLARE
 BEGIN
   UPDATE messages SET content = edit_message.content
    WHERE id = edit_message.message_id AND user_id = edit_message.user_id AND deleted_at IS NULL
+     AND EXISTS (SELECT FROM users u WHERE u.id = edit_message.user_id AND u.deleted_at IS NULL)
      AND EXISTS (SELECT FROM channels c WHERE c.id = messages.channel_id AND c.deleted_at IS NULL AND c.archived_at IS NULL)
   RETURNING * INTO edited;
   IF FOUND THEN
@@ -99,7 +101,8 @@ BEGIN
      AND NOT EXISTS (SELECT FROM messages WHERE id = delete_message.message_id AND (deleted_at IS NULL OR NOT soft)) THEN
     PERFORM must_have_user();
     RETURN false;
-  ELSIF target.user_id IS DISTINCT FROM delete_message.user_id
+  ELSIF NOT EXISTS (SELECT FROM users WHERE id = delete_message.user_id AND users.deleted_at IS NULL)
+    OR target.user_id IS DISTINCT FROM delete_message.user_id
     AND NOT EXISTS (SELECT FROM channel_members
                      WHERE channel_id = target.channel_id AND user_id = delete_message.user_id
                        AND role IN ('owner', 'admin')) THEN
@@ -269,32 +272,53 @@ CREATE TRIGGER message_deliveries_settle_status
   FOR EACH STATEMENT
   EXECUTE FUNCTION settle_statuses();
 
-CREATE FUNCTION set_message_status(message_id text, user_id text, status text) RETURNS messages
+-- The status moves forward, whoever changes it and however; an error is not one that has been received. Where row-level
+-- security applies, nobody changes it directly: whether it is true can't be seen in the row.
+CREATE FUNCTION check_message_status() RETURNS trigger
 LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF row_security_active(TG_RELID) THEN
+    RAISE EXCEPTION 'the status of a message is not changed by UPDATE'
+      USING ERRCODE = 'insufficient_privilege', DETAIL = format('The message is %s.', OLD.id),
+            HINT = 'Receipts move it forward: mark_delivered(), mark_read(). Its author calls set_message_status(message_id, user_id, status).';
+  ELSIF OLD.status = 'read' AND NEW.status IN ('sending', 'delivered', 'error')
+     OR OLD.status = 'delivered' AND NEW.status IN ('sending', 'error') THEN
+    RAISE EXCEPTION 'the status of a message does not go back from "%" to "%"', OLD.status, NEW.status
+      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('The message is %s.', OLD.id),
+            HINT = 'It goes from sending to delivered to read; an error is of a message that was not received.';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER messages_check_status
+  BEFORE UPDATE OF status ON messages
+  FOR EACH ROW WHEN (OLD.status <> NEW.status)
+  EXECUTE FUNCTION check_message_status();
+
+-- SECURITY DEFINER: a direct change of the status is refused.
+CREATE FUNCTION set_message_status(message_id text, user_id text, status text) RETURNS messages
+LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 #variable_conflict use_column
 DECLARE
   changed messages;
 BEGIN
-  PERFORM must_have_user(set_message_status.user_id);
-  SELECT * INTO changed FROM messages
+  PERFORM must_act_as(set_message_status.user_id);
+  UPDATE messages SET status = set_message_status.status
    WHERE id = set_message_status.message_id AND user_id = set_message_status.user_id AND deleted_at IS NULL
-     FOR NO KEY UPDATE;
-  IF NOT FOUND THEN
-    IF EXISTS (SELECT FROM messages WHERE id = set_message_status.message_id AND deleted_at IS NULL) THEN
-      RAISE EXCEPTION 'only the author may set the status of a message' USING ERRCODE = 'insufficient_privilege',
-        DETAIL = format('The message is %s.', set_message_status.message_id);
-    END IF;
-    RAISE EXCEPTION 'there is no message "%"', left(set_message_status.message_id, 40) USING ERRCODE = 'no_data_found';
-  ELSIF set_message_status.status = changed.status THEN
+     AND EXISTS (SELECT FROM users u WHERE u.id = set_message_status.user_id AND u.deleted_at IS NULL)
+  RETURNING * INTO changed;
+  IF FOUND THEN
     RETURN changed;
-  ELSIF changed.status = 'read' AND set_message_status.status IN ('sending', 'delivered', 'error')
-     OR changed.status = 'delivered' AND set_message_status.status IN ('sending', 'error') THEN
-    RAISE EXCEPTION 'the status of a message does not go back from "%" to "%"', changed.status, set_message_status.status
-      USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('The message is %s.', changed.id);
+  ELSIF EXISTS (SELECT FROM messages WHERE id = set_message_status.message_id AND deleted_at IS NULL
+                                       AND user_id <> set_message_status.user_id
+                                       AND is_member(channel_id, set_message_status.user_id)) THEN
+    RAISE EXCEPTION 'only the author may set the status of a message' USING ERRCODE = 'insufficient_privilege',
+      DETAIL = format('The message is %s.', set_message_status.message_id);
   END IF;
-  UPDATE messages SET status = set_message_status.status WHERE id = changed.id RETURNING * INTO changed;
-  RETURN changed;
+  RAISE EXCEPTION 'there is no message "%"', left(set_message_status.message_id, 40) USING ERRCODE = 'no_data_found';
 END
 $$;
 
@@ -313,11 +337,13 @@ BEGIN
   SELECT channel_id, user_id, status INTO home, author, state FROM messages WHERE id = mark_read.message_id;
   UPDATE channel_members SET last_read_message_id = mark_read.message_id
    WHERE channel_id = home AND user_id = mark_read.user_id
+     AND EXISTS (SELECT FROM users u WHERE u.id = mark_read.user_id AND u.deleted_at IS NULL)
      AND coalesce(last_read_message_id, '') < mark_read.message_id COLLATE "C"
   RETURNING last_read_message_id INTO marker;
   IF NOT FOUND THEN
     SELECT last_read_message_id INTO marker FROM channel_members
-     WHERE channel_id = home AND user_id = mark_read.user_id;
+     WHERE channel_id = home AND user_id = mark_read.user_id
+       AND EXISTS (SELECT FROM users u WHERE u.id = mark_read.user_id AND u.deleted_at IS NULL);
     IF NOT FOUND THEN
       PERFORM must_have_user();
       RAISE EXCEPTION 'there is no message "%" in a channel of this user', left(mark_read.message_id, 40)
@@ -345,11 +371,13 @@ BEGIN
   SELECT m.id, c.user_id
     FROM messages m
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = mark_delivered.user_id
+    JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
    WHERE m.id = mark_delivered.message_id
   ON CONFLICT DO NOTHING;
   written := FOUND;
   IF written OR EXISTS (SELECT FROM message_deliveries
-                         WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id) THEN
+                         WHERE message_id = mark_delivered.message_id AND user_id = mark_delivered.user_id
+                           AND EXISTS (SELECT FROM users u WHERE u.id = user_id AND u.deleted_at IS NULL)) THEN
     IF NOT written
        AND EXISTS (SELECT FROM messages
                     WHERE id = mark_delivered.message_id AND status = 'sending' AND user_id <> mark_delivered.user_id) THEN
@@ -374,13 +402,15 @@ BEGIN
   SELECT m.id, c.user_id, add_reaction.emoji
     FROM messages m
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = add_reaction.user_id
+    JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
     JOIN channels live ON live.id = m.channel_id AND live.deleted_at IS NULL AND live.archived_at IS NULL
    WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
   ON CONFLICT ON CONSTRAINT reactions_message_user_emoji_key DO NOTHING
   RETURNING * INTO added;
   IF NOT FOUND THEN
     SELECT * INTO added FROM reactions
-     WHERE message_id = add_reaction.message_id AND user_id = add_reaction.user_id AND emoji = add_reaction.emoji;
+     WHERE message_id = add_reaction.message_id AND user_id = add_reaction.user_id AND emoji = add_reaction.emoji
+       AND EXISTS (SELECT FROM users u WHERE u.id = add_reaction.user_id AND u.deleted_at IS NULL);
   END IF;
   IF FOUND THEN
     RETURN added;
@@ -470,8 +500,10 @@ COMMENT ON FUNCTION settle_message_status(text) IS
   'Moves the status of a message forward to what the receipts of others say; triggers call it for each new receipt. SECURITY DEFINER: the row belongs to the author.';
 COMMENT ON FUNCTION settle_statuses() IS
   'Trigger: moves the status of messages that have new receipts, see settle_message_status().';
+COMMENT ON FUNCTION check_message_status() IS
+  'Trigger: the status of a message moves only forward (55000), and where row-level security applies not by UPDATE (42501).';
 COMMENT ON FUNCTION set_message_status(text, text, text) IS
-  'Sets what the author''s client knows about a message: error if it failed, sending for another try, or forward. Raises 42501 if the user is not the author, 55000 if the status would go back, P0002 if there is no such message.';
+  'Sets what the author''s client knows about a message: error if it failed, sending for another try, or forward. Raises 42501 if the user is not the author, 55000 if the status would go back, P0002 if there is no such message. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501), since nobody else changes a status directly.';
 COMMENT ON FUNCTION mark_read(text, text) IS
   'Moves the read marker of a member forward to the message, never backward, writes a receipt, moves the status of that message to read unless it is the member''s own, and returns the marker.';
 COMMENT ON FUNCTION mark_delivered(text, text) IS

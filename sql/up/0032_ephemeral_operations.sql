@@ -11,6 +11,7 @@ BEGIN
   SELECT m.channel_id, m.user_id, clock_timestamp() + start_typing.lasts
     FROM channel_members m
    WHERE m.channel_id = start_typing.channel_id AND m.user_id = start_typing.user_id
+     AND EXISTS (SELECT FROM users u WHERE u.id = m.user_id AND u.deleted_at IS NULL)
   ON CONFLICT (channel_id, user_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
   RETURNING expires_at INTO until;
   IF NOT FOUND THEN
@@ -29,8 +30,7 @@ BEGIN ATOMIC
    WHERE t.channel_id = list_typing.channel_id AND t.expires_at > clock_timestamp();
 END;
 
--- These are SECURITY DEFINER: the user of a session is not known before it is read; its id is the proof. A DELETE by the
--- application would find only sessions of the acting user, and silently delete no other.
+-- These are SECURITY DEFINER: the user of a session is not known before it is read; its id is the proof.
 CREATE FUNCTION put_session(session_hash bytea, data jsonb, expires_at timestamptz, user_id text DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
@@ -67,6 +67,24 @@ BEGIN ATOMIC
     RETURNING 1)
   SELECT count(*) FROM ended;
 END;
+
+-- A DELETE by the application would remove only sessions of the acting user, and say nothing of the others.
+CREATE FUNCTION refuse_session_delete() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF row_security_active(TG_RELID) THEN
+    RAISE EXCEPTION 'a session is not ended by DELETE' USING ERRCODE = 'insufficient_privilege',
+      HINT = 'Call end_session(session_hash), or end_sessions(user_id) for all sessions of a user.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_refuse_delete
+  BEFORE DELETE ON sessions
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION refuse_session_delete();
 
 -- One statement, so that every concurrent call is counted. A call over the limit writes nothing: a flood of calls
 -- costs only reads of one row.
@@ -127,6 +145,8 @@ COMMENT ON FUNCTION end_session(bytea) IS
   'Deletes the session with this digest; false if there is none. SECURITY DEFINER: the id is the proof.';
 COMMENT ON FUNCTION end_sessions(text) IS
   'Deletes all sessions of a user and returns their number. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
+COMMENT ON FUNCTION refuse_session_delete() IS
+  'Trigger: where row-level security applies, a DELETE of sessions is refused (42501) and names the functions that end them.';
 COMMENT ON FUNCTION hit_rate_limit(text, integer, interval) IS
   'Counts a call, and returns whether it is within max calls per window of this length; the window begins with the first call.';
 COMMENT ON FUNCTION purge_expired() IS

@@ -32,6 +32,7 @@ END
 $$;
 
 -- SECURITY DEFINER functions may be called by the intended roles only.
+REVOKE EXECUTE ON FUNCTION delete_user(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION erase_user(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION open_direct_channel(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION search_messages(text, text, integer, text, text) FROM PUBLIC;
@@ -42,6 +43,7 @@ REVOKE EXECUTE ON FUNCTION get_session(bytea) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION end_session(bytea) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION end_sessions(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION settle_message_status(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION set_message_status(text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION purge_expired() FROM PUBLIC;
 
 DO $$
@@ -65,7 +67,7 @@ BEGIN
            open_direct_channel(text, text), search_messages(text, text, integer, text, text), use_token(bytea), erase_user(text),
            notify_user(text, text, jsonb, text, text, timestamptz),
            put_session(bytea, jsonb, timestamptz, text), get_session(bytea), end_session(bytea), end_sessions(text),
-           settle_message_status(text), purge_expired()'),
+           settle_message_status(text), set_message_status(text, text, text), delete_user(text), purge_expired()'),
       ('chat_readonly', 'SELECT ON public_users,
            profiles, user_settings, user_status, relationships, channels, channel_members, messages, message_edits,
            message_deliveries, message_reads, reactions, files, typing_indicators, notifications, notification_preferences, sync_state'),

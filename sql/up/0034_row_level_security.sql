@@ -1,6 +1,7 @@
 -- Row-level security: a transaction sees and changes what its user may see and change (acting_user()); without a user
--- it sees nothing, and a row that it writes is refused with the reason (must_act()). This protects against a forgotten WHERE, not against someone who runs arbitrary SQL as chat_app,
--- because they can set chat.user_id. It does not apply to the owner of the tables: FORCE is not set.
+-- it sees nothing, and a statement that writes is refused with the reason (must_act()). This protects against a forgotten
+-- WHERE, not against someone who runs arbitrary SQL as chat_app, because they can set chat.user_id. It does not apply to
+-- the owner of the tables: FORCE is not set.
 --
 -- The policies name no role (except chat_readonly's): they apply to every role that is granted a table, and the schema
 -- can be created where the roles cannot.
@@ -128,7 +129,8 @@ CREATE POLICY messages_read ON messages FOR SELECT
   USING (EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
 CREATE POLICY messages_send ON messages FOR INSERT
   WITH CHECK (user_id = must_act()
-              AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user()));
+              AND EXISTS (SELECT FROM channel_members m WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user())
+              AND status = 'sending');  -- it is received, or fails, afterwards
 -- Owners and admins of the channel may delete a message, but not change what its author wrote.
 CREATE POLICY messages_change ON messages FOR UPDATE
   USING (user_id = acting_user() OR runs_channel(channel_id))
@@ -214,6 +216,34 @@ CREATE POLICY sync_state_own ON sync_state USING (user_id = acting_user()) WITH 
 
 ALTER TABLE user_settings ENABLE ROW LEVEL SECURITY;
 CREATE POLICY user_settings_own ON user_settings USING (user_id = acting_user()) WITH CHECK (user_id = must_act());
+
+-- Without a user, the policies above find no row to change or delete: the statement would succeed and do nothing.
+CREATE FUNCTION refuse_nobody() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF coalesce(current_setting('chat.user_id', true), '') = '' AND row_security_active(TG_RELID) THEN
+    EXECUTE format('SELECT %I.no_user()', TG_TABLE_SCHEMA);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+DO $$
+DECLARE
+  written text;
+BEGIN
+  FOREACH written IN ARRAY ARRAY['channels', 'channel_members', 'messages', 'message_deliveries', 'message_reads', 'reactions',
+      'files', 'typing_indicators', 'relationships', 'notifications', 'notification_preferences', 'sessions',
+      'refresh_tokens', 'sync_state', 'user_settings'] LOOP
+    EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_nobody()',
+                   written || '_refuse_nobody', written);
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION refuse_nobody() IS
+  'Trigger: where row-level security applies, an UPDATE or DELETE without chat.user_id is refused (42501).';
 
 -- Reports read all rows of the tables that they are granted.
 DO $$

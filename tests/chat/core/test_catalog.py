@@ -84,6 +84,18 @@ def test_ids_are_ulids_in_collation_c_with_the_format_on_the_id_alone(migrated: 
         assert default == ("generate_ulid()" if column == "id" else None), (table, column)
 
 
+def test_only_ids_have_a_limit_that_has_no_name(migrated: Conn) -> None:
+    """A limit of varchar(n) raises 22001 without a constraint, which no client can translate."""
+    limited = listed(
+        migrated,
+        "SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS.format('c')} AND {HISTORY}"
+        " AND c.relkind = 'r' AND a.attnum > 0 AND a.atttypmod > 0"
+        " AND format_type(a.atttypid, a.atttypmod) <> 'character varying(26)'",
+    )
+    assert limited == []
+
+
 def test_functions_that_name_tables_pin_their_search_path(migrated: Conn) -> None:
     pinned = listed(
         migrated,

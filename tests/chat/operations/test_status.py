@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from tests.support.chat import (
@@ -74,7 +75,9 @@ def test_a_repeated_receipt_makes_up_for_one_that_did_not_move_the_message(
     first, bob = ids["first"], ids["bob"]
     for function, status in (("mark_delivered", "delivered"), ("mark_read", "read")):
         rows(chat, function, first, bob)
+        chat.execute("SET LOCAL session_replication_role = replica")
         chat.execute("UPDATE messages SET status = 'sending' WHERE id = %s", [first])
+        chat.execute("SET LOCAL session_replication_role = origin")
         rows(chat, function, first, bob)
         assert value(chat, STATUS, first) == status
 
@@ -98,6 +101,23 @@ def test_the_author_sets_the_status_and_never_back(
         assert call(chat, "set_message_status", first, ada, after)["status"] == after
     else:
         assert_call_fails(chat, WRONG_STATE, "set_message_status", first, ada, after)
+
+
+@pytest.mark.parametrize("before", FORWARD)
+@pytest.mark.parametrize("after", FORWARD)
+def test_no_update_of_the_table_moves_a_status_back(
+    chat: Conn, ids: dict[str, str], before: str, after: str
+) -> None:
+    """Not even one by the owner, as of a script."""
+    first, change = ids["first"], "UPDATE messages SET status = %s WHERE id = %s"
+    chat.execute(change, [before, first])
+    if after in FORWARD[before]:
+        assert chat.execute(change, [after, first]).rowcount == 1
+    else:
+        with pytest.raises(psycopg.Error, match="does not go back") as caught, chat.transaction():
+            chat.execute(change, [after, first])
+        assert caught.value.sqlstate == WRONG_STATE
+        assert "from sending to delivered to read" in str(caught.value.diag.message_hint)
 
 
 def test_no_receipt_hides_an_error(chat: Conn, ids: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from tests.support.chat import (
     FORBIDDEN,
+    FOREIGN_KEY,
     LATER,
     NO_DATA,
     WRONG_STATE,
@@ -165,6 +166,10 @@ WRONGFUL: list[tuple[str | None, str, list[Any], str]] = [
     (None, "open_direct_channel", [None, "{bob}"], FORBIDDEN),
     (None, "erase_user", ["{ada}"], FORBIDDEN),
     (None, "erase_user", [None], FORBIDDEN),
+    (None, "delete_user", [None], FORBIDDEN),
+    ("bob", "delete_user", ["{ada}"], FORBIDDEN),
+    ("bob", "delete_user", [None], FORBIDDEN),
+    ("bob", "delete_user", ["{nobody}"], FORBIDDEN),
     ("bob", "delete_channel", ["{room}"], NO_DATA),
     ("eve", "delete_channel", ["{room}"], NO_DATA),
     ("bob", "delete_channel", ["{direct}"], NO_DATA),
@@ -241,6 +246,27 @@ def test_operations_that_the_user_may_not_call_are_refused(
         assert_call_fails(conn, state, function, *scene.fill(args))
 
 
+# Calls in the name of a user who was deleted a moment ago, and whose client does not know it yet.
+DELETED_ACTOR: list[tuple[str, list[Any]]] = [
+    ("create_channel", ["{ada}", "public", "x"]),
+    ("open_direct_channel", ["{ada}", "{bob}"]),
+    ("add_member", ["{hall}", "{ada}"]),
+    ("send_message", ["{room}", "{ada}", "x"]),
+    ("edit_message", ["{first}", "{ada}", "x"]),
+    ("delete_message", ["{first}", "{ada}"]),
+    ("set_message_status", ["{first}", "{ada}", "error"]),
+    ("mark_read", ["{second}", "{ada}"]),
+    ("mark_delivered", ["{second}", "{ada}"]),
+    ("add_reaction", ["{first}", "{ada}", "x"]),
+    ("put_profile", ["{ada}", "x"]),
+    ("put_setting", ["{ada}", "theme", Jsonb("light")]),
+    ("put_sync_state", ["{ada}", "x"]),
+    ("set_presence", ["{ada}", "online"]),
+    ("set_notification_preferences", ["{ada}", False]),
+    ("answer_friend", ["{ada}", "{bob}", True]),
+    ("start_typing", ["{room}", "{ada}"]),
+]
+
 # Calls that write or refuse, with arguments that would do for their user.
 WITHOUT_USER: list[tuple[str, list[Any]]] = [
     ("create_channel", ["{ada}", "public", "x"]),
@@ -276,6 +302,7 @@ WITHOUT_USER: list[tuple[str, list[Any]]] = [
     ("start_typing", ["{room}", "{ada}"]),
     ("end_sessions", ["{ada}"]),
     ("erase_user", ["{ada}"]),
+    ("delete_user", ["{ada}"]),
 ]
 
 
@@ -413,6 +440,26 @@ def test_a_user_who_erases_themselves_is_erased_as_by_the_owner(scene: Scene) ->
         left = f"SELECT count(*) FROM {table} WHERE user_id = %s"
         assert value(scene.conn, left, eve) == 0, table
     assert "eve" not in value(scene.conn, "SELECT u::text FROM users u WHERE id = %s", eve)
+
+
+def test_a_user_who_deletes_themselves_has_no_session_and_no_token_left(scene: Scene) -> None:
+    ada = scene.ids["ada"]
+    with scene.act_as("ada") as conn:
+        assert call_value(conn, "delete_user", ada) is True
+        assert_call_fails(conn, FOREIGN_KEY, "issue_token", ada, digest("new"), LATER)
+        assert_call_fails(conn, FORBIDDEN, "send_message", scene.ids["room"], ada, "x")
+    live = "SELECT count(*) FROM refresh_tokens WHERE user_id = %s AND revoked_at IS NULL"
+    assert value(scene.conn, live, ada) == 0
+    assert value(scene.conn, "SELECT count(*) FROM sessions WHERE user_id = %s", ada) == 0
+
+
+@pytest.mark.parametrize(("function", "args"), DELETED_ACTOR)
+def test_a_deleted_user_may_not_act(scene: Scene, function: str, args: list[Any]) -> None:
+    with scene.act_as("ada") as conn:
+        call_value(conn, "delete_user", scene.ids["ada"])
+        with pytest.raises(psycopg.Error) as caught, conn.transaction():
+            rows(conn, function, *scene.fill(args))
+    assert caught.value.sqlstate in (FORBIDDEN, FOREIGN_KEY, NO_DATA)
 
 
 def test_an_edit_by_the_application_is_kept_in_the_name_of_the_user(scene: Scene) -> None:

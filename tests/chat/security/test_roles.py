@@ -32,11 +32,13 @@ def functions(conn: Conn, condition: str) -> set[str]:
 OURS = "NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"
 # They run with the rights of the caller, and read or write nothing that the caller may not.
 FOR_EVERYBODY = {
-    "acting_user", "add_member", "attach_files", "count_unread", "delete_channel", "delete_user",
+    "acting_user", "add_member", "attach_files", "check_message_status", "count_unread",
+    "delete_channel",
     "find_presence", "get_notification_preferences", "get_profile", "get_sync_state", "list_files",
     "list_members", "list_presence", "list_relationships", "list_replies", "must_act",
     "must_have_user", "no_user", "put_profile", "put_sync_state", "remove_relationship",
-    "set_message_status", "set_notification_preferences", "add_reaction", "answer_friend",
+    "refuse_deleted_user", "refuse_nobody", "refuse_session_delete", "says",
+    "set_notification_preferences", "add_reaction", "answer_friend",
     "archive_channel", "bell_is_due",
     "block_user", "create_channel", "create_user", "delete_message", "edit_message", "events_epoch",
     "events_origin", "events_reset", "events_snapshot", "find_channel", "find_message",

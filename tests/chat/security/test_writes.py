@@ -23,9 +23,16 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
     *[("eve", f"DELETE FROM {table}", count) for table, count in {
         "channels": 1, "channel_members": 1, "messages": 1, "message_deliveries": 0,
         "message_reads": 0, "reactions": 0, "files": 1, "typing_indicators": 0,
-        "relationships": 0, "notifications": 1, "notification_preferences": 1, "sessions": 1,
+        "relationships": 0, "notifications": 1, "notification_preferences": 1,
         "refresh_tokens": 1, "sync_state": 1, "user_settings": 1}.items()],
-    *[("ousted", f"DELETE FROM {table}", 0) for table in VISIBLE_ROWS if table != "message_edits"],
+    *[("ousted", f"DELETE FROM {table}", 0) for table in VISIBLE_ROWS
+      if table not in ("message_edits", "sessions")],
+    *[(who, "DELETE FROM sessions", FORBIDDEN) for who in ("eve", "ousted")],
+    # the status moves by receipts and by the operation, also forward, and of one's own messages
+    *[(who, f"UPDATE messages SET status = '{status}' WHERE user_id = '{{{who}}}'", FORBIDDEN)
+      for who in ("ada", "bob") for status in ("delivered", "read", "error")],
+    ("ada", "UPDATE messages SET status = 'error', deleted_at = now() WHERE id = '{second}'", FORBIDDEN),
+    ("ada", "UPDATE messages SET status = status, content = 'x' WHERE id = '{first}'", 1),
     *[("eve", f"UPDATE {change}", count) for change, count in {
         "channels SET name = 'x'": 1,
         "channels SET archived_at = now()": 1,
@@ -141,6 +148,8 @@ INSERTS: list[tuple[str | None, str, dict[str, Any]]] = [
     ("ousted", "notification_preferences", {"user_id": "{ada}"}),
     ("bob", "sessions", {"user_id": "{ada}", "session_hash": digest("z"), "expires_at": LATER}),
     ("bob", "sessions", {"session_hash": digest("z"), "expires_at": LATER}),
+    *[("bob", "messages", {"channel_id": "{room}", "user_id": "{bob}", "content": "x",
+                           "status": status}) for status in ("delivered", "read", "error")],
     ("bob", "refresh_tokens", {"user_id": "{ada}", "token_hash": digest("z"),
                                "expires_at": LATER}),
     ("bob", "sync_state", {"user_id": "{ada}", "sync_type": "z"}),
@@ -241,3 +250,41 @@ def test_a_policy_that_refuses_a_row_without_a_user_says_just_that(
         conn.transaction(),
     ):
         insert(conn, table, **values)
+
+
+@pytest.mark.parametrize("action", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
+@pytest.mark.parametrize(
+    "table", [t for t in VISIBLE_ROWS if t not in ("message_edits", "sessions")]
+)
+def test_a_change_without_a_user_says_so_instead_of_doing_nothing(
+    scene: Scene, table: str, action: str
+) -> None:
+    column = {"channels": "name", "relationships": "type"}.get(table, "user_id")
+    with (
+        scene.act_as(None) as conn,
+        pytest.raises(psycopg.Error) as caught,
+        conn.transaction(),
+    ):
+        conn.execute(action.format(table, column, column))
+    diag = caught.value.diag
+    assert (diag.sqlstate, diag.message_primary) == (FORBIDDEN, "chat.user_id is not set")
+    assert "set_config('chat.user_id'" in str(diag.message_hint)
+
+
+@pytest.mark.parametrize(
+    ("statement", "functions"),
+    [
+        ("DELETE FROM sessions", ["end_session(session_hash)", "end_sessions(user_id)"]),
+        ("DELETE FROM sessions WHERE false", ["end_session(session_hash)"]),
+        ("UPDATE messages SET status = 'read'", ["set_message_status(", "mark_read()"]),
+    ],
+)
+def test_a_statement_that_an_operation_replaces_is_refused_and_names_it(
+    scene: Scene, statement: str, functions: list[str]
+) -> None:
+    with scene.act_as("ada") as conn, pytest.raises(psycopg.Error) as caught, conn.transaction():
+        conn.execute(statement)
+    assert caught.value.sqlstate == FORBIDDEN
+    assert all(function in str(caught.value.diag.message_hint) for function in functions)
+    owner = scene.conn.execute(statement.replace("'read'", "status"))
+    assert owner.rowcount >= 0
