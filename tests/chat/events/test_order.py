@@ -418,7 +418,7 @@ INNER = {
     ),
     "a change of the row just inserted": (
         ("UPDATE messages SET content = 'y' WHERE id = NEW.id", "moderate", "INSERT", "ROW"),
-        NEW_MESSAGE, NEW, ["update", "insert"],
+        NEW_MESSAGE, NEW, ["insert"],
     ),
     "a soft delete of the row just changed": (
         (DELETE, "moderate", "UPDATE", "ROW"), EDIT, HI, ["delete"],
@@ -451,6 +451,15 @@ INNER = {
         f"WITH old AS (DELETE FROM messages WHERE id = '{YO}' RETURNING *)"
         " INSERT INTO messages SELECT * FROM old",
         YO, ["insert"],
+    ),
+    "a statement that inserts, and edits by a function": (
+        None,
+        f"{EDIT}; WITH new AS ({NEW_MESSAGE} RETURNING id) SELECT edit_message(id, '{ADA}', 'y') FROM new",
+        NEW, ["insert"],
+    ),
+    "a row that is inserted, and changed by the next statement": (
+        None, f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace(HI, NEW)}; {NEW_MESSAGE.replace(NEW, YO[:-1] + 'Q')}",
+        NEW, ["insert", "update"],
     ),
     "a statement after a change in the same transaction": (
         None, f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace('y', 'z')}", NEW, ["insert"],
