@@ -532,6 +532,7 @@ CREATE SCHEMA s;
 CREATE FOREIGN TABLE s.there (id int) SERVER far
     OPTIONS (schema_name 'public', table_name 'far_rows');
 CREATE TABLE no_rows (id int);
+CREATE TABLE more_rows AS SELECT 1 AS id UNION SELECT 2 UNION SELECT 3;
 CREATE FOREIGN TABLE nothing (id int) SERVER far OPTIONS (table_name 'no_rows');
 CREATE VIEW seen AS SELECT * FROM near;
 CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM near; END $$;
@@ -541,6 +542,8 @@ CREATE FUNCTION cut() RETURNS void LANGUAGE plpgsql AS $$ BEGIN TRUNCATE near; E
 CREATE FUNCTION cut_too() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM cut(); END $$;
 CREATE FUNCTION on_bell() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN TRUNCATE near; RETURN NULL; END $$;
+CREATE SEQUENCE first;
+CREATE SEQUENCE second;
 CREATE TABLE bell (id int);
 CREATE TRIGGER t BEFORE INSERT ON bell FOR EACH ROW EXECUTE FUNCTION on_bell();
 """
@@ -556,6 +559,10 @@ FOREIGN: dict[str, tuple[str, set[Loss]]] = {
     ),
     "as many new rows, by a function": (
         "DO $$ BEGIN PERFORM swap(); END $$;", {Loss("near", None, 1, "changed")},
+    ),
+    "not in the trial": (
+        "DO $$ BEGIN IF nextval('first') > 1 THEN DELETE FROM near; END IF; END $$;",
+        {deleted("near", 2)},
     ),
 }  # fmt: skip
 # A down that deletes rows of a foreign table which nobody can count after it, and what is said of it.
@@ -588,12 +595,11 @@ UNCOUNTED = {
     ),
     "the same name again": (
         "DELETE FROM s.there; DROP FOREIGN TABLE s.there; "
-        "CREATE FOREIGN TABLE s.there (id int) SERVER far OPTIONS (table_name 'not_there');",
+        "CREATE FOREIGN TABLE s.there (id int) SERVER far OPTIONS (schema_name 's', table_name 'no');",
         "'there' is written to and dropped",
     ),
     "other options": (
-        "DELETE FROM near; INSERT INTO no_rows VALUES (1), (2); "
-        "ALTER FOREIGN TABLE near OPTIONS (SET table_name 'no_rows');",
+        "DELETE FROM near; ALTER FOREIGN TABLE near OPTIONS (SET table_name 'more_rows');",
         "'near' is written to and altered",
     ),
     "other options for a while": (
@@ -628,8 +634,17 @@ UNCOUNTED = {
         "INSERT INTO bell VALUES (1); DROP FOREIGN TABLE near CASCADE;",
         "'near' may be truncated and dropped",
     ),
+    "not in the trial": (
+        "DO $$ BEGIN IF nextval('second') > 1 THEN DELETE FROM near; END IF; "
+        "DROP FOREIGN TABLE near CASCADE; END $$;", "'near' is written to and dropped",
+    ),
+    "TRUNCATE, put together": (
+        "DO $$ BEGIN EXECUTE 'TRUN' || 'CATE near'; END $$; DROP FOREIGN TABLE near CASCADE;",
+        "'near' may be truncated and dropped",
+    ),
     "the catalog": (
-        "DELETE FROM pg_attribute WHERE attname = 'id' AND attrelid = 'far_rows'::regclass;",
+        "UPDATE pg_attribute SET attisdropped = true "
+        "WHERE attname = 'id' AND attrelid = 'far_rows'::regclass;",
         "the catalog pg_attribute is written to",
     ),
 }  # fmt: skip
@@ -750,6 +765,12 @@ DROP INDEX CONCURRENTLY t1_id;
 CREATE INDEX CONCURRENTLY t1_other ON t1 (id);
 REINDEX INDEX CONCURRENTLY t1_other;
 """
+# An index may call what is IMMUTABLE, and that may call what is not.
+DELETING = """\
+CREATE OR REPLACE FUNCTION clear() RETURNS int LANGUAGE sql AS 'DELETE FROM t1; SELECT 1';
+CREATE OR REPLACE FUNCTION computed(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+    'BEGIN RETURN clear(); END';
+"""
 
 
 @on_first_server
@@ -769,11 +790,23 @@ def test_a_down_that_only_drops_and_builds_indexes_needs_no_flag_without_a_trans
     assert database.query("SELECT indexname FROM pg_indexes WHERE tablename = 't1'") == [
         ("t1_other",)
     ]
-    project.write("0002_i", "CREATE INDEX t1_id ON t1 (id);", f"{INDEXES_ONLY}DELETE FROM t1;")
-    project.migrator(database).up(to="2")
-    with pytest.raises(ChatdbError, match="runs outside of a transaction") as caught:
+    for last, message in (
+        ("DELETE FROM t1;", "runs outside of a transaction"),
+        (
+            "CREATE INDEX CONCURRENTLY i ON t1 (computed(id));",
+            "an index calls a function that may delete rows",
+        ),
+    ):
+        project.write(
+            "0002_i", f"CREATE INDEX t1_id ON t1 (id); {DELETING}", f"{INDEXES_ONLY}{last}"
+        )
+        project.migrator(database).up(to="2")
+        with pytest.raises(ChatdbError, match=message) as caught:
+            project.migrator(database).down()
+        assert caught.value.exit == 8
+        project.write("0002_i", f"CREATE INDEX t1_id ON t1 (id); {DELETING}", "DROP INDEX t1_id;")
         project.migrator(database).down()
-    assert caught.value.exit == 8
+    assert database.query("SELECT id FROM t1") == [(1,)]
 
 
 @on_first_server
