@@ -6,6 +6,8 @@
     scan           tokens and comments
     location       line and column of an offset
     secrets        what may be a password, hidden
+    secret_spans   where the literals are that it hides
+    secret_words   the words and forms that tell that there is a secret
     effects        what a statement does beyond its transaction
     server_effects  what changes the whole server
     outside_transaction  statements that PostgreSQL refuses inside a transaction

@@ -118,5 +118,11 @@ def _refused_statement(words: str) -> tuple[str, str] | None:
 
 
 def _psql_command(text: str, offset: int) -> tuple[str, str]:
-    command = text[offset:].split(maxsplit=1)[0]
+    if text.startswith(("\\'", '\\"'), offset):
+        return (
+            "a backslash outside of a literal is not SQL",
+            "double a quote inside of a literal, or write E'...' if a backslash escapes it: files are"
+            " read with standard_conforming_strings on",
+        )
+    command = re.split(r"[\s'\"]", text[offset:], maxsplit=1)[0]
     return f"{command} is a command of psql, not SQL", "write the same in SQL, or remove it"

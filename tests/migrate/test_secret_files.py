@@ -188,6 +188,25 @@ HOLDERS = [
     "generate_series(1, 2);",
     f"ALTER ROLE postgres PASSWORD '{MARK}",
     f'ALTER ROLE postgres PASSWORD "{MARK}";',
+    f"ALTER ROLE postgres PASSWORD {MARK};",
+    f"CREATE TABLE a (b text); COPY a FROM PROGRAM 'echo 1 # curl -u me:{MARK} https://h';",
+    f"SET app.dbpass = '{MARK}'; SET LOCAL app.api_token TO {MARK};",
+    f"SELECT set_config('app.jwt' || '_secret', '{MARK}', true), sha256('{MARK}');",
+    f"CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (token '{MARK}');"
+    f" CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'b', anything '{MARK}');",
+    f"CREATE TABLE a AS SELECT 'SCRAM-SHA-256$4096:{MARK}$x:y' AS b, 'https://h?sig={MARK}' AS c;",
+    f'SELECT \'{{"password": "{MARK}}}\'::json;',
+    f"CREATE TABLE a (p text, password int CHECK (password > 5));"
+    f" INSERT INTO a (p, password) VALUES ('{MARK}{'x' * 100}', 1);",
+]
+# Where standard_conforming_strings is off, these literals end elsewhere.
+ESCAPED = [
+    rf"ALTER ROLE postgres PASSWORD 'a\'b {MARK}';",
+    rf"SELECT 'it\'s; x', format('PASSWORD %L', '{MARK}');",
+    rf"DO $$ BEGIN EXECUTE 'ALTER ROLE postgres PASSWORD \'{MARK}\''; END $$;",
+    rf"DO 'BEGIN EXECUTE \'ALTER ROLE postgres PASSWORD \'\'{MARK}\'\'\'; END';",
+    rf"SELECT '\x70assword', '{MARK}';",
+    rf"SELECT set_config('app.dbpass', 'a\'/*', true), '*/', '{MARK}';",
 ]
 
 
@@ -204,6 +223,39 @@ def test_a_password_is_neither_kept_nor_shown(
     project.write("0002_t", f"-- shown, too\n{text} -- more", f"{text} -- more")
     result = chatdb("migrate", "repair")
     assert MARK not in result.out + result.err
+    database.execute("ALTER ROLE postgres PASSWORD NULL")
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_literal_with_another_end_where_a_backslash_escapes_is_neither_kept_nor_shown(
+    chatdb: Chatdb, database: Database, project: Project, by_file: bool
+) -> None:
+    switch = "SET standard_conforming_strings = off;\n" if by_file else ""
+    if not by_file:
+        database.execute(f"ALTER DATABASE {database.name} SET standard_conforming_strings = off")
+    project.write_tables(1)
+    chatdb("migrate", "up")
+    for text in ESCAPED:
+        project.write("0002_x", f"{switch}{text}", "SELECT 1;")
+        applied = chatdb("migrate", "up", "-v")
+        project.write("0002_x", f"{switch}{text} -- more", "SELECT 1;")
+        for result in (
+            applied,
+            *(chatdb("migrate", word) for word in ("status", "lint", "repair")),
+        ):
+            assert MARK not in result.out + result.err, text
+        assert MARK not in kept(database)
+        if applied.code == 0:
+            assert "\n+" in result.err  # the diff of repair
+            chatdb("migrate", "unmark", "2", "--yes")
+    with database.connect() as conn:
+        conn.execute(b"SET standard_conforming_strings = off")
+        conn.execute(b"BEGIN; LOCK TABLE t1")
+        conn.execute(rf"SELECT 'it\'s; x', format('PASSWORD %L', '{MARK}')".encode())
+        project.write("0002_x", "ALTER TABLE t1 ADD COLUMN a int;")
+        result = chatdb("migrate", "up", "--lock-timeout", "300ms", "--retries", "0")
+        assert f"pid {conn.info.backend_pid}" in result.err
+        assert MARK not in result.out + result.err
     database.execute("ALTER ROLE postgres PASSWORD NULL")
 
 

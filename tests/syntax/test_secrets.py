@@ -38,6 +38,24 @@ NAMES = st.sampled_from(
 )
 
 
+WIDE_NAMES = st.sampled_from(
+    [
+        *(
+            "secret",
+            "token",
+            "api_key",
+            "ApiKey",
+            "secret_access_key",
+            "dbpass",
+            "pass",
+            "credentials",
+        ),
+        *("auth_token", "private_key", "client_secret", "jwt_secret", "conninfo", "refresh_tokens"),
+    ]
+)
+UNDER_OFF = "'a\\'b "  # a literal that begins like this ends only where a backslash has no meaning
+
+
 @st.composite
 def option_name(draw: st.DrawFn) -> str:
     """The name of an option, bare, quoted, or with escapes."""
@@ -64,6 +82,8 @@ def literal(draw: st.DrawFn, text: str) -> str:
                 f"u&'{quoted}'",
                 f"${tag}${text}${tag}$",
                 f"'{quoted[:half]}'\n -- 'more\n'{quoted[half:]}'",
+                f"{UNDER_OFF}{quoted}'",
+                f"{UNDER_OFF}; {quoted}\\''",
             ]
         )
     )
@@ -108,11 +128,77 @@ def statement(draw: st.DrawFn, secret: str) -> str:
     )
 
 
+def in_do(code: str) -> str:
+    """A block that executes a statement which is a literal in single quotes."""
+    return "DO 'BEGIN EXECUTE ''" + code.replace("'", "''''") + "''; END'"
+
+
+@st.composite
+def statement_with_a_secret(draw: st.DrawFn, secret: str) -> str:
+    """A statement that has a secret which no word like password is near."""
+    blank, lit = draw(BLANK), draw(literal(secret))
+    inside = secret.replace("'", "''")
+    bare = re.sub(r"\W", "", secret)
+    name = draw(any_case(draw(WIDE_NAMES)))
+    half = len(name) // 2
+    to = draw(st.sampled_from(["=", "TO", " = ", " to "]))
+    assigned = draw(
+        st.sampled_from(
+            [
+                f"SET app.{name}{blank}{to}{blank}{lit}",
+                f"SET LOCAL app.{name} {to} '{inside}', 'b'",
+                f"ALTER ROLE a SET app.{name} {to}{blank}{lit}",
+                f'ALTER DATABASE d SET "app"."{name}" {to} {lit}',
+                f"ALTER SYSTEM SET app.{name} {to} {lit}",
+                f"SELECT set_config({blank}'app.{name}',{blank}{lit}, false)",
+                f"SELECT set_config('app.{name[:half]}' || '{name[half:]}', {lit}, false)",
+                f"SELECT pg_catalog.set_config($$app.{name}$$, {lit}, false)",
+                f"CREATE FUNCTION f() RETURNS text SET app.{name} = {lit} LANGUAGE sql AS 'SELECT 1'",
+                f"CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', {name}{blank}{lit})",
+                f'ALTER FOREIGN TABLE t OPTIONS (ADD "{name}" {lit})',
+                f"SELECT f({name}{blank}=>{blank}{lit})",
+                f"SELECT jsonb_build_object('a', 1, 'my_{name}', {lit})",
+                f'SELECT \'{{"a": 1, "{name}": "{inside}"}}\'::jsonb',
+                f"DO $a$ DECLARE v_{name} text := {lit}; BEGIN PERFORM f(v_{name}); END $a$",
+                f"DO $a$ BEGIN EXECUTE format('SET app.{name} = %L', {lit}); END $a$",
+                f"DO $a$ BEGIN EXECUTE 'SET app.{name} = ' || quote_literal({lit}); END $a$",
+                f"DO $a$ BEGIN EXECUTE $b$DO $c$ BEGIN EXECUTE format('ALTER ROLE a SET app.{name} TO"
+                f" %L', {lit}); END $c$$b$; END $a$",
+                in_do(f"ALTER ROLE a SET app.{name} = '{inside}'"),
+                in_do(in_do(f"ALTER ROLE a SET app.{name} = '{inside}'")),
+                f"SET app.{name} {to} {bare}",
+            ]
+        )
+    )
+    return draw(
+        st.sampled_from(
+            [
+                *[assigned] * 3,
+                f"COPY t FROM{blank}PROGRAM{blank}'curl -u me:{inside} https://h/p'",
+                f"COPY t TO PROGRAM {lit} WITH (FORMAT csv)",
+                f"CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'x', anything {lit})",
+                f"CREATE SUBSCRIPTION s CONNECTION{blank}{lit} PUBLICATION p",
+                f"SELECT public.dblink_connect_u('c', {lit})",
+                f"ALTER SYSTEM SET primary_conninfo {to} {lit}",
+                f"ALTER SYSTEM SET archive_command = {lit}",
+                f"SELECT encode(digest({blank}{lit}, 'sha256'), 'hex')",
+                f"SELECT sha256(convert_to({lit}, 'UTF8'))",
+                f"SELECT encrypt('x', {lit}, 'aes')",
+                f"UPDATE t SET verifier = 'SCRAM-SHA-256$4096:{bare}$x:y'",
+                f"SELECT http('Authorization: Bearer {bare}abcdefgh')",
+                f"SELECT 'https://h/p?a=b&X-Signature={bare}'",
+                f"-- curl -u me:{bare} https://h\nSELECT 1",
+                f"-- ALTER ROLE a SET app.token = '{inside}'\nSELECT 1",
+            ]
+        )
+    )
+
+
 @st.composite
 def secret_and_text(draw: st.DrawFn) -> tuple[str, str]:
     """A secret, and a file that has it in one of its statements."""
     secret = draw(SECRET)
-    return secret, draw(statement(secret))
+    return secret, draw(statement(secret) | statement_with_a_secret(secret))
 
 
 BEFORE = "SELECT 'shown', $$shown$$; -- shown\n"
@@ -125,10 +211,12 @@ def test_a_password_is_never_shown(case: tuple[str, str]) -> None:
     text = f"{BEFORE}{holder}{AFTER}"
     masked = mask(text)
     parts = {secret, secret[: len(secret) // 2], secret[len(secret) // 2 :]}
+    parts.add(re.sub(r"\W", "", secret))
     assert not [part for part in parts if len(part) > 3 and part in masked.replace("password", "")]
     assert [len(line) for line in masked.split("\n")] == [len(line) for line in text.split("\n")]
     assert masked.startswith(BEFORE)
-    assert masked.endswith(AFTER)
+    if UNDER_OFF not in holder.replace("''", "'"):
+        assert masked.endswith(AFTER)
 
 
 @given(secret_and_text(), st.data())
@@ -147,8 +235,10 @@ def test_no_message_of_the_server_quotes_a_password(case: tuple[str, str]) -> No
         f'invalid input syntax for type integer: "{secret}"',
         f"Failing row contains (1, {secret}).",
         f'SQL statement "{text}"',
+        f"Failing row contains (1, {secret[:14]}...",
     ):
-        if secret in text:
+        is_whole = re.search(rf"['$]{re.escape(secret)}['$]", text) is not None
+        if secret in text and (is_whole or "at or near" in message or "SQL" in message):
             assert secret not in hide(message, text)
 
 
@@ -177,15 +267,20 @@ def test_the_literals_are_those_of_postgresqls_scanner(text: str) -> None:
         tokens = postgast.scan(text).tokens
     except postgast.PgQueryError:
         return
-    data, expected = text.encode(), bytearray()
+    data, expected, differs = text.encode(), bytearray(), False
     for token in tokens:
         expected += data[len(expected) : token.start]
         part = data[token.start : token.end].decode()
         if token.token in (SCONST, USCONST, BCONST, XCONST):
+            differs = differs or (part[0] in "'nN" and "\\" in part)
             part = hidden(part)
         expected += part.encode()
     expected += data[len(expected) :]
-    assert mask(text, everything=True).replace("•", "?") == expected.decode()
+    masked = mask(text, everything=True).replace("•", "?")
+    if differs:  # by standard_conforming_strings: what is hidden for either setting is hidden
+        assert all(c == "?" for c, e in zip(masked, expected.decode(), strict=True) if e == "?")
+    else:
+        assert masked == expected.decode()
 
 
 @given(st.text())
