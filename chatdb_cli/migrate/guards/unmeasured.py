@@ -48,10 +48,12 @@ def find_unmeasured(
         was: the relations as they were before the first.
         created: how many foreign tables the session had created before.
     """
-    told: set[str | None] = set()
-    truncates, counted, foreign = False, True, False
+    told: set[str] = set()
+    truncated: set[str] = set()
+    counted, foreign = True, False
     for file, (now, trait) in enumerate(zip(seen, traits, strict=True)):
-        truncates = truncates or trait.truncates or now.truncates
+        if trait.truncates or now.truncates:
+            truncated |= now.gone | now.foreign.keys()
         counted = counted and trait.counted and now.counted
         foreign = foreign or trait.foreign
         alive = sum(oid not in was for oid in now.foreign)
@@ -62,7 +64,7 @@ def find_unmeasured(
             told.add(now.catalog)
             yield Unmeasured(file, f"the catalog {now.catalog} is written to")
         for oid, name, fate in _uncounted(now, was, dropped=dropped):
-            if oid not in told and (truncates or oid in now.elsewhere):
+            if oid not in told and (oid in truncated or oid in now.elsewhere):
                 told.add(oid)
                 written = "is written to" if oid in now.elsewhere else "may be truncated"
                 yield Unmeasured(file, f"{name} {fate.format(written)}")
