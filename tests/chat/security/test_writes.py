@@ -277,6 +277,11 @@ def test_a_change_without_a_user_says_so_instead_of_doing_nothing(
         ("DELETE FROM sessions", ["end_session(session_hash)", "end_sessions(user_id)"]),
         ("DELETE FROM sessions WHERE false", ["end_session(session_hash)"]),
         ("UPDATE messages SET status = 'read'", ["set_message_status(", "mark_read()"]),
+        (
+            "INSERT INTO messages (channel_id, user_id, content, status)"
+            " SELECT channel_id, user_id, content, 'read' FROM messages WHERE user_id = acting_user()",
+            ["set_message_status(", "mark_read()"],
+        ),
     ],
 )
 def test_a_statement_that_an_operation_replaces_is_refused_and_names_it(
@@ -288,3 +293,28 @@ def test_a_statement_that_an_operation_replaces_is_refused_and_names_it(
     assert all(function in str(caught.value.diag.message_hint) for function in functions)
     owner = scene.conn.execute(statement.replace("'read'", "status"))
     assert owner.rowcount >= 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO messages (channel_id, user_id, content) VALUES ('{room}', '{bob}', 'x')",
+        "INSERT INTO message_reads (message_id, user_id) VALUES ('{second}', '{bob}')",
+        "INSERT INTO message_deliveries (message_id, user_id) VALUES ('{second}', '{bob}')",
+        "INSERT INTO reactions (message_id, user_id, emoji) VALUES ('{first}', '{bob}', 'x')",
+        "INSERT INTO typing_indicators VALUES ('{hall}', '{bob}', now())",
+        "UPDATE typing_indicators SET expires_at = now()",
+        "UPDATE messages SET content = 'x' WHERE user_id = '{bob}'",
+    ],
+)
+def test_a_deleted_user_writes_nothing_by_sql_either(scene: Scene, statement: str) -> None:
+    filled_in = re.sub(r"{(\w+)}", lambda name: scene.ids[name[1]], statement)
+    scene.conn.execute(
+        "INSERT INTO channel_members (channel_id, user_id) VALUES (%(hall)s, %(bob)s)", scene.ids
+    )
+    with scene.act_as("bob") as conn:
+        assert conn.execute(filled_in).rowcount > 0
+    scene.conn.execute("UPDATE users SET deleted_at = now() WHERE id = %(bob)s", scene.ids)
+    with scene.act_as("bob") as conn, pytest.raises(psycopg.Error) as caught, conn.transaction():
+        conn.execute(filled_in.replace("'x'", "'y'").replace("'{second}'", "'{first}'"))
+    assert caught.value.sqlstate == FORBIDDEN
