@@ -39,7 +39,7 @@ _KEYS = (
 # The names of what is secret; not `bypassrls`, `passive`, `tokenizer`.
 _WIDE = r"""(?: (?<!by)(?<!com) pass (?! enger | age | iv | ed | es | ing | port | ion | thr | _?file )
     | pwd | secret (?! ar ) | token (?! i[sz] ) | credential | bearer | conn_?(?: info | str )
-    | (?: {keys} ) _? key )""".replace("{keys}", " | ".join(_KEYS))
+    | (?: {keys} ) [_-]? key )""".replace("{keys}", " | ".join(_KEYS))
 # Names that end like this are of something about the secret, such as its kind or its age.
 _ABOUT = "".join(
     f"(?<!_{word})"
@@ -65,14 +65,18 @@ _OUTLINE_OF_NAME = re.compile(
       \s* (?: {_TO} (?: [\s(] | \w+ \s* \( )* | [\s(]* ) {_VALUE}
                          # OPTIONS (token '...'), SET a.token = '...'
     | \s+ [\w.\s()\[\]]{{1,60}} := [\s(]* {_VALUE}  # p_token varchar(9) := '...'
-    | \s+ {_TEXT} (?: = | \b default \b ) [\s(]* {_VALUE} )""",
+    | \s+ (?: {_TEXT} (?: = | \b default \b ) | set \s+ default \b ) [\s(]* {_VALUE} )""",
     _FLAGS,
 )
 _OUTLINE_OF_CALL = re.compile(
-    rf"""\b (?: set_config \s* \( [^,]*? {OPEN} [^{OPEN}]*? {_NAME} {CLOSE}
+    rf"""\b (?: set_config \s* \( \s* (?: setting_name \s* (?: => | := ) \s* )?
+        (?: (?= [^,]*? {_NAME} {CLOSE} )
+          | (?! setting_name | [nbx]? {OPEN} | \s )        # a name that is put together
+          | [nbx]? {OPEN} [^{CLOSE}]* {CLOSE} \s* \|\| )
     | current_setting \s* \( \s* {OPEN} [^{OPEN}]*? {_NAME} {CLOSE} [^()]* \) \s* (?: = | <> | != )
     | (?: jsonb?(?:_build)?_object | hstore ) \s* \( [^()]*? {_NAME} {CLOSE}
-        \s* (?: , | : | \b value \b ) [\s(]* {_VALUE} )""",
+        \s* (?: , | : | \b value \b ) [\s(]* {_VALUE} )
+    | {CLOSE} [^,;{OPEN}]{{0,40}}? \b as \s+ [\w$]*? {_NAME}   # '...' AS token""",
     _FLAGS,
 )
 _OUTLINE_OF_OTHERS = re.compile(
@@ -97,10 +101,11 @@ _SHAPES = r"""(?: SCRAM-SHA-256 \$ \d+ : [^\s'"]+
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY----- (?: [\w+/=\s\\,:-]* (?=-----END) )? )"""
 # A program's argument, a header of HTTP, a signed URL.
 _ARGUMENT = r"""(?: (?<![\w-]) (?: -u | --user | --proxy-user ) [\s=]* ["']* [^\s:"']* :
+    | (?<!\w) (?: -H | --header ) [\s=]* ["']* [\w-]*? {wide} [\w-]* \s* : \s*
     | (?<![a-z]) authorization ["']? \s* [:=] \s* ["']? (?: (?:bearer|basic|token|digest) \s+ )?
     | (?<![a-z]) bearer \s+ (?= \S{8} )
     | [?&] (?: [\w-]* (?: sig | signature | token | secret | key ) | code
-        | [^=&\s]* %[0-9a-f]{2} [^=&\s]* ) = )"""
+        | [^=&\s]* %[0-9a-f]{2} [^=&\s]* ) = )""".replace("{wide}", _WIDE)
 _SHAPE = re.compile(_SHAPES, _FLAGS)
 _IN_ARGUMENT = re.compile(rf"""{_ARGUMENT} [^\s"'&%]""", _FLAGS)
 _NAME_IN_LITERAL = re.compile(
@@ -128,7 +133,7 @@ _UNQUOTED_PASSWORD = re.compile(
 )
 # PASSWORD without quotes is an error, whose message would cite the word.
 _UNQUOTED_WORD = re.compile(
-    r"""\b (?: alter | create ) \s+ (?: role | user | group ) \b [^;']*? \b password \s+
+    rf"""\b (?: alter | create ) \s+ (?: role | user | group ) \b [^;']*? \b password {_GAP}+
     (?! null \b | [enbx] ' | u& | -- | /\* ) (?P<word> [^\s;'"$:]+ )""",
     _FLAGS,
 )
@@ -161,7 +166,7 @@ _FIXED = {
             "conn_info",
             "connstr",
         ),
-        *("conn_str", "_key", *(f"{word}key" for word in _KEYS)),
+        *("conn_str", "_key", "-key", *(f"{word}key" for word in _KEYS)),
     ),
     "shapes": (
         *(
@@ -193,7 +198,7 @@ _FIXED = {
         ),
         *("github_pat_", "glpat-", "xox", "k_live_", "k_test_", "private key-----"),
     ),
-    "arguments": ("-u", "--proxy-u", "authorization", "bearer", "://"),
+    "arguments": ("-u", "-h '", '-h "', "--header", "--proxy-u", "authorization", "bearer", "://"),
     "calls": (
         *(
             "program",
