@@ -247,6 +247,7 @@ DECLARE
   ids    text;  -- regular expressions
   marks  text;  -- the ids, and the names that are no common word
   words  text;  -- all others
+  rough  text;  -- found in the text of each document that says one of them, and in few others
 BEGIN
   PERFORM must_act_as(erase_user.user_id);
   SELECT * INTO person FROM users WHERE id = erase_user.user_id FOR NO KEY UPDATE;
@@ -257,8 +258,9 @@ BEGIN
   names := ARRAY[lower(person.username::text), lower(btrim(person.full_name)), lower(btrim(person.display_name))];
   SELECT string_agg(found, '|') FILTER (WHERE kind <> 'name'),
          string_agg(found, '|') FILTER (WHERE kind <> 'name' OR btrim(mark) ~ '[[:space:]_0-9]'),
-         string_agg(found, '|') FILTER (WHERE kind = 'name' AND btrim(mark) !~ '[[:space:]_0-9]')
-    INTO ids, marks, words
+         string_agg(found, '|') FILTER (WHERE kind = 'name' AND btrim(mark) !~ '[[:space:]_0-9]'),
+         string_agg(regexp_replace(btrim(mark), '[^[:alnum:]]+', '.+', 'g'), '|')
+    INTO ids, marks, words, rough
     FROM (SELECT kind, mark,
                  CASE WHEN kind = 'id' AND length(escaped) >= 8 THEN escaped
                       WHEN kind = 'email'
@@ -282,7 +284,7 @@ BEGIN
       OR (regexp_split_to_array(lower(key), '[]\[:;,|/&=?#(){}<>[:space:]]+'))[2:] && names;
   DELETE FROM notifications
    WHERE user_id <> person.id
-     AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR says(content, marks, words));
+     AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR content::text ~* rough AND says(content, marks, words));
   DELETE FROM sessions                 WHERE user_id = person.id OR user_id IS NULL AND says(data, marks, words);
   DELETE FROM profiles                 WHERE user_id = person.id;
   DELETE FROM user_settings            WHERE user_id = person.id;
