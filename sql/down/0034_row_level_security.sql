@@ -85,6 +85,7 @@ DROP POLICY channels_read ON channels;
 ALTER TABLE channels DISABLE ROW LEVEL SECURITY;
 
 DROP FUNCTION refuse_status();
+DROP FUNCTION may_change_message(text, text, text, text, text, text, jsonb);
 DROP FUNCTION may_change_channel(text, text, text, text);
 DROP FUNCTION may_change_member(text, text, text);
 DROP FUNCTION may_add_member(text, text, text);

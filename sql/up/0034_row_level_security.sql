@@ -64,8 +64,21 @@ BEGIN
 END
 $$;
 
+-- Owners and admins of a channel delete messages of others: what the author wrote, and who the author is, stays.
+CREATE FUNCTION may_change_message(message_id text, channel_id text, user_id text, content text, content_type text,
+                                   reply_to_id text, metadata jsonb) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+RETURN EXISTS (
+         SELECT FROM messages m
+          WHERE m.id = may_change_message.message_id AND m.user_id = may_change_message.user_id
+            AND (m.user_id = acting_user()
+                 OR m.channel_id = may_change_message.channel_id AND m.content = may_change_message.content
+                    AND m.content_type IS NOT DISTINCT FROM may_change_message.content_type
+                    AND m.reply_to_id IS NOT DISTINCT FROM may_change_message.reply_to_id
+                    AND m.metadata IS NOT DISTINCT FROM may_change_message.metadata));
+
 SELECT pin_search_path('sees_channel', 'runs_channel', 'is_empty_channel', 'may_add_member', 'may_change_member',
-                       'may_change_channel');
+                       'may_change_channel', 'may_change_message');
 
 -- The policies call these functions as the caller, so that each role with rights on the tables needs the right to call
 -- them, too; other roles could ask who is a member of which channel.
@@ -75,6 +88,7 @@ REVOKE EXECUTE ON FUNCTION is_empty_channel(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION may_add_member(text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION may_change_member(text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION may_change_channel(text, text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION may_change_message(text, text, text, text, text, text, jsonb) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -87,7 +101,8 @@ BEGIN
   END LOOP;
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'chat_app') THEN
     GRANT EXECUTE ON FUNCTION may_add_member(text, text, text), may_change_member(text, text, text),
-                              may_change_channel(text, text, text, text) TO chat_app;
+                              may_change_channel(text, text, text, text),
+                              may_change_message(text, text, text, text, text, text, jsonb) TO chat_app;
   END IF;
 END
 $$;
@@ -103,6 +118,8 @@ COMMENT ON FUNCTION may_change_member(text, text, text) IS
   'For policies: whether the acting user may change a member to these values: themselves, without changing the role, or any member if they are owner or admin. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_change_channel(text, text, text, text) IS
   'For policies: whether the acting user may change the channel to these values: owners and admins, without changing its type or pair. SECURITY DEFINER, like sees_channel().';
+COMMENT ON FUNCTION may_change_message(text, text, text, text, text, text, jsonb) IS
+  'For policies: whether the message keeps its author, and, unless that is the acting user, its channel and what was written. SECURITY DEFINER, like sees_channel().';
 COMMENT ON FUNCTION may_add_member(text, text, text) IS
   'For policies: whether the acting user may add this member with this role. SECURITY DEFINER, like sees_channel().';
 
@@ -146,10 +163,11 @@ CREATE POLICY messages_send ON messages FOR INSERT
 -- Owners and admins of the channel may delete a message, but not change what its author wrote.
 CREATE POLICY messages_change ON messages FOR UPDATE
   USING (user_id = acting_user() OR runs_channel(channel_id))
-  WITH CHECK (user_id = acting_user()
-              AND EXISTS (SELECT FROM channel_members m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
-                           WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user())
-              OR deleted_at IS NOT NULL AND runs_channel(channel_id));
+  WITH CHECK (may_change_message(id, channel_id, user_id, content, content_type, reply_to_id, metadata)
+              AND (user_id = acting_user()
+                   AND EXISTS (SELECT FROM channel_members m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+                                WHERE m.channel_id = messages.channel_id AND m.user_id = acting_user())
+                   OR deleted_at IS NOT NULL AND runs_channel(channel_id)));
 CREATE POLICY messages_delete ON messages FOR DELETE
   USING (user_id = acting_user() OR runs_channel(channel_id));
 

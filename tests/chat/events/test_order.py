@@ -20,6 +20,7 @@ from tests.support.chat_events import (
     INSERT_MESSAGES,
     MALFORMED,
     NEW,
+    NEWER,
     SEND_MESSAGE,
     YO,
     Conn,
@@ -454,11 +455,13 @@ INNER = {
     ),
     "a statement that inserts, and edits by a function": (
         None,
-        f"{EDIT}; WITH new AS ({NEW_MESSAGE} RETURNING id) SELECT edit_message(id, '{ADA}', 'y') FROM new",
+        f"{EDIT}; WITH new AS ({NEW_MESSAGE} RETURNING id)"
+        f" SELECT edit_message(id, '{ADA}', 'y') FROM new",
         NEW, ["insert"],
     ),
     "a row that is inserted, and changed by the next statement": (
-        None, f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace(HI, NEW)}; {NEW_MESSAGE.replace(NEW, YO[:-1] + 'Q')}",
+        None,
+        f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace(HI, NEW)}; {NEW_MESSAGE.replace(NEW, NEWER)}",
         NEW, ["insert", "update"],
     ),
     "a statement after a change in the same transaction": (

@@ -93,6 +93,9 @@ STATEMENTS: list[tuple[str, str, int | str]] = [
     # an admin of a channel deletes messages, and changes none
     ("ada", "UPDATE messages SET content = 'x'", FORBIDDEN),
     ("ada", "UPDATE messages SET deleted_at = now()", 5),
+    *[("ada", f"UPDATE messages SET {change} WHERE id = '{{second}}'", FORBIDDEN)
+      for change in ("user_id = '{ada}'", "user_id = '{ada}', deleted_at = now()",
+                     "content = 'x', deleted_at = now()", "channel_id = '{group}', deleted_at = now()")],
     ("ada", "UPDATE channel_members SET role = 'admin' WHERE user_id = '{bob}'", 4),
 ]  # fmt: skip
 
