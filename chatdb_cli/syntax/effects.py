@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
 # Functions and commands whose effects are not rolled back.
 _LASTING = re.compile(
-    r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy)\b",
+    r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy"
+    r"|pg_drop_replication_slot|pg_replication_slot_advance|pg_logical_slot_get_\w+)\b",
     re.IGNORECASE,
 )
+# A string between dollars or quotes; and two that a block joins: 'DROP TA' || 'BLE t'.
+_LITERAL = re.compile(r"(\$\w*\$)(.*)\1|(?:[EeNn]|[Uu]&)?'(.*)'", re.DOTALL)
+JOINED = re.compile(r"'\s*\|\|\s*'")
 # Statements that leave nothing to undo.
 _IDLE = re.compile(
     r"(?:SET|RESET|SHOW|ANALYZE|VACUUM|REINDEX|CLUSTER|CHECKPOINT|COMMENT|REFRESH|LISTEN|UNLISTEN|NOTIFY)\b"
@@ -128,22 +132,42 @@ def find_lasting_effects(
         statements: the result of `split_statements` for it.
     """
     for statement in (Statement(text, 0),) if statements is None else statements:
-        if not _LASTING.search(statement.text):
+        joined = JOINED.sub("", statement.text)
+        if not _LASTING.search(joined):
             continue
-        tokens = [(o, t) for o, t in scan_tokens(statement.text) if not t.startswith(("--", "/*"))]
-        if tokens and tokens[0][1].upper() == "DO":
-            for offset, body in tokens:
-                if quote := re.match(r"\$\w*\$", body):
-                    inner = body.removeprefix(quote[0]).removesuffix(quote[0])
-                    for effect in find_lasting_effects(inner, None):
-                        start = statement.offset + offset + len(quote[0])
-                        yield effect._replace(offset=start + effect.offset)
-        for n, (offset, word) in enumerate(tokens):
-            following = [t for _, t in tokens[n + 1 : n + 3]]
-            if _LASTING.fullmatch(word) and (following[:1] == ["("] or word.upper() == "COPY"):
-                literal = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
-                if word.upper() != "COPY" or _leaves_database([t.upper() for _, t in tokens[n:]]):
-                    yield LastingEffect(statement.offset + offset, word, literal)
+        effects = [*_find_lasting(statement.text, is_block=False)]
+        if not effects and joined != statement.text:
+            effects = [e._replace(offset=0) for e in _find_lasting(joined, is_block=False)]
+        for effect in effects:
+            yield effect._replace(offset=statement.offset + effect.offset)
+
+
+def _find_lasting(code: str, *, is_block: bool) -> Iterator[LastingEffect]:
+    """Yield the effects of a statement; in a block, a string may be a statement that it executes.
+
+    Args:
+        code: the text of the statement or the block.
+        is_block: it is the body of DO, or a string inside of one.
+    """
+    tokens = [(o, t) for o, t in scan_tokens(code) if not t.startswith(("--", "/*"))]
+    words = [token.upper() for _, token in tokens]
+    is_block = is_block or words[:1] == ["DO"]
+    if "CREATE" in words and {"FUNCTION", "PROCEDURE"} & {*words}:
+        is_block = False  # a body that is only created
+    for n, (offset, token) in enumerate(tokens):
+        if is_block and (literal := _LITERAL.fullmatch(token)):
+            content = literal[2] if literal[1] else literal[3].replace("''", "'")
+            start = offset + (literal.start(2) if literal[1] else literal.start(3))
+            if _LASTING.fullmatch(content) and content.upper() != "COPY":
+                yield LastingEffect(start, content)  # such as an argument of format
+            for effect in _find_lasting(content, is_block=True):
+                yield effect._replace(offset=start + effect.offset)
+        word = token.strip('"')
+        following = [t for _, t in tokens[n + 1 : n + 3]]
+        if _LASTING.fullmatch(word) and (following[:1] == ["("] or word.upper() == "COPY"):
+            argument = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
+            if word.upper() != "COPY" or _leaves_database(words[n:]):
+                yield LastingEffect(offset, word, argument)
 
 
 def does_something(text: str) -> bool:

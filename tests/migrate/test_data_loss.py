@@ -728,13 +728,23 @@ UNTRIED = {
         "CREATE TABLE x ();\n\nSELECT dblink_exec('host=there', 'DROP TABLE t')",
         3,
     ),
+    "a quoted name": ("SELECT 1;\nSELECT \"setval\"('s', 7);", 2),
+    "a string that a block runs": (
+        "DO $$ BEGIN\nEXECUTE 'SELECT setval(''s'', 7)'; END $$;", 2,
+    ),
+    "a string of a block": ("SELECT 1;\nDO 'BEGIN PERFORM setval(''s'', 7); END';", 2),
+    "two strings": ("DO $$ BEGIN\nEXECUTE 'SELECT set' || 'val(''s'', 7)'; END $$;", 1),
+    "a name that is filled in": (
+        "DO $$ BEGIN\nEXECUTE format('SELECT %I(''s'', 7)', 'setval'); END $$;", 2,
+    ),
+    "a replication slot": ("SELECT pg_drop_replication_slot('slot');", 1),
     "large objects without counters": (
         "SELECT 1;\nSET track_counts = off; SELECT lo_unlink(1);",
         2,
     ),
     "a program": ("COPY t1 TO PROGRAM 'cat';", 1),
     "a file": ("COPY t1 (id) TO '/nowhere/at/all';", 1),
-}
+}  # fmt: skip
 
 
 @on_first_server
@@ -826,8 +836,10 @@ def test_a_function_with_an_effect_that_no_rollback_undoes_is_not_called_by_the_
     functions = """\
         CREATE SEQUENCE s;
         CREATE FUNCTION advance() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('s', 7) $$;
-        CREATE FUNCTION "Outer"() RETURNS bigint LANGUAGE sql AS 'SELECT advance()';"""
-    drop = 'DROP FUNCTION IF EXISTS "Outer"(); DROP FUNCTION advance();'
+        CREATE FUNCTION "Outer"() RETURNS bigint LANGUAGE sql AS 'SELECT advance()';
+        CREATE EXTENSION dblink; ALTER FUNCTION dblink_exec(text, text) RENAME TO renamed;
+        CREATE FUNCTION parsed() RETURNS text BEGIN ATOMIC SELECT renamed('x', 'y'); END;"""
+    drop = 'DROP FUNCTION IF EXISTS "Outer"(); DROP FUNCTION advance(); DROP FUNCTION parsed();'
     project.write("0001_f", functions, drop)
     project.write("0002_call", "", 'SELECT 1;\nDO $$ BEGIN PERFORM "Outer"(); END $$;')
     project.migrator(database).up()
@@ -838,7 +850,11 @@ def test_a_function_with_an_effect_that_no_rollback_undoes_is_not_called_by_the_
     assert error.place.file.name == "0002_call.sql"
     assert database.query("SELECT last_value FROM s") == [(1,)]
     assert states(project.migrator(database).down(allow_data_loss=True)) == ["reverted"]
-    assert states(project.migrator(database).down()) == ["reverted"]  # it only names them
+    project.write("0002_call", "", "SELECT parsed();")
+    project.migrator(database).up()
+    assert "'parsed'" in refused(project, database).message
+    project.write("0002_call", "", "")
+    assert states(project.migrator(database).down(everything=True)) == ["reverted"] * 2  # it only names them
 
 
 @on_first_server

@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.migrate.guards.relations import NOTHING, Written
+from chatdb_cli.syntax.effects import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _DROP_EXPRESSION = re.compile(r"\bdrop\s+expression\b", re.IGNORECASE)
 _DELETES = re.compile(r"\b(?:delete|truncate|merge)\b", re.IGNORECASE)
 _TRUNCATES = re.compile(r"\btruncate\b", re.IGNORECASE)
-_JOINED = re.compile(r"'\s*\|\|\s*'")  # 'DROP TA' || 'BLE t'
 _FOREIGN = re.compile(r"\bforeign\b", re.IGNORECASE)
 # A call, and a function that is only named, as in DROP FUNCTION.
 _CALL = re.compile(r'(?:"((?:[^"]|"")+)"|\b([^\W\d][\w$]*))\s*\(')
@@ -59,8 +59,8 @@ class Traits(NamedTuple):
 
 def find_traits(text: str) -> Traits:
     """Return what a text says, also inside of blocks and strings."""
-    if _JOINED.search(text):
-        text = f"{text}\n{_JOINED.sub('', text)}"
+    if JOINED.search(text):
+        text = f"{text}\n{JOINED.sub('', text)}"
     calls = _CALL.findall(_FUNCTION_NAMED.sub("", text))
     return Traits(
         _DROP_EXPRESSION.search(text) is not None,

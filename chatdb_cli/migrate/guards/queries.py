@@ -115,10 +115,16 @@ _LASTING: Final = """\
 WITH RECURSIVE lasting (oid, name) AS (
     SELECT oid, proname FROM pg_proc
     WHERE oid >= 16384
-      AND prosrc ~* '\\m(dblink\\w*|setval|lo_export|pg_terminate_backend|pg_cancel_backend)\\s*\\('
+      AND (prosrc ~* '\\m(dblink\\w*|setval|lo_export|pg_(terminate|cancel)_backend'
+                     '|pg_drop_replication_slot)"?\\s*\\('
+           OR probin IS NOT NULL AND prosrc ~ '^dblink')
     UNION
     SELECT p.oid, proname FROM lasting l
-    JOIN pg_proc p ON p.oid >= 16384 AND strpos(lower(prosrc), lower(l.name) || '(') > 0
+    JOIN pg_proc p ON p.oid >= 16384
+                  AND (strpos(lower(prosrc), lower(l.name) || '(') > 0
+                       OR EXISTS (SELECT FROM pg_depend  -- a body that is parsed when it is created
+                                  WHERE classid = 'pg_proc'::regclass AND objid = p.oid
+                                    AND refclassid = 'pg_proc'::regclass AND refobjid = l.oid))
 )"""
 NO_LASTING: Final = f"""\
 {_LASTING}
