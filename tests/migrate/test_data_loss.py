@@ -854,7 +854,8 @@ def test_a_function_with_an_effect_that_no_rollback_undoes_is_not_called_by_the_
     project.migrator(database).up()
     assert "'parsed'" in refused(project, database).message
     project.write("0002_call", "", "")
-    assert states(project.migrator(database).down(everything=True)) == ["reverted"] * 2  # it only names them
+    # These only name the functions.
+    assert states(project.migrator(database).down(everything=True)) == ["reverted"] * 2
 
 
 @on_first_server
