@@ -134,6 +134,10 @@ class Frame:
         limit = self._quoting.fill(queries.LOCK_TIMEOUT, lock_timeout=f"{timeouts.claim_ms}ms")
         return [to_message(s, Part.FRAME) for s in (queries.PG_CATALOG_ONLY, limit, commit)]
 
+    def wait_after_reset(self) -> list[Message]:
+        """Return the message that has a COMMIT after RESET ALL wait for the disk, if each must."""
+        return [to_message(queries.SYNCHRONOUS_COMMIT, Part.FRAME)] if self._has_citus else []
+
     @property
     def file_path(self) -> str:
         """The statement that sets the search path of a file."""

@@ -217,6 +217,7 @@ class MigrationTransaction:
             *self.frame.begin(isolation, timeouts, wait_for_disk=False),
             self.frame.settings(timeouts, wait_for_disk=False),
             *(message for part in file for message in part),
+            *self.frame.wait_after_reset(),
             *(to_message(s, Part.FRAME) for s in guard.commit),
             to_message(queries.COMMIT, Part.FRAME),
         ]

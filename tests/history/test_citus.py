@@ -11,6 +11,8 @@ import pytest
 
 from chatdb_cli.errors import ChatdbError
 from chatdb_cli.history import queries
+from chatdb_cli.postgres.target import open_target
+from chatdb_cli.provision.test_schema import make_test_schema, settings_for_tests
 from tests.support.database import Database
 from tests.support.project import Project
 
@@ -58,6 +60,32 @@ def test_every_commit_waits_for_the_disk_where_citus_is_installed(
             migrator.up()
         commits = {how for (how,) in database.query("SELECT how FROM commits")}
         assert commits == ({"on"} if installed else {"on", "off"})
+    finally:
+        database.execute("DELETE FROM pg_extension WHERE extname = 'citus'")
+
+
+def test_each_statement_of_a_file_without_a_transaction_waits_in_a_test_schema_too(
+    project: Project, database: Database
+) -> None:
+    # The guard of a file runs deferred triggers twice before COMMIT, so this one defers itself twice.
+    watch = (
+        "CREATE TABLE t1 (left_over int);\n"
+        "CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.left_over > 0 THEN SET CONSTRAINTS test.watch DEFERRED;"
+        " INSERT INTO test.t1 VALUES (NEW.left_over - 1); RETURN NULL; END IF;"
+        " ASSERT current_setting('synchronous_commit') = 'on', 'not on the disk'; RETURN NULL; END $$;\n"
+        "CREATE CONSTRAINT TRIGGER watch AFTER INSERT ON t1 DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION watch();"
+    )
+    project.write("0001_watch", watch)
+    inserts = "INSERT INTO t1 VALUES (2);\n" * 3
+    project.write("0002_rows", f"-- chatdb: transactional: false\n{inserts}")
+    database.execute(f"ALTER DATABASE {database.name} SET synchronous_commit = off")
+    database.execute(INSTALL)
+    try:
+        target = open_target(settings_for_tests(database.settings(), "test"))
+        run = make_test_schema(target, project.sql).run
+        assert [step.state for step in run.steps] == ["applied"] * 2
     finally:
         database.execute("DELETE FROM pg_extension WHERE extname = 'citus'")
 
