@@ -15,15 +15,21 @@ from chatdb_cli.syntax.scan import scan_tokens
 from chatdb_cli.syntax.statements import Statement, split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Any, Literal
 
 _SETTING = re.compile(r"(?:SET|RESET)\b(?!\s+(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)", re.IGNORECASE)
 # Functions and commands whose effects are not rolled back.
 _LASTING = re.compile(
     r"\b(?:setval|nextval|dblink\w*|lo_export|pg_(?:terminate|cancel)_backend|copy"
+    r"|pg_(?:create|copy)_(?:physical|logical)_replication_slot"
     r"|pg_drop_replication_slot|pg_replication_slot_advance|pg_logical_slot_get_\w+)\b",
     re.IGNORECASE,
+)
+# Statements that change the rows of a table, or the table, by the name that follows.
+_CHANGES_ROWS = re.compile(
+    r"(?:DELETE FROM|UPDATE|TRUNCATE(?: TABLE)?|MERGE INTO|ALTER TABLE(?: IF EXISTS)?)"
+    r"(?: ONLY)? (?:\S+ \. )?$"
 )
 # A string between dollars or quotes; and two that a block joins: 'DROP TA' || 'BLE t'.
 _LITERAL = re.compile(r"(\$\w*\$)(.*)\1|(?:[EeNn]|[Uu]&)?'(.*)'", re.DOTALL)
@@ -168,6 +174,30 @@ def _find_lasting(code: str, *, is_block: bool) -> Iterator[LastingEffect]:
             argument = following[1][1:-1] if following[1:] and following[1][0] == "'" else None
             if word.upper() != "COPY" or _leaves_database(words[n:]):
                 yield LastingEffect(offset, word, argument)
+
+
+def find_changes(text: str, tables: Collection[str]) -> int | None:
+    """Return where a text first deletes, updates or alters one of these tables by name, or None.
+
+    Args:
+        text: the text of a file; the strings of its blocks are searched, too.
+        tables: their names, in lower case.
+    """
+    lower = text.lower()
+    if not any(map(lower.__contains__, tables)):
+        return None
+    before = ""
+    for offset, token in scan_tokens(text):
+        if token.startswith(("--", "/*")):
+            continue
+        if token.strip('"').lower() in tables and _CHANGES_ROWS.search(before):
+            return offset
+        if literal := _LITERAL.fullmatch(token):
+            found = find_changes(literal[2] if literal[1] else literal[3], tables)
+            if found is not None:
+                return offset
+        before = f"{before[-60:]}{token.upper()} "
+    return None
 
 
 def does_something(text: str) -> bool:

@@ -271,6 +271,10 @@ HARMLESS = {
     "a column of its own": "ALTER TABLE kept ADD x text; UPDATE kept SET x = note, note = NULL; "
     "UPDATE kept SET note = x; ALTER TABLE kept DROP x;",
     "a new large object": "INSERT INTO files VALUES (3, lo_from_bytea(0, 'new'));",
+    "a schema by another name": 'ALTER SCHEMA "Other one" RENAME TO another; '
+    "CREATE SCHEMA x; ALTER SCHEMA x OWNER TO CURRENT_USER; DROP SCHEMA x;",
+    "rights on the history": "GRANT SELECT ON chatdb_migration TO pg_monitor; -- DELETE FROM _yoyo_log",
+    "temporary tables discarded": "CREATE TEMP TABLE x (); DISCARD TEMP; DROP TABLE empty CASCADE;",
     "a partition that is taken out": "ALTER TABLE parted DETACH PARTITION parted_1;",
     "its own settings reset": "RESET ALL; DROP TABLE empty CASCADE;",
 }
@@ -642,6 +646,7 @@ UNCOUNTED = {
         "DO $$ BEGIN EXECUTE 'TRUN' || 'CATE near'; END $$; DROP FOREIGN TABLE near CASCADE;",
         "'near' may be truncated and dropped",
     ),
+    "a schema": ("DELETE FROM pg_namespace WHERE nspname = 's';", "the catalog pg_namespace is"),
     "the catalog": (
         "UPDATE pg_attribute SET attisdropped = true "
         "WHERE attname = 'id' AND attrelid = 'far_rows'::regclass;",
@@ -742,6 +747,12 @@ UNTRIED = {
         "SELECT 1;\nSET track_counts = off; SELECT lo_unlink(1);",
         2,
     ),
+    "a new replication slot": ("SELECT pg_create_physical_replication_slot('slot');", 1),
+    "the history": ("SELECT 1;\nDELETE FROM public.chatdb_migration WHERE version = 7;", 2),
+    "the log of the history, in a block": (
+        "DO $$ BEGIN EXECUTE 'TRUNCATE ONLY \"_yoyo_log\"'; END $$;", 1,
+    ),
+    "values that are discarded": ("ALTER TABLE t1 ALTER id TYPE text;\nDISCARD TEMP;", 2),
     "a program": ("COPY t1 TO PROGRAM 'cat';", 1),
     "a file": ("COPY t1 (id) TO '/nowhere/at/all';", 1),
 }  # fmt: skip
@@ -753,7 +764,8 @@ def test_statements_that_no_rollback_undoes_are_refused_without_running_them(
     case: str, project: Project, database: Database
 ) -> None:
     down, line = UNTRIED[case]
-    project.write("0001_t", "CREATE TABLE t1 (id int); CREATE SEQUENCE s;", down)
+    up = "CREATE TABLE t1 (id int); INSERT INTO t1 VALUES (1); CREATE SEQUENCE s;"
+    project.write("0001_t", up, down)
     project.migrator(database).up()
     with pytest.raises(ChatdbError) as caught:
         project.migrator(database).down()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from chatdb_cli.errors import ChatdbError, Code, Location
+from chatdb_cli.history.model import HISTORY_TABLES
 from chatdb_cli.migrate.failure import is_undone, what_stays
 from chatdb_cli.migrate.guards.effects import find_traits
 from chatdb_cli.migrate.guards.trial import DataLossTrial
@@ -26,7 +27,7 @@ from chatdb_cli.postgres.sqlstates import (
     sqlstate_of,
 )
 from chatdb_cli.remedy import Advice
-from chatdb_cli.syntax.effects import find_lasting_effects, only_index
+from chatdb_cli.syntax.effects import find_changes, find_lasting_effects, only_index
 from chatdb_cli.syntax.location import locate
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _GROUP_SIZE = 50  # downs whose effects are recorded one by one in one transaction
 _OBJECT = re.compile(r"\b(?:lo_unlink|lo_put|lo_truncate(?:64)?|lowrite)\b", re.IGNORECASE)
+_DISCARD = re.compile(r"\bdiscard\s+(?:temp|temporary|all)\b", re.IGNORECASE)
 _ALLOW_DATA_LOSS = Advice("check the file, and if its rows may be deleted, give {allow_data_loss}")
 
 
@@ -95,6 +97,11 @@ class DataLossCheck:
         elif effect is not None:
             reason = f"ROLLBACK does not undo {effect.what}"
             place = locate(script.text, effect.offset, script.path)
+        elif (changed := find_changes(script.text, HISTORY_TABLES)) is not None:
+            reason, place = (
+                "the file changes the history",
+                locate(script.text, changed, script.path),
+            )
         elif (where := _OBJECT.search(script.text)) and not find_traits(script.text).counted:
             reason = "the file switches the counting of rows"
             place = locate(script.text, where.start(), script.path)
@@ -176,6 +183,8 @@ class DataLossCheck:
                 continue
             if not outcome.is_bad and trial.unmeasured:
                 raise self._refuse_unmeasured(trial.unmeasured[0], steps)
+            if not outcome.is_bad and trial.must_measure:
+                self._refuse_discard(steps)
             while not outcome.is_bad and (trial.must_measure or trial.must_cast):
                 trial.must_measure = False
                 batches = self._batches(steps, trial.measuring_guards(traits))
@@ -247,6 +256,14 @@ class DataLossCheck:
         return _unknown_rows(reason, Location(script.path)).with_(
             notes=(what_stays(self._state) or "nothing was changed",)
         )
+
+    def _refuse_discard(self, steps: Sequence[Step]) -> None:
+        """Refuse a file that drops all temporary tables: the values to compare are kept in some."""
+        for script in (self._state.loaded[step.key].script for step in steps):
+            if where := _DISCARD.search(script.text):
+                reason = "DISCARD drops the values that are kept to be compared"
+                place = locate(script.text, where.start(), script.path)
+                raise _unknown_rows(reason, place).with_(notes=(self._what_changed(steps),))
 
     def _refuse_unmeasured(self, place: Unmeasured, steps: Sequence[Step]) -> ChatdbError:
         script = self._state.loaded[steps[place.file].key].script

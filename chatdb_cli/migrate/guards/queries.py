@@ -85,12 +85,16 @@ WHERE mode = 'RowExclusiveLock' AND relkind = 'r' AND relpersistence <> 't' AND 
 _WRITTEN_ELSEWHERE: Final = """\
 FROM touched LEFT JOIN pg_class c ON c.oid = relation
 WHERE mode = 'RowExclusiveLock' AND (c.oid IS NULL OR relkind = 'f')"""
-# To which catalog has it written rows?  PostgreSQL itself keeps no lock on these.
+# To which catalog has it written rows?  PostgreSQL itself keeps no lock on these, but for ALTER SCHEMA,
+# which loses no relation.
 _CATALOG: Final = """\
 FROM touched JOIN pg_class c ON c.oid = relation
 WHERE mode = 'RowExclusiveLock' AND relnamespace = 'pg_catalog'::regnamespace
   AND relname IN ('pg_attrdef', 'pg_attribute', 'pg_class', 'pg_enum', 'pg_foreign_table',
-                  'pg_inherits', 'pg_namespace', 'pg_type')"""
+                  'pg_inherits', 'pg_namespace', 'pg_type')
+  AND (relname <> 'pg_namespace' OR EXISTS (
+      SELECT FROM pg_class r
+      WHERE NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = r.relnamespace)))"""
 # Which functions does a file call, itself, by triggers of what it wrote to, or by another function?
 _CALLED: Final = """\
 called (oid, named) AS (
@@ -116,7 +120,7 @@ WITH RECURSIVE lasting (oid, name) AS (
     SELECT oid, proname FROM pg_proc
     WHERE oid >= 16384
       AND (prosrc ~* '\\m(dblink\\w*|setval|lo_export|pg_(terminate|cancel)_backend'
-                     '|pg_drop_replication_slot)"?\\s*\\('
+                     '|pg_(create|copy)_(physical|logical)_replication_slot|pg_drop_replication_slot)"?\\s*\\('
            OR probin IS NOT NULL AND prosrc ~ '^dblink')
     UNION
     SELECT p.oid, proname FROM lasting l
