@@ -1,7 +1,7 @@
 -- Drops the operations on users.
 
 DROP FUNCTION erase_user(text);
-DROP FUNCTION says(jsonb, text, text);
+DROP FUNCTION mentions(jsonb, text, text);
 DROP FUNCTION delete_user(text);
 DROP FUNCTION get_profile(text);
 DROP FUNCTION put_profile(text, text);

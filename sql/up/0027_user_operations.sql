@@ -211,19 +211,19 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM deleted);
 END;
 
--- Whether a document says one of these regular expressions: "marks" in its keys, numbers and texts, "words" in its texts
+-- Whether a document contains one of these regular expressions: "marks" in its keys, numbers and texts, "words" in its texts
 -- alone, because the keys of an application may be words such as "text". Each text is between line breaks.
-CREATE FUNCTION says(document jsonb, marks text, words text) RETURNS boolean
+CREATE FUNCTION mentions(document jsonb, marks text, words text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN
   coalesce((SELECT E'\n' || string_agg(t #>> '{}', E'\n') || E'\n'
-              FROM jsonb_path_query(says.document, 'strict $.** ? (@.type() == "string")') t)
-             ~* concat_ws('|', says.marks, says.words), false)
+              FROM jsonb_path_query(mentions.document, 'strict $.** ? (@.type() == "string")') t)
+             ~* concat_ws('|', mentions.marks, mentions.words), false)
   OR coalesce((SELECT E'\n' || string_agg(k #>> '{}', E'\n') || E'\n'
-                 FROM (SELECT jsonb_path_query(says.document, 'strict $.** ? (@.type() == "number")')
+                 FROM (SELECT jsonb_path_query(mentions.document, 'strict $.** ? (@.type() == "number")')
                        UNION ALL
-                       SELECT jsonb_path_query(says.document, 'strict $.** ? (@.type() == "object").keyvalue().key')) o (k))
-                ~* says.marks, false);
+                       SELECT jsonb_path_query(mentions.document, 'strict $.** ? (@.type() == "object").keyvalue().key')) o (k))
+                ~* mentions.marks, false);
 
 -- Erasing a user makes them anonymous. Their messages with the files in them stay, so that conversations remain readable,
 -- and so does what other people have written. Data that belongs to them alone is deleted, and so are the notifications
@@ -247,7 +247,7 @@ DECLARE
   ids    text;  -- regular expressions
   marks  text;  -- the ids, and the names that are no common word
   words  text;  -- all others
-  rough  text;  -- found in the text of each document that says one of them, and in few others
+  rough  text;  -- found in the text of each document that contains one of them, and in few others
 BEGIN
   PERFORM must_act_as(erase_user.user_id);
   SELECT * INTO person FROM users WHERE id = erase_user.user_id FOR NO KEY UPDATE;
@@ -284,8 +284,8 @@ BEGIN
       OR (regexp_split_to_array(lower(key), '[]\[:;,|/&=?#(){}<>[:space:]]+'))[2:] && names;
   DELETE FROM notifications
    WHERE user_id <> person.id
-     AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR content::text ~* rough AND says(content, marks, words));
-  DELETE FROM sessions                 WHERE user_id = person.id OR user_id IS NULL AND says(data, marks, words);
+     AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR content::text ~* rough AND mentions(content, marks, words));
+  DELETE FROM sessions                 WHERE user_id = person.id OR user_id IS NULL AND mentions(data, marks, words);
   DELETE FROM profiles                 WHERE user_id = person.id;
   DELETE FROM user_settings            WHERE user_id = person.id;
   DELETE FROM user_status              WHERE user_id = person.id;
@@ -301,7 +301,7 @@ BEGIN
   DELETE FROM message_reads            WHERE user_id = person.id;
   DELETE FROM channel_members          WHERE user_id = person.id;
   UPDATE messages
-     SET client_message_id = NULL, metadata = CASE WHEN says(metadata, marks, words) THEN '{}' ELSE metadata END
+     SET client_message_id = NULL, metadata = CASE WHEN mentions(metadata, marks, words) THEN '{}' ELSE metadata END
    WHERE user_id = person.id AND (client_message_id IS NOT NULL OR metadata <> '{}');
   UPDATE users
      SET email = 'erased-' || id || '@erased.invalid', username = 'erased_' || id, auth0_id = 'erased|' || id,
@@ -337,8 +337,8 @@ COMMENT ON FUNCTION put_profile(text, text) IS 'Writes what a user says about th
 COMMENT ON FUNCTION get_profile(text) IS 'The profile of a live user, or no row.';
 COMMENT ON FUNCTION delete_user(text) IS
   'Marks a user as deleted: e-mail address, user name and auth0_id can be used again, and no token or session of the user works any more, not even if the user is restored. False if there is no such live user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
-COMMENT ON FUNCTION says(jsonb, text, text) IS
-  'For erase_user(): whether a document says one of these regular expressions: marks anywhere, words in its texts.';
+COMMENT ON FUNCTION mentions(jsonb, text, text) IS
+  'For erase_user(): whether a document contains one of these regular expressions: marks anywhere, words in its texts.';
 COMMENT ON FUNCTION refuse_deleted_user() IS
   'Trigger: a row of a deleted user is refused as one of an unknown user is, with the foreign key (23503).';
 COMMENT ON FUNCTION erase_user(text) IS

@@ -37,7 +37,7 @@ FOR_EVERYBODY = {
     "find_presence", "get_notification_preferences", "get_profile", "get_sync_state", "list_files",
     "list_members", "list_presence", "list_relationships", "list_replies", "must_act",
     "must_have_user", "no_user", "put_profile", "put_sync_state", "remove_relationship",
-    "refuse_deleted_user", "refuse_nobody", "refuse_session_delete", "refuse_status", "says",
+    "refuse_deleted_user", "refuse_nobody", "refuse_session_delete", "refuse_status", "mentions",
     "set_notification_preferences", "add_reaction", "answer_friend",
     "archive_channel", "bell_is_due",
     "block_user", "create_channel", "create_user", "delete_message", "edit_message", "events_epoch",
