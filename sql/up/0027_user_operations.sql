@@ -78,19 +78,41 @@ BEGIN
 END
 $$;
 
+-- For operations that write a row that may be there already: a deleted user is refused as an unknown one is, with the
+-- foreign key of the table, whose lock this is.
+CREATE FUNCTION must_be_live(person text, "table" text, key text DEFAULT 'user_id') RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  deleted timestamptz;
+BEGIN
+  SELECT deleted_at INTO deleted FROM users WHERE id = must_be_live.person FOR KEY SHARE;
+  IF deleted IS NOT NULL THEN
+    RAISE EXCEPTION 'insert or update on table "%" violates foreign key constraint "%"',
+        must_be_live.table, must_be_live.table || '_' || must_be_live.key || '_fkey'
+      USING ERRCODE = 'foreign_key_violation',
+            DETAIL = format('Key (%s)=(%s) is that of a deleted user.', must_be_live.key, must_be_live.person),
+            SCHEMA = current_schema(), TABLE = must_be_live.table,
+            CONSTRAINT = must_be_live.table || '_' || must_be_live.key || '_fkey';
+  END IF;
+END
+$$;
+
 -- A heartbeat. Both times are the same; a user who never set a status gets no row for it.
 CREATE FUNCTION touch_last_seen(user_id text) RETURNS timestamptz
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-  UPDATE user_status SET last_seen = now() WHERE user_id = touch_last_seen.user_id;
-  UPDATE users SET last_seen_at = now()
-   WHERE id = touch_last_seen.user_id AND deleted_at IS NULL
-  RETURNING last_seen_at;
+  WITH seen AS (  -- first, as set_presence() and erase_user() do: one order, no deadlocks
+         UPDATE users SET last_seen_at = now() WHERE id = touch_last_seen.user_id AND deleted_at IS NULL
+         RETURNING id, last_seen_at),
+       same AS (UPDATE user_status s SET last_seen = seen.last_seen_at FROM seen WHERE s.user_id = seen.id)
+  SELECT last_seen_at FROM seen;
 END;
 
 CREATE FUNCTION set_presence(user_id text, status text, custom_status text DEFAULT NULL) RETURNS user_status
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_be_live(set_presence.user_id, 'user_status');
   UPDATE users SET last_seen_at = now() WHERE id = set_presence.user_id AND deleted_at IS NULL;
   INSERT INTO user_status AS s (user_id, status, custom_status, last_seen)
   VALUES (set_presence.user_id, set_presence.status, nullif(set_presence.custom_status, ''), now())
@@ -136,27 +158,41 @@ BEGIN ATOMIC
 END;
 
 -- A deleted user is there for the foreign keys, but for nobody else: a new row of theirs is refused as if there were no
--- such user. BEFORE, so that an INSERT ... ON CONFLICT is refused, too. Messages, receipts, reactions and typing have no
--- such trigger, since they are many: their operations look for a live member.
+-- such user. Messages, receipts, reactions and typing have no such trigger, since they are many: their operations look for
+-- a live member.
+--
+-- Once for each statement, because a load of 100,000 rows would take twice as long with a call for each row. It runs after
+-- the foreign keys are checked, and their check waits for delete_user() and erase_user(), which lock the user's row
+-- first: so of a new row and a concurrent deletion, either the row comes first, or it is refused. The rows that a
+-- statement updates, ON CONFLICT or not, are not looked at unless the user changes: operations that write a row that may be
+-- there call must_be_live().
 CREATE FUNCTION refuse_deleted_user() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 DECLARE
   person text;
 BEGIN
-  CASE TG_ARGV[0]
-    WHEN 'user_id' THEN person := NEW.user_id;
-    WHEN 'related_user_id' THEN person := NEW.related_user_id;
-    WHEN 'created_by' THEN person := NEW.created_by;
-  END CASE;
-  IF EXISTS (SELECT FROM users WHERE id = person AND deleted_at IS NOT NULL) THEN
-    RAISE EXCEPTION 'insert or update on table "%" violates foreign key constraint "%"',
-        TG_TABLE_NAME, TG_TABLE_NAME || '_' || TG_ARGV[0] || '_fkey'
-      USING ERRCODE = 'foreign_key_violation',
-            DETAIL = format('Key (%s)=(%s) is that of a deleted user.', TG_ARGV[0], person),
-            SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_TABLE_NAME || '_' || TG_ARGV[0] || '_fkey';
+  IF TG_LEVEL = 'ROW' THEN
+    CASE TG_ARGV[0]
+      WHEN 'user_id' THEN person := NEW.user_id;
+      WHEN 'related_user_id' THEN person := NEW.related_user_id;
+      WHEN 'created_by' THEN person := NEW.created_by;
+    END CASE;
+    PERFORM must_be_live(person, TG_TABLE_NAME, TG_ARGV[0]);
+    RETURN NULL;
   END IF;
-  RETURN NEW;
+  CASE TG_ARGV[0]
+    WHEN 'user_id' THEN
+      SELECT a.user_id INTO person FROM added a JOIN users u ON u.id = a.user_id AND u.deleted_at IS NOT NULL LIMIT 1;
+    WHEN 'related_user_id' THEN
+      SELECT a.related_user_id INTO person FROM added a JOIN users u ON u.id = a.related_user_id AND u.deleted_at IS NOT NULL LIMIT 1;
+    WHEN 'created_by' THEN
+      SELECT a.created_by INTO person FROM added a JOIN users u ON u.id = a.created_by AND u.deleted_at IS NOT NULL LIMIT 1;
+  END CASE;
+  IF FOUND THEN
+    PERFORM must_be_live(person, TG_TABLE_NAME, TG_ARGV[0]);
+  END IF;
+  RETURN NULL;
 END
 $$;
 
@@ -172,9 +208,13 @@ BEGIN
       ('channels', 'created_by'), ('relationships', 'user_id'), ('relationships', 'related_user_id')
     ) t (name, key)
   LOOP
-    EXECUTE format('CREATE TRIGGER %1$I BEFORE INSERT OR UPDATE OF %2$I ON %3$I
-                    FOR EACH ROW WHEN (NEW.%2$I IS NOT NULL) EXECUTE FUNCTION refuse_deleted_user(%2$L)',
+    EXECUTE format('CREATE TRIGGER %1$I AFTER INSERT ON %3$I REFERENCING NEW TABLE AS added
+                    FOR EACH STATEMENT EXECUTE FUNCTION refuse_deleted_user(%2$L)',
                    one.name || '_' || one.key || '_live', one.key, one.name);
+    EXECUTE format('CREATE TRIGGER %1$I AFTER UPDATE OF %2$I ON %3$I
+                    FOR EACH ROW WHEN (OLD.%2$I IS DISTINCT FROM NEW.%2$I)
+                    EXECUTE FUNCTION refuse_deleted_user(%2$L)',
+                   one.name || '_' || one.key || '_still_live', one.key, one.name);
   END LOOP;
 END
 $$;
@@ -182,6 +222,7 @@ $$;
 CREATE FUNCTION put_profile(user_id text, bio text) RETURNS profiles
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_be_live(put_profile.user_id, 'profiles');
   INSERT INTO profiles (user_id, bio) VALUES (put_profile.user_id, put_profile.bio)
   ON CONFLICT (user_id) DO UPDATE SET bio = EXCLUDED.bio
   RETURNING *;
@@ -197,11 +238,13 @@ END;
 
 -- A deleted user keeps their data, but can no longer log in: their sessions and tokens end, so that they stay ended
 -- if the user is restored.
+-- The row of the user is locked first: a session or token that is being written is ended, too, and a later one refused.
 -- SECURITY DEFINER: under the policies of another user, or of none, those rows would be skipped without a word.
 CREATE FUNCTION delete_user(user_id text) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
   SELECT must_act_as(delete_user.user_id);
+  SELECT FROM users WHERE id = delete_user.user_id FOR UPDATE;
   DELETE FROM sessions WHERE user_id = delete_user.user_id;
   UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = delete_user.user_id AND revoked_at IS NULL;
   UPDATE user_status SET status = 'offline' WHERE user_id = delete_user.user_id;
@@ -242,6 +285,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 #variable_conflict use_column
 DECLARE
+  separators constant text := '[]\[:;,|/&=?#(){}<>[:space:]]+';  -- of the components of a key
   person users;
   names  text[];
   ids    text;  -- regular expressions
@@ -250,12 +294,13 @@ DECLARE
   rough  text;  -- found in the text of each document that contains one of them, and in few others
 BEGIN
   PERFORM must_act_as(erase_user.user_id);
-  SELECT * INTO person FROM users WHERE id = erase_user.user_id FOR NO KEY UPDATE;
+  -- not NO KEY: it waits for rows of the person that others are writing, and makes later ones wait
+  SELECT * INTO person FROM users WHERE id = erase_user.user_id FOR UPDATE;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
 
-  names := ARRAY[lower(person.username::text), lower(btrim(person.full_name)), lower(btrim(person.display_name))];
+  names := array_remove(ARRAY[lower(person.username::text), lower(btrim(person.full_name)), lower(btrim(person.display_name))], '');
   SELECT string_agg(found, '|') FILTER (WHERE kind <> 'name'),
          string_agg(found, '|') FILTER (WHERE kind <> 'name' OR btrim(mark) ~ '[[:space:]_0-9]'),
          string_agg(found, '|') FILTER (WHERE kind = 'name' AND btrim(mark) !~ '[[:space:]_0-9]'),
@@ -281,7 +326,8 @@ BEGIN
 
   DELETE FROM rate_limits
    WHERE E'\n' || key || E'\n' ~* ids OR lower(key) = ANY (names)
-      OR (regexp_split_to_array(lower(key), '[]\[:;,|/&=?#(){}<>[:space:]]+'))[2:] && names;
+      OR EXISTS (SELECT FROM unnest(names) n WHERE n ~ separators AND strpos(lower(key), n) > 1)  -- of several components
+      OR (regexp_split_to_array(lower(key), separators))[2:] && names;
   DELETE FROM notifications
    WHERE user_id <> person.id
      AND (E'\n' || related_id || E'\n' ~* concat_ws('|', marks, words) OR content::text ~* rough AND mentions(content, marks, words));
@@ -313,7 +359,7 @@ BEGIN
 END
 $$;
 
-SELECT pin_search_path('update_user', 'delete_user', 'erase_user', 'refuse_deleted_user');
+SELECT pin_search_path('update_user', 'delete_user', 'erase_user', 'refuse_deleted_user', 'must_be_live');
 
 COMMENT ON VIEW public_users IS 'Live users with the columns that everyone may see: no e-mail address, no hash, no flag.';
 COMMENT ON FUNCTION create_user(text, text, text, text, text, text, text) IS
@@ -339,6 +385,8 @@ COMMENT ON FUNCTION delete_user(text) IS
   'Marks a user as deleted: e-mail address, user name and auth0_id can be used again, and no token or session of the user works any more, not even if the user is restored. False if there is no such live user. SECURITY DEFINER: only for the owner of the schema or the user (otherwise 42501).';
 COMMENT ON FUNCTION mentions(jsonb, text, text) IS
   'For erase_user(): whether a document contains one of these regular expressions: marks anywhere, words in its texts.';
+COMMENT ON FUNCTION must_be_live(text, text, text) IS
+  'For operations: refuses a deleted user as an unknown one is, with the foreign key of the table (23503).';
 COMMENT ON FUNCTION refuse_deleted_user() IS
   'Trigger: a row of a deleted user is refused as one of an unknown user is, with the foreign key (23503).';
 COMMENT ON FUNCTION erase_user(text) IS

@@ -177,6 +177,7 @@ BEGIN
     RAISE EXCEPTION 'a direct channel has only the two users for which it was opened'
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Create a group for more people.';
   END IF;
+  PERFORM must_be_live(add_member.user_id, 'channel_members');
   INSERT INTO channel_members (channel_id, user_id, role)
   VALUES (add_member.channel_id, add_member.user_id, add_member.role)
   ON CONFLICT DO NOTHING;

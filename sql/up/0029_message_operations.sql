@@ -2,7 +2,8 @@
 
 -- Resending is harmless: a second message of a user with the same client_message_id returns the first one. The
 -- INSERT itself checks all conditions, in one pass over the tables; only if no row was inserted, the reason is
--- looked up.
+-- looked up. The lock of the author is that of the foreign key, only earlier: a message that waits for erase_user() or
+-- delete_user() is refused afterwards. So it is in other operations.
 CREATE FUNCTION send_message(
   channel_id text, user_id text, content text, client_message_id text DEFAULT NULL, reply_to_id text DEFAULT NULL,
   content_type text DEFAULT 'text', metadata jsonb DEFAULT '{}'
@@ -22,6 +23,7 @@ BEGIN
    WHERE c.id = send_message.channel_id AND c.deleted_at IS NULL AND c.archived_at IS NULL
      AND (send_message.reply_to_id IS NULL
           OR EXISTS (SELECT FROM messages r WHERE r.id = send_message.reply_to_id AND r.channel_id = c.id))
+     FOR KEY SHARE OF u
   ON CONFLICT ON CONSTRAINT messages_client_message_id_key DO NOTHING
   RETURNING * INTO sent;
   IF FOUND THEN
@@ -337,7 +339,7 @@ BEGIN
   SELECT channel_id, user_id, status INTO home, author, state FROM messages WHERE id = mark_read.message_id;
   UPDATE channel_members SET last_read_message_id = mark_read.message_id
    WHERE channel_id = home AND user_id = mark_read.user_id
-     AND EXISTS (SELECT FROM users u WHERE u.id = mark_read.user_id AND u.deleted_at IS NULL)
+     AND EXISTS (SELECT FROM users u WHERE u.id = mark_read.user_id AND u.deleted_at IS NULL FOR KEY SHARE)
      AND coalesce(last_read_message_id, '') < mark_read.message_id COLLATE "C"
   RETURNING last_read_message_id INTO marker;
   IF NOT FOUND THEN
@@ -373,6 +375,7 @@ BEGIN
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = mark_delivered.user_id
     JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
    WHERE m.id = mark_delivered.message_id
+     FOR KEY SHARE OF u
   ON CONFLICT DO NOTHING;
   written := FOUND;
   IF written OR EXISTS (SELECT FROM message_deliveries
@@ -405,6 +408,7 @@ BEGIN
     JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
     JOIN channels live ON live.id = m.channel_id AND live.deleted_at IS NULL AND live.archived_at IS NULL
    WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
+     FOR KEY SHARE OF u
   ON CONFLICT ON CONSTRAINT reactions_message_user_emoji_key DO NOTHING
   RETURNING * INTO added;
   IF NOT FOUND THEN

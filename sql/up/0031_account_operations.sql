@@ -229,6 +229,7 @@ CREATE FUNCTION set_notification_preferences(
 ) RETURNS notification_preferences
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_be_live(set_notification_preferences.user_id, 'notification_preferences');
   INSERT INTO notification_preferences AS p (user_id, in_app, email, push, on_message, on_friend_request, on_system, other)
   VALUES (set_notification_preferences.user_id,
           coalesce(set_notification_preferences.in_app, true), coalesce(set_notification_preferences.email, true),
@@ -278,6 +279,7 @@ END;
 CREATE FUNCTION put_setting(user_id text, key text, value jsonb) RETURNS user_settings
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_be_live(put_setting.user_id, 'user_settings');
   INSERT INTO user_settings AS s (user_id, theme, notifications_enabled, preferences)
   VALUES (
     put_setting.user_id,
@@ -301,6 +303,7 @@ CREATE FUNCTION put_sync_state(
 ) RETURNS sync_state
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
+  SELECT must_be_live(put_sync_state.user_id, 'sync_state');
   INSERT INTO sync_state AS s (user_id, sync_type, last_sync, metadata)
   VALUES (put_sync_state.user_id, put_sync_state.sync_type, coalesce(put_sync_state.last_sync, now()),
           coalesce(put_sync_state.metadata, '{}'))

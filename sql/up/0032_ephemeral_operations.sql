@@ -10,8 +10,9 @@ BEGIN
   INSERT INTO typing_indicators (channel_id, user_id, expires_at)
   SELECT m.channel_id, m.user_id, clock_timestamp() + start_typing.lasts
     FROM channel_members m
+    JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
    WHERE m.channel_id = start_typing.channel_id AND m.user_id = start_typing.user_id
-     AND EXISTS (SELECT FROM users u WHERE u.id = m.user_id AND u.deleted_at IS NULL)
+     FOR KEY SHARE OF u
   ON CONFLICT (channel_id, user_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
   RETURNING expires_at INTO until;
   IF NOT FOUND THEN
@@ -34,6 +35,7 @@ END;
 CREATE FUNCTION put_session(session_hash bytea, data jsonb, expires_at timestamptz, user_id text DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 BEGIN ATOMIC
+  SELECT must_be_live(put_session.user_id, 'sessions');
   INSERT INTO sessions (session_hash, user_id, data, expires_at)
   VALUES (put_session.session_hash, put_session.user_id, put_session.data, put_session.expires_at)
   ON CONFLICT (session_hash) DO UPDATE

@@ -135,3 +135,12 @@ def test_search_finds_parts_of_words_by_index(migrated: Conn, ids: dict[str, str
     assert value(migrated, search) == 1
     plan = "\n".join(row[0] for row in migrated.execute("EXPLAIN " + search))
     assert "messages_content_search_idx" in plan
+
+
+def test_no_trigger_is_called_for_each_row_of_a_load(migrated: Conn) -> None:
+    """Typing alone, which nobody loads: 100,000 calls would take as long as the rows themselves."""
+    each_row = """
+        SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+         WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal
+           AND t.tgtype & 1 = 1 AND t.tgtype & 4 = 4"""
+    assert listed(migrated, each_row) == ["typing_indicators_notify"]

@@ -10,6 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support.chat import (
+    FORBIDDEN,
+    FOREIGN_KEY,
     LATER,
     NO_DATA,
     TwoSessions,
@@ -247,3 +249,52 @@ def test_a_purge_leaves_a_user_whose_heartbeat_comes_at_the_same_moment(two: Two
         rows(two.second, "purge_expired")
     states = [call(two.first, "find_presence", who)["status"] for who in (ada, bob)]
     assert states == ["away", "offline"]
+
+
+# What a person does while somebody deletes or erases them, and how to find what is left of it.
+DURING_THE_END: list[tuple[str, tuple[Any, ...], str]] = [
+    ("delete_user", ("issue_token", "{bob}", digest("t"), LATER),
+     "SELECT count(*) FROM refresh_tokens WHERE user_id = %s AND revoked_at IS NULL"),
+    ("delete_user", ("put_session", digest("s"), {}, LATER, "{bob}"), "sessions"),
+    ("erase_user", ("put_profile", "{bob}", "I am Bob"), "profiles"),
+    ("erase_user", ("put_setting", "{bob}", "nick", Jsonb("bob")), "user_settings"),
+    ("erase_user", ("set_presence", "{bob}", "online", "at Bob's"), "user_status"),
+    ("erase_user", ("touch_last_seen", "{bob}"), "user_status"),
+    ("erase_user", ("notify_user", "{bob}", "system"), "notifications"),
+    ("erase_user", ("request_friend", "{bob}", "{ada}"), "relationships"),
+    ("erase_user", ("create_channel", "{bob}", "public", "mine"), "channel_members"),
+    ("erase_user", ("mark_read", "{first}", "{bob}"), "message_reads"),
+    ("erase_user", ("mark_delivered", "{first}", "{bob}"), "message_deliveries"),
+    ("erase_user", ("start_typing", "{room}", "{bob}"), "typing_indicators"),
+    ("erase_user", ("send_message", "{room}", "{bob}", "x", "phone of bob"),
+     "SELECT count(*) FROM messages WHERE user_id = %s AND client_message_id IS NOT NULL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize(("end", "act", "left"), DURING_THE_END)
+def test_nothing_is_left_of_what_a_user_does_while_they_are_deleted_or_erased(
+    two: TwoSessions, end: str, act: tuple[Any, ...], left: str, order: str
+) -> None:
+    """Either it comes first, and is ended or erased, too; or it waits, and is refused."""
+    ada, bob, room, first = two.room()
+    ids = {"ada": ada, "bob": bob, "room": room, "first": first}
+    done = tuple(a.format(**ids) if isinstance(a, str) else a for a in act)
+    if order == "before":
+        two.race(done, (end, bob))
+    elif act[0] == "touch_last_seen":
+        assert two.race((end, bob), done)[1] == {"touch_last_seen": None}
+    else:
+        with pytest.raises(psycopg.Error) as caught:
+            two.race((end, bob), done)
+        assert caught.value.sqlstate in {FOREIGN_KEY, NO_DATA, FORBIDDEN}
+    count = left if left.startswith("SELECT") else f"SELECT count(*) FROM {left} WHERE user_id = %s"
+    assert value(two.first, count, bob) == 0
+
+
+def test_a_user_who_is_being_deleted_is_not_added_to_a_channel(two: TwoSessions) -> None:
+    ada, bob = two.create_people()
+    room = call(two.first, "create_channel", ada, "private", "room")["id"]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        two.race(("delete_user", bob), ("add_member", room, bob))
+    assert members(two.first, room) == {ada: "owner"}

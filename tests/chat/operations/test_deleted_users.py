@@ -144,19 +144,18 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
 def test_a_table_refuses_a_row_of_a_deleted_user_as_one_of_an_unknown_user(
     chat: Conn, ids: dict[str, str], table: str, column: str, row: dict[str, Any]
 ) -> None:
-    there = delete_cat(chat, ids)
+    there = {**delete_cat(chat, ids), "dan": create_people(chat, "dan")[0]}
+    call_value(chat, "delete_user", there["dan"])  # who has no row that would be a duplicate
     values = dict(zip(row, fill_ids(ids, *row.values()), strict=True))
-    for who in (there["nobody"], there["cat"]):
+    for who in (there["nobody"], there["dan"]):
         name = f"{table}_{column}_fkey"
         assert_insert_fails(chat, FOREIGN_KEY, name, table, **values, **{column: who})
     if table not in ("channels", "relationships"):
-        insert(
-            chat, table, **values, **{column: there["eve" if table != "channel_members" else "ada"]}
-        )
+        live = there["eve" if table != "channel_members" else "ada"]
+        insert(chat, table, **values, **{column: live})
+        move = f"UPDATE {table} SET user_id = %s WHERE user_id = %s"
         with pytest.raises(psycopg.errors.ForeignKeyViolation), chat.transaction():
-            chat.execute(
-                f"UPDATE {table} SET user_id = %s WHERE user_id <> %s", [there["cat"], there["cat"]]
-            )
+            chat.execute(move, [there["dan"], live])
 
 
 def test_a_deleted_member_takes_no_place_in_a_group(chat: Conn, ids: dict[str, str]) -> None:

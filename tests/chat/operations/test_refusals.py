@@ -260,7 +260,8 @@ def test_every_function_of_the_schema_has_a_test(chat: Conn) -> None:
         " (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
     )
     inner = {"ulid_encode", "generate_ulid", "ulid_timestamp", "pin_search_path", "acting_user",
-             "must_act_as", "must_have_user", "no_user", "lock_pair", "mentions"}  # fmt: skip
+             "must_act_as", "must_have_user", "no_user", "lock_pair",
+             "mentions", "must_be_live"}  # fmt: skip
     log = {"events_origin", "events_epoch", "events_snapshot", "events_reset", "events_since",
            "purge_events", "set_notify_mode", "bell_is_due", "ring_doorbell", "xid_after",
            }  # fmt: skip  # tests/chat/events has them

@@ -154,7 +154,8 @@ def mark_every_table(chat: Conn, ids: dict[str, str], bob: str) -> None:
     insert(chat, "files", user_id=bob, name="bobbymark.png", type="b", size=1, url="bobbymark")
     for key in (
         "login:bobby.tables@example.org", "post:bobby_tables:1", "post:BOBBY_TABLES",
-        "post/bobby_tables", "Bobby_tables", f"x:{bob}", "callback:auth0|bobbymark",
+        "post/bobby_tables", "Bobby_tables",
+        "call:Robert (Bobbymark) Tables:1", f"x:{bob}", "callback:auth0|bobbymark",
     ):  # fmt: skip
         call_value(chat, "hit_rate_limit", key, 1, "1 h")
     # what stays on purpose
