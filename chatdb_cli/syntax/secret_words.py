@@ -11,12 +11,33 @@ argument, a key of JSON.  What does not belong here: where literals begin and en
 from __future__ import annotations
 
 import re
+import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
+
+
+class _Pattern:
+    """A pattern that is compiled when it is first used: most runs need few of them, or none."""
+
+    def __init__(self, pattern: str, flags: re.RegexFlag = _FLAGS) -> None:
+        self._pattern = pattern
+        self._flags = flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self._pattern, self._flags)
+
+    def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
+        return self._compiled.search(text, start, end)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        return self._compiled.finditer(text)
+
 
 # --- by the word alone ----------------------------------------------------------------------------
 
@@ -26,8 +47,8 @@ _WORD = r"""pass_?w | pass_?phrase | pass_?code
 # crypt() and pgcrypto's functions take a password or a key as a literal.
 _FUNCTION = r"(?<![a-z]) crypt (?![a-z]) | pgp_sym_ | hmac"
 _URL = r"://[^\s/?#]*:[^@]*@ | (?<![\w./@]) (?!mailto:) [\w.%+-]+ : [^\s:@,]+ @ [\w.\[-]"
-_SIGN = re.compile(f"{_WORD} | {_FUNCTION} | {_URL}", _FLAGS)
-_WORDS = re.compile(_WORD, _FLAGS)
+_SIGN = _Pattern(f"{_WORD} | {_FUNCTION} | {_URL}", _FLAGS)
+_WORDS = _Pattern(_WORD, _FLAGS)
 
 # --- by an assignment -----------------------------------------------------------------------------
 
@@ -60,7 +81,7 @@ _TEXT = r"""(?: constant \s+ )?
 _TO = r"(?: => | := | = | \b to \b )"
 # The outline of a statement: its code without comments, names without quotes, and each literal as its
 # text if that looks like a name, else `?`, between OPEN and CLOSE.
-_OUTLINE_OF_NAME = re.compile(
+_OUTLINE_OF_NAME = _Pattern(
     rf"""{_NAME} (?:
       \s* (?: {_TO} (?: [\s(] | \w+ \s* \( )* | [\s(]* ) {_VALUE}
                          # OPTIONS (token '...'), SET a.token = '...'
@@ -68,7 +89,7 @@ _OUTLINE_OF_NAME = re.compile(
     | \s+ (?: {_TEXT} (?: = | \b default \b ) | set \s+ default \b ) [\s(]* {_VALUE} )""",
     _FLAGS,
 )
-_OUTLINE_OF_CALL = re.compile(
+_OUTLINE_OF_CALL = _Pattern(
     rf"""\b (?: set_config \s* \( \s* (?: setting_name \s* (?: => | := ) \s* )?
         (?: (?= [^,]*? {_NAME} {CLOSE} )
           | (?! setting_name | [nbx]? {OPEN} | \s )        # a name that is put together
@@ -79,7 +100,7 @@ _OUTLINE_OF_CALL = re.compile(
     | {CLOSE} [^,;{OPEN}]{{0,40}}? \b as \s+ [\w$]*? {_NAME}   # '...' AS token""",
     _FLAGS,
 )
-_OUTLINE_OF_OTHERS = re.compile(
+_OUTLINE_OF_OTHERS = _Pattern(
     rf"""\b (?: (?: program | connection ) \s* {_BEGIN}     # COPY, CREATE SUBSCRIPTION
     | user \s+ mapping \b
     | dblink\w* \s* \(
@@ -106,25 +127,25 @@ _ARGUMENT = r"""(?: (?<![\w-]) (?: -u | --user | --proxy-user ) [\s=]* ["']* [^\
     | (?<![a-z]) bearer \s+ (?= \S{8} )
     | [?&] (?: [\w-]* (?: sig | signature | token | secret | key ) | code
         | [^=&\s]* %[0-9a-f]{2} [^=&\s]* ) = )""".replace("{wide}", _WIDE)
-_SHAPE = re.compile(_SHAPES, _FLAGS)
-_IN_ARGUMENT = re.compile(rf"""{_ARGUMENT} [^\s"'&%]""", _FLAGS)
-_NAME_IN_LITERAL = re.compile(
+_SHAPE = _Pattern(_SHAPES, _FLAGS)
+_IN_ARGUMENT = _Pattern(rf"""{_ARGUMENT} [^\s"'&%]""", _FLAGS)
+_NAME_IN_LITERAL = _Pattern(
     rf"""{_NAME} (?: "? \s* (?: => | := | = | : ) \s* " (?!")     # JSON, hstore
     | = [^\s'"%&,;:)=$<>{{]                          # a keyword string, a variable of a program
     | \s* {_TO}? \s* (?: %[Ls] | '+ (?: [^'\s;,)] | $ ) )  # code in the literal
     | \s* (?: := | = | \b to ) \s* $ )""",
     _FLAGS,
 )
-_NAME_IN_COMMENT = re.compile(
+_NAME_IN_COMMENT = _Pattern(
     rf"""{_NAME} \s* (?: {_TO} \s* ' (?!') | ' [^']* ' \s* [,)] )""", _FLAGS
 )
-_PROGRAM_IN_COMMENT = re.compile(r"\b (?: program | connection ) \s* '", _FLAGS)
+_PROGRAM_IN_COMMENT = _Pattern(r"\b (?: program | connection ) \s* '", _FLAGS)
 
 # --- what is hidden wherever it is ----------------------------------------------------------------
 
 _GAP = r"(?: \s | /\*.*?\*/ | --[^\r\n]*[\r\n] )"
 # What may be a password outside of a literal: quoted by mistake like a name, a number, in a comment.
-_UNQUOTED_PASSWORD = re.compile(
+_UNQUOTED_PASSWORD = _Pattern(
     r"""\b (?:ssl)? password
     (?: (?: "\s*:\s* | \s+ | \s*(?: := | => | = )\s* ) "(?P<name>(?:[^"]|"")*)
       | \s+ (?P<number>\d[^\s;]*)
@@ -132,15 +153,15 @@ _UNQUOTED_PASSWORD = re.compile(
     _FLAGS,
 )
 # PASSWORD without quotes is an error, whose message would cite the word.
-_UNQUOTED_WORD = re.compile(
+_UNQUOTED_WORD = _Pattern(
     rf"""\b (?: alter | create ) \s+ (?: role | user | group ) \b [^;']*? \b password {_GAP}+
     (?! null \b | [enbx] ' | u& | -- | /\* ) (?P<word> [^\s;'"$:]+ )""",
     _FLAGS,
 )
-_UNQUOTED_URL = re.compile(r"""://[^\s:/@'"]*:(?P<url>[^\s'"]+)@""")
-_UNQUOTED_SHAPE = re.compile(f"(?P<shape> {_SHAPES} )", _FLAGS)
-_UNQUOTED_ARGUMENT = re.compile(rf"""{_ARGUMENT} (?P<argument> [^\s'"&%<>$]+ )""", _FLAGS)
-_UNQUOTED_SETTING = re.compile(
+_UNQUOTED_URL = _Pattern(r"""://[^\s:/@'"]*:(?P<url>[^\s'"]+)@""", re.NOFLAG)
+_UNQUOTED_SHAPE = _Pattern(f"(?P<shape> {_SHAPES} )", _FLAGS)
+_UNQUOTED_ARGUMENT = _Pattern(rf"""{_ARGUMENT} (?P<argument> [^\s'"&%<>$]+ )""", _FLAGS)
+_UNQUOTED_SETTING = _Pattern(
     rf"""\b set {_GAP}+ (?: (?:session|local) {_GAP}+ )? "? [\w$]+ "? \. "?
       [\w$]*? {_NAME} "? {_GAP}* (?: = | \b to \b ) {_GAP}*
       (?: "(?P<setting_name>(?:[^"]|"")*) | (?! (?: default | on | off | true | false ) \b )
@@ -155,67 +176,22 @@ _UNQUOTED_SETTING = re.compile(
 _FIXED = {
     "words": ("pass", "word", "phrase", "pw", "crypt", "pgp_sym", "hmac", "@"),
     "names": (
-        *(
-            "pass",
-            "pwd",
-            "secret",
-            "token",
-            "credential",
-            "bearer",
-            "conninfo",
-            "conn_info",
-            "connstr",
-        ),
-        *("conn_str", "_key", "-key", *(f"{word}key" for word in _KEYS)),
+        "pass", "pwd", "secret", "token", "credential", "bearer", "conninfo", "conn_info", "connstr",
+        "conn_str", "_key", "-key", "set_config", *(f"{word}key" for word in _KEYS),
     ),
     "shapes": (
-        *(
-            "scram-sha-",
-            "md5",
-            "$1$",
-            "$2$",
-            "$2a$",
-            "$2b$",
-            "$2x$",
-            "$2y$",
-            "$5$",
-            "$6$",
-            "$y$",
-            "$7$",
-        ),
-        *(
-            "$argon2",
-            "{sha",
-            "{ssha",
-            "eyj",
-            "akia",
-            "asia",
-            "ghp_",
-            "gho_",
-            "ghu_",
-            "ghs_",
-            "ghr_",
-        ),
-        *("github_pat_", "glpat-", "xox", "k_live_", "k_test_", "private key-----"),
+        "scram-sha-", "md5", "$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$y$", "$7$",
+        "$argon2", "{sha", "{ssha", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+        "github_pat_", "glpat-", "xox", "k_live_", "k_test_", "private key-----",
     ),
     "arguments": ("-u", "-h '", '-h "', "--header", "--proxy-u", "authorization", "bearer", "://"),
     "calls": (
-        *(
-            "program",
-            "connection",
-            "mapping",
-            "dblink",
-            "_command",
-            "digest",
-            "md5",
-            "sha2",
-            "sha3",
-        ),
-        *("sha5", "ncrypt", "ecrypt"),
+        "program", "connection", "mapping", "dblink", "_command", "digest", "md5", "sha2", "sha3",
+        "sha5", "ncrypt", "ecrypt",
     ),
-}
+}  # fmt: skip
 # A word may be split among literals, or spelled with escapes.
-_SPLIT = re.compile(
+_SPLIT = _Pattern(
     rf"""\w (?: ' | \$\w*\$ ) [^'|]{{0,80}} \|\| [^'|]{{0,80}} ['$]
     | \w ' [ \t\f\v]* (?: --[^\r\n]* )? [\r\n] {_GAP}* '
     | \\ (?: x [0-9a-f] | u00 | U0000 | [0-7]{{2}} | \+00 ) | concat | %s%s""",
@@ -223,7 +199,7 @@ _SPLIT = re.compile(
 )
 
 
-def _search(kind: str, pattern: re.Pattern[str], text: str) -> bool:
+def _search(kind: str, pattern: _Pattern, text: str) -> bool:
     """Return whether a pattern is in a text, after the faster search for what it needs."""
     return _has(kind, text.lower()) and pattern.search(text) is not None
 

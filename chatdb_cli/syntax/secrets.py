@@ -97,30 +97,36 @@ def hide(message: str, statement: str, *, everything: bool = False) -> str:
         statement: the statement that it says it of.
         everything: hide all literals, and all words of the statement that the message quotes.
     """
-    message = mask_message(message)
     found = set(_secrets(statement, everything=everything))
     if not found and not everything:
-        return message
+        return mask_message(message)
     hidden = statement if everything else "\0".join(found)
     shown = "\0".join(
         mask(code, everything=everything or code is not statement)
         for code in (statement, *filter(_CODE.search, found))
     )
-    for cited in _CITED.findall(message):
+    cited = [match.span(1) for match in _CITED.finditer(message)]
+    for text in (message[start:end] for start, end in cited):
         found.update(
             part
-            for part in (cited, cited.strip(_MARKS))
+            for part in (text, text.strip(_MARKS))
             if part in hidden and (everything or part not in shown)
         )
-    for secret in sorted(found, key=len, reverse=True):
-        if len(secret) > (0 if everything else 2):
-            message = message.replace(secret, "•" * len(secret))
+    spans = [
+        match.span()
+        for secret in found
+        if len(secret) > (0 if everything else 2)
+        for match in re.finditer(re.escape(secret), message)
+    ]
     # The server cuts long values, such as those of a row.
     parts = ((i, i + _PART) for i in range(len(message) - _PART + 1))
-    return _without(
-        message,
-        ((i, j) for i, j in parts if message[i:j] in hidden and message[i:j] not in shown),
-    )
+    spans += ((i, j) for i, j in parts if message[i:j] in hidden and message[i:j] not in shown)
+    # A literal that does not end is cited to the end of the text, beyond its end in another reading.
+    masked = mask(statement, everything=everything)
+    for start, end in cited:
+        if (at := statement.find(message[start:end])) >= 0:
+            spans += ((i, i + 1) for i in range(start, end) if masked[i - start + at] == "•")
+    return mask_message(_without(message, spans))
 
 
 def _secrets(statement: str, *, everything: bool) -> Iterator[str]:
