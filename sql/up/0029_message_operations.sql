@@ -339,8 +339,9 @@ BEGIN
   SELECT channel_id, user_id, status INTO home, author, state FROM messages WHERE id = mark_read.message_id;
   UPDATE channel_members SET last_read_message_id = mark_read.message_id
    WHERE channel_id = home AND user_id = mark_read.user_id
-     AND EXISTS (SELECT FROM users u WHERE u.id = mark_read.user_id AND u.deleted_at IS NULL FOR KEY SHARE)
      AND coalesce(last_read_message_id, '') < mark_read.message_id COLLATE "C"
+     -- correlated, so that it is evaluated last: a call that moves no marker locks, and writes, nothing
+     AND EXISTS (SELECT FROM users u WHERE u.id = channel_members.user_id AND u.deleted_at IS NULL FOR KEY SHARE)
   RETURNING last_read_message_id INTO marker;
   IF NOT FOUND THEN
     SELECT last_read_message_id INTO marker FROM channel_members
@@ -375,6 +376,7 @@ BEGIN
     JOIN channel_members c ON c.channel_id = m.channel_id AND c.user_id = mark_delivered.user_id
     JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
    WHERE m.id = mark_delivered.message_id
+     AND NOT EXISTS (SELECT FROM message_deliveries d WHERE d.message_id = m.id AND d.user_id = c.user_id)  -- then no lock
      FOR KEY SHARE OF u
   ON CONFLICT DO NOTHING;
   written := FOUND;
