@@ -21,6 +21,8 @@ CREATE TABLE events (
 
 -- With seq, so that a transaction with a million events can be read in pages.
 CREATE INDEX events_xid_idx ON events (xid, seq);
+-- An insert looks for the updates of its row in the same transaction (0037).
+CREATE INDEX events_updates_idx ON events (row_id COLLATE "C") WHERE op = 'update';
 
 -- No constraint except NOT NULL, and no foreign key: this table must never make a write of the application fail.
 

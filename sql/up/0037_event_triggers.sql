@@ -8,10 +8,11 @@
 -- A trigger or a function that runs within a statement may change a row that the statement has just written: its event
 -- is written first. So an event that is no longer true when its turn comes is left out: a message that was inserted
 -- and, by such a trigger, deleted has one event, the delete. An update that such a trigger made of a row just inserted
--- is part of the insert: its event is removed, from those since the first update of the transaction, or since the last
--- insert into that table (chat.updated_<table>). The last event of a row in a transaction always tells
--- whether the row is there, and none comes before its insert. Only rows of a transaction with an update or a delete of events are looked up again: the
--- setting chat.changed says so, because most transactions only insert.
+-- is part of the insert: its event is removed. Which statement is the outer one can't be told here (a function may hold
+-- any), so every update of the row in the transaction is removed, and looked up by the row (events_updates_idx). The
+-- last event of a row in a transaction always tells whether the row is there, and none comes before its insert. Only
+-- rows of a transaction with an update or a delete of events are looked up again: the setting chat.changed says so,
+-- because most transactions only insert.
 --
 -- SECURITY DEFINER: no role may write events directly. Nor may a role call these functions from its own trigger.
 
@@ -60,23 +61,24 @@ CREATE FUNCTION %1$I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 DECLARE
-  unsure text := current_setting('chat.changed', true);
-  since  bigint;  -- the event before the first update whose row a statement may still report as inserted
+  unsure       text := current_setting('chat.changed', true);
+  inner_update tid;
 BEGIN
   IF TG_RELID <> '%2$I'::regclass THEN
     RAISE EXCEPTION '%1$I() is a trigger of the table "%2$I" alone' USING ERRCODE = 'trigger_protocol_violated';
   END IF;
-  IF unsure = pg_current_xact_id()::text AND TG_OP <> 'DELETE' THEN
-    since := substring(current_setting('chat.updated_%2$s', true) FROM '^' || unsure || ':([0-9]{1,18})$');
-  END IF;
   IF TG_OP = 'INSERT' THEN
-    IF since IS NOT NULL THEN
-      DELETE FROM events e USING added r
-       WHERE e.xid = pg_current_xact_id() AND e.seq > since AND e.table_name = %2$L AND e.op = 'update'
-         AND e.row_id = %3$s;
-      IF pg_trigger_depth() = 1 THEN
-        PERFORM set_config('chat.updated_%2$s', '', true);
-      END IF;
+    IF unsure = pg_current_xact_id()::text THEN
+      -- One by one, and with IS TRUE: found by the row and by its place, whatever the planner expects of a
+      -- transaction.
+      FOR inner_update IN
+        SELECT own.ctid FROM added r CROSS JOIN LATERAL (
+          SELECT e.ctid FROM events e
+           WHERE e.op = 'update' AND e.row_id COLLATE "C" = %3$s AND e.table_name = %2$L
+             AND (e.xid = pg_current_xact_id()) IS TRUE OFFSET 0) own
+      LOOP
+        DELETE FROM events WHERE ctid = inner_update;
+      END LOOP;
     END IF;
     INSERT INTO events (table_name, op, row_id, channel_id, user_id)
     SELECT %2$L, 'insert', %3$s, %4$s, %5$s FROM added r
@@ -86,10 +88,6 @@ BEGIN
          FROM (SELECT %3$s AS row_id, %4$s AS channel_id FROM added r LIMIT 21) few;
     END IF;
   ELSIF TG_OP = 'UPDATE' THEN
-    IF since IS NULL THEN
-      since := coalesce((SELECT max(e.seq) FROM events e WHERE e.xid = pg_current_xact_id()), 0);
-      PERFORM set_config('chat.updated_%2$s', pg_current_xact_id() || ':' || since, true);
-    END IF;
     INSERT INTO events (table_name, op, row_id, channel_id, user_id)
     SELECT %2$L, %7$s, %3$s, %4$s, %5$s FROM %8$s r
      WHERE unsure IS DISTINCT FROM pg_current_xact_id()::text OR %6$s = (%9$s);

@@ -459,6 +459,19 @@ INNER = {
         f" SELECT edit_message(id, '{ADA}', 'y') FROM new",
         NEW, ["insert"],
     ),
+    "a statement that inserts, and edits and sends by functions": (
+        None,
+        f"WITH new AS ({NEW_MESSAGE} RETURNING id) SELECT edit_message(id, '{ADA}', 'y'),"
+        f" send_message('{HALL}', '{ADA}', 'x', 'c') FROM new",
+        NEW, ["insert"],
+    ),
+    "a statement that inserts, and inserts or changes by a function": (
+        None,
+        f"""CREATE FUNCTION again() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            {NEW_MESSAGE} ON CONFLICT (id) DO UPDATE SET content = 'y'; END $$;
+        WITH new AS ({NEW_MESSAGE} RETURNING id) SELECT again() FROM new""",
+        NEW, ["insert"],
+    ),
     "a row that is inserted, and changed by the next statement": (
         None,
         f"{EDIT}; {NEW_MESSAGE}; {EDIT.replace(HI, NEW)}; {NEW_MESSAGE.replace(NEW, NEWER)}",
