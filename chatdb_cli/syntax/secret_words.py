@@ -43,6 +43,8 @@ class _Pattern:
 
 # `pass` alone is also a word of prose.
 _WORD = r"""pass_?w | pass_?phrase | pass_?code
+    | (?<![a-z]) (?: smtp | imap | e?mail | db | database | pg | postgres | mysql | redis | mongo | amqp
+        | ldap | bind | s?ftp | ssh | http | proxy | admin | root | user | auth ) [._-]? pass (?![a-z])
     | (?<![a-z]) (?: pwd? (?![a-z]) | pass (?= ['"]? \s* [=:,)] ) )"""
 # crypt() and pgcrypto's functions take a password or a key as a literal.
 _FUNCTION = r"(?<![a-z]) crypt (?![a-z]) | pgp_sym_ | hmac"
@@ -83,7 +85,7 @@ _TO = r"(?: => | := | = | \b to \b )"
 # text if that looks like a name, else `?`, between OPEN and CLOSE.
 _OUTLINE_OF_NAME = _Pattern(
     rf"""{_NAME} (?:
-      \s* (?: {_TO} (?: [\s(] | \w+ \s* \( )* | [\s(]* ) {_VALUE}
+      \s* (?: (?: {_TO} | <> | != | \b in \b ) (?: [\s(\[] | \w+ \s* [(\[] )* | [\s(]* ) {_VALUE}
                          # OPTIONS (token '...'), SET a.token = '...'
     | \s+ [\w.\s()\[\]]{{1,60}} := [\s(]* {_VALUE}  # p_token varchar(9) := '...'
     | \s+ (?: {_TEXT} (?: = | \b default \b ) | set \s+ default \b ) [\s(]* {_VALUE} )""",
@@ -95,7 +97,10 @@ _OUTLINE_OF_CALL = _Pattern(
           | (?! setting_name | [nbx]? {OPEN} | \s )        # a name that is put together
           | [nbx]? {OPEN} [^{CLOSE}]* {CLOSE} \s* \|\| )
     | current_setting \s* \( \s* {OPEN} [^{OPEN}]*? {_NAME} {CLOSE} [^()]* \) \s* (?: = | <> | != )
-    | (?: jsonb?(?:_build)?_object | hstore ) \s* \( [^()]*? {_NAME} {CLOSE}
+    | jsonb_(?:set|insert) \w* \s* \( [^;]{{0,80}}? {_NAME} ["}}\s]* {CLOSE} [\s\]]*
+        (?: ::\s*text\s*\[\s*\] \s* )? ,
+        [\s(]* (?: \w+ \s* \( \s* )* {_VALUE}
+    | (?: jsonb?(?:_build)?_object | hstore | \w*header | \w*curlopt ) \s* \( [^()]*? {_NAME} {CLOSE}
         \s* (?: , | : | \b value \b ) [\s(]* {_VALUE} )
     | {CLOSE} [^,;{OPEN}]{{0,40}}? \b as \s+ [\w$]*? {_NAME}   # '...' AS token""",
     _FLAGS,
@@ -119,6 +124,7 @@ _SHAPES = r"""(?: SCRAM-SHA-256 \$ \d+ : [^\s'"]+
     | (?<!\w) eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
     | (?<!\w) (?: AKIA | ASIA ) [0-9A-Z]{16} (?!\w)
     | (?<!\w) (?: gh[opusr]_ | github_pat_ | glpat- | xox[abeoprs]- | [sr]k_(?:live|test)_ ) [\w-]{10,}
+    | hooks\.slack\.com/services/ [\w/]+ | discord(?:app)?\.com/api/webhooks/ [\w/-]+
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY----- (?: [\w+/=\s\\,:-]* (?=-----END) )? )"""
 # A program's argument, a header of HTTP, a signed URL.
 _ARGUMENT = r"""(?: (?<![\w-]) (?: -u | --user | --proxy-user ) [\s=]* ["']* [^\s:"']* :
@@ -182,7 +188,8 @@ _FIXED = {
     "shapes": (
         "scram-sha-", "md5", "$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$y$", "$7$",
         "$argon2", "{sha", "{ssha", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
-        "github_pat_", "glpat-", "xox", "k_live_", "k_test_", "private key-----",
+        "github_pat_", "glpat-", "xox", "hooks.slack", "api/webhooks", "k_live_", "k_test_",
+        "private key-----",
     ),
     "arguments": ("-u", "-h '", '-h "', "--header", "--proxy-u", "authorization", "bearer", "://"),
     "calls": (
@@ -230,6 +237,8 @@ class Kinds(NamedTuple):
 
     def code_says(self, text: str, start: int, end: int) -> bool:
         """Return whether names and keywords say that there is a secret."""
+        # `pass` is a word for a password before a parenthesis, which is a token of its own.
+        end += text.startswith(")", end)
         return self.words and _SIGN.search(text, start, end) is not None
 
     def literal_says(self, content: str) -> bool:

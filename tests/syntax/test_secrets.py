@@ -318,12 +318,38 @@ def test_masking_keeps_every_line_and_its_length(text: str) -> None:
         "ALTER ROLE a BYPASSRLS; SET app.token_ttl = '5min'; SET password_encryption = md5",
         "SELECT 'SELECT 1 FROM t WHERE token = $1', md5(a || 'x'), digest(a, 'sha256') FROM t",
         "SELECT a LIKE 'x' ESCAPE '\\'; CREATE TABLE u (password text); SELECT 'b'",
+        "CREATE TABLE u (password_hash text CHECK (password_hash ~ '^\\$2[aby]' OR a LIKE 'x'))",
+        "COMMENT ON COLUMN u.password_hash IS 'The hash of the password, by argon2id or bcrypt.'",
         "DO $$ BEGIN RAISE 'the token % is wrong', x USING HINT = 'Try again.'; END $$",
         "PERFORM set_config('chat.user_id', 'b', true)",
     ],
 )
 def test_text_that_is_not_a_password_is_shown(text: str) -> None:
     assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO account (email, pass) VALUES ('a', 'Zz9')",
+        "INSERT INTO account (\"pass\") VALUES ('Zz9')",
+        "INSERT INTO settings VALUES ('SMTP_PASS', 'Zz9')",
+        "UPDATE c SET v = jsonb_set(v, '{a,api_token}', '\"Zz9\"')",
+        "UPDATE c SET v = jsonb_set(v, ARRAY['api_token'], to_jsonb('Zz9'::text))",
+        "SELECT http_header('X-API-Key', 'Zz9')",
+        "SELECT http_set_curlopt('CURLOPT_USERPWD', 'me:Zz9')",
+        "SELECT 'https://hooks.slack.com/services/T0/B0/Zz9'",
+        "DELETE FROM u WHERE token IN ('a', 'Zz9')",
+        "DELETE FROM u WHERE token = ANY (ARRAY['Zz9'])",
+        "CREATE INDEX i ON t (id) WHERE api_key <> 'Zz9'",
+        "CREATE TABLE u (password text DEFAULT 'Zz9' CHECK (password ~ 'x'))",
+        "CREATE TABLE u (a text CHECK (a ~ 'password=Zz9'))",
+        "COMMENT ON COLUMN u.password IS 'at first it is Zz9'",
+        "COMMENT ON ROLE a IS 'the first password of all is Zz9'",
+    ],
+)
+def test_a_secret_of_this_form_is_hidden(text: str) -> None:
+    assert "Zz9" not in mask(text)
 
 
 def test_only_the_literals_of_code_are_hidden() -> None:
