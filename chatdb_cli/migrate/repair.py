@@ -190,7 +190,8 @@ def write_statements(
         if outcome.error.sqlstate in (ASSERTION_FAILED, UNIQUE_VIOLATION):
             raise ChatdbError(
                 Code.HISTORY,
-                "the history was changed in the meantime; nothing was written",
+                "the history was changed in the meantime, or a trigger on its tables keeps a row "
+                "out; nothing was written",
                 hint=Advice("look at {status} and decide again"),
             )
         raise unexpected_error(outcome.error, "the history can't be written")

@@ -56,6 +56,22 @@ def test_what_a_trigger_keeps_out_of_the_history_is_not_reported_as_recorded(
     assert database.tables() == tables
 
 
+def test_a_mark_that_a_trigger_keeps_out_of_the_history_says_so(
+    project: Project, database: Database
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).up(to="1")
+    database.execute(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER t BEFORE INSERT ON _yoyo_migration FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    migrator = project.migrator(database)
+    with pytest.raises(ChatdbError, match="or a trigger on its tables keeps a row out") as caught:
+        migrator.mark(migrator.marks("mark", "2"))
+    assert caught.value.code is Code.HISTORY
+    assert database.applied() == ["0001_t1"]
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("place", [1, 3, 5])
 @pytest.mark.parametrize(("sql", "sqlstate"), [(AT_A_STATEMENT, "22012"), (AT_COMMIT, "23503")])
