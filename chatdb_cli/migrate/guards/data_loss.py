@@ -261,7 +261,7 @@ class DataLossCheck:
         """Refuse a file that drops all temporary tables: the values to compare are kept in some."""
         for script in (self._state.loaded[step.key].script for step in steps):
             if where := _DISCARD.search(script.text):
-                reason = "DISCARD drops the values that are kept to be compared"
+                reason = "its DISCARD drops the values that are kept to be compared"
                 place = locate(script.text, where.start(), script.path)
                 raise _unknown_rows(reason, place).with_(notes=(self._what_changed(steps),))
 
