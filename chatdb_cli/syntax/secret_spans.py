@@ -58,18 +58,6 @@ _SWITCH = re.compile("standard_conforming_strings", re.IGNORECASE)
 _ROUTINE = re.compile(r"create\b.{0,200}?\b(?:function|procedure)\b", re.IGNORECASE | re.DOTALL)
 _AS = re.compile(r"\bas\s*$", re.IGNORECASE)
 _DO = re.compile(r"do\b", re.IGNORECASE)
-_DEFINITION = re.compile(
-    r"(?:create|alter)\s+(?:(?:unlogged|foreign)\s+)?(?:table|domain)\b", re.IGNORECASE
-)
-_PATTERN = re.compile(r"(?:~\*?|\b(?:i?like|similar\s+to))\s*e?['$]\w*\$?$", re.IGNORECASE)
-_COMMENT = re.compile(r"comment\s+on\s+(?!role|server|subscription|database)", re.IGNORECASE)
-# Prose has words alone, not an assignment, a quotation, or letters mixed with digits; these are known.
-_WORD_OF_PROSE = re.compile(
-    r"\(?(?:[a-z_]+(?:-[a-z]+)?(?:\(\))?|\d{1,2}|argon2i?d?|auth0(?:_id)?|oauth2|sha\d{3}|md5)[.,;)]{0,2}",
-    re.IGNORECASE,
-)
-_BEFORE_VALUE = re.compile(r"is|was|be|to|.*(?:pass|pw|secret|key|token).*", re.IGNORECASE)
-_LEAST_PROSE = 4  # words
 _COPY = re.compile(r"copy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE)
 _END_OF_DATA = re.compile(r"^\\\.[ \t]*$", re.MULTILINE)
 _LANGUAGE = re.compile(r"\blanguage\s+['\"]?(\w+)", re.IGNORECASE)
@@ -291,8 +279,6 @@ class _Scan:
             return ()
         spans: list[tuple[int, int]] = []
         for literal in self._literals:
-            if self._is_harmless(literal):
-                continue
             if literal.dollar and self._is_body(literal, end):
                 body = self._text[literal.start : literal.end]
                 spans += (
@@ -304,17 +290,6 @@ class _Scan:
         if self._doubtful is not None:
             spans.append((self._doubtful, end))
         return spans
-
-    def _is_harmless(self, literal: _Literal) -> bool:
-        """Return whether a literal is a pattern of a table or a domain, or prose about an object."""
-        if self._everything:
-            return False
-        text, start = self._text, skip_blanks(self._text, self._start)
-        content = text[literal.start : literal.end]
-        if _DEFINITION.match(text, start):
-            before = text[max(start, literal.start - _LONGEST_SIGN) : literal.start]
-            return bool(_PATTERN.search(before)) and not self._kinds.literal_says(content)
-        return bool(_COMMENT.match(text, start) and _is_prose(content))
 
     def _is_body(self, literal: _Literal, end: int) -> bool:
         """Return whether a literal is code in SQL or PL/pgSQL, whose own literals are hidden."""
@@ -334,16 +309,6 @@ def _in_comment(text: str, kinds: Kinds, start: int, end: int) -> Iterator[tuple
         for match in QUOTED.finditer(comment):
             first, last = match.span("text")
             yield start + first, start + last
-
-
-def _is_prose(content: str) -> bool:
-    """Return whether a text is a sentence about a secret, and does not end with what it may be."""
-    words = content.split()
-    return (
-        len(words) >= _LEAST_PROSE
-        and all(map(_WORD_OF_PROSE.fullmatch, words))
-        and not _BEFORE_VALUE.fullmatch(words[-2])
-    )
 
 
 def _block_end(text: str, position: int) -> int:

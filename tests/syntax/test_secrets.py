@@ -318,8 +318,6 @@ def test_masking_keeps_every_line_and_its_length(text: str) -> None:
         "ALTER ROLE a BYPASSRLS; SET app.token_ttl = '5min'; SET password_encryption = md5",
         "SELECT 'SELECT 1 FROM t WHERE token = $1', md5(a || 'x'), digest(a, 'sha256') FROM t",
         "SELECT a LIKE 'x' ESCAPE '\\'; CREATE TABLE u (password text); SELECT 'b'",
-        "CREATE TABLE u (password_hash text CHECK (password_hash ~ '^\\$2[aby]' OR a LIKE 'x'))",
-        "COMMENT ON COLUMN u.password_hash IS 'The hash of the password, by argon2id or bcrypt.'",
         "DO $$ BEGIN RAISE 'the token % is wrong', x USING HINT = 'Try again.'; END $$",
         "PERFORM set_config('chat.user_id', 'b', true)",
     ],
