@@ -35,10 +35,11 @@ FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner
                           OR EXISTS (SELECT FROM pg_auth_members m
                                      WHERE m.member = r.oid AND m.roleid = o.oid)))"""
 # Which session, server and database is this, and may it be written?  Which of the history's tables
-# exist, which of them are another role's and which of these have columns of types that are no part of
-# PostgreSQL, whose functions would run?  Which of them hide rows from this role, and which may it not
-# read?  Which other relations does the schema hold, and which other schemas hold a history (chatdb marks
-# its own test schemas)?  Which search_path do the role and the database set?
+# exist, which of their names belong to something else, such as a view, which of the tables are another
+# role's and which of these have columns of types that are no part of PostgreSQL, whose functions would
+# run?  Which of them hide rows from this role, and which may it not read?  Which other relations does
+# the schema hold, and which other schemas hold a history (chatdb marks its own test schemas)?  Which
+# search_path do the role and the database set?
 INSPECT: Final = f"""\
 SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS server_version,
        current_database() AS database, session_user::text AS "user",
@@ -49,6 +50,13 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS se
        ARRAY(SELECT relname::text FROM pg_class c
              WHERE c.relnamespace = n.oid AND relkind IN ('r', 'p')
                AND relname IN {_TABLES}) AS tables,
+       ARRAY(SELECT format('"%s" is %s', c.relname, CASE c.relkind
+                 WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view'
+                 WHEN 'f' THEN 'a foreign table' WHEN 'S' THEN 'a sequence'
+                 WHEN 'c' THEN 'a type' ELSE 'an index' END)
+             FROM pg_class c
+             WHERE c.relnamespace = n.oid AND relkind NOT IN ('r', 'p')
+               AND relname IN {_TABLES} ORDER BY 1) AS not_tables,
        ARRAY(SELECT format('%I (owner: %I)', c.relname, o.rolname)
              {_STRANGERS} ORDER BY 1) AS strangers,
        ARRAY(SELECT format('%I (owner: %I)', c.relname, o.rolname)
@@ -168,7 +176,7 @@ _INSERT_ROW = (
     + f"""
     WHERE {_EXPECTED}
     ON CONFLICT DO NOTHING
-    RETURNING 1"""
+    RETURNING migration_id"""
 )
 # The time of the claim in milliseconds; the division fails if no row was changed, as an assertion.  The
 # search path of the file ends with the schemas that hold extensions now: an earlier file of the same run
@@ -313,13 +321,21 @@ WITH claim AS (
     {_INSERT_ROW}
 ), migration AS (
     {_INSERT_YOYO_ROW}
-    RETURNING 1
+    RETURNING migration_id
 )
-SELECT 1 / count(*) FROM claim CROSS JOIN migration"""
-# Write a line into the audit log.
-LOG: Final = _LOG % (_NEW_ID, "{operation}")
+SELECT 1 / count(*) FROM claim JOIN migration USING (migration_id)
+WHERE migration_id = {{migration_id}}"""
+_CHECKED_LOG = f"""\
+WITH log AS (
+{_LOG}
+    RETURNING migration_id, operation
+)
+SELECT 1 / count(*) FROM log
+WHERE migration_id IS NOT DISTINCT FROM {{migration_id}} AND operation = %s"""
+# Write a line into the audit log.  The division fails if a trigger keeps it out or changes it.
+LOG: Final = _CHECKED_LOG % (_NEW_ID, "{operation}", "{operation}")
 # End a run that lost its connection: nothing of it that is still under way may be executed.
-END_RUN: Final = _LOG % ("{run}", "'ended'")
+END_RUN: Final = _CHECKED_LOG % ("{run}", "'ended'", "'ended'")
 # Is this run one that was not ended so?  The division fails if it was.
 RUN_CONTINUES: Final = "SELECT 1 / (count(*) = 0)::int FROM {schema}._yoyo_log WHERE id = {run}"
 # Accept the files of an applied migration as they are now, if its row is the one that was shown.

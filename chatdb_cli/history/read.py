@@ -48,6 +48,7 @@ class _Inspection(NamedTuple):
     user: str
     schema_exists: bool
     tables: Sequence[str]
+    not_tables: Sequence[str]
     strangers: Sequence[str]
     unreadable: Sequence[str]
     other_relations: bool
@@ -143,8 +144,9 @@ def read_history(
             milliseconds; None is what the session has.
 
     Raises:
-        ChatdbError: `REFUSED`, a table of another role has types of its own; or the history would look
-            empty, or can't be read (`access.py`).
+        ChatdbError: `REFUSED`, a view, for example, has the name of a table of the history, or a table
+            of another role has types of its own; or the history would look empty, or can't be read
+            (`access.py`).
         psycopg.errors.LockNotAvailable: another session held a lock for longer.
     """
     quoting = Quoting(conn, schema)
@@ -169,6 +171,8 @@ def read_history(
         other_histories=tuple(seen.other_histories),
         search_path=seen.search_path,
     )
+    if seen.not_tables:
+        raise _not_tables_error(seen.not_tables, schema)
     if seen.unreadable:  # reading them would run functions of their owner
         raise strangers_error(history._replace(strangers=tuple(seen.unreadable)), schema)
     if not history.exists:
@@ -230,6 +234,19 @@ def strangers_error(past: History, schema: str) -> ChatdbError:
         f"would run with the rights of {past.user!r}: drop what is planted, and revoke CREATE on the "
         f"schema from PUBLIC; if the owner is to be trusted, grant that role to {past.user!r}, or "
         "change the owner",
+    )
+
+
+def _not_tables_error(not_tables: Sequence[str], schema: str) -> ChatdbError:
+    """Return why views, for example, by the names of the history's tables are refused."""
+    return ChatdbError(
+        Code.REFUSED,
+        f"the history in schema {schema!r} can't be used: "
+        + ", ".join(f"{is_what}, not a table" for is_what in not_tables),
+        hint=Advice(
+            "rename it or move it into another schema, and give the table of the history its name back "
+            "if it was renamed; or name the schema of the history with {schema}"
+        ),
     )
 
 

@@ -132,8 +132,16 @@ def _explain_lost_history(error: Error, loaded: LoadedStep, notes: tuple[str, ..
 def explain_tables(outcome: Outcome, state: RunState) -> ChatdbError:
     """Return the error of what is sent before any step: it creates the tables of the history."""
     assert outcome.error is not None  # noqa: S101
-    what = f"the tables of the history can't be created in schema {state.target.schema!r}"
+    schema = state.target.schema
+    what, hint = f"the tables of the history can't be created in schema {schema!r}", None
+    if state.history.complete:  # what failed prepares the statements that write the history
+        what = _HISTORY_UNWRITABLE
+        if isinstance(outcome.error, errors.FeatureNotSupported):
+            what += f": a rule on one of its tables in schema {schema!r} rewrites what is recorded"
+            hint = '"SELECT * FROM pg_rules" shows the rule; drop it'
     failure = server_error(outcome.error, Code.STATEMENT, what)
+    if hint:
+        return failure.with_(hint=hint)
     if isinstance(outcome.error, errors.InsufficientPrivilege) and (
         hint := path_hint(state.history, state.target)
     ):

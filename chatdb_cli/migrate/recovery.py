@@ -247,7 +247,7 @@ class Recovery:
         state = self._state
         loaded = state.loaded[step.key]
         if not loaded.transactional:  # the history knows how many of its statements are done
-            with suppress(psycopg.Error):  # the file may have dropped it
+            with suppress(psycopg.Error, ChatdbError):  # the file may have dropped it
                 state.replace_history(self._session.read_history())
         outcome = self._guard.seen(outcome, loaded)
         if outcome.message and outcome.error and outcome.message.part is Part.GUARD:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from chatdb_cli.errors import ChatdbError, Code
+from chatdb_cli.migrate.migrator import Migrator
 from chatdb_cli.migrate.model import MigrationError
+from tests.support.chatdb import Chatdb
 from tests.support.database import Database
 from tests.support.project import Project, states
 
@@ -56,20 +59,102 @@ def test_what_a_trigger_keeps_out_of_the_history_is_not_reported_as_recorded(
     assert database.tables() == tables
 
 
-def test_a_mark_that_a_trigger_keeps_out_of_the_history_says_so(
-    project: Project, database: Database
+def unmark(migrator: Migrator) -> None:
+    migrator.mark(migrator.marks("unmark", "1"))
+
+
+def mark(migrator: Migrator) -> None:
+    migrator.mark(migrator.marks("mark", "2"))
+
+
+def move_baseline(migrator: Migrator) -> None:
+    migrator.baseline("2")
+
+
+def accept_file(migrator: Migrator) -> None:
+    (migrator.folder.path / "up" / "0001_t1.sql").write_text("SELECT 1;")
+    migrator.repair(migrator.repairs())
+
+
+@pytest.mark.parametrize(
+    ("change", "table", "body"),
+    [
+        (mark, "_yoyo_migration", "RETURN NULL;"),
+        (mark, "_yoyo_migration", "NEW.migration_id := 'x'; RETURN NEW;"),
+        (mark, "_yoyo_log", "NEW.operation := 'x'; RETURN NEW;"),
+        *((f, "_yoyo_log", "RETURN NULL;") for f in (mark, unmark, move_baseline, accept_file)),
+    ],
+)
+def test_a_mark_or_repair_that_a_trigger_keeps_out_of_the_history_says_so(
+    project: Project,
+    database: Database,
+    change: Callable[[Migrator], None],
+    table: str,
+    body: str,
+) -> None:
+    project.write_tables(1, 2)
+    project.migrator(database).baseline("1")
+    database.execute(
+        f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
+        f"CREATE TRIGGER t BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    with pytest.raises(ChatdbError, match="or a trigger on its tables keeps a row out") as caught:
+        change(project.migrator(database))
+    assert caught.value.code is Code.HISTORY
+    assert database.applied() == ["0001_t1"]
+
+
+@pytest.mark.parametrize("table", ["_yoyo_migration", "_yoyo_log", "chatdb_migration"])
+def test_a_rule_that_rewrites_what_is_recorded_is_the_reason_that_an_error_names(
+    project: Project, database: Database, table: str
 ) -> None:
     project.write_tables(1, 2)
     project.migrator(database).up(to="1")
-    database.execute(
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        "CREATE TRIGGER t BEFORE INSERT ON _yoyo_migration FOR EACH ROW EXECUTE FUNCTION f()"
-    )
-    migrator = project.migrator(database)
-    with pytest.raises(ChatdbError, match="or a trigger on its tables keeps a row out") as caught:
-        migrator.mark(migrator.marks("mark", "2"))
-    assert caught.value.code is Code.HISTORY
+    database.execute(f"CREATE RULE r AS ON INSERT TO {table} DO INSTEAD NOTHING")
+    for run in (project.migrator(database).up, project.migrator(database).redo):
+        with pytest.raises(ChatdbError, match="a rule on one of its tables in schema 'public'"):
+            run()
     assert database.applied() == ["0001_t1"]
+
+
+# What may have the name of a table of the history, after that was renamed or not.
+NOT_TABLES = {
+    "a view": ("_yoyo_migration", "CREATE VIEW {0} AS SELECT * FROM renamed"),
+    "a materialized view": ("chatdb_migration", "CREATE MATERIALIZED VIEW {0} AS TABLE renamed"),
+    "a foreign table": (
+        "_yoyo_log",
+        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+        "CREATE FOREIGN TABLE {0} (id text) SERVER s",
+    ),
+    "a sequence": ("_yoyo_version", "CREATE SEQUENCE {0}"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_TABLES)
+def test_a_history_that_is_not_in_tables_is_refused_with_what_it_is(
+    project: Project, database: Database, chatdb: Chatdb, kind: str
+) -> None:
+    table, replace = NOT_TABLES[kind]
+    project.write_tables(1, 2)
+    project.migrator(database).up(to="1")
+    database.execute(f"ALTER TABLE {table} RENAME TO renamed; " + replace.format(table))
+    for words in (
+        "status",
+        "status --check",
+        "history",
+        "up",
+        "down --yes",
+        "redo --yes",
+        "mark 2",
+        "unmark 1 --yes",
+        "baseline 1 --yes",
+        "repair --yes",
+    ):
+        result = chatdb("migrate", *words.split())
+        assert result.code == 8, (words, result.err)
+        assert f'"{table}" is {kind}, not a table' in " ".join(result.err.split()), words
+        assert "--schema" in result.err
+    assert database.tables() == {"renamed", "t1"}
 
 
 @pytest.mark.quick
