@@ -42,6 +42,7 @@ class Server(NamedTuple):
         has_row_security: the schema has tables with row-level security.
         relations: which of the relations that chatdb knows exist in the schema.
         readable: which of them the role may read.
+        not_tables: which of these names belong to something else than a table, such as a view.
         statements: the schema of pg_stat_statements; None if it is not installed, not loaded, or not for
             this role.
     """
@@ -58,6 +59,7 @@ class Server(NamedTuple):
     has_row_security: bool
     relations: Sequence[str]
     readable: Sequence[str]
+    not_tables: Sequence[str]
     statements: str | None
 
 

@@ -2,6 +2,7 @@
 
     history_question   the statement that reads it
     hidden_tables      what of it the role may not read
+    replaced_tables    why it can't be read where something else has its name
     comparable_files   the files to compare it with
 
 What does not belong here: comparing (`migrate/compare.py`), judging (`checks/migrations.py`).
@@ -46,6 +47,16 @@ def hidden_tables(server: Server) -> Sequence[str]:
     tables = [table for table in _TABLES if table in server.relations]
     readable = "_yoyo_migration" not in tables or set(tables) <= set(server.readable)
     return () if readable else tables
+
+
+def replaced_tables(server: Server) -> str:
+    """Return why there is no history to read where a view, for example, has its name; else nothing.
+
+    Args:
+        server: says what has the names of the tables.
+    """
+    names = [f'"{table}"' for table in _TABLES if table in server.not_tables]
+    return f"the history can't be used: {', '.join(names)} is not a table" if names else ""
 
 
 def comparable_files(project: Project, applied: Sequence[AppliedMigration]) -> Files | Reading:

@@ -63,6 +63,9 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version') AS version,
                AND c.relname = ANY ({relations}::text[])
                AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
            AS readable,
+       ARRAY(SELECT c.relname::text FROM pg_class c
+             WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('r', 'p')
+               AND c.relname = ANY ({relations}::text[])) AS not_tables,
        (SELECT quote_ident(x.nspname)
         FROM pg_extension e JOIN pg_namespace x ON x.oid = e.extnamespace
         WHERE e.extname = 'pg_stat_statements'

@@ -246,9 +246,13 @@ class Recovery:
     def _explain(self, outcome: Outcome, step: Step) -> ChatdbError:
         state = self._state
         loaded = state.loaded[step.key]
+        unreadable: ChatdbError | None = None
         if not loaded.transactional:  # the history knows how many of its statements are done
-            with suppress(psycopg.Error, ChatdbError):  # the file may have dropped it
-                state.replace_history(self._session.read_history())
+            try:
+                with suppress(psycopg.Error):  # the file may have dropped it
+                    state.replace_history(self._session.read_history())
+            except ChatdbError as refused:
+                unreadable = refused
         outcome = self._guard.seen(outcome, loaded)
         if outcome.message and outcome.error and outcome.message.part is Part.GUARD:
             fate = failure.fate_of(outcome, loaded, state)
@@ -256,6 +260,8 @@ class Recovery:
         error = failure.explain(outcome, loaded, state, self._blockers.blockers)
         if self._blockers.hidden and error.sqlstate == LOCK_NOT_AVAILABLE:
             error = error.with_(notes=(f"it waited for {HIDDEN_SESSION}", *error.notes))
+        if unreadable is not None:  # so what became of the step is not known
+            error = error.with_(notes=(unreadable.message,), hint=unreadable.hint)
         return self._guard.reword(error, outcome)
 
 

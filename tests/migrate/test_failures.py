@@ -155,6 +155,24 @@ def test_a_history_that_is_not_in_tables_is_refused_with_what_it_is(
         assert f'"{table}" is {kind}, not a table' in " ".join(result.err.split()), words
         assert "--schema" in result.err
     assert database.tables() == {"renamed", "t1"}
+    if table in ("_yoyo_migration", "chatdb_migration"):
+        health = chatdb("health")
+        assert f'the history can\'t be used: "{table}" is not a table' in health.out
+
+
+def test_a_file_outside_a_transaction_that_replaces_the_history_by_a_view_is_told_so(
+    project: Project, database: Database
+) -> None:
+    project.write(
+        "0001_replaces",
+        "-- chatdb: transactional: false\n"
+        "ALTER TABLE _yoyo_migration RENAME TO renamed;\n"
+        "CREATE VIEW _yoyo_migration AS TABLE renamed;\nSELECT 1/0;",
+    )
+    with pytest.raises(ChatdbError, match="division by zero") as caught:
+        project.migrator(database).up()
+    (note,) = caught.value.notes
+    assert '"_yoyo_migration" is a view, not a table' in note  # not: none of its statements is done
 
 
 @pytest.mark.quick

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.health import queries
 from chatdb_cli.health.definition import Question, Reading, check, unknown, unreadable, unseen
-from chatdb_cli.health.history import comparable_files, hidden_tables, history_question
+from chatdb_cli.health.history import (
+    comparable_files,
+    hidden_tables,
+    history_question,
+    replaced_tables,
+)
 from chatdb_cli.health.words import age, number, session, some
 from chatdb_cli.history.model import YoyoLock
 from chatdb_cli.history.read import HistoryRow, applied_migrations, yoyo_lock_statement
@@ -41,6 +46,8 @@ def _hidden(facts: Facts) -> Reading | None:
     if not server.schema_exists:
         message = f"there is no schema {schema!r} in database {facts.target.database!r}"
         return unknown(message, Advice("run {setup} to create it, or name another with {schema}"))
+    if replaced := replaced_tables(server):
+        return unknown(replaced, Advice("{status} says what it is"))
     tables = hidden_tables(server)
     return unreadable("the history of migrations", tables, facts) if tables else None
 

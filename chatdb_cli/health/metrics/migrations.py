@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatdb_cli.health.definition import Reading
-from chatdb_cli.health.history import comparable_files, hidden_tables
+from chatdb_cli.health.history import comparable_files, hidden_tables, replaced_tables
 from chatdb_cli.history.read import applied_migrations
 from chatdb_cli.migrate import compare
 
@@ -37,7 +37,9 @@ class Migrations(NamedTuple):
 
 def hidden(server: Server) -> str:
     """Return why this role can't read the history; empty if it can, or if there is none."""
-    return f"role {server.user!r} may not read the history" if hidden_tables(server) else ""
+    if hidden_tables(server):
+        return f"role {server.user!r} may not read the history"
+    return replaced_tables(server)
 
 
 def count_migrations(rows: Sequence[HistoryRow], project: Project) -> Migrations:
