@@ -100,6 +100,9 @@ def hide(message: str, statement: str, *, everything: bool = False) -> str:
     found = set(_secrets(statement, everything=everything))
     if not found and not everything:
         return mask_message(message)
+    is_ambiguous = "\\'" in statement  # where the literal ends depends on a setting
+    if not is_ambiguous:
+        message = mask_message(message)
     hidden = statement if everything else "\0".join(found)
     shown = "\0".join(
         mask(code, everything=everything or code is not statement)
@@ -123,7 +126,7 @@ def hide(message: str, statement: str, *, everything: bool = False) -> str:
     spans += ((i, j) for i, j in parts if message[i:j] in hidden and message[i:j] not in shown)
     # A literal that does not end is cited to the end of the text, beyond its end in another reading.
     masked = mask(statement, everything=everything)
-    for start, end in cited:
+    for start, end in cited if is_ambiguous else ():
         if (at := statement.find(message[start:end])) >= 0:
             spans += ((i, i + 1) for i in range(start, end) if masked[i - start + at] == "•")
     return mask_message(_without(message, spans))
