@@ -410,6 +410,8 @@ BEGIN
     JOIN users u ON u.id = c.user_id AND u.deleted_at IS NULL
     JOIN channels live ON live.id = m.channel_id AND live.deleted_at IS NULL AND live.archived_at IS NULL
    WHERE m.id = add_reaction.message_id AND m.deleted_at IS NULL
+     AND NOT EXISTS (SELECT FROM reactions r  -- then no lock
+                      WHERE r.message_id = m.id AND r.user_id = c.user_id AND r.emoji = add_reaction.emoji)
      FOR KEY SHARE OF u
   ON CONFLICT ON CONSTRAINT reactions_message_user_emoji_key DO NOTHING
   RETURNING * INTO added;
