@@ -41,7 +41,9 @@ CHANGES = {
 EXECUTED = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'ClientRead'
                   AND query LIKE 'SELECT 1%_yoyo_log WHERE id%')
-       OR (SELECT count(*) = 3 FROM _yoyo_migration)"""
+       OR (SELECT count(*) = 3 FROM _yoyo_migration)
+       OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                         AND pid <> pg_backend_pid() AND backend_type = 'client backend')"""
 WAYS = [
     "straight",
     pytest.param(
